@@ -1,0 +1,151 @@
+"""Everything that can go wrong, as one tree; each error knows its code, its HTTP status and whether a retry can help.
+
+    FillrateError
+    ├── RequestError                    the client can mend it: 4xx
+    │   ├── InvalidRequest              400, with the fields that are wrong
+    │   ├── NotFound                    404
+    │   └── Conflict                    409
+    └── ExecutionError                  an attempt at an order, or a quote, did not succeed
+        ├── TransientError              another attempt may succeed
+        │   ├── RpcUnavailable          the Solana node did not answer, or answered with a server error
+        │   ├── SlippageExceeded        the market moved beyond the order's floor
+        │   ├── VenueUnavailable        the pool is closed, not open yet, or answers with an error of its own
+        │   ├── AccountsMissing         the quote needs accounts that were not read: read them, quote again
+        │   └── TransactionExpired      the transaction's blockhash ran out and it never landed
+        └── PermanentError              no retry can help
+            ├── NoPool                  no registered pool trades this pair
+            ├── InsufficientLiquidity   the pools hold less than the order asks for
+            ├── InsufficientBalance     the wallet holds too little of the input token or of SOL for fees
+            ├── AmountTooSmall          the output would be zero
+            └── TransactionRejected     the chain refuses the transaction for a reason that no retry changes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One wrong field of a request: its name as the client wrote it, and what to do about it."""
+
+    field: str
+    message: str
+
+
+class FillrateError(Exception):
+    """Root of all of Fillrate's own errors. `str(error)` is fit to be shown to a client."""
+
+    code = "INTERNAL"
+    title = "Internal error"
+    http_status = 500
+
+
+class RequestError(FillrateError):
+    """The request can't be served as it is; the client can mend it."""
+
+    code = "BAD_REQUEST"
+    title = "Bad request"
+    http_status = 400
+
+
+class InvalidRequest(RequestError):
+    """One or more fields are wrong."""
+
+    code = "INVALID_REQUEST"
+    title = "Invalid request"
+
+    def __init__(self, problems: Iterable[FieldProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"{problem.field}: {problem.message}" for problem in self.problems))
+
+
+class NotFound(RequestError):
+    code = "NOT_FOUND"
+    title = "Not found"
+    http_status = 404
+
+
+class Conflict(RequestError):
+    code = "CONFLICT"
+    title = "Conflict"
+    http_status = 409
+
+
+class ExecutionError(FillrateError):
+    """A quote or an attempt at an order failed."""
+
+    code = "EXECUTION_FAILED"
+    title = "Execution failed"
+    http_status = 422
+
+
+class TransientError(ExecutionError):
+    """Another attempt may succeed."""
+
+    code = "TRANSIENT"
+    title = "Temporarily unavailable"
+    http_status = 503
+
+
+class RpcUnavailable(TransientError):
+    code = "RPC_UNAVAILABLE"
+    title = "Solana RPC unavailable"
+
+
+class SlippageExceeded(TransientError):
+    code = "SLIPPAGE_EXCEEDED"
+    title = "Slippage exceeded"
+
+
+class VenueUnavailable(TransientError):
+    code = "VENUE_UNAVAILABLE"
+    title = "Venue unavailable"
+
+
+class AccountsMissing(TransientError):
+    """A quote walked into accounts that had not been read (base58 addresses)."""
+
+    code = "ACCOUNTS_MISSING"
+    title = "Pool accounts missing"
+
+    def __init__(self, addresses: Iterable[str]) -> None:
+        self.addresses = tuple(addresses)
+        super().__init__(f"accounts not read: {', '.join(self.addresses)}")
+
+
+class TransactionExpired(TransientError):
+    code = "TRANSACTION_EXPIRED"
+    title = "Transaction expired"
+
+
+class PermanentError(ExecutionError):
+    """No retry can help."""
+
+    code = "PERMANENT"
+
+
+class NoPool(PermanentError):
+    code = "NO_POOL"
+    title = "No pool"
+
+
+class InsufficientLiquidity(PermanentError):
+    code = "INSUFFICIENT_LIQUIDITY"
+    title = "Insufficient liquidity"
+
+
+class InsufficientBalance(PermanentError):
+    code = "INSUFFICIENT_BALANCE"
+    title = "Insufficient balance"
+
+
+class AmountTooSmall(PermanentError):
+    code = "AMOUNT_TOO_SMALL"
+    title = "Amount too small"
+
+
+class TransactionRejected(PermanentError):
+    code = "TRANSACTION_REJECTED"
+    title = "Transaction rejected"

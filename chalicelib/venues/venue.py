@@ -1,0 +1,110 @@
+"""What a venue is to the rest of Fillrate: which accounts a pool needs, an exact quote, a swap instruction.
+
+A venue is one on-chain swap program. `Venue` knows the program, `Pool` is one of its pools decoded from accounts
+that were all read at one slot. Both are pure: no network, no clock of their own. All amounts are integers of base units.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Protocol
+
+from solders.instruction import Instruction
+from solders.pubkey import Pubkey
+
+from chalicelib.solana.accounts import AccountMap, ChainClock
+
+
+@dataclass(frozen=True, slots=True)
+class PoolQuote:
+    """What one pool would pay, exact to the unit, for the accounts and the clock it was computed from.
+
+    `amount_in` leaves the trader's token account whole; `amount_out` arrives in it (Token-2022 transfer fees of both
+    mints are already taken off). `fee` is the pool's trading fee, in units of `fee_mint`.
+    """
+
+    venue: str
+    pool: Pubkey
+    mint_in: Pubkey
+    mint_out: Pubkey
+    amount_in: int
+    amount_out: int
+    fee: int
+    fee_mint: Pubkey
+    # Accounts that the swap instruction must name in this order beyond the fixed ones (DLMM: bin arrays in swap order).
+    remaining_accounts: tuple[Pubkey, ...] = field(default=())
+    # What the venue's program is expected to burn for this swap, in compute units, rounded up.
+    compute_units: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSide:
+    """One of a pool's two tokens."""
+
+    mint: Pubkey
+    token_program: Pubkey
+    decimals: int
+    vault: Pubkey
+
+
+class Pool(Protocol):
+    """One pool, decoded at one slot."""
+
+    @property
+    def venue(self) -> str: ...
+
+    @property
+    def address(self) -> Pubkey: ...
+
+    @property
+    def sides(self) -> tuple[TokenSide, TokenSide]:
+        """Both tokens in the program's own order (token 0 and 1, or X and Y)."""
+
+    def mid_price(self, mint_in: Pubkey) -> Fraction:
+        """Base units of the other token per base unit of `mint_in` for an infinitely small trade, before fees."""
+
+    def quote(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> PoolQuote:
+        """What the program pays for exactly `amount_in` base units of `mint_in`.
+
+        Raises:
+            AmountTooSmall: the program would refuse because the output is zero (or dust).
+            InsufficientLiquidity: the pool can't take the whole of `amount_in`.
+            VenueUnavailable: swapping is switched off or has not begun.
+            AccountsMissing: more accounts are needed for this size; they are named.
+            ValueError: `mint_in` is not a token of this pool, or `amount_in` is not a u64 above zero.
+        """
+
+    def swap_instruction(
+        self, quote: PoolQuote, *, trader: Pubkey, source: Pubkey, destination: Pubkey, minimum_out: int
+    ) -> Instruction:
+        """The program's exact-in swap: `trader` signs; `source` and `destination` are its token accounts.
+
+        The program refuses to pay less than `minimum_out` base units into `destination`.
+        """
+
+
+class Venue(Protocol):
+    """One swap program."""
+
+    @property
+    def name(self) -> str:
+        """As clients see it in `dexUsed`: `raydium` or `meteora`."""
+
+    @property
+    def program_id(self) -> Pubkey: ...
+
+    def mints(self, pool: Pubkey, accounts: AccountMap) -> tuple[Pubkey, Pubkey]:
+        """The pool's two mints, from the pool account alone. Raises VenueUnavailable where it isn't such a pool."""
+
+    def accounts_needed(self, pool: Pubkey, accounts: AccountMap) -> frozenset[Pubkey]:
+        """Every account a quote needs, as far as can be told from `accounts` (at first only the pool's own address).
+
+        The reader asks again with what it then has, until nothing new is named.
+        """
+
+    def decode(self, pool: Pubkey, accounts: AccountMap) -> Pool:
+        """The pool, checked: owner program, discriminator, length, addresses derived by the program.
+
+        Raises VenueUnavailable where the account is not a pool of this program, AccountsMissing where one is lacking.
+        """
