@@ -1,0 +1,296 @@
+"""SPL Token and Token-2022 as the swap programs see them: mints, token accounts, transfer fees. Amounts are base units.
+
+Layouts: solana-program/token, interface/src/state.rs; solana-program/token-2022, interface/src/extension/mod.rs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from struct import Struct
+
+from solders.pubkey import Pubkey
+
+from chalicelib.solana.accounts import Account
+
+TOKEN_PROGRAM = Pubkey.from_string("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA")
+TOKEN_2022_PROGRAM = Pubkey.from_string("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb")
+ASSOCIATED_TOKEN_PROGRAM = Pubkey.from_string("ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL")
+# Wrapped SOL, of the SPL Token program.
+NATIVE_MINT = Pubkey.from_string("So11111111111111111111111111111111111111112")
+
+MINT_LENGTH = 82
+TOKEN_ACCOUNT_LENGTH = 165
+# Token-2022 pads a mint to a token account's length; then comes one byte that tells the two apart, then extensions.
+EXTENSIONS_OFFSET = TOKEN_ACCOUNT_LENGTH + 1
+ONE_IN_BASIS_POINTS = 10_000
+
+_U64_MAX = (1 << 64) - 1
+_ACCOUNT_TYPE_MINT = 1
+_ACCOUNT_TYPE_TOKEN_ACCOUNT = 2
+# Of this length is a multisig of either program: neither may have a mint or token account of it.
+_MULTISIG_LENGTH = 355
+_DECIMALS_OFFSET = 44
+_STATE_OFFSET = 108
+
+# supply u64, decimals u8, is_initialized u8, after mint_authority COption<Pubkey>
+_MINT = Struct("<36xQBB")
+# mint, owner, amount u64, delegate COption<Pubkey>, state u8
+_TOKEN_ACCOUNT = Struct("<32s32sQ36xB")
+_EXTENSION_HEADER = Struct("<HH")
+# two authorities and the withheld amount, then older and newer: epoch u64, maximum_fee u64, basis_points u16
+_TRANSFER_FEE_CONFIG = Struct("<32x32x8xQQHQQH")
+# authority, program
+_TRANSFER_HOOK = Struct("<32x32s")
+# authority, paused u8
+_PAUSABLE_CONFIG = Struct("<32xB")
+
+
+class InvalidTokenDataError(ValueError):
+    """An account is not the mint or token account it was taken for."""
+
+
+class AccountState(IntEnum):
+    """spl_token_interface::state::AccountState."""
+
+    UNINITIALIZED = 0
+    INITIALIZED = 1
+    FROZEN = 2
+
+
+class ExtensionType(IntEnum):
+    """Mint extensions of Token-2022; numbers as in `ExtensionType` of its interface/src/extension/mod.rs."""
+
+    TRANSFER_FEE_CONFIG = 1
+    MINT_CLOSE_AUTHORITY = 3
+    CONFIDENTIAL_TRANSFER_MINT = 4
+    DEFAULT_ACCOUNT_STATE = 6
+    NON_TRANSFERABLE = 9
+    INTEREST_BEARING_CONFIG = 10
+    PERMANENT_DELEGATE = 12
+    TRANSFER_HOOK = 14
+    CONFIDENTIAL_TRANSFER_FEE_CONFIG = 16
+    METADATA_POINTER = 18
+    TOKEN_METADATA = 19
+    GROUP_POINTER = 20
+    TOKEN_GROUP = 21
+    GROUP_MEMBER_POINTER = 22
+    TOKEN_GROUP_MEMBER = 23
+    CONFIDENTIAL_MINT_BURN = 24
+    SCALED_UI_AMOUNT = 25
+    PAUSABLE = 26
+    PERMISSIONED_BURN = 28
+
+
+# Whatever these say, a TransferChecked moves what it names: no fee, nobody else's consent, no further accounts.
+_INDIFFERENT_TO_TRANSFERS = frozenset(ExtensionType) - {
+    ExtensionType.DEFAULT_ACCOUNT_STATE,
+    ExtensionType.NON_TRANSFERABLE,
+    ExtensionType.TRANSFER_HOOK,
+    ExtensionType.PAUSABLE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TransferFee:
+    """One rate of a mint: `basis_points` of each transfer, at most `maximum_fee` base units, from `epoch` on."""
+
+    epoch: int
+    maximum_fee: int
+    basis_points: int
+
+    def fee(self, amount: int) -> int:
+        """What the mint withholds of a transfer of `amount`, rounded up, capped (`TransferFee::calculate_fee`)."""
+        if self.basis_points == 0 or amount == 0:
+            return 0
+        # -(-a // b) rounds up.
+        return min(-(-amount * self.basis_points // ONE_IN_BASIS_POINTS), self.maximum_fee)
+
+    def amount_before(self, amount_after: int) -> int:
+        """The transfer that leaves `amount_after` in the destination (`TransferFee::calculate_pre_fee_amount`).
+
+        Raises OverflowError where that is no u64.
+        """
+        if self.basis_points == 0 or amount_after == 0:
+            return amount_after
+        if self.basis_points == ONE_IN_BASIS_POINTS:
+            before = amount_after + self.maximum_fee
+        else:
+            before = -(-amount_after * ONE_IN_BASIS_POINTS // (ONE_IN_BASIS_POINTS - self.basis_points))
+            before = min(before, amount_after + self.maximum_fee)
+        if before > _U64_MAX:
+            raise OverflowError(f"no u64 transfer leaves {amount_after}")
+        return before
+
+    def inverse_fee(self, amount_after: int) -> int:
+        """The fee on `amount_before(amount_after)` (`TransferFee::calculate_inverse_fee`).
+
+        Rounding up can leave the destination more than asked for, never less while the rate is below 100 %.
+        """
+        return self.fee(self.amount_before(amount_after))
+
+
+@dataclass(frozen=True, slots=True)
+class TransferFeeConfig:
+    """A mint's transfer fee and the one that replaces it at `newer.epoch`.
+
+    Source: Token-2022, interface/src/extension/transfer_fee/mod.rs, `TransferFeeConfig`.
+    """
+
+    older: TransferFee
+    newer: TransferFee
+
+    def at(self, epoch: int) -> TransferFee:
+        return self.newer if epoch >= self.newer.epoch else self.older
+
+    def fee(self, amount: int, epoch: int) -> int:
+        """What is withheld of a transfer of `amount` in `epoch`."""
+        return self.at(epoch).fee(amount)
+
+
+@dataclass(frozen=True, slots=True)
+class Mint:
+    """One token's mint. `unsupported_extensions` names what keeps a plain transfer of it from being predictable."""
+
+    address: Pubkey
+    token_program: Pubkey
+    decimals: int
+    transfer_fee: TransferFeeConfig | None = None
+    extensions: frozenset[int] = field(default=frozenset())
+    unsupported_extensions: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def decode(cls, address: Pubkey, account: Account) -> Mint:
+        """Read a mint of either token program. Raises InvalidTokenDataError."""
+        data = account.data
+        owner = account.owner
+        if owner == TOKEN_PROGRAM:
+            if len(data) != MINT_LENGTH:
+                raise InvalidTokenDataError(f"{address} is no mint: {len(data)} bytes")
+            _check_initialized(address, data)
+            return cls(address, owner, data[_DECIMALS_OFFSET])
+        if owner != TOKEN_2022_PROGRAM:
+            raise InvalidTokenDataError(f"{address} is no mint: owned by {owner}")
+        if len(data) != MINT_LENGTH:
+            _check_account_type(address, data, _ACCOUNT_TYPE_MINT)
+        _check_initialized(address, data)
+        extensions = _extensions(address, data)
+        return cls(
+            address,
+            owner,
+            data[_DECIMALS_OFFSET],
+            transfer_fee=_transfer_fee_config(extensions),
+            extensions=frozenset(extensions),
+            unsupported_extensions=_unsupported(extensions),
+        )
+
+    def transfer_fee_on(self, amount: int, epoch: int) -> int:
+        """What is withheld of a transfer of `amount` in `epoch`: nothing unless the mint has a transfer fee."""
+        return 0 if self.transfer_fee is None else self.transfer_fee.fee(amount, epoch)
+
+    def amount_after_transfer_fee(self, amount: int, epoch: int) -> int:
+        """What a transfer of `amount` in `epoch` leaves in the destination."""
+        return amount - self.transfer_fee_on(amount, epoch)
+
+    def amount_before_transfer_fee(self, amount_after: int, epoch: int) -> int:
+        """The transfer that leaves `amount_after` in the destination in `epoch`. Raises OverflowError beyond u64."""
+        return amount_after if self.transfer_fee is None else self.transfer_fee.at(epoch).amount_before(amount_after)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAccount:
+    """A balance: `amount` base units of `mint` that `owner` may spend."""
+
+    mint: Pubkey
+    owner: Pubkey
+    amount: int
+    frozen: bool = False
+
+    @classmethod
+    def decode(cls, account: Account) -> TokenAccount:
+        """Read a token account of either token program. Raises InvalidTokenDataError."""
+        data = account.data
+        if account.owner not in (TOKEN_PROGRAM, TOKEN_2022_PROGRAM):
+            raise InvalidTokenDataError(f"no token account: owned by {account.owner}")
+        if len(data) != TOKEN_ACCOUNT_LENGTH:
+            if account.owner == TOKEN_PROGRAM:
+                raise InvalidTokenDataError(f"no token account: {len(data)} bytes")
+            _check_account_type(None, data, _ACCOUNT_TYPE_TOKEN_ACCOUNT)
+        mint, owner, amount, state = _TOKEN_ACCOUNT.unpack_from(data)
+        if state == AccountState.UNINITIALIZED:
+            raise InvalidTokenDataError("the token account is not initialized")
+        return cls(Pubkey(mint), Pubkey(owner), amount, state == AccountState.FROZEN)
+
+
+def associated_token_address(owner: Pubkey, mint: Pubkey, token_program: Pubkey) -> Pubkey:
+    """The address where `owner`'s balance of `mint` is looked for first."""
+    seeds = [bytes(owner), bytes(token_program), bytes(mint)]
+    return Pubkey.find_program_address(seeds, ASSOCIATED_TOKEN_PROGRAM)[0]
+
+
+def _check_initialized(address: Pubkey, data: bytes) -> None:
+    if not data[_DECIMALS_OFFSET + 1]:
+        raise InvalidTokenDataError(f"{address} is no mint: not initialized")
+
+
+def _check_account_type(address: Pubkey | None, data: bytes, expected: int) -> None:
+    length = len(data)
+    if length < EXTENSIONS_OFFSET or length == _MULTISIG_LENGTH or data[EXTENSIONS_OFFSET - 1] != expected:
+        kind = "mint" if expected == _ACCOUNT_TYPE_MINT else "token account"
+        raise InvalidTokenDataError(f"{address or 'the account'} is no {kind} of Token-2022")
+
+
+def _extensions(address: Pubkey, data: bytes) -> dict[int, bytes]:
+    """Each extension's own bytes by its type. An entry of type 0, or less than a header, ends the list."""
+    found: dict[int, bytes] = {}
+    offset = EXTENSIONS_OFFSET
+    while offset + _EXTENSION_HEADER.size <= len(data):
+        kind, length = _EXTENSION_HEADER.unpack_from(data, offset)
+        if kind == 0:
+            break
+        offset += _EXTENSION_HEADER.size
+        if offset + length > len(data):
+            raise InvalidTokenDataError(f"{address} is no mint: extension {kind} is cut short")
+        found[kind] = data[offset : offset + length]
+        offset += length
+    return found
+
+
+def _transfer_fee_config(extensions: dict[int, bytes]) -> TransferFeeConfig | None:
+    data = extensions.get(ExtensionType.TRANSFER_FEE_CONFIG)
+    if data is None:
+        return None
+    if len(data) != _TRANSFER_FEE_CONFIG.size:
+        raise InvalidTokenDataError(f"a transfer fee of {len(data)} bytes")
+    fields = _TRANSFER_FEE_CONFIG.unpack(data)
+    return TransferFeeConfig(TransferFee(*fields[:3]), TransferFee(*fields[3:]))
+
+
+def _unsupported(extensions: dict[int, bytes]) -> tuple[str, ...]:
+    """What makes a transfer need further accounts, or fail. An extension that does nothing now is no obstacle.
+
+    Tokenised shares, for one, carry a hook without a program and a switch that is not thrown.
+    """
+    return tuple(
+        _extension_name(kind)
+        for kind, data in sorted(extensions.items())
+        if kind not in _INDIFFERENT_TO_TRANSFERS and not _is_dormant(kind, data)
+    )
+
+
+def _extension_name(kind: int) -> str:
+    try:
+        return ExtensionType(kind).name.lower()
+    except ValueError:
+        return f"extension_{kind}"
+
+
+def _is_dormant(kind: int, data: bytes) -> bool:
+    if kind == ExtensionType.TRANSFER_HOOK:
+        return len(data) == _TRANSFER_HOOK.size and not any(_TRANSFER_HOOK.unpack(data)[0])
+    if kind == ExtensionType.PAUSABLE:
+        return len(data) == _PAUSABLE_CONFIG.size and not _PAUSABLE_CONFIG.unpack(data)[0]
+    if kind == ExtensionType.DEFAULT_ACCOUNT_STATE:
+        # Frozen by default: the account that an order opens for its output could not receive it.
+        return data == bytes([AccountState.INITIALIZED])
+    return False
