@@ -1,0 +1,176 @@
+"""The order as a DynamoDB item, both ways. What the API shows is `wire.py`'s business, not this file's."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
+
+from chalicelib.orders.order import Change, Detail, Lease, Leg, Order, State, Status, Submission, Token
+
+ORDER_ITEM = "order"
+
+Item = dict[str, Any]
+
+_serializer = TypeSerializer()
+_deserializer = TypeDeserializer()
+
+
+def serialize(item: Item) -> dict[str, Any]:
+    """Plain values to DynamoDB's typed ones; None is left out."""
+    return {name: _serializer.serialize(value) for name, value in item.items() if value is not None}
+
+
+def deserialize(item: dict[str, Any]) -> Item:
+    """DynamoDB's typed values to plain ones."""
+    return {name: _deserializer.deserialize(value) for name, value in item.items()}
+
+
+def order_to_item(order: Order) -> Item:
+    """The order as one item; `status`, `mintIn` and `listKey` stand at the top because queries filter on them."""
+    return {
+        "orderId": order.order_id,
+        "item": ORDER_ITEM,
+        "account": order.account,
+        "listKey": f"{order.created_at_ms:015d}#{order.order_id}",
+        "type": order.type,
+        "status": order.status.value,
+        "state": order.state.value,
+        "mintIn": order.token_in.mint,
+        "mintOut": order.token_out.mint,
+        "tokenIn": order.token_in.text,
+        "tokenOut": order.token_out.text,
+        "decimalsIn": order.token_in.decimals,
+        "decimalsOut": order.token_out.decimals,
+        "amount": order.amount,
+        "slippagePpm": order.slippage_ppm,
+        "requestDigest": order.request_digest,
+        "createdAtMs": order.created_at_ms,
+        "updatedAtMs": order.updated_at_ms,
+        "retryCount": order.retry_count,
+        "history": [_change_to_map(change) for change in order.history],
+        "route": _route_to_list(order.route),
+        "quotedOut": order.quoted_out,
+        "minOut": order.min_out,
+        "amountOut": order.amount_out,
+        "txHash": order.tx_hash,
+        "error": order.error,
+        "errorCode": order.error_code,
+        "submission": _submission_to_map(order.submission),
+        "pastSignatures": list(order.past_signatures),
+        "retryAtMs": order.retry_at_ms,
+        "leaseOwner": order.lease.owner if order.lease else None,
+        "leaseUntilMs": order.lease.until_ms if order.lease else None,
+        "revision": order.revision,
+    }
+
+
+def item_to_order(item: Item) -> Order:
+    """The order that `order_to_item` wrote. Raises KeyError or ValueError on anything else."""
+    return Order(
+        order_id=item["orderId"],
+        account=item["account"],
+        type=item["type"],
+        token_in=Token(item["tokenIn"], item["mintIn"], int(item["decimalsIn"])),
+        token_out=Token(item["tokenOut"], item["mintOut"], int(item["decimalsOut"])),
+        amount=int(item["amount"]),
+        slippage_ppm=int(item["slippagePpm"]),
+        request_digest=item["requestDigest"],
+        created_at_ms=int(item["createdAtMs"]),
+        state=State(item["state"]),
+        retry_count=int(item["retryCount"]),
+        history=tuple(_change_from_map(change) for change in item["history"]),
+        route=_route_from_list(item.get("route")),
+        quoted_out=_optional_int(item.get("quotedOut")),
+        min_out=_optional_int(item.get("minOut")),
+        amount_out=_optional_int(item.get("amountOut")),
+        tx_hash=item.get("txHash"),
+        error=item.get("error"),
+        error_code=item.get("errorCode"),
+        submission=_submission_from_map(item.get("submission")),
+        past_signatures=tuple(item.get("pastSignatures", ())),
+        retry_at_ms=int(item.get("retryAtMs", 0)),
+        lease=Lease(item["leaseOwner"], int(item["leaseUntilMs"])) if "leaseOwner" in item else None,
+        revision=int(item["revision"]),
+    )
+
+
+def _change_to_map(change: Change) -> Item:
+    detail = {one.name: getattr(change.detail, one.name) for one in fields(change.detail)}
+    detail["route"] = _route_to_list(change.detail.route)
+    return {
+        "seq": change.seq,
+        "status": change.status.value,
+        "atMs": change.at_ms,
+        "retryCount": change.retry_count,
+        "detail": {name: value for name, value in detail.items() if value is not None},
+    }
+
+
+def _change_from_map(change: Item) -> Change:
+    detail = change["detail"]
+    return Change(
+        seq=int(change["seq"]),
+        status=Status(change["status"]),
+        at_ms=int(change["atMs"]),
+        retry_count=int(change["retryCount"]),
+        detail=Detail(
+            route=_route_from_list(detail.get("route")),
+            dex_used=detail.get("dex_used"),
+            quoted_out=_optional_int(detail.get("quoted_out")),
+            min_out=_optional_int(detail.get("min_out")),
+            amount_out=_optional_int(detail.get("amount_out")),
+            tx_hash=detail.get("tx_hash"),
+            error=detail.get("error"),
+            error_code=detail.get("error_code"),
+            terminal=detail.get("terminal"),
+            retry_in_ms=_optional_int(detail.get("retry_in_ms")),
+        ),
+    )
+
+
+def _route_to_list(route: tuple[Leg, ...] | None) -> list[Item] | None:
+    if route is None:
+        return None
+    return [{one.name: getattr(leg, one.name) for one in fields(leg)} for leg in route]
+
+
+def _route_from_list(route: list[Item] | None) -> tuple[Leg, ...] | None:
+    if route is None:
+        return None
+    return tuple(
+        Leg(
+            dex=leg["dex"],
+            pool=leg["pool"],
+            share_ppm=int(leg["share_ppm"]),
+            amount_in=int(leg["amount_in"]),
+            expected_out=int(leg["expected_out"]),
+        )
+        for leg in route
+    )
+
+
+def _submission_to_map(submission: Submission | None) -> Item | None:
+    if submission is None:
+        return None
+    return {
+        "signature": submission.signature,
+        "wire": submission.wire,
+        "lastValidBlockHeight": submission.last_valid_block_height,
+    }
+
+
+def _submission_from_map(submission: Item | None) -> Submission | None:
+    if submission is None:
+        return None
+    wire = submission["wire"]
+    return Submission(
+        signature=submission["signature"],
+        wire=bytes(wire.value if isinstance(wire, Binary) else wire),
+        last_valid_block_height=int(submission["lastValidBlockHeight"]),
+    )
+
+
+def _optional_int(value: Any) -> int | None:
+    return None if value is None else int(value)

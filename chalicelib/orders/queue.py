@@ -1,0 +1,56 @@
+"""The orders queue and its dead-letter queue. A message is `{"orderId": …}` and nothing more: the truth is the order."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+MAX_VISIBILITY_SECONDS = 12 * 60 * 60
+
+
+class MalformedMessage(Exception):
+    """A message that names no order."""
+
+
+class OrdersQueue:
+    def __init__(self, client: SQSClient, queue_url: str, dead_letter_queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+        self._dead_letter_queue_url = dead_letter_queue_url
+
+    def enqueue(self, order_id: str) -> None:
+        """Hand the order to the workers."""
+        self._client.send_message(QueueUrl=self._queue_url, MessageBody=message_body(order_id))
+
+    def show_again_in(self, receipt_handle: str, delay_ms: int) -> None:
+        """Let a message that is being handled come back after `delay_ms`, rounded up to a second."""
+        seconds = min(max(-(-delay_ms // 1000), 0), MAX_VISIBILITY_SECONDS)
+        self._client.change_message_visibility(
+            QueueUrl=self._queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+        )
+
+    def bury(self, body: str, reason: str) -> None:
+        """Put a message into the dead-letter queue, with why."""
+        self._client.send_message(
+            QueueUrl=self._dead_letter_queue_url,
+            MessageBody=body,
+            MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}},
+        )
+
+
+def message_body(order_id: str) -> str:
+    return json.dumps({"orderId": order_id})
+
+
+def order_id_of(body: str) -> str:
+    """The order that a message is about. Raises MalformedMessage."""
+    try:
+        order_id = json.loads(body)["orderId"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise MalformedMessage(body[:200]) from error
+    if not isinstance(order_id, str) or not order_id:
+        raise MalformedMessage(body[:200])
+    return order_id

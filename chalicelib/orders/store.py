@@ -1,0 +1,152 @@
+"""The orders table: create, load, replace, list. One conditional write a step, so that no two writers both succeed."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from chalicelib.orders.item import ORDER_ITEM, deserialize, item_to_order, order_to_item, serialize
+from chalicelib.orders.order import Order
+from chalicelib.problems import FieldProblem, InvalidRequest
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class StaleOrder(Exception):
+    """Someone else wrote the order since it was loaded: load it again and look anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilter:
+    """What a listing keeps; None keeps all. Mints in base58."""
+
+    status: str | None = None
+    mint_in: str | None = None
+    mint_out: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPage:
+    orders: tuple[Order, ...]
+    next_cursor: str | None
+
+
+class OrderStore:
+    """Orders in DynamoDB. Every read of a single order is consistent."""
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def create(self, order: Order) -> bool:
+        """Store a new order. False, and nothing written, where its id is taken."""
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=serialize(order_to_item(order)),
+                ConditionExpression="attribute_not_exists(orderId)",
+            )
+        except ClientError as error:
+            if _is_condition_failure(error):
+                return False
+            raise
+        return True
+
+    def load(self, order_id: str) -> Order | None:
+        """The order as it stands, or None."""
+        response = self._client.get_item(TableName=self._table, Key=self._key(order_id), ConsistentRead=True)
+        item = response.get("Item")
+        return item_to_order(deserialize(item)) if item else None
+
+    def replace(self, order: Order) -> Order:
+        """Write `order` over the revision it was made from; returns it with its new revision.
+
+        Raises StaleOrder where the stored revision is another one; nothing is written then.
+        """
+        written = replace(order, revision=order.revision + 1)
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=serialize(order_to_item(written)),
+                ConditionExpression="revision = :revision",
+                ExpressionAttributeValues={":revision": {"N": str(order.revision)}},
+            )
+        except ClientError as error:
+            if _is_condition_failure(error):
+                raise StaleOrder(order.order_id) from None
+            raise
+        return written
+
+    def page(self, account: str, keep: OrderFilter, limit: int, cursor: str | None) -> OrderPage:
+        """An account's orders, newest first. Raises InvalidRequest on a cursor that is not one of ours.
+
+        The cursor is the last order's place, so that a page neither repeats nor skips when orders come in between.
+        """
+        start = _decode_cursor(cursor, account) if cursor else None
+        orders: list[Order] = []
+        for order in self._newest_first(account, keep, start):
+            if len(orders) == limit:
+                return OrderPage(tuple(orders), _encode_cursor(orders[-1]))
+            orders.append(order)
+        return OrderPage(tuple(orders), None)
+
+    def _newest_first(self, account: str, keep: OrderFilter, start: dict[str, Any] | None) -> Iterator[Order]:
+        wanted = {"status": keep.status, "mintIn": keep.mint_in, "mintOut": keep.mint_out}
+        wanted = {name: value for name, value in wanted.items() if value is not None}
+        query: dict[str, Any] = {
+            "TableName": self._table,
+            "IndexName": "byAccount",
+            "KeyConditionExpression": "account = :account",
+            "ExpressionAttributeValues": {
+                ":account": {"S": account},
+                **{f":{name}": {"S": value} for name, value in wanted.items()},
+            },
+            "ScanIndexForward": False,
+        }
+        if wanted:
+            query["FilterExpression"] = " AND ".join(f"#{name} = :{name}" for name in wanted)
+            query["ExpressionAttributeNames"] = {f"#{name}": name for name in wanted}
+        while True:
+            if start:
+                query["ExclusiveStartKey"] = start
+            response = self._client.query(**query)
+            for item in response["Items"]:
+                yield item_to_order(deserialize(item))
+            start = response.get("LastEvaluatedKey")
+            if not start:
+                return
+
+    def _key(self, order_id: str) -> dict[str, Any]:
+        return {"orderId": {"S": order_id}, "item": {"S": ORDER_ITEM}}
+
+
+def _is_condition_failure(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+
+
+def _encode_cursor(order: Order) -> str:
+    place = json.dumps([order.created_at_ms, order.order_id], separators=(",", ":"))
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+def _decode_cursor(cursor: str, account: str) -> dict[str, Any]:
+    try:
+        place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        created_at_ms, order_id = place
+        if not isinstance(created_at_ms, int) or not isinstance(order_id, str) or not 0 <= created_at_ms < 10**15:
+            raise ValueError
+    except (ValueError, TypeError, binascii.Error):
+        raise InvalidRequest([FieldProblem("cursor", "must be a nextCursor of an earlier page")]) from None
+    return {
+        "account": {"S": account},
+        "listKey": {"S": f"{created_at_ms:015d}#{order_id}"},
+        "orderId": {"S": order_id},
+        "item": {"S": ORDER_ITEM},
+    }
