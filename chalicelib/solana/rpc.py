@@ -1,0 +1,413 @@
+"""Solana's JSON-RPC over HTTP: the methods in use, typed; synchronous, over kept-alive connections.
+
+    ExecutionError
+    ├── RpcUnavailable      (problems.py) no answer, or one that says "not now": asking again may help
+    └── RpcRefused          the node understood, and refuses: the same request would be refused again
+        └── PreflightFailed sendTransaction simulated the transaction, which failed; this call broadcast nothing
+
+Neither ever holds the node's URL, which may contain an API key. Methods and codes: https://solana.com/docs/rpc and
+agave, rpc-client-api/src/custom_error.rs.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Literal
+from urllib.parse import parse_qsl, urlsplit
+
+import urllib3
+from solders.hash import Hash
+from solders.pubkey import Pubkey
+
+from chalicelib.problems import PermanentError, RpcUnavailable
+from chalicelib.solana.accounts import Account
+
+Commitment = Literal["processed", "confirmed", "finalized"]
+_COMMITMENTS: dict[str, Commitment] = {
+    "processed": "processed",
+    "confirmed": "confirmed",
+    "finalized": "finalized",
+}
+# A transaction's error as the node encodes it: a variant's name, or an object of one key.
+TransactionErrorJson = str | dict[str, Any]
+
+ACCOUNTS_PER_REQUEST = 100
+SIGNATURES_PER_REQUEST = 256
+_FEE_ACCOUNTS_PER_REQUEST = 128
+
+_PREFLIGHT_FAILURE = -32002
+# Codes that speak of the node's state and not of the request.
+_NOT_NOW = frozenset(
+    {
+        -32001,  # block cleaned up
+        -32004,  # block not available
+        -32005,  # node unhealthy or behind
+        -32008,  # no snapshot
+        -32014,  # block status not yet available
+        -32016,  # minimum context slot not reached
+        -32603,  # internal error
+        -32429,  # too many requests, as some providers number it
+        429,  # the same
+    }
+)
+# Path segments of a URL shorter than this are words, not keys.
+_SHORTEST_SECRET = 12
+
+
+class RpcRefused(PermanentError):
+    """The node answered with a JSON-RPC error of its own: `code`, `reason`, `data` as it gave them."""
+
+    code = "RPC_REFUSED"
+    title = "Solana RPC refused the request"
+
+    def __init__(self, method: str, rpc_code: int, reason: str, data: object = None) -> None:
+        self.method = method
+        self.rpc_code = rpc_code
+        self.reason = reason
+        self.data = data
+        super().__init__(f"the Solana node refused {method}: {reason} ({rpc_code})")
+
+
+class PreflightFailed(RpcRefused):
+    """The simulation before a broadcast failed with `err`; `logs` are the programs' own."""
+
+    def __init__(self, method: str, rpc_code: int, reason: str, data: object = None) -> None:
+        super().__init__(method, rpc_code, reason, data)
+        details = data if isinstance(data, Mapping) else {}
+        self.err: TransactionErrorJson | None = details.get("err")
+        self.logs: tuple[str, ...] = tuple(details.get("logs") or ())
+
+
+@dataclass(frozen=True, slots=True)
+class AccountsRead:
+    """Accounts by address (None: does not exist); `slot` is the lowest at which any of them was read."""
+
+    slot: int
+    accounts: dict[Pubkey, Account | None]
+
+
+@dataclass(frozen=True, slots=True)
+class LatestBlockhash:
+    """A blockhash, and the last block height at which a transaction that carries it can land."""
+
+    blockhash: Hash
+    last_valid_block_height: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpochInfo:
+    """Where the node's chain stands at one commitment; slot and block height belong to the same block."""
+
+    slot: int
+    block_height: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureStatus:
+    """A transaction that a block holds: its slot, its error (None: it succeeded), how settled the block is."""
+
+    slot: int
+    err: TransactionErrorJson | None
+    confirmation: Commitment
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureStatuses:
+    """Statuses in the order asked for (None: unknown to the node); `slot` is the newest that the node had seen."""
+
+    slot: int
+    statuses: tuple[SignatureStatus | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What a transaction would do now: its error (None: it would succeed), its logs, the compute units it burns."""
+
+    slot: int
+    err: TransactionErrorJson | None
+    logs: tuple[str, ...]
+    units_consumed: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    method: str
+    params: Sequence[object] = field(default=())
+
+
+class SolanaRpc:
+    """One node's JSON-RPC. Every method raises RpcUnavailable and RpcRefused; times are in seconds.
+
+    Reads are asked once more when a kept-alive connection turns out to be broken; sends never are.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        http: urllib3.PoolManager | None = None,
+        connect_timeout: float = 2.0,
+        read_timeout: float = 10.0,
+        commitment: Commitment = "confirmed",
+    ) -> None:
+        self._url = url
+        self._http = http or urllib3.PoolManager(maxsize=4)
+        self._timeout = urllib3.Timeout(connect=connect_timeout, read=read_timeout)
+        self._commitment = commitment
+        self._ids = count(1)
+        self._secrets = _secrets_of(url)
+
+    def __repr__(self) -> str:
+        return f"SolanaRpc({urlsplit(self._url).hostname})"
+
+    def get_multiple_accounts(
+        self, addresses: Iterable[Pubkey], *, commitment: Commitment | None = None
+    ) -> AccountsRead:
+        """Any number of accounts in one HTTP request. Beyond 100 the node may read them at more than one slot."""
+        wanted = list(dict.fromkeys(addresses))
+        if not wanted:
+            raise ValueError("no addresses to read")
+        chunks = [wanted[at : at + ACCOUNTS_PER_REQUEST] for at in range(0, len(wanted), ACCOUNTS_PER_REQUEST)]
+        config = {"encoding": "base64", "commitment": commitment or self._commitment}
+        answers = self._batch([_Call("getMultipleAccounts", ([str(key) for key in chunk], config)) for chunk in chunks])
+        accounts: dict[Pubkey, Account | None] = {}
+        with _expecting("getMultipleAccounts"):
+            for chunk, answer in zip(chunks, answers, strict=True):
+                accounts |= zip(chunk, map(_decode_account, answer["value"]), strict=True)
+            return AccountsRead(min(answer["context"]["slot"] for answer in answers), accounts)
+
+    def get_latest_blockhash(self, *, commitment: Commitment | None = None) -> LatestBlockhash:
+        answer = self._call("getLatestBlockhash", self._config(commitment))
+        with _expecting("getLatestBlockhash"):
+            value = answer["value"]
+            return LatestBlockhash(
+                blockhash=Hash.from_string(value["blockhash"]),
+                last_valid_block_height=int(value["lastValidBlockHeight"]),
+                slot=int(answer["context"]["slot"]),
+            )
+
+    def get_epoch_info(self, *, commitment: Commitment | None = None) -> EpochInfo:
+        answer = self._call("getEpochInfo", self._config(commitment))
+        with _expecting("getEpochInfo"):
+            return EpochInfo(int(answer["absoluteSlot"]), int(answer["blockHeight"]), int(answer["epoch"]))
+
+    def get_block_height(self, *, commitment: Commitment | None = None) -> int:
+        return self._integer("getBlockHeight", self._config(commitment))
+
+    def get_slot(self, *, commitment: Commitment | None = None) -> int:
+        return self._integer("getSlot", self._config(commitment))
+
+    def get_balance(self, address: Pubkey, *, commitment: Commitment | None = None) -> int:
+        """Lamports; 0 for an account that doesn't exist."""
+        answer = self._call("getBalance", str(address), self._config(commitment))
+        with _expecting("getBalance"):
+            return int(answer["value"])
+
+    def get_token_account_balance(self, address: Pubkey, *, commitment: Commitment | None = None) -> int:
+        """Base units held by a token account. Raises RpcRefused where it doesn't exist."""
+        answer = self._call("getTokenAccountBalance", str(address), self._config(commitment))
+        with _expecting("getTokenAccountBalance"):
+            return int(answer["value"]["amount"])
+
+    def get_minimum_balance_for_rent_exemption(self, data_length: int) -> int:
+        """Lamports that an account of so many bytes must hold."""
+        return self._integer("getMinimumBalanceForRentExemption", data_length)
+
+    def get_recent_prioritization_fees(self, writable: Iterable[Pubkey]) -> tuple[int, ...]:
+        """The lowest fee that landed in each recent slot for these accounts, oldest slot first.
+
+        In micro-lamports per compute unit. Of more than 128 accounts the first 128 count.
+        """
+        addresses = [str(key) for key in writable][:_FEE_ACCOUNTS_PER_REQUEST]
+        answer = self._call("getRecentPrioritizationFees", addresses)
+        with _expecting("getRecentPrioritizationFees"):
+            return tuple(int(entry["prioritizationFee"]) for entry in sorted(answer, key=lambda entry: entry["slot"]))
+
+    def get_signature_statuses(self, signatures: Sequence[str], *, search_history: bool) -> SignatureStatuses:
+        """What the node knows of up to 256 transactions. Without `search_history`: of the last few minutes only."""
+        if not 0 < len(signatures) <= SIGNATURES_PER_REQUEST:
+            raise ValueError(f"1 to {SIGNATURES_PER_REQUEST} signatures, not {len(signatures)}")
+        config = {"searchTransactionHistory": search_history}
+        answer = self._call("getSignatureStatuses", list(signatures), config)
+        with _expecting("getSignatureStatuses"):
+            statuses = tuple(_decode_status(status) for status in answer["value"])
+            if len(statuses) != len(signatures):
+                raise ValueError("an answer of another length")
+            return SignatureStatuses(int(answer["context"]["slot"]), statuses)
+
+    def get_transaction(self, signature: str, *, commitment: Commitment | None = None) -> dict[str, Any] | None:
+        """A landed transaction as the node's JSON, legacy or v0; None while the node doesn't know it."""
+        config = {**self._config(commitment), "encoding": "json", "maxSupportedTransactionVersion": 0}
+        answer = self._call("getTransaction", signature, config)
+        if answer is not None and not isinstance(answer, dict):
+            raise RpcUnavailable("the Solana node's answer to getTransaction can't be read")
+        return answer
+
+    def simulate_transaction(self, wire: bytes, *, commitment: Commitment | None = None) -> Simulation:
+        """Run a transaction without sending it; its signatures and its blockhash may be anything."""
+        config = {
+            **self._config(commitment),
+            "encoding": "base64",
+            "sigVerify": False,
+            "replaceRecentBlockhash": True,
+        }
+        answer = self._call("simulateTransaction", _base64(wire), config)
+        with _expecting("simulateTransaction"):
+            value = answer["value"]
+            return Simulation(
+                slot=int(answer["context"]["slot"]),
+                err=value["err"],
+                logs=tuple(value.get("logs") or ()),
+                units_consumed=int(value.get("unitsConsumed") or 0),
+            )
+
+    def send_transaction(
+        self,
+        wire: bytes,
+        *,
+        skip_preflight: bool,
+        preflight_commitment: Commitment | None = None,
+        max_retries: int = 0,
+    ) -> str:
+        """Hand a signed transaction to the node once; the signature that it answers with.
+
+        An RpcUnavailable leaves open whether it was broadcast. `preflight_commitment` must be the commitment that
+        the transaction's blockhash was read at. `max_retries` is how often the node itself sends it again.
+        """
+        config = {
+            "encoding": "base64",
+            "skipPreflight": skip_preflight,
+            "preflightCommitment": preflight_commitment or self._commitment,
+            "maxRetries": max_retries,
+        }
+        answer = self._call("sendTransaction", _base64(wire), config, retry=False)
+        with _expecting("sendTransaction"):
+            return str(answer)
+
+    def get_health(self) -> None:
+        """Returns if the node is up to date with its cluster; raises RpcUnavailable if not."""
+        if self._call("getHealth") != "ok":
+            raise RpcUnavailable("the Solana node is unhealthy")
+
+    def _config(self, commitment: Commitment | None) -> dict[str, object]:
+        return {"commitment": commitment or self._commitment}
+
+    def _integer(self, method: str, *params: object) -> int:
+        answer = self._call(method, *params)
+        with _expecting(method):
+            return int(answer)
+
+    # The node's JSON is checked where it is read: _expecting turns a wrong shape into RpcUnavailable.
+    def _call(self, method: str, *params: object, retry: bool = True) -> Any:
+        return self._batch([_Call(method, params)], retry=retry)[0]
+
+    def _batch(self, calls: Sequence[_Call], *, retry: bool = True) -> list[Any]:
+        """The results of several calls made by one HTTP request, in the order of the calls."""
+        requests = [
+            {"jsonrpc": "2.0", "id": next(self._ids), "method": call.method, "params": call.params} for call in calls
+        ]
+        body = self._exchange(json.dumps(requests[0] if len(requests) == 1 else requests).encode(), retry=retry)
+        answers = body if isinstance(body, list) else [body]
+        by_id = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
+        results = []
+        for request, call in zip(requests, calls, strict=True):
+            # A node that can't take the batch at all answers with one error, whose id is null.
+            answer = by_id.get(request["id"]) or by_id.get(None)
+            results.append(self._result(call.method, answer))
+        return results
+
+    def _exchange(self, payload: bytes, *, retry: bool) -> object:
+        """One POST; the decoded JSON of the answer. Raises RpcUnavailable."""
+        try:
+            response = self._http.request(
+                "POST",
+                self._url,
+                body=payload,
+                headers={"Content-Type": "application/json"},
+                timeout=self._timeout,
+                retries=False,
+                redirect=False,
+            )
+        except urllib3.exceptions.ProtocolError:
+            if retry:
+                return self._exchange(payload, retry=False)
+            raise RpcUnavailable("the Solana node closed the connection") from None
+        except urllib3.exceptions.HTTPError as error:
+            # The error's own text names the URL.
+            raise RpcUnavailable(f"the Solana node can't be reached ({type(error).__name__})") from None
+        if response.status == 429 or response.status >= 500:
+            raise RpcUnavailable(f"the Solana node answered with HTTP {response.status}")
+        try:
+            return json.loads(response.data)
+        except ValueError:
+            raise RpcUnavailable(f"the Solana node answered with HTTP {response.status} and no JSON") from None
+
+    def _result(self, method: str, answer: object) -> Any:
+        if not isinstance(answer, dict) or not ("result" in answer or isinstance(answer.get("error"), dict)):
+            raise RpcUnavailable(f"the Solana node's answer to {method} can't be read")
+        if "error" not in answer:
+            return answer["result"]
+        error = answer["error"]
+        code = error.get("code") if isinstance(error.get("code"), int) else 0
+        reason = self._redact(str(error.get("message", "no reason given")))
+        if code in _NOT_NOW:
+            raise RpcUnavailable(f"the Solana node can't answer {method} now: {reason} ({code})")
+        kind = PreflightFailed if code == _PREFLIGHT_FAILURE else RpcRefused
+        raise kind(method, code, reason, error.get("data"))
+
+    def _redact(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+@contextmanager
+def _expecting(method: str) -> Iterator[None]:
+    """Turns a surprise in an answer's shape into RpcUnavailable."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise RpcUnavailable(f"the Solana node's answer to {method} can't be read") from error
+
+
+def _decode_account(value: Mapping[str, Any] | None) -> Account | None:
+    if value is None:
+        return None
+    data, encoding = value["data"]
+    if encoding != "base64":
+        raise ValueError(f"data in {encoding}")
+    return Account(
+        owner=Pubkey.from_string(value["owner"]),
+        lamports=int(value["lamports"]),
+        data=base64.b64decode(data),
+        executable=bool(value["executable"]),
+    )
+
+
+def _decode_status(value: Mapping[str, Any] | None) -> SignatureStatus | None:
+    if value is None:
+        return None
+    confirmation = value.get("confirmationStatus")
+    if confirmation is None:
+        # Old nodes: a number of confirmations, null once the block is rooted.
+        confirmation = "finalized" if value["confirmations"] is None else "processed"
+    return SignatureStatus(int(value["slot"]), value["err"], _COMMITMENTS[confirmation])
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _secrets_of(url: str) -> tuple[str, ...]:
+    """The parts of a URL that may be keys: the user's name and password, long path segments, the query's values."""
+    parts = urlsplit(url)
+    segments = [segment for segment in parts.path.split("/") if len(segment) >= _SHORTEST_SECRET]
+    values = [value for _, value in parse_qsl(parts.query) if value]
+    return tuple(filter(None, [parts.username, parts.password, *segments, *values]))
