@@ -179,7 +179,7 @@ class RaydiumCpmmPool:
         return Fraction(reserve_out, reserve_in)
 
     def quote(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> PoolQuote:
-        """What swap_base_input pays for `amount_in`; `fee` sums all fees in input tokens. Raises as `Pool.quote` does."""
+        """What swap_base_input pays for `amount_in`; `fee` sums all fees in input tokens. Raises as `Pool.quote`."""
         side = self._side(mint_in)
         if not 0 < amount_in <= _U64_MAX:
             raise ValueError(f"{amount_in} is not a u64 above zero")
@@ -306,12 +306,12 @@ class RaydiumCpmm:
     program_id = PROGRAM_ID
 
     def mints(self, pool: Pubkey, accounts: AccountMap) -> tuple[Pubkey, Pubkey]:
-        """Token 0 and 1. Raises VenueUnavailable where `pool` is no such pool, AccountsMissing where it was not read."""
+        """Token 0 and 1. Raises VenueUnavailable if `pool` is no such pool, AccountsMissing where it was not read."""
         state = _pool_state(pool, accounts)
         return Pubkey(state.mint_0), Pubkey(state.mint_1)
 
     def accounts_needed(self, pool: Pubkey, accounts: AccountMap) -> frozenset[Pubkey]:
-        """The pool; once it was read, its config, vaults and mints too. Raises VenueUnavailable if it is no such pool."""
+        """The pool; once it was read, its config, vaults and mints too. Raises VenueUnavailable if it isn't one."""
         if pool not in accounts:
             return frozenset((pool,))
         state = _pool_state(pool, accounts)
