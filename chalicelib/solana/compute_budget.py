@@ -1,0 +1,67 @@
+"""How much computing a transaction may use, and what it offers for it.
+
+The network charges 5000 lamports a signature plus `price x limit`: the limit counts, not what was used. Both are
+integers: compute units, and micro-lamports per compute unit. https://solana.com/docs/core/fees
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from solders.compute_budget import set_compute_unit_limit, set_compute_unit_price
+from solders.instruction import Instruction
+
+# What one transaction may ask for at most (agave, program-runtime/src/execution_budget.rs, MAX_COMPUTE_UNIT_LIMIT).
+MAX_COMPUTE_UNITS = 1_400_000
+# A swap can cross more bins or ticks than it did when simulated: a fifth more.
+_MARGIN_NUMERATOR = 6
+_MARGIN_DENOMINATOR = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeBudget:
+    """A limit in compute units and a price in micro-lamports per unit."""
+
+    unit_limit: int
+    unit_price: int
+
+    def instructions(self) -> tuple[Instruction, Instruction]:
+        return set_compute_unit_limit(self.unit_limit), set_compute_unit_price(self.unit_price)
+
+    @property
+    def priority_fee_lamports(self) -> int:
+        """What the price comes to for the whole limit, rounded up to a lamport as the network does."""
+        return -(-self.unit_limit * self.unit_price // 1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class PriorityFeePolicy:
+    """Offer what `percentile` of the recent slots asked for, never below `floor` nor above `cap` micro-lamports."""
+
+    percentile: int = 75
+    floor: int = 1_000
+    cap: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        if not 0 < self.percentile <= 100:
+            raise ValueError("percentile: 1 to 100")
+        if not 0 <= self.floor <= self.cap:
+            raise ValueError("floor must lie between 0 and cap")
+
+
+def compute_unit_limit(simulated_units: int) -> int:
+    """A fifth above what the simulation used, rounded up, at most what the network allows."""
+    return min(-(-simulated_units * _MARGIN_NUMERATOR // _MARGIN_DENOMINATOR), MAX_COMPUTE_UNITS)
+
+
+def priority_fee(recent_fees: Sequence[int], policy: PriorityFeePolicy) -> int:
+    """The price to offer, micro-lamports per compute unit, given the recent slots' lowest landed fees.
+
+    The percentile is by nearest rank, so that it is always a fee which somebody paid; without any, the floor.
+    """
+    if not recent_fees:
+        return policy.floor
+    ranked = sorted(recent_fees)
+    rank = -(-len(ranked) * policy.percentile // 100)
+    return max(policy.floor, min(ranked[rank - 1], policy.cap))

@@ -1,0 +1,100 @@
+"""What a landed swap really moved, read from the balances before and after that the cluster keeps with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from solders.pubkey import Pubkey
+
+from chalicelib.problems import FillrateError
+from chalicelib.solana.tokens import NATIVE_MINT
+
+
+class FillUnreadable(FillrateError):
+    """A landed transaction's fill can't be told. Not an ExecutionError: the swap did happen, nothing may repeat it."""
+
+    code = "FILL_UNREADABLE"
+    title = "Fill unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Base units that left the wallet and that arrived in it; the network's fee, lamports; the block's slot."""
+
+    amount_in: int
+    amount_out: int
+    fee_lamports: int
+    slot: int
+
+
+def read_fill(transaction: Mapping[str, Any], wallet: Pubkey, mint_in: Pubkey, mint_out: Pubkey) -> Fill:
+    """The fill of a successful swap, from `getTransaction`'s JSON (encoding "json" or "jsonParsed").
+
+    A token's amount is the change of all the wallet's accounts of its mint. SOL's is the change in lamports of the
+    wallet and of all its token accounts together, without the fee: what an account's rent takes from the wallet it
+    holds itself, so opening and closing accounts cancels out, and wrapping is no spending.
+
+    Raises:
+        FillUnreadable: the transaction failed, lacks what is needed, or isn't such a swap.
+    """
+    meta = transaction.get("meta")
+    if not isinstance(meta, dict):
+        raise FillUnreadable("the transaction has no meta")
+    if meta.get("err") is not None:
+        raise FillUnreadable(f"the transaction failed: {meta['err']}")
+    try:
+        balances = _Balances.read(transaction, meta, str(wallet))
+        amount_in = -balances.change(mint_in)
+        amount_out = balances.change(mint_out)
+        fill = Fill(amount_in, amount_out, int(meta["fee"]), int(transaction["slot"]))
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise FillUnreadable(f"the transaction lacks what its fill is read from ({error!r})") from error
+    if fill.amount_in <= 0 or fill.amount_out <= 0:
+        raise FillUnreadable(f"the transaction is no swap: {fill.amount_in} paid, {fill.amount_out} received")
+    return fill
+
+
+@dataclass(frozen=True, slots=True)
+class _Balances:
+    """One owner's changes: lamports without the network's fee, and tokens by mint."""
+
+    lamports: int
+    tokens: dict[str, int]
+
+    def change(self, mint: Pubkey) -> int:
+        return self.lamports if mint == NATIVE_MINT else self.tokens.get(str(mint), 0)
+
+    @classmethod
+    def read(cls, transaction: Mapping[str, Any], meta: Mapping[str, Any], owner: str) -> _Balances:
+        keys = _account_keys(transaction, meta)
+        before = _owned(meta["preTokenBalances"], owner)
+        after = _owned(meta["postTokenBalances"], owner)
+        tokens: dict[str, int] = {}
+        for balances, sign in ((before, -1), (after, 1)):
+            for balance in balances:
+                mint = balance["mint"]
+                tokens[mint] = tokens.get(mint, 0) + sign * int(balance["uiTokenAmount"]["amount"])
+        # A temporary account, opened and closed inside the transaction, holds nothing before and after: it may be
+        # absent from both lists.
+        indices = {keys.index(owner)} | {int(balance["accountIndex"]) for balance in (*before, *after)}
+        lamports = sum(int(meta["postBalances"][index]) - int(meta["preBalances"][index]) for index in indices)
+        if keys[0] == owner:
+            lamports += int(meta["fee"])
+        return cls(lamports, tokens)
+
+
+def _account_keys(transaction: Mapping[str, Any], meta: Mapping[str, Any]) -> list[str]:
+    """All accounts in the order of the balances: the message's own, then those from lookup tables."""
+    own = transaction["transaction"]["message"]["accountKeys"]
+    keys = [key["pubkey"] if isinstance(key, dict) else key for key in own]
+    if any(isinstance(key, dict) for key in own):
+        # jsonParsed lists the loaded ones too.
+        return keys
+    loaded = meta.get("loadedAddresses") or {}
+    return [*keys, *loaded.get("writable", ()), *loaded.get("readonly", ())]
+
+
+def _owned(balances: Sequence[Mapping[str, Any]], owner: str) -> list[Mapping[str, Any]]:
+    return [balance for balance in balances if balance["owner"] == owner]
