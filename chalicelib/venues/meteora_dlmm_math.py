@@ -1,0 +1,325 @@
+"""Meteora DLMM's exact-in swap, to the unit. Integers throughout; prices are Q64.64, Y per X.
+
+A swap walks bin after bin away from the active one. What a bin costs to empty and what it then pays depends on the
+clock and on how far the bin is from where the walk began, but not on the size of the swap. So the walk is recorded once
+as a ladder of bins with running totals, as deep as the largest amount asked for; a swap finds by bisection the bin in
+which its input runs out, and only there computes a partial fill.
+
+Source: MeteoraAg/dlmm-sdk, commons/src/quote.rs (quote_exact_in and what it calls),
+commons/src/extensions/{bin,lb_pair}.rs, commons/src/math/*.rs, commons/src/constants.rs.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from typing import NamedTuple
+
+from chalicelib.venues.meteora_dlmm_layout import (
+    BINS_PER_ARRAY,
+    BinArrayBitmap,
+    BinColumns,
+    FeeParameters,
+    LbPair,
+)
+
+U64_MAX = (1 << 64) - 1
+ONE = 1 << 64
+BASIS_POINT_MAX = 10_000
+FEE_PRECISION = 1_000_000_000
+MAX_FEE_RATE = 100_000_000
+LIMIT_ORDER_FEE_SHARE = 5_000
+MIN_BIN_ID = -443_636
+MAX_BIN_ID = 443_636
+
+_U128_MAX = (1 << 128) - 1
+_VARIABLE_FEE_SCALE = 100_000_000_000
+_MAX_EXPONENT = 0x80000
+
+
+class OutOfLiquidityError(Exception):
+    """No bin is left that could take the rest of the input."""
+
+
+class BinOverflowError(OutOfLiquidityError):
+    """A bin's cost is no u64: the program stops there with an arithmetic error."""
+
+
+class Rung(NamedTuple):
+    """One bin of a ladder: the fee rate in parts of 10^9, and what each source of liquidity in it pays and costs.
+
+    Market makers' liquidity is taken first, then what is left of limit orders being processed, then open ones.
+    """
+
+    bin_id: int
+    price: int
+    rate: int
+    volatility_accumulator: int
+    market_out: int
+    market_in: int
+    processed_out: int
+    processed_in: int
+    open_out: int
+    open_in: int
+
+
+class BinFill(NamedTuple):
+    """What a swap does in one bin. `*_in` excludes the fee where it is on the input, `*_out` includes it where not."""
+
+    rung: Rung
+    market_in: int
+    market_out: int
+    processed_in: int
+    processed_out: int
+    open_in: int
+    open_out: int
+    fee: int
+
+
+class SwapResult(NamedTuple):
+    """`amount_out` is before any transfer fee of its mint; the last two are the pair's after the swap.
+
+    `bins` counts those that paid; `arrays` are the indexes of the bin arrays entered, in order.
+    """
+
+    amount_out: int
+    fee: int
+    bins: int
+    arrays: tuple[int, ...]
+    active_id: int
+    volatility_accumulator: int
+
+
+def price_of_bin(bin_id: int, bin_step: int) -> int:
+    """(1 + bin_step / 10^4) ^ bin_id in Q64.64, rounded as math/u64x64_math.rs, pow does.
+
+    Raises OutOfLiquidityError where the program's own result would overflow.
+    """
+    if bin_id == 0:
+        return ONE
+    exponent = abs(bin_id)
+    if exponent >= _MAX_EXPONENT:
+        raise OutOfLiquidityError(f"bin {bin_id} has no price")
+    base = ONE + (bin_step << 64) // BASIS_POINT_MAX
+    # The program powers the inverse, which is below one and can't overflow, and inverts the result of positive ids.
+    square = _U128_MAX // base
+    result = ONE
+    while exponent:
+        if exponent & 1:
+            result = result * square >> 64
+        square = square * square >> 64
+        exponent >>= 1
+    if result == 0:
+        raise OutOfLiquidityError(f"bin {bin_id} has no price")
+    return _U128_MAX // result if bin_id > 0 else result
+
+
+def references_at(pair: LbPair, timestamp: int) -> tuple[int, int]:
+    """`volatility_reference` and `index_reference` as a swap at `timestamp` finds them.
+
+    commons/src/extensions/lb_pair.rs, update_references.
+    """
+    parameters, volatility = pair.parameters, pair.volatility
+    elapsed = timestamp - volatility.last_update_timestamp
+    if elapsed < parameters.filter_period:
+        return volatility.reference, volatility.index_reference
+    if elapsed < parameters.decay_period:
+        return volatility.accumulator * parameters.reduction_factor // BASIS_POINT_MAX, pair.active_id
+    return 0, pair.active_id
+
+
+def base_fee_rate(parameters: FeeParameters, bin_step: int) -> int:
+    """In parts of 10^9 (lb_pair.rs, get_base_fee)."""
+    return int(parameters.base_factor * bin_step * 10 * 10**parameters.base_fee_power_factor)
+
+
+def split_fee(fee: int, protocol_share: int, market_in: int, total_in: int) -> tuple[int, int]:
+    """The market makers' whole fee, rounded up, and the protocol's part of the bin's fee (quote.rs, split_fee).
+
+    The protocol takes its share of the market makers' fee and half of the limit orders' fee, rounded up.
+    """
+    if not fee or not total_in:
+        return 0, 0
+    market_fee = -(-fee * market_in // total_in)
+    order_fee = fee - market_fee
+    order_protocol_fee = order_fee - order_fee * LIMIT_ORDER_FEE_SHARE // BASIS_POINT_MAX
+    return market_fee, order_protocol_fee + market_fee * protocol_share // BASIS_POINT_MAX
+
+
+class Ladder:
+    """One direction's bins in the order a swap empties them, from given volatility references on.
+
+    `columns(index)` gives a bin array's columns for this direction; what it raises passes through, and the ladder can
+    go on from there another time.
+    """
+
+    def __init__(
+        self,
+        pair: LbPair,
+        bitmap: BinArrayBitmap,
+        columns: Callable[[int], BinColumns],
+        swap_for_y: bool,
+        references: tuple[int, int],
+    ) -> None:
+        parameters = pair.parameters
+        self._bitmap = bitmap
+        self._columns = columns
+        self._swap_for_y = swap_for_y
+        self._fee_on_input = pair.fee_on_input(swap_for_y)
+        self._volatility_reference, self._index_reference = references
+        self._bin_step = pair.bin_step
+        self._base_rate = base_fee_rate(parameters, pair.bin_step)
+        self._control = parameters.variable_fee_control
+        self._max_accumulator = parameters.max_volatility_accumulator
+        self._rungs: list[Rung] = []
+        # By rung: the largest input that ends in it or before it; then what all rungs before it take and give.
+        self._ends: list[int] = []
+        self._in_before: list[int] = [0]
+        self._out_before: list[int] = [0]
+        self._fee_before: list[int] = [0]
+        self._arrays: list[int] = []
+        # By array: how many rungs there were before it.
+        self._entered_at: list[int] = []
+        # The next bin to look at, and the columns of its array once that has been entered.
+        self._next_bin = pair.active_id
+        self._array: BinColumns | None = None
+
+    def swap(self, amount_in: int, fills: list[BinFill] | None = None) -> SwapResult:
+        """Swap `amount_in`: above zero, and without any transfer fee of its mint.
+
+        Where `fills` is given, what happens in each bin is appended to it.
+        Raises OutOfLiquidityError, and what `columns` raises.
+        """
+        ends = self._ends
+        if not ends or amount_in > ends[-1]:
+            while not self._climb(amount_in):
+                pass
+        last = bisect_left(ends, amount_in)
+        rung = self._rungs[last]
+        fill = self._fill(rung, amount_in - self._in_before[last])
+        if fills is not None:
+            fills.extend(self._emptied(index) for index in range(last))
+            fills.append(fill)
+        gross_out = self._out_before[last] + fill.market_out + fill.processed_out + fill.open_out
+        return SwapResult(
+            amount_out=gross_out if self._fee_on_input else gross_out - fill.fee,
+            fee=self._fee_before[last] + fill.fee,
+            bins=last + 1,
+            arrays=tuple(self._arrays[: bisect_right(self._entered_at, last)]),
+            active_id=rung.bin_id,
+            volatility_accumulator=rung.volatility_accumulator,
+        )
+
+    def _fill(self, rung: Rung, amount_in: int) -> BinFill:
+        """What the bin in which `amount_in` ends makes of it (quote.rs, swap_exact_in_quote_at_bin)."""
+        _, price, rate, _, market_out, market_in, processed_out, processed_in, open_out, open_in = rung
+        down, fee_on_input = self._swap_for_y, self._fee_on_input
+        fee = 0
+        if fee_on_input:
+            fee = -(-amount_in * rate // FEE_PRECISION)
+        left = amount_in - fee
+        if left < market_in:
+            market_in, market_out = left, left * price >> 64 if down else (left << 64) // price
+        left -= market_in
+        if left < processed_in:
+            processed_in, processed_out = left, left * price >> 64 if down else (left << 64) // price
+        left -= processed_in
+        if left < open_in:
+            open_in, open_out = left, left * price >> 64 if down else (left << 64) // price
+        if not fee_on_input:
+            fee = -(-(market_out + processed_out + open_out) * rate // FEE_PRECISION)
+        return BinFill(rung, market_in, market_out, processed_in, processed_out, open_in, open_out, fee)
+
+    def _emptied(self, index: int) -> BinFill:
+        """What a swap takes from a bin that it goes beyond."""
+        rung = self._rungs[index]
+        return BinFill(
+            rung=rung,
+            market_in=rung.market_in,
+            market_out=rung.market_out,
+            processed_in=rung.processed_in,
+            processed_out=rung.processed_out,
+            open_in=rung.open_in,
+            open_out=rung.open_out,
+            fee=self._fee_before[index + 1] - self._fee_before[index],
+        )
+
+    def _climb(self, amount_in: int) -> bool:
+        """Add the rungs of one array, no further than `amount_in` needs. False: it needs more than this array."""
+        columns = self._array or self._enter_array()
+        fee_on_input = self._fee_on_input
+        first_bin = self._next_bin // BINS_PER_ARRAY * BINS_PER_ARRAY
+        position = self._next_bin - first_bin
+        step, stop = (-1, -1) if self._swap_for_y else (1, BINS_PER_ARRAY)
+        total_in, total_out, total_fee = self._in_before[-1], self._out_before[-1], self._fee_before[-1]
+        holds, rung_of, done = columns[0], self._rung, False
+        while position != stop and not done:
+            if holds[position]:
+                rung = rung_of(columns, position, first_bin + position)
+                bin_in = rung.market_in + rung.processed_in + rung.open_in
+                bin_out = rung.market_out + rung.processed_out + rung.open_out
+                if fee_on_input:
+                    # -(-a // b) rounds up. A swap goes beyond the bin if its input less the fee on all of it
+                    # exceeds `bin_in`; then it pays in the bin only the fee on what the bin takes.
+                    kept = FEE_PRECISION - rung.rate
+                    end = total_in - (-(bin_in + 1) * FEE_PRECISION // kept) - 1
+                    fee = -(-bin_in * rung.rate // kept)
+                    total_in += bin_in + fee
+                    total_out += bin_out
+                else:
+                    end = total_in + bin_in
+                    fee = -(-bin_out * rung.rate // FEE_PRECISION)
+                    total_in += bin_in
+                    total_out += bin_out - fee
+                total_fee += fee
+                self._rungs.append(rung)
+                self._ends.append(end)
+                self._in_before.append(total_in)
+                self._out_before.append(total_out)
+                self._fee_before.append(total_fee)
+                done = amount_in <= end
+            position += step
+        self._next_bin = first_bin + position
+        if position == stop:
+            self._array = None
+        return done
+
+    def _enter_array(self) -> BinColumns:
+        """The columns of the next array with liquidity; `_next_bin` becomes the bin to begin with in it."""
+        down, start = self._swap_for_y, self._next_bin // BINS_PER_ARRAY
+        index = self._bitmap.next_index(start, down)
+        if index is None:
+            raise OutOfLiquidityError("no bin array further on has liquidity")
+        columns = self._columns(index)
+        if index != start:
+            self._next_bin = index * BINS_PER_ARRAY + (BINS_PER_ARRAY - 1 if down else 0)
+        self._arrays.append(index)
+        self._entered_at.append(len(self._rungs))
+        self._array = columns
+        return columns
+
+    def _rung(self, columns: BinColumns, position: int, bin_id: int) -> Rung:
+        down = self._swap_for_y
+        _, market, low, high, processed, open_orders = columns
+        price = high[position] << 64 | low[position] or price_of_bin(bin_id, self._bin_step)
+        market_out = market[position]
+        # -(-a >> n) rounds up, too.
+        market_in = -(-(market_out << 64) // price) if down else -(-market_out * price >> 64)
+        processed_out = processed_in = open_out = open_in = 0
+        if processed:
+            processed_out, open_out = processed[position], open_orders[position]
+            processed_in = -(-(processed_out << 64) // price) if down else -(-processed_out * price >> 64)
+            open_in = -(-(open_out << 64) // price) if down else -(-open_out * price >> 64)
+        if market_in > U64_MAX or processed_in > U64_MAX or open_in > U64_MAX:
+            raise BinOverflowError(f"bin {bin_id} holds more than a u64 could buy")
+        accumulator = self._volatility_reference + abs(self._index_reference - bin_id) * BASIS_POINT_MAX
+        if accumulator > self._max_accumulator:
+            accumulator = self._max_accumulator
+        rate = self._base_rate
+        if self._control:
+            rate -= -self._control * (accumulator * self._bin_step) ** 2 // _VARIABLE_FEE_SCALE
+        if rate > MAX_FEE_RATE:
+            rate = MAX_FEE_RATE
+        return Rung(
+            bin_id, price, rate, accumulator, market_out, market_in, processed_out, processed_in, open_out, open_in
+        )
