@@ -147,8 +147,8 @@ class RaydiumCpmmPool:
     mints: tuple[Mint, Mint]
     vaults: tuple[Pubkey, Pubkey]
     vault_amounts: tuple[int, int]
-    # Protocol, fund and creator fees that lie in the vaults but aren't liquidity.
-    owed_fees: tuple[int, int]
+    # What the vaults hold beyond the protocol, fund and creator fees they owe: what the curve trades against.
+    reserves: tuple[int, int]
     trade_fee_rate: int
     protocol_fee_rate: int
     fund_fee_rate: int
@@ -169,11 +169,16 @@ class RaydiumCpmmPool:
             TokenSide(mint_1.address, mint_1.token_program, mint_1.decimals, vault_1),
         )
 
+    @property
+    def compute_units(self) -> int:
+        """What a swap is expected to burn."""
+        token_2022_sides = sum(mint.token_program == TOKEN_2022_PROGRAM for mint in self.mints)
+        return _COMPUTE_UNITS + token_2022_sides * _COMPUTE_UNITS_TOKEN_2022
+
     def mid_price(self, mint_in: Pubkey) -> Fraction:
         """Output base units per input base unit at the margin, before fees. Raises InsufficientLiquidity when empty."""
         side = self._side(mint_in)
-        reserve_in = self.vault_amounts[side] - self.owed_fees[side]
-        reserve_out = self.vault_amounts[1 - side] - self.owed_fees[1 - side]
+        reserve_in, reserve_out = self.reserves[side], self.reserves[1 - side]
         if reserve_in <= 0 or reserve_out <= 0:
             raise execution_error(EMPTY_SUPPLY)
         return Fraction(reserve_out, reserve_in)
@@ -199,7 +204,7 @@ class RaydiumCpmmPool:
             amount_out=outcome.vault_out - outcome.output_transfer_fee,
             fee=outcome.trade_fee + (outcome.creator_fee if outcome.creator_fee_on_input else 0),
             fee_mint=mint_in,
-            compute_units=self._compute_units(),
+            compute_units=self.compute_units,
         )
 
     def swap(self, side_in: int, amount_in: int, clock: ChainClock) -> SwapOutcome:
@@ -218,8 +223,7 @@ class RaydiumCpmmPool:
         if amount <= 0:
             raise SwapRefusedError(REQUIRE_GT_VIOLATED)
 
-        reserve_in = self.vault_amounts[side_in] - self.owed_fees[side_in]
-        reserve_out = self.vault_amounts[1 - side_in] - self.owed_fees[1 - side_in]
+        reserve_in, reserve_out = self.reserves[side_in], self.reserves[1 - side_in]
         if reserve_in <= 0 or reserve_out <= 0:
             # At exactly zero the program divides by zero and panics, which has no code: the nearest stands for it.
             raise SwapRefusedError(INSUFFICIENT_VAULT if reserve_in < 0 or reserve_out < 0 else EMPTY_SUPPLY)
@@ -294,10 +298,6 @@ class RaydiumCpmmPool:
         creator_fee = total_fee * self.creator_fee_rate // rate
         return total_fee - creator_fee, creator_fee
 
-    def _compute_units(self) -> int:
-        token_2022_sides = sum(mint.token_program == TOKEN_2022_PROGRAM for mint in self.mints)
-        return _COMPUTE_UNITS + token_2022_sides * _COMPUTE_UNITS_TOKEN_2022
-
 
 class RaydiumCpmm:
     """The swap program."""
@@ -345,9 +345,9 @@ class RaydiumCpmm:
             mints=mints,
             vaults=(vault_0, vault_1),
             vault_amounts=amounts,
-            owed_fees=(
-                state.protocol_fees_0 + state.fund_fees_0 + state.creator_fees_0,
-                state.protocol_fees_1 + state.fund_fees_1 + state.creator_fees_1,
+            reserves=(
+                amounts[0] - state.protocol_fees_0 - state.fund_fees_0 - state.creator_fees_0,
+                amounts[1] - state.protocol_fees_1 - state.fund_fees_1 - state.creator_fees_1,
             ),
             trade_fee_rate=trade_rate,
             protocol_fee_rate=protocol_rate,

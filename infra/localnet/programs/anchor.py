@@ -106,12 +106,17 @@ def check_address(meta: AccountMeta, expected: Pubkey) -> None:
         raise anchor_error(CONSTRAINT_ADDRESS)
 
 
-def program_data(accounts: Accounts, address: Pubkey, program: Pubkey, mark: bytes, length: int) -> bytes:
-    """`Account<T>` and `AccountLoader<T>`: the data of one of the program's own accounts, at least `length` bytes."""
-    account = accounts.get(address)
-    if account is None:
+def account_data(accounts: Accounts, address: Pubkey, program: Pubkey, mark: bytes, length: int) -> bytes:
+    """`Account<T>`: the data of one of the program's own accounts, at least `length` bytes."""
+    if address not in accounts:
         raise anchor_error(ACCOUNT_NOT_INITIALIZED)
-    if account.owner != program:
+    return loader_data(accounts, address, program, mark, length)
+
+
+def loader_data(accounts: Accounts, address: Pubkey, program: Pubkey, mark: bytes, length: int) -> bytes:
+    """`AccountLoader<T>`: the same for a zero-copy account, which doesn't tell absent from foreign."""
+    account = accounts.get(address)
+    if account is None or account.owner != program:
         raise anchor_error(ACCOUNT_OWNED_BY_WRONG_PROGRAM)
     if len(account.data) < len(mark):
         raise anchor_error(ACCOUNT_DISCRIMINATOR_NOT_FOUND)
