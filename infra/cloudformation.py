@@ -1,0 +1,96 @@
+"""Brings one CloudFormation stack to a template: creates or updates it, waits, and says why if it fails."""
+
+import time
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+_CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+# A stack in one of these never came to be; it can only be deleted.
+_STILLBORN = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS"}
+_GOOD = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+
+
+class StackError(Exception):
+    """A stack didn't reach its template; the text names the resources that failed and why."""
+
+
+def deploy_stack(
+    client: Any, name: str, template: str, parameters: dict[str, str], poll_seconds: float, timeout_seconds: float = 900
+) -> dict[str, str]:
+    """Create or update the stack `name` and return its outputs.
+
+    `client` is boto3's CloudFormation client, `template` the template's text or, for a long one, its S3 URL. An
+    unchanged template is no error. Raises StackError if the stack fails or isn't done in time.
+    """
+    arguments = {
+        "StackName": name,
+        "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        "Capabilities": _CAPABILITIES,
+        "TemplateURL" if template.startswith(("https://", "http://")) else "TemplateBody": template,
+    }
+    deadline = time.monotonic() + timeout_seconds
+    state = _settled(client, name, poll_seconds, deadline)
+    if state is not None and state["StackStatus"] in _STILLBORN:
+        client.delete_stack(StackName=name)
+        state = _settled(client, name, poll_seconds, deadline)
+    if state is None:
+        client.create_stack(**arguments)
+    else:
+        try:
+            client.update_stack(**arguments)
+        except ClientError as error:
+            if "No updates are to be performed" not in str(error):
+                raise StackError(f"stack {name} can't be updated: {error}") from error
+    state = _settled(client, name, poll_seconds, deadline)
+    if state is None or state["StackStatus"] not in _GOOD:
+        raise StackError(_failure(client, name, state))
+    return outputs(state)
+
+
+def outputs(state: dict[str, Any]) -> dict[str, str]:
+    """A described stack's outputs, by key."""
+    return {output["OutputKey"]: output["OutputValue"] for output in state.get("Outputs", [])}
+
+
+def describe(client: Any, name: str) -> dict[str, Any] | None:
+    """The stack as CloudFormation describes it, or None if there is none."""
+    try:
+        stacks = client.describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return None
+        raise
+    # A deleted stack may still be listed.
+    state: dict[str, Any] | None = stacks[0] if stacks and stacks[0]["StackStatus"] != "DELETE_COMPLETE" else None
+    return state
+
+
+def _settled(client: Any, name: str, poll_seconds: float, deadline: float) -> dict[str, Any] | None:
+    """The stack once nothing is under way on it."""
+    while True:
+        state = describe(client, name)
+        if state is None or not state["StackStatus"].endswith("_IN_PROGRESS"):
+            return state
+        if state["StackStatus"] == "REVIEW_IN_PROGRESS":
+            return state
+        if time.monotonic() > deadline:
+            raise StackError(f"stack {name} is still {state['StackStatus']}: see its events in CloudFormation")
+        time.sleep(poll_seconds)
+
+
+def _failure(client: Any, name: str, state: dict[str, Any] | None) -> str:
+    if state is None:
+        return f"stack {name} vanished while it was being deployed"
+    lines = [f"stack {name}: {state['StackStatus']} {state.get('StackStatusReason', '')}".rstrip()]
+    for event in client.describe_stack_events(StackName=state["StackId"])["StackEvents"]:
+        started = event["ResourceType"] == "AWS::CloudFormation::Stack" and event["ResourceStatus"] in (
+            "CREATE_IN_PROGRESS",
+            "UPDATE_IN_PROGRESS",
+        )
+        if started:
+            break  # what is older belongs to an earlier deploy
+        if event["ResourceStatus"].endswith("_FAILED"):
+            reason = event.get("ResourceStatusReason", "no reason given")
+            lines.append(f"  {event['LogicalResourceId']} ({event['ResourceType']}): {reason}")
+    return "\n".join(lines)
