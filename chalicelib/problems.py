@@ -1,23 +1,24 @@
 """Everything that can go wrong, as one tree; each error knows its code, its HTTP status and whether a retry can help.
 
-    FillrateError
-    ├── RequestError                    the client can mend it: 4xx
-    │   ├── InvalidRequest              400, with the fields that are wrong
-    │   ├── NotFound                    404
-    │   └── Conflict                    409
-    └── ExecutionError                  an attempt at an order, or a quote, did not succeed
-        ├── TransientError              another attempt may succeed
-        │   ├── RpcUnavailable          the Solana node did not answer, or answered with a server error
-        │   ├── SlippageExceeded        the market moved beyond the order's floor
-        │   ├── VenueUnavailable        the pool is closed, not open yet, or answers with an error of its own
-        │   ├── AccountsMissing         the quote needs accounts that were not read: read them, quote again
-        │   └── TransactionExpired      the transaction's blockhash ran out and it never landed
-        └── PermanentError              no retry can help
-            ├── NoPool                  no registered pool trades this pair
-            ├── InsufficientLiquidity   the pools hold less than the order asks for
-            ├── InsufficientBalance     the wallet holds too little of the input token or of SOL for fees
-            ├── AmountTooSmall          the output would be zero
-            └── TransactionRejected     the chain refuses the transaction for a reason that no retry changes
+FillrateError
+├── RequestError                    the client can mend it: 4xx
+│   ├── InvalidRequest              400, with the fields that are wrong
+│   ├── Unauthorized                401
+│   ├── NotFound                    404
+│   └── Conflict                    409
+└── ExecutionError                  an attempt at an order, or a quote, did not succeed
+    ├── TransientError              another attempt may succeed
+    │   ├── RpcUnavailable          the Solana node did not answer, or answered with a server error
+    │   ├── SlippageExceeded        the market moved beyond the order's floor
+    │   ├── VenueUnavailable        the pool is closed, not open yet, or answers with an error of its own
+    │   ├── AccountsMissing         the quote needs accounts that were not read: read them, quote again
+    │   └── TransactionExpired      the transaction's blockhash ran out and it never landed
+    └── PermanentError              no retry can help
+        ├── NoPool                  no registered pool trades this pair
+        ├── InsufficientLiquidity   the pools hold less than the order asks for
+        ├── InsufficientBalance     the wallet holds too little of the input token or of SOL for fees
+        ├── AmountTooSmall          the output would be zero
+        └── TransactionRejected     the chain refuses the transaction for a reason that no retry changes
 """
 
 from __future__ import annotations
@@ -59,6 +60,14 @@ class InvalidRequest(RequestError):
     def __init__(self, problems: Iterable[FieldProblem]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(f"{problem.field}: {problem.message}" for problem in self.problems))
+
+
+class Unauthorized(RequestError):
+    """No valid API key came with the request."""
+
+    code = "UNAUTHORIZED"
+    title = "Unauthorized"
+    http_status = 401
 
 
 class NotFound(RequestError):

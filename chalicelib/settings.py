@@ -23,6 +23,7 @@ class Settings(BaseModel):
     websocket_url: str
     websocket_endpoint: str
     wallet_file: str | None = None
+    api_key_sha256: str | None = None  # hex digest of the key that stages other than `local` ask for
     worker_timeout_seconds: int = 20
 
     # How long a worker owns an order: longer than the function can live, so that an owner is dead when it runs out.

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Context, Decimal, InvalidOperation
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
@@ -22,6 +22,8 @@ Json = dict[str, Any]
 
 U64_MAX = 2**64 - 1
 PPM = 1_000_000
+Model = TypeVar("Model", bound=BaseModel)
+
 MAX_BODY_BYTES = 16 * 1024
 MAX_NUMBER_LENGTH = 64
 _PRICE = Context(prec=18)
@@ -32,7 +34,7 @@ class ExactNumber(str):
     """A JSON number's own text, kept so that it never passes through a binary float."""
 
 
-def parse_body(raw: bytes) -> Json:
+def parse_body(raw: bytes | str) -> Json:
     """The request's JSON object, numbers as `ExactNumber`. Raises InvalidRequest."""
     if len(raw) > MAX_BODY_BYTES:
         raise _invalid("body", f"is larger than {MAX_BODY_BYTES} bytes")
@@ -181,7 +183,7 @@ def _decimal_or_value_error(value: object) -> Decimal:
         raise ValueError(error.problems[0].message) from None
 
 
-def validate[Model: BaseModel](model: type[Model], content: Mapping[str, object]) -> Model:
+def validate(model: type[Model], content: Mapping[str, object]) -> Model:
     """`content` as a `model`. Raises InvalidRequest naming every wrong field."""
     try:
         return model.model_validate(dict(content))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from chalicelib.orders.order import Change, Detail, Lease, Leg, Order, State, Status, Submission, Token
 
@@ -157,6 +157,7 @@ def _submission_to_map(submission: Submission | None) -> Item | None:
     return {
         "signature": submission.signature,
         "wire": submission.wire,
+        "blockhash": submission.blockhash,
         "lastValidBlockHeight": submission.last_valid_block_height,
     }
 
@@ -167,7 +168,8 @@ def _submission_from_map(submission: Item | None) -> Submission | None:
     wire = submission["wire"]
     return Submission(
         signature=submission["signature"],
-        wire=bytes(wire.value if isinstance(wire, Binary) else wire),
+        wire=bytes(wire),
+        blockhash=submission["blockhash"],
         last_valid_block_height=int(submission["lastValidBlockHeight"]),
     )
 

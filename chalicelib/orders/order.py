@@ -114,6 +114,7 @@ class Submission:
 
     signature: str
     wire: bytes
+    blockhash: str
     last_valid_block_height: int
 
 

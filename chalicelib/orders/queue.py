@@ -1,4 +1,4 @@
-"""The orders queue and its dead-letter queue. A message is `{"orderId": …}` and nothing more: the truth is the order."""
+"""The orders queue and its dead-letter queue. A message is `{"orderId": …}`, no more: the truth is the order."""
 
 from __future__ import annotations
 

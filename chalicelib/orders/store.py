@@ -91,13 +91,15 @@ class OrderStore:
         """
         start = _decode_cursor(cursor, account) if cursor else None
         orders: list[Order] = []
-        for order in self._newest_first(account, keep, start):
+        for order in self._newest_first(account, keep, start, limit + 1):
             if len(orders) == limit:
                 return OrderPage(tuple(orders), _encode_cursor(orders[-1]))
             orders.append(order)
         return OrderPage(tuple(orders), None)
 
-    def _newest_first(self, account: str, keep: OrderFilter, start: dict[str, Any] | None) -> Iterator[Order]:
+    def _newest_first(
+        self, account: str, keep: OrderFilter, start: dict[str, Any] | None, read_at_once: int
+    ) -> Iterator[Order]:
         wanted = {"status": keep.status, "mintIn": keep.mint_in, "mintOut": keep.mint_out}
         wanted = {name: value for name, value in wanted.items() if value is not None}
         query: dict[str, Any] = {
@@ -109,6 +111,7 @@ class OrderStore:
                 **{f":{name}": {"S": value} for name, value in wanted.items()},
             },
             "ScanIndexForward": False,
+            "Limit": read_at_once,
         }
         if wanted:
             query["FilterExpression"] = " AND ".join(f"#{name} = :{name}" for name in wanted)

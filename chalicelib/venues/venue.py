@@ -1,7 +1,7 @@
 """What a venue is to the rest of Fillrate: which accounts a pool needs, an exact quote, a swap instruction.
 
 A venue is one on-chain swap program. `Venue` knows the program, `Pool` is one of its pools decoded from accounts
-that were all read at one slot. Both are pure: no network, no clock of their own. All amounts are integers of base units.
+that were all read at one slot. Both are pure: no network, no clock of their own. Amounts are integers of base units.
 """
 
 from __future__ import annotations

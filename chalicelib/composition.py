@@ -1,0 +1,190 @@
+"""Where the real parts are put together, each once a process and only when first needed (cold starts).
+
+What reaches the chain imports solders inside its function: the WebSocket and stream functions never load it.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from chalicelib.orders.delivery import Delivery
+from chalicelib.orders.execution import Execution
+from chalicelib.orders.intake import Intake
+from chalicelib.orders.queue import OrdersQueue
+from chalicelib.orders.store import OrderStore
+from chalicelib.push.connections import Connections
+from chalicelib.push.gateway import WebSocketGateway
+from chalicelib.push.publisher import Publisher
+from chalicelib.push.session import Session
+from chalicelib.settings import settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+    from chalicelib.api import HealthApi, MarketApi, OrdersApi
+    from chalicelib.routing.market import Market
+    from chalicelib.routing.token_directory import ChainTokenDirectory
+    from chalicelib.solana.rpc import SolanaRpc
+    from chalicelib.solana.wallet import Wallet
+    from chalicelib.venues.registry import PoolRegistry
+
+_AWS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 4})
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@cache
+def dynamodb() -> DynamoDBClient:
+    return boto3.client("dynamodb", config=_AWS)
+
+
+@cache
+def sqs() -> SQSClient:
+    return boto3.client("sqs", config=_AWS)
+
+
+@cache
+def order_store() -> OrderStore:
+    return OrderStore(dynamodb(), settings().orders_table)
+
+
+@cache
+def orders_queue() -> OrdersQueue:
+    return OrdersQueue(sqs(), settings().orders_queue_url, settings().dead_letter_queue_url)
+
+
+@cache
+def connections() -> Connections:
+    return Connections(dynamodb(), settings().orders_table)
+
+
+@cache
+def gateway() -> WebSocketGateway:
+    endpoint = settings().websocket_endpoint
+    return WebSocketGateway(boto3.client("apigatewaymanagementapi", endpoint_url=endpoint, config=_AWS))
+
+
+@cache
+def publisher() -> Publisher:
+    return Publisher(order_store(), connections(), gateway(), time.sleep)
+
+
+@cache
+def session() -> Session:
+    return Session(order_store(), connections(), gateway(), now_ms)
+
+
+@cache
+def rpc() -> SolanaRpc:
+    from chalicelib.solana.rpc import SolanaRpc
+
+    return SolanaRpc(settings().solana_rpc_url, connect_timeout=2, read_timeout=5)
+
+
+@cache
+def pool_registry() -> PoolRegistry:
+    from chalicelib.venues.meteora_dlmm import MeteoraDlmmVenue
+    from chalicelib.venues.pool_table import PoolTable
+    from chalicelib.venues.raydium_cpmm import RaydiumCpmm
+    from chalicelib.venues.registry import PoolRegistry
+
+    table = PoolTable(dynamodb(), settings().pools_table)
+    return PoolRegistry(
+        table.entries,
+        lambda addresses: rpc().get_multiple_accounts(addresses).accounts,
+        (RaydiumCpmm(), MeteoraDlmmVenue()),
+        now_ms,
+    )
+
+
+@cache
+def token_directory() -> ChainTokenDirectory:
+    from chalicelib.routing.token_directory import ChainTokenDirectory
+
+    return ChainTokenDirectory(pool_registry(), lambda addresses: rpc().get_multiple_accounts(addresses).accounts)
+
+
+@cache
+def market() -> Market:
+    from chalicelib.routing.market import Market
+
+    return Market(rpc(), pool_registry())
+
+
+@cache
+def wallet() -> Wallet:
+    from chalicelib.solana.wallet import LocalWallet
+
+    wallet_file = settings().wallet_file
+    if wallet_file is None or settings().stage not in ("local", "localstack"):
+        raise RuntimeError("WALLET_FILE is for the local stages only; other stages have no wallet yet")
+    return LocalWallet.load(Path(wallet_file))
+
+
+@cache
+def delivery() -> Delivery:
+    from chalicelib.orders.trading import ChainTrader, Patience
+    from chalicelib.solana.compute_budget import PriorityFeePolicy
+
+    config = settings()
+    trader = ChainTrader(
+        rpc(),
+        market(),
+        wallet(),
+        PriorityFeePolicy(floor=config.priority_fee_floor, cap=config.priority_fee_cap),
+        Patience(config.watch_seconds, config.confirm_poll_ms / 1000, config.rebroadcast_ms / 1000),
+        time.monotonic,
+        time.sleep,
+    )
+    execution = Execution(order_store(), trader, now_ms, config.lease_ms)
+    return Delivery(execution, orders_queue(), config.lease_ms)
+
+
+@cache
+def intake() -> Intake:
+    return Intake(order_store(), orders_queue(), token_directory(), now_ms, uuid.uuid4)
+
+
+@cache
+def orders_api() -> OrdersApi:
+    from chalicelib.api import OrdersApi
+
+    return OrdersApi(intake(), order_store(), token_directory(), settings().websocket_url)
+
+
+@cache
+def market_api() -> MarketApi:
+    from chalicelib.api import MarketApi
+    from chalicelib.routing.quoting import quote_pair
+
+    return MarketApi(
+        token_directory(),
+        lambda token_in, token_out, amount, slippage: quote_pair(market(), token_in, token_out, amount, slippage),
+    )
+
+
+@cache
+def health() -> HealthApi:
+    from chalicelib.api import HealthApi
+
+    config = settings()
+    return HealthApi(
+        {
+            "solana": lambda: {"slot": rpc().get_slot()},
+            "orders": lambda: dynamodb().describe_table(TableName=config.orders_table)["Table"]["TableStatus"],
+            "queue": lambda: sqs().get_queue_attributes(
+                QueueUrl=config.orders_queue_url, AttributeNames=["ApproximateNumberOfMessages"]
+            )["Attributes"]["ApproximateNumberOfMessages"],
+        },
+        config.stage,
+    )

@@ -1,0 +1,116 @@
+"""Taking orders in: validate, store once, enqueue; and cancel what has not started."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chalicelib.orders.order import IllegalTransition, Order, cancel, place
+from chalicelib.orders.pair import TokenDirectory, find_pair
+from chalicelib.orders.queue import OrdersQueue
+from chalicelib.orders.store import OrderStore, StaleOrder
+from chalicelib.problems import Conflict, NotFound
+from chalicelib.wire import OrderRequest, to_base_units, to_ppm, validate_idempotency_key
+
+ORDER_ID_NAMESPACE = uuid.UUID("5f0c9b1e-6f0b-4d53-9d0a-2f6f8f2f3b7a")
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """An accepted order; `created` is False where an Idempotency-Key found an earlier one."""
+
+    order: Order
+    created: bool
+
+
+class Intake:
+    """Submit and cancel, for one account at a time."""
+
+    def __init__(
+        self,
+        store: OrderStore,
+        queue: OrdersQueue,
+        tokens: TokenDirectory,
+        now_ms: Callable[[], int],
+        new_id: Callable[[], uuid.UUID],
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._tokens = tokens
+        self._now_ms = now_ms
+        self._new_id = new_id
+
+    def submit(self, account: str, request: OrderRequest, idempotency_key: str | None) -> Submitted:
+        """Store the order and hand it to the workers.
+
+        The same key and request give the same order, however often and from however many clients at once: its id is
+        derived from account and key, and only the first conditional write succeeds.
+
+        Raises:
+            InvalidRequest: a token, the amount or the slippage is wrong.
+            Conflict: the key was used for another request.
+        """
+        order = self._new_order(account, request, idempotency_key)
+        if self._store.create(order):
+            self._queue.enqueue(order.order_id)
+            return Submitted(order, created=True)
+        earlier = self._store.load(order.order_id)
+        if earlier is None or earlier.request_digest != order.request_digest:
+            raise Conflict("this Idempotency-Key was used for another order; use a new key, or the same body")
+        if not earlier.is_terminal and earlier.attempt == 1 and earlier.last_seq == 1:
+            # the first client may have died between put and enqueue; a second message for one order is harmless
+            self._queue.enqueue(earlier.order_id)
+        return Submitted(earlier, created=False)
+
+    def cancel(self, account: str, order_id: str) -> Order:
+        """Cancel an order that has not started, exactly once, against any racing worker.
+
+        Raises:
+            NotFound: no such order of this account.
+            Conflict: it has started, or ended.
+        """
+        while True:
+            order = self.find(account, order_id)
+            try:
+                return self._store.replace(cancel(order, self._now_ms()))
+            except IllegalTransition:
+                raise Conflict(f"the order is {order.status} and can no longer be cancelled") from None
+            except StaleOrder:
+                continue  # a worker wrote it first: look at what it is now
+
+    def find(self, account: str, order_id: str) -> Order:
+        """An account's order. Raises NotFound, also where it is another account's."""
+        order = self._store.load(order_id)
+        if order is None or order.account != account:
+            raise NotFound(f"there is no order {order_id[:64]}")
+        return order
+
+    def _new_order(self, account: str, request: OrderRequest, idempotency_key: str | None) -> Order:
+        token_in, token_out = find_pair(self._tokens, request.token_in, request.token_out)
+        amount = to_base_units(request.amount, token_in.decimals, "amount")
+        slippage_ppm = to_ppm(request.slippage, "slippage")
+        if idempotency_key is None:
+            order_id = self._new_id()
+        else:
+            order_id = uuid.uuid5(ORDER_ID_NAMESPACE, f"{account}\n{validate_idempotency_key(idempotency_key)}")
+        return place(
+            Order(
+                order_id=str(order_id),
+                account=account,
+                type=request.type,
+                token_in=token_in,
+                token_out=token_out,
+                amount=amount,
+                slippage_ppm=slippage_ppm,
+                request_digest=_digest(request.type, token_in.mint, token_out.mint, amount, slippage_ppm),
+                created_at_ms=self._now_ms(),
+            )
+        )
+
+
+def _digest(*parts: object) -> str:
+    """Equal for equal orders: "10" and "10.0" SOL are the same request."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,0 +1,107 @@
+"""From the orders table's stream to WebSocket messages: one write of an order is one push to each of its watchers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from chalicelib.orders.item import ORDER_ITEM, deserialize, item_to_order
+from chalicelib.orders.order import Order
+from chalicelib.orders.store import OrderStore
+from chalicelib.push.connections import SUBSCRIPTION_PREFIX, Connections, Subscription, item_to_subscription
+from chalicelib.push.gateway import ConnectionGone, WebSocketGateway
+from chalicelib.telemetry import logger
+from chalicelib.wire import status_message
+
+# One can't post to a connection before its $connect has returned, which may be a moment after its subscription is seen.
+ESTABLISHING_TRIES = 10
+ESTABLISHING_PAUSE_SECONDS = 0.1
+
+StreamRecord = Mapping[str, Any]
+
+
+class Publisher:
+    """Sends what a subscription hasn't had yet. Records of one order come one after the other, in order.
+
+    That is what DynamoDB promises of a partition key, and both the order and its subscriptions have the same one.
+    """
+
+    def __init__(
+        self,
+        store: OrderStore,
+        connections: Connections,
+        gateway: WebSocketGateway,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._store = store
+        self._connections = connections
+        self._gateway = gateway
+        self._sleep = sleep
+
+    def publish(self, records: Iterable[StreamRecord]) -> None:
+        """Handle the stream's records in their order. A record that can't be read is logged and passed over.
+
+        Raises what AWS raises when it is out of reach: the stream then gives the same records again, and what was sent
+        already is known by the cursors.
+        """
+        for record in records:
+            try:
+                self._publish(record["dynamodb"])
+            except (KeyError, ValueError, TypeError):
+                logger.exception("unreadable stream record", event_id=record.get("eventID"))
+
+    def _publish(self, change: Mapping[str, Any]) -> None:
+        new, old = change.get("NewImage"), change.get("OldImage")
+        if new is None:
+            return
+        kind = new["item"]["S"]
+        if kind == ORDER_ITEM:
+            self._order_changed(item_to_order(deserialize(_without_submission(new))), old)
+        elif kind.startswith(SUBSCRIPTION_PREFIX) and (old is None or old["askedAtMs"] != new["askedAtMs"]):
+            self._subscribed(item_to_subscription(deserialize(new)))
+
+    def _order_changed(self, order: Order, old: Mapping[str, Any] | None) -> None:
+        if old is not None and len(old["history"]["L"]) == len(order.history):
+            return  # only its lease or transaction changed
+        for subscription in self._connections.watchers(order.order_id):
+            if subscription.cursor:  # else its own record is still to come, and sends all there is by then
+                self._send(order, subscription, establishing=False)
+
+    def _subscribed(self, asked: Subscription) -> None:
+        # the stored one, not the record's: after a failed batch it knows what was sent the first time
+        subscription = self._connections.find(asked.order_id, asked.connection_id)
+        order = self._store.load(asked.order_id)
+        if order is not None and subscription is not None:
+            self._send(order, subscription, establishing=not subscription.cursor)
+
+    def _send(self, order: Order, subscription: Subscription, *, establishing: bool) -> None:
+        """Send every change after the cursor; close the connection that was opened for an order that has ended."""
+        due = [change for change in order.history if change.seq > subscription.cursor]
+        connection_id = subscription.connection_id
+        try:
+            for change in due:
+                self._post(connection_id, status_message(change, order), establishing=establishing)
+        except ConnectionGone:
+            self._connections.forget(connection_id)
+            return
+        if order.is_terminal:
+            self._connections.unsubscribe(order.order_id, connection_id)
+            if subscription.closes:
+                self._gateway.close(connection_id)
+        elif due:
+            self._connections.advance(subscription, due[-1].seq)
+
+    def _post(self, connection_id: str, message: dict[str, Any], *, establishing: bool) -> None:
+        for remaining in reversed(range(ESTABLISHING_TRIES if establishing else 1)):
+            try:
+                return self._gateway.post(connection_id, message)
+            except ConnectionGone:
+                if not remaining:
+                    raise
+                self._sleep(ESTABLISHING_PAUSE_SECONDS)
+        return None
+
+
+def _without_submission(image: Mapping[str, Any]) -> dict[str, Any]:
+    """The image without the signed bytes, which the stream's JSON carries as text and nobody outside may see."""
+    return {name: value for name, value in image.items() if name != "submission"}

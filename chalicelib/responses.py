@@ -1,0 +1,52 @@
+"""Use cases' answers as Chalice responses; every error leaves as RFC 9457 problem details, none as a stack trace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from chalice.app import Response
+
+from chalicelib.problems import FillrateError
+from chalicelib.telemetry import logger
+from chalicelib.wire import problem_json
+
+JSON = "application/json"
+PROBLEM_JSON = "application/problem+json"
+
+
+def answer(use_case: Callable[[], tuple[int, dict[str, Any]]]) -> Response:
+    """Run a use case; its FillrateErrors and whatever else it raises become problem responses."""
+    try:
+        status, body = use_case()
+    except FillrateError as error:
+        logger.info("refused", code=error.code, status=error.http_status)
+        return _response(error.http_status, problem_json(error), PROBLEM_JSON)
+    except Exception:  # noqa: BLE001
+        # the boundary: the client learns that it isn't its fault, the log learns the rest
+        logger.exception("request failed")
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The request failed on our side; it may be sent again.")
+    return _response(status, body, JSON)
+
+
+def problem(status: int, detail: str) -> Response:
+    """A problem that has no error type of its own."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return _response(status, body, PROBLEM_JSON)
+
+
+def as_problem(response: Response) -> Response:
+    """An error that the framework itself answered (wrong method, wrong media type), in the contract's form."""
+    if response.status_code < HTTPStatus.BAD_REQUEST or response.headers.get("Content-Type") == PROBLEM_JSON:
+        return response
+    detail = response.body.get("Message", "") if isinstance(response.body, dict) else ""
+    mended = problem(response.status_code, detail)
+    mended.headers.update({name: value for name, value in response.headers.items() if name.lower() != "content-type"})
+    return mended
+
+
+def _response(status: int, body: dict[str, Any], content_type: str) -> Response:
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    return Response(body=text, status_code=int(status), headers={"Content-Type": content_type})

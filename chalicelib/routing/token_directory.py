@@ -1,0 +1,102 @@
+"""Which tokens can be traded, by symbol or by mint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from solders.pubkey import Pubkey
+
+from chalicelib.orders.order import Token
+from chalicelib.solana.accounts import AccountMap
+from chalicelib.solana.token_symbol import symbol_of
+from chalicelib.solana.tokens import Mint
+
+# Symbols are not unique on Solana, so the well-known ones are bound to their mints here and can't be taken by another.
+# Source: the mints' own issuers; all are in the public token lists.
+WELL_KNOWN_SYMBOLS = {
+    "So11111111111111111111111111111111111111112": "SOL",
+    "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v": "USDC",
+    "Es9vMFrzaCERmJfrF4H2FYD4KCoNkY11McCe8BenwNYB": "USDT",
+    "JUPyiwrYJFskUPiHa7hkeR8VUtAeFoSZbKedZNsDvCN": "JUP",
+    "4k3Dyjzvzp8eMZWUXbBCjEvwSkkk59S5iCNLY3QrkX6R": "RAY",
+    "DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263": "BONK",
+}
+
+
+class MintSource(Protocol):
+    def mints(self) -> frozenset[Pubkey]:
+        """Every mint that some registered pool trades."""
+
+
+@dataclass(frozen=True, slots=True)
+class TradedToken:
+    """A token that a registered pool trades; `symbol` is None where it has none that is its own."""
+
+    mint: Mint
+    symbol: str | None
+
+
+class ChainTokenDirectory:
+    """The tokens of the registered pools; a mint is read from the chain once, for it can't change its decimals."""
+
+    def __init__(self, registry: MintSource, read_accounts: Callable[[Sequence[Pubkey]], AccountMap]) -> None:
+        self._registry = registry
+        self._read_accounts = read_accounts
+        self._tokens: dict[Pubkey, TradedToken] = {}
+
+    def find(self, text: str) -> Token | None:
+        """The token of a symbol (in any case) or a mint address. Raises RpcUnavailable where it can't be told."""
+        tokens = self.tokens()
+        for token in tokens:
+            if str(token.mint.address) == text:
+                return _as_order_token(token, text)
+        for token in tokens:
+            if token.symbol is not None and token.symbol == text.upper():
+                return _as_order_token(token, token.symbol)
+        return None
+
+    def tokens(self) -> tuple[TradedToken, ...]:
+        """Every traded token: those with symbols first, by symbol. Raises RpcUnavailable."""
+        traded = self._registry.mints()
+        self._learn(traded - self._tokens.keys())
+        found = [token for address, token in self._tokens.items() if address in traded]
+        return tuple(sorted(found, key=lambda token: (token.symbol is None, token.symbol, str(token.mint.address))))
+
+    def listing(self) -> list[dict[str, Any]]:
+        """Every traded token as GET /tokens shows it. Raises RpcUnavailable."""
+        return [
+            {
+                "symbol": token.symbol,
+                "mint": str(token.mint.address),
+                "decimals": token.mint.decimals,
+                "tokenProgram": str(token.mint.token_program),
+            }
+            for token in self.tokens()
+        ]
+
+    def _learn(self, addresses: frozenset[Pubkey]) -> None:
+        if not addresses:
+            return
+        accounts = self._read_accounts(sorted(addresses, key=bytes))
+        for address in sorted(addresses, key=bytes):
+            account = accounts.get(address)
+            if account is None:
+                continue
+            mint = Mint.decode(address, account)
+            symbol = WELL_KNOWN_SYMBOLS.get(str(address))
+            if symbol is None:
+                symbol = self._free_symbol(symbol_of(account))
+            self._tokens[address] = TradedToken(mint, symbol)
+
+    def _free_symbol(self, symbol: str | None) -> str | None:
+        """A symbol that no well-known and no other traded token bears, else None: a look-alike must not be bought."""
+        taken = {*WELL_KNOWN_SYMBOLS.values(), *(token.symbol for token in self._tokens.values())}
+        if symbol is None or symbol.upper() in taken:
+            return None
+        return symbol.upper()
+
+
+def _as_order_token(token: TradedToken, text: str) -> Token:
+    return Token(text=text, mint=str(token.mint.address), decimals=token.mint.decimals)

@@ -1,0 +1,87 @@
+"""Which pools exist for a pair. The registry lists addresses and programs; everything else is read from the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from solders.pubkey import Pubkey
+
+from chalicelib.problems import VenueUnavailable
+from chalicelib.solana.accounts import AccountMap
+from chalicelib.venues.venue import Venue
+
+AccountReader = Callable[[Sequence[Pubkey]], AccountMap]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolEntry:
+    """A line of the registry: base58 addresses of the pool and of its program."""
+
+    address: str
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredPool:
+    """A pool whose tokens are known."""
+
+    address: Pubkey
+    venue: Venue
+    mints: tuple[Pubkey, Pubkey]
+
+
+class PoolRegistry:
+    """The registered pools by pair. What a pool trades never changes, so it is read from the chain once.
+
+    `load` gives the registry's lines; they are loaded anew when older than `max_age_ms`.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Iterable[PoolEntry]],
+        read_accounts: AccountReader,
+        venues: Iterable[Venue],
+        now_ms: Callable[[], int],
+        max_age_ms: int = 30_000,
+    ) -> None:
+        self._load = load
+        self._read_accounts = read_accounts
+        self._venues = {str(venue.program_id): venue for venue in venues}
+        self._now_ms = now_ms
+        self._max_age_ms = max_age_ms
+        self._known: dict[str, RegisteredPool] = {}
+        self._pools: tuple[RegisteredPool, ...] = ()
+        self._loaded_at_ms: int | None = None
+
+    def pools(self) -> tuple[RegisteredPool, ...]:
+        """Every registered pool of a venue that Fillrate knows. Raises RpcUnavailable."""
+        now_ms = self._now_ms()
+        if self._loaded_at_ms is None or now_ms - self._loaded_at_ms > self._max_age_ms:
+            entries = [entry for entry in self._load() if entry.program in self._venues]
+            self._learn([entry for entry in entries if entry.address not in self._known])
+            self._pools = tuple(self._known[entry.address] for entry in entries if entry.address in self._known)
+            self._loaded_at_ms = now_ms
+        return self._pools
+
+    def for_pair(self, mint_a: Pubkey, mint_b: Pubkey) -> tuple[RegisteredPool, ...]:
+        """The pools that trade the two mints, either way round. Raises RpcUnavailable."""
+        wanted = {mint_a, mint_b}
+        return tuple(pool for pool in self.pools() if set(pool.mints) == wanted)
+
+    def mints(self) -> frozenset[Pubkey]:
+        """Every mint that some registered pool trades. Raises RpcUnavailable."""
+        return frozenset(mint for pool in self.pools() for mint in pool.mints)
+
+    def _learn(self, entries: Sequence[PoolEntry]) -> None:
+        if not entries:
+            return
+        addresses = {entry.address: Pubkey.from_string(entry.address) for entry in entries}
+        accounts = self._read_accounts(tuple(addresses.values()))
+        for entry in entries:
+            venue, address = self._venues[entry.program], addresses[entry.address]
+            try:
+                mints = venue.mints(address, accounts)
+            except VenueUnavailable:
+                continue  # not there yet, or not such a pool: it is asked again at the next load
+            self._known[entry.address] = RegisteredPool(address, venue, mints)
