@@ -181,10 +181,8 @@ def health() -> HealthApi:
     return HealthApi(
         {
             "solana": lambda: {"slot": rpc().get_slot()},
-            "orders": lambda: dynamodb().describe_table(TableName=config.orders_table)["Table"]["TableStatus"],
-            "queue": lambda: sqs().get_queue_attributes(
-                QueueUrl=config.orders_queue_url, AttributeNames=["ApproximateNumberOfMessages"]
-            )["Attributes"]["ApproximateNumberOfMessages"],
+            "orders": lambda: {"readable": order_store().load("health") is None},
+            "queue": lambda: {"waiting": orders_queue().waiting()},
         },
         config.stage,
     )

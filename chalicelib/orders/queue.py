@@ -25,6 +25,13 @@ class OrdersQueue:
         """Hand the order to the workers."""
         self._client.send_message(QueueUrl=self._queue_url, MessageBody=message_body(order_id))
 
+    def waiting(self) -> int:
+        """About how many orders wait for a worker."""
+        response = self._client.get_queue_attributes(
+            QueueUrl=self._queue_url, AttributeNames=["ApproximateNumberOfMessages"]
+        )
+        return int(response["Attributes"]["ApproximateNumberOfMessages"])
+
     def show_again_in(self, receipt_handle: str, delay_ms: int) -> None:
         """Let a message that is being handled come back after `delay_ms`, rounded up to a second."""
         seconds = min(max(-(-delay_ms // 1000), 0), MAX_VISIBILITY_SECONDS)
