@@ -1,0 +1,184 @@
+"""Detached processes of the local stack: started once, known by their pid file, ended without a trace.
+
+A pid file names the leader of a process group, with its command; a pid that the system has given to another program
+since is recognised by the command and left alone.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_POLL_SECONDS = 0.05
+# Held so that a process started and stopped by the same program is reaped.
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+class ProcessError(Exception):
+    """A process can't be started or doesn't get ready; the text says why, with the end of its log."""
+
+
+class PortTakenError(ProcessError):
+    """Another program listens on the port."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(f"port {port} is taken by another program")
+        self.port = port
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A process of the local stack: how to start it and where its pid and log files are."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    working_directory: Path
+    log: Path
+    pid_file: Path
+
+    def running(self) -> bool:
+        """Whether it runs, with this very command and environment."""
+        recorded = self._recorded()
+        return recorded is not None and recorded == self._record(recorded["pid"]) and _leader_runs(recorded)
+
+    def start(self) -> None:
+        """Start it in a process group of its own that outlives the caller."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.pid_file.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("wb") as log:
+            process = subprocess.Popen(
+                self.command,
+                env=self.environment,
+                cwd=self.working_directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        _children[process.pid] = process
+        self.pid_file.write_text(json.dumps(self._record(process.pid)))
+
+    def wait_until(self, ready: Callable[[], bool], timeout_seconds: float) -> None:
+        """Wait until it is `ready`. Raises ProcessError if it ends or isn't ready in time."""
+        deadline = time.monotonic() + timeout_seconds
+        while not ready():
+            recorded = self._recorded()
+            if recorded is None or not _leader_runs(recorded):
+                raise ProcessError(f"{self.name} ended while starting:\n{self.log_tail()}")
+            if time.monotonic() > deadline:
+                raise ProcessError(f"{self.name} isn't ready after {timeout_seconds:.0f} s:\n{self.log_tail()}")
+            time.sleep(_POLL_SECONDS)
+
+    def stop(self, timeout_seconds: float = 20) -> bool:
+        """End it and all that it started, as gently as it lets itself; returns whether anything ran."""
+        recorded = self._recorded()
+        if recorded is None:
+            return False
+        ran = bool(_group(recorded))
+        if _leader_runs(recorded):
+            # To the leader alone: it saves its state and ends its workers itself.
+            os.kill(recorded["pid"], signal.SIGTERM)
+            _wait(lambda: not _leader_runs(recorded), timeout_seconds)
+        for pid in _group(recorded):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        _wait(lambda: not _group(recorded), timeout_seconds)
+        self.pid_file.unlink(missing_ok=True)
+        return ran
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The end of its log."""
+        try:
+            text = self.log.read_text(errors="replace")
+        except OSError:
+            return "(no log)"
+        return "\n".join(f"  {line}" for line in text.splitlines()[-lines:])
+
+    def _record(self, pid: int) -> dict[str, object]:
+        return {"pid": pid, "command": self.command, "environment": self.environment}
+
+    def _recorded(self) -> dict[str, Any] | None:
+        try:
+            recorded = json.loads(self.pid_file.read_text())
+        except (OSError, ValueError):
+            return None
+        return recorded if isinstance(recorded, dict) else None
+
+
+def check_port_free(port: int) -> None:
+    """Raises PortTakenError if something listens on `port` of this machine."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As a server would: a connection that has just ended doesn't keep the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PortTakenError(port) from error
+
+
+def free_port() -> int:
+    """A port that nothing listens on now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    pid: int
+    group: int
+    command: str
+
+
+def _processes() -> list[_Process]:
+    """Every living process of this machine."""
+    if Path("/proc/self/stat").exists():
+        return [found for entry in Path("/proc").glob("[0-9]*") if (found := _from_proc(entry))]
+    lines = subprocess.run(["ps", "-A", "-o", "pid=,pgid=,command="], capture_output=True, text=True, check=True).stdout
+    fields = (line.split(None, 2) for line in lines.splitlines())
+    return [_Process(int(pid), int(group), command[0]) for pid, group, *command in fields if command]
+
+
+def _from_proc(entry: Path) -> _Process | None:
+    try:
+        command = (entry / "cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+        # The group is the third field after the name, which is in parentheses and may hold anything.
+        group = int((entry / "stat").read_text().rpartition(")")[2].split()[2])
+    except OSError:
+        return None  # ended meanwhile
+    return _Process(int(entry.name), group, command) if command else None  # a zombie has no command
+
+
+def _leader_runs(recorded: dict[str, Any]) -> bool:
+    return any(process.pid == recorded["pid"] and _same_command(process, recorded) for process in _processes())
+
+
+def _same_command(process: _Process, recorded: dict[str, Any]) -> bool:
+    # Without the program's own name: macOS's Python shows another one than it was started by.
+    return process.command.endswith(" ".join(recorded["command"][1:]))
+
+
+def _group(recorded: dict[str, Any]) -> list[int]:
+    """The pids of what was started: the leader and its children, or those that a dead leader has left behind."""
+    members = [process for process in _processes() if process.group == recorded["pid"]]
+    leader = next((process for process in members if process.pid == recorded["pid"]), None)
+    if leader is not None:
+        return [process.pid for process in members] if _same_command(leader, recorded) else []
+    return [process.pid for process in members if recorded["environment"]["TMPDIR"] in process.command]
+
+
+def _wait(done: Callable[[], bool], timeout_seconds: float) -> None:
+    deadline = time.monotonic() + timeout_seconds
+    while not done() and time.monotonic() < deadline:
+        for child in _children.values():
+            child.poll()
+        time.sleep(_POLL_SECONDS)

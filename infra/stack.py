@@ -1,0 +1,196 @@
+"""The local stack: an offline Solana, an emulated AWS, and Fillrate deployed on the two.
+
+`make up` has one in .local; the end-to-end tests have another in a directory and on ports of their own.
+"""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from solders.keypair import Keypair
+
+from infra import package, pool_registry
+from infra.deploy import Deployment, Settings, deploy, target_for
+from infra.processes import Service, check_port_free
+
+AWS_PORT = 4566
+RPC_PORT = 8899
+
+_READY_SECONDS = 60
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a local stack lives: its directory and ports, and what its chain is started with.
+
+    `pools` replaces the registry of pools that the localnet writes; `localnet_arguments` are passed to it.
+    """
+
+    directory: Path
+    aws_port: int = AWS_PORT
+    rpc_port: int = RPC_PORT
+    localnet_arguments: tuple[str, ...] = field(default=())
+    pools: Path | None = None
+
+    @property
+    def description(self) -> Path:
+        """The file that tells other programs about the running stack."""
+        return self.directory / "stack.json"
+
+    @property
+    def wallet(self) -> Path:
+        """The trading wallet, in solana-keygen's format."""
+        return self.directory / "wallet.json"
+
+    @property
+    def registry(self) -> Path:
+        """The pools to trade on."""
+        return self.pools or self.directory / "pools.json"
+
+    @property
+    def aws_url(self) -> str:
+        """The emulator's endpoint."""
+        return f"http://127.0.0.1:{self.aws_port}"
+
+    @property
+    def rpc_url(self) -> str:
+        """The localnet's JSON-RPC."""
+        return f"http://127.0.0.1:{self.rpc_port}"
+
+    def localnet(self) -> Service:
+        """The offline Solana. It starts from genesis, with the wallet funded."""
+        command = [sys.executable, "-m", "infra.localnet", "--rpc-port", str(self.rpc_port)]
+        command += ["--pool-registry-out", str(self.directory / "pools.json"), "--fund", str(self.wallet)]
+        command += self.localnet_arguments
+        # To fork a real cluster it may have to pass a proxy.
+        outward = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE")
+        environment = {name: os.environ[name] for name in outward if name in os.environ}
+        return self._service("localnet", command, environment)
+
+    def emulator(self) -> Service:
+        """MiniStack. Its whole environment reaches the functions, so it gets nothing but what it needs."""
+        environment = {
+            "GATEWAY_PORT": str(self.aws_port),
+            "BIND_HOST": "127.0.0.1",
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(self.directory / "ministack"),
+            # The developer's own AWS settings are none of its business.
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        return self._service("ministack", [sys.executable, "-m", "ministack"], environment)
+
+    def _service(self, name: str, command: list[str], environment: dict[str, str]) -> Service:
+        common = {
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]),
+            "HOME": str(self.directory),
+            "TMPDIR": str(self.temporary),
+            "PYTHONUNBUFFERED": "1",
+        }
+        return Service(
+            name=name,
+            command=command,
+            environment=common | environment,
+            working_directory=package.PROJECT,
+            log=self.directory / "logs" / f"{name}.log",
+            pid_file=self.directory / "pids" / f"{name}.json",
+        )
+
+    @property
+    def temporary(self) -> Path:
+        """Temporary files of the processes; the emulator unpacks each function's code there."""
+        return self.directory / "tmp"
+
+
+def start(layout: Layout, report: Report, dependencies: package.Dependencies | None = None) -> dict[str, str]:
+    """Start what doesn't run yet, deploy the present code, and return (and write) the stack's description.
+
+    `report` is told each step. Raises ProcessError, PackageError, StackError, RegistryError or boto3's errors.
+    """
+    layout.temporary.mkdir(parents=True, exist_ok=True)
+    wallet = _wallet(layout.wallet)
+    for service, port in ((layout.localnet(), layout.rpc_port), (layout.emulator(), layout.aws_port)):
+        _start(service, port, report)
+    built = package.build("local", layout.directory / "package", dependencies or package.local_dependencies())
+    report(f"packaged the functions ({built.archive.stat().st_size / 1e6:.1f} MB)")
+    layout.localnet().wait_until(lambda: _healthy_chain(layout.rpc_url), _READY_SECONDS)
+    layout.emulator().wait_until(lambda: _healthy_emulator(layout.aws_url), _READY_SECONDS)
+    report("the chain and the emulator are ready")
+    target = target_for("local", layout.aws_url)
+    deployment = deploy(target, Settings(layout.rpc_url, layout.wallet), built)
+    pools = pool_registry.seed(target.client("dynamodb"), deployment.outputs["PoolsTable"], layout.registry)
+    report(f"deployed, with {pools} pools")
+    description = _describe(layout, deployment, wallet)
+    layout.description.write_text(json.dumps(description, indent=2) + "\n")
+    return description
+
+
+def stop(layout: Layout) -> list[str]:
+    """End the stack's processes; returns the names of those that ran. The emulator's data stays in the directory."""
+    stopped = [service.name for service in (layout.emulator(), layout.localnet()) if service.stop()]
+    layout.description.unlink(missing_ok=True)
+    shutil.rmtree(layout.temporary, ignore_errors=True)
+    return stopped
+
+
+def _start(service: Service, port: int, report: Report) -> None:
+    if service.running():
+        report(f"{service.name} runs already on port {port}")
+        return
+    if service.stop():
+        report(f"{service.name} is started anew: its options changed")
+    check_port_free(port)
+    service.start()
+    report(f"started {service.name} on port {port}")
+
+
+def _wallet(path: Path) -> str:
+    """The wallet's address in base58; the wallet is made if there is none."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(list(bytes(Keypair()))))
+    return str(Keypair.from_bytes(bytes(json.loads(path.read_text()))).pubkey())
+
+
+def _healthy_chain(url: str) -> bool:
+    return b'"ok"' in _answer("POST", url, {"jsonrpc": "2.0", "id": 1, "method": "getHealth"})
+
+
+def _healthy_emulator(url: str) -> bool:
+    return b'"completed"' in _answer("GET", f"{url}/_ministack/ready")
+
+
+def _answer(method: str, url: str, body: dict[str, Any] | None = None) -> bytes:
+    """The body of a good answer; nothing until there is one."""
+    try:
+        response = urllib3.request(method, url, json=body, timeout=5, retries=False)
+    except urllib3.exceptions.HTTPError:
+        return b""
+    return response.data if response.status == 200 else b""
+
+
+def _describe(layout: Layout, deployment: Deployment, wallet: str) -> dict[str, str]:
+    return {
+        "restUrl": deployment.rest_url,
+        "wsUrl": deployment.websocket_url,
+        "uiUrl": f"{deployment.rest_url}/",
+        "awsEndpoint": layout.aws_url,
+        "rpcUrl": layout.rpc_url,
+        "apiKey": "",  # the local stage needs none
+        "wallet": wallet,
+        "ordersTable": deployment.outputs["OrdersTable"],
+        "poolsTable": deployment.outputs["PoolsTable"],
+        "queueUrl": deployment.outputs["OrdersQueueUrl"],
+        "dlqUrl": deployment.outputs["DeadLetterQueueUrl"],
+        "workerFunction": deployment.worker_function,
+    }
