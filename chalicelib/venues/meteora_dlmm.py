@@ -21,13 +21,11 @@ from chalicelib.venues.meteora_dlmm_layout import (
     BINS_PER_ARRAY,
     EVENT_AUTHORITY,
     PROGRAM_ID,
-    ActivationType,
     BinArrayBitmap,
     BinColumns,
     BitmapExtension,
     InvalidAccountError,
     LbPair,
-    PairType,
     bin_array_address,
     bitmap_extension_address,
     check_bin_array,
@@ -47,7 +45,6 @@ from chalicelib.venues.venue import PoolQuote, TokenSide
 SYSTEM_PROGRAM = Pubkey.from_string("11111111111111111111111111111111")
 VENUE_NAME = "meteora"
 MEMO_PROGRAM = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
-PAIR_STATUS_ENABLED = 0
 SWAP2_DISCRIMINATOR = bytes([65, 75, 63, 76, 235, 91, 91, 136])
 
 # How many bin arrays with liquidity are read on each side of the active bin, or further on when a quote needs more.
@@ -108,7 +105,7 @@ class MeteoraDlmmPool:
         if not 0 < amount_in <= U64_MAX:
             raise ValueError(f"amount_in must be a u64 above zero, not {amount_in}")
         mint_to = self.mint_y if swap_for_y else self.mint_x
-        if not self.is_open(clock):
+        if not self.pair.is_open(clock):
             raise VenueUnavailable(f"pool {self.address} is not open for swaps")
         result = self.swap(swap_for_y, amount_in, clock)
         amount_out = mint_to.amount_after_transfer_fee(result.amount_out, clock.epoch)
@@ -161,20 +158,6 @@ class MeteoraDlmmPool:
         ]
         return Instruction(PROGRAM_ID, _SWAP2.pack(SWAP2_DISCRIMINATOR, quote.amount_in, minimum_out, 0), accounts)
 
-    def is_open(self, clock: ChainClock, trader: Pubkey | None = None) -> bool:
-        """Whether the program swaps at `clock`, for `trader` where a pair lets one address in early.
-
-        commons/src/quote.rs, validate_swap_activation; the early address is described in idls/dlmm.json.
-        """
-        pair = self.pair
-        if pair.status != PAIR_STATUS_ENABLED:
-            return False
-        if pair.pair_type not in (PairType.PERMISSION, PairType.CUSTOMIZABLE_PERMISSIONLESS):
-            return True
-        now = clock.slot if pair.activation_type == ActivationType.SLOT else clock.unix_timestamp
-        early = trader is not None and trader == pair.pre_activation_swap_address
-        return now >= pair.activation_point - (pair.pre_activation_duration if early else 0)
-
     def swap(
         self, swap_for_y: bool, amount_in: int, clock: ChainClock, fills: list[BinFill] | None = None
     ) -> SwapResult:
@@ -186,7 +169,10 @@ class MeteoraDlmmPool:
         received = mint_from.amount_after_transfer_fee(amount_in, clock.epoch)
         if not received:
             raise AmountTooSmall(f"the transfer fee of {mint_from.address} takes all of {amount_in} base units")
-        key = swap_for_y, references_at(self.pair, clock.unix_timestamp)
+        try:
+            key = swap_for_y, references_at(self.pair, clock.unix_timestamp)
+        except OverflowError as error:
+            raise VenueUnavailable(f"pool {self.address}: {error}") from error
         ladder = self._ladders.get(key)
         if ladder is None:
             ladder = self._ladders[key] = Ladder(self.pair, self.bitmap, partial(self._columns_of, swap_for_y), *key)

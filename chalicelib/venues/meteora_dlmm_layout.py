@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 from solders.pubkey import Pubkey
 
+from chalicelib.solana.accounts import ChainClock
+
 PROGRAM_ID = Pubkey.from_string("LBUZKhRxPF3XUpBCjp4YzTKgLccjZhTSDM9YuVaPwxo")
 EVENT_AUTHORITY = Pubkey.find_program_address([b"__event_authority"], PROGRAM_ID)[0]
 
@@ -27,6 +29,7 @@ BIN_ARRAY_LENGTH = 10_136
 BITMAP_EXTENSION_LENGTH = 8 + 32 + 2 * 12 * 64
 
 BINS_PER_ARRAY = 70
+PAIR_STATUS_ENABLED = 0
 # Bin array indexes the pair's own bitmap covers on each side of zero, and those it covers with its extension.
 INTERNAL_REACH = 512
 EXTENDED_REACH = 512 * 13
@@ -172,6 +175,19 @@ class LbPair:
             activation_point=activation_point,
             pre_activation_duration=duration,
         )
+
+    def is_open(self, clock: ChainClock, trader: Pubkey | None = None) -> bool:
+        """Whether the program swaps at `clock`, for `trader` where the pair lets one address in early.
+
+        commons/src/quote.rs, validate_swap_activation; for the early address idls/dlmm.json, LbPair.
+        """
+        if self.status != PAIR_STATUS_ENABLED:
+            return False
+        if self.pair_type not in (PairType.PERMISSION, PairType.CUSTOMIZABLE_PERMISSIONLESS):
+            return True
+        now = clock.slot if self.activation_type == ActivationType.SLOT else clock.unix_timestamp
+        early = trader is not None and trader == self.pre_activation_swap_address
+        return now >= self.activation_point - (self.pre_activation_duration if early else 0)
 
     @property
     def supports_limit_orders(self) -> bool:

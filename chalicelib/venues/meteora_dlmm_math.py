@@ -29,20 +29,31 @@ BASIS_POINT_MAX = 10_000
 FEE_PRECISION = 1_000_000_000
 MAX_FEE_RATE = 100_000_000
 LIMIT_ORDER_FEE_SHARE = 5_000
-MIN_BIN_ID = -443_636
-MAX_BIN_ID = 443_636
 
+_U32_MAX = (1 << 32) - 1
 _U128_MAX = (1 << 128) - 1
 _VARIABLE_FEE_SCALE = 100_000_000_000
 _MAX_EXPONENT = 0x80000
 
 
 class OutOfLiquidityError(Exception):
-    """No bin is left that could take the rest of the input."""
+    """Nothing is left that could take the rest of the input."""
+
+
+class NoBinArrayError(OutOfLiquidityError):
+    """The bitmaps name no further bin array."""
+
+
+class BinRangeError(OutOfLiquidityError):
+    """The walk has come to the end of the pair's range of bins."""
 
 
 class BinOverflowError(OutOfLiquidityError):
-    """A bin's cost is no u64: the program stops there with an arithmetic error."""
+    """A bin's cost is no u64, on which the program stops with an error."""
+
+
+class BinUnpricedError(OutOfLiquidityError):
+    """A bin's price was never stored, on which the program stops with an error."""
 
 
 class Rung(NamedTuple):
@@ -93,13 +104,13 @@ class SwapResult(NamedTuple):
 def price_of_bin(bin_id: int, bin_step: int) -> int:
     """(1 + bin_step / 10^4) ^ bin_id in Q64.64, rounded as math/u64x64_math.rs, pow does.
 
-    Raises OutOfLiquidityError where the program's own result would overflow.
+    Raises OverflowError where that has no price.
     """
     if bin_id == 0:
         return ONE
     exponent = abs(bin_id)
     if exponent >= _MAX_EXPONENT:
-        raise OutOfLiquidityError(f"bin {bin_id} has no price")
+        raise OverflowError(f"bin {bin_id} has no price")
     base = ONE + (bin_step << 64) // BASIS_POINT_MAX
     # The program powers the inverse, which is below one and can't overflow, and inverts the result of positive ids.
     square = _U128_MAX // base
@@ -110,21 +121,24 @@ def price_of_bin(bin_id: int, bin_step: int) -> int:
         square = square * square >> 64
         exponent >>= 1
     if result == 0:
-        raise OutOfLiquidityError(f"bin {bin_id} has no price")
+        raise OverflowError(f"bin {bin_id} has no price")
     return _U128_MAX // result if bin_id > 0 else result
 
 
 def references_at(pair: LbPair, timestamp: int) -> tuple[int, int]:
     """`volatility_reference` and `index_reference` as a swap at `timestamp` finds them.
 
-    commons/src/extensions/lb_pair.rs, update_references.
+    commons/src/extensions/lb_pair.rs, update_references. Raises OverflowError where the program does.
     """
     parameters, volatility = pair.parameters, pair.volatility
     elapsed = timestamp - volatility.last_update_timestamp
     if elapsed < parameters.filter_period:
         return volatility.reference, volatility.index_reference
     if elapsed < parameters.decay_period:
-        return volatility.accumulator * parameters.reduction_factor // BASIS_POINT_MAX, pair.active_id
+        decayed = volatility.accumulator * parameters.reduction_factor
+        if decayed > _U32_MAX:
+            raise OverflowError("the volatility accumulator overflows")
+        return decayed // BASIS_POINT_MAX, pair.active_id
     return 0, pair.active_id
 
 
@@ -138,8 +152,8 @@ def split_fee(fee: int, protocol_share: int, market_in: int, total_in: int) -> t
 
     The protocol takes its share of the market makers' fee and half of the limit orders' fee, rounded up.
     """
-    if not fee or not total_in:
-        return 0, 0
+    if not total_in:
+        return 0, fee
     market_fee = -(-fee * market_in // total_in)
     order_fee = fee - market_fee
     order_protocol_fee = order_fee - order_fee * LIMIT_ORDER_FEE_SHARE // BASIS_POINT_MAX
@@ -171,6 +185,7 @@ class Ladder:
         self._base_rate = base_fee_rate(parameters, pair.bin_step)
         self._control = parameters.variable_fee_control
         self._max_accumulator = parameters.max_volatility_accumulator
+        self._min_bin, self._max_bin = parameters.min_bin_id, parameters.max_bin_id
         self._rungs: list[Rung] = []
         # By rung: the largest input that ends in it or before it; then what all rungs before it take and give.
         self._ends: list[int] = []
@@ -183,6 +198,8 @@ class Ladder:
         # The next bin to look at, and the columns of its array once that has been entered.
         self._next_bin = pair.active_id
         self._array: BinColumns | None = None
+        # What keeps every swap from going beyond the last rung.
+        self._obstacle: OutOfLiquidityError | None = None
 
     def swap(self, amount_in: int, fills: list[BinFill] | None = None) -> SwapResult:
         """Swap `amount_in`: above zero, and without any transfer fee of its mint.
@@ -191,9 +208,8 @@ class Ladder:
         Raises OutOfLiquidityError, and what `columns` raises.
         """
         ends = self._ends
-        if not ends or amount_in > ends[-1]:
-            while not self._climb(amount_in):
-                pass
+        while not ends or amount_in > ends[-1]:
+            self._climb(amount_in)
         last = bisect_left(ends, amount_in)
         rung = self._rungs[last]
         fill = self._fill(rung, amount_in - self._in_before[last])
@@ -244,52 +260,67 @@ class Ladder:
             fee=self._fee_before[index + 1] - self._fee_before[index],
         )
 
-    def _climb(self, amount_in: int) -> bool:
-        """Add the rungs of one array, no further than `amount_in` needs. False: it needs more than this array."""
+    def _climb(self, amount_in: int) -> None:
+        """Add the rungs of one array, no further than `amount_in` needs."""
+        if self._obstacle is not None:
+            raise self._obstacle.with_traceback(None)
         columns = self._array or self._enter_array()
-        fee_on_input = self._fee_on_input
-        first_bin = self._next_bin // BINS_PER_ARRAY * BINS_PER_ARRAY
-        position = self._next_bin - first_bin
-        step, stop = (-1, -1) if self._swap_for_y else (1, BINS_PER_ARRAY)
+        start = self._next_bin
+        first_bin = start // BINS_PER_ARRAY * BINS_PER_ARRAY
+        if self._swap_for_y:
+            step, walk = -1, range(start, max(first_bin, self._min_bin) - 1, -1)
+        else:
+            step, walk = 1, range(start, min(first_bin + BINS_PER_ARRAY - 1, self._max_bin) + 1)
+        holds, rung_of, fee_on_input = columns.holds, self._rung, self._fee_on_input
         total_in, total_out, total_fee = self._in_before[-1], self._out_before[-1], self._fee_before[-1]
-        holds, rung_of, done = columns[0], self._rung, False
-        while position != stop and not done:
-            if holds[position]:
-                rung = rung_of(columns, position, first_bin + position)
-                bin_in = rung.market_in + rung.processed_in + rung.open_in
-                bin_out = rung.market_out + rung.processed_out + rung.open_out
-                if fee_on_input:
-                    # -(-a // b) rounds up. A swap goes beyond the bin if its input less the fee on all of it
-                    # exceeds `bin_in`; then it pays in the bin only the fee on what the bin takes.
-                    kept = FEE_PRECISION - rung.rate
-                    end = total_in - (-(bin_in + 1) * FEE_PRECISION // kept) - 1
-                    fee = -(-bin_in * rung.rate // kept)
-                    total_in += bin_in + fee
-                    total_out += bin_out
-                else:
-                    end = total_in + bin_in
-                    fee = -(-bin_out * rung.rate // FEE_PRECISION)
-                    total_in += bin_in
-                    total_out += bin_out - fee
-                total_fee += fee
-                self._rungs.append(rung)
-                self._ends.append(end)
-                self._in_before.append(total_in)
-                self._out_before.append(total_out)
-                self._fee_before.append(total_fee)
-                done = amount_in <= end
-            position += step
-        self._next_bin = first_bin + position
-        if position == stop:
+        bin_id = start
+        # A jump to an array is not held to the pair's range of bins, only the steps from there on are.
+        for bin_id in walk or (start,):
+            if not holds[bin_id - first_bin]:
+                continue
+            rung = rung_of(columns, bin_id - first_bin, bin_id)
+            if rung is None:
+                break
+            _, _, rate, _, market_out, market_in, processed_out, processed_in, open_out, open_in = rung
+            bin_in = market_in + processed_in + open_in
+            bin_out = market_out + processed_out + open_out
+            if fee_on_input:
+                # -(-a // b) rounds up. A swap goes beyond the bin if its input less the fee on all of it exceeds
+                # `bin_in`; then it pays in the bin only the fee on what the bin takes.
+                kept = FEE_PRECISION - rate
+                end = total_in - (-(bin_in + 1) * FEE_PRECISION // kept) - 1
+                fee = -(-bin_in * rate // kept)
+                total_in += bin_in + fee
+                total_out += bin_out
+            else:
+                end = total_in + bin_in
+                fee = -(-bin_out * rate // FEE_PRECISION)
+                total_in += bin_in
+                total_out += bin_out - fee
+            total_fee += fee
+            self._rungs.append(rung)
+            self._ends.append(end)
+            self._in_before.append(total_in)
+            self._out_before.append(total_out)
+            self._fee_before.append(total_fee)
+            if amount_in <= end or self._obstacle is not None:
+                break
+        self._step_to(bin_id + step, first_bin)
+
+    def _step_to(self, bin_id: int, first_bin: int) -> None:
+        """Note where the walk goes on: in the array that begins with `first_bin`, beyond it, or not at all."""
+        self._next_bin = bin_id
+        if not first_bin <= bin_id < first_bin + BINS_PER_ARRAY:
             self._array = None
-        return done
+        if self._obstacle is None and not self._min_bin <= bin_id <= self._max_bin:
+            self._obstacle = BinRangeError(f"bin {bin_id} is out of the pair's range")
 
     def _enter_array(self) -> BinColumns:
         """The columns of the next array with liquidity; `_next_bin` becomes the bin to begin with in it."""
         down, start = self._swap_for_y, self._next_bin // BINS_PER_ARRAY
         index = self._bitmap.next_index(start, down)
         if index is None:
-            raise OutOfLiquidityError("no bin array further on has liquidity")
+            raise NoBinArrayError("no bin array further on has liquidity")
         columns = self._columns(index)
         if index != start:
             self._next_bin = index * BINS_PER_ARRAY + (BINS_PER_ARRAY - 1 if down else 0)
@@ -298,20 +329,24 @@ class Ladder:
         self._array = columns
         return columns
 
-    def _rung(self, columns: BinColumns, position: int, bin_id: int) -> Rung:
-        down = self._swap_for_y
-        _, market, low, high, processed, open_orders = columns
-        price = high[position] << 64 | low[position] or price_of_bin(bin_id, self._bin_step)
-        market_out = market[position]
-        # -(-a >> n) rounds up, too.
-        market_in = -(-(market_out << 64) // price) if down else -(-market_out * price >> 64)
+    def _rung(self, columns: BinColumns, position: int, bin_id: int) -> Rung | None:
+        """The rung of a bin that has something to pay. None where the program fails on it: that is an obstacle."""
+        market_out = columns.market[position]
+        price = columns.price_high[position] << 64 | columns.price_low[position]
+        market_in = self._amount_in(market_out, price)
+        if market_in > U64_MAX:
+            self._obstacle = self._overflow(bin_id, price)
+            return None
         processed_out = processed_in = open_out = open_in = 0
-        if processed:
-            processed_out, open_out = processed[position], open_orders[position]
-            processed_in = -(-(processed_out << 64) // price) if down else -(-processed_out * price >> 64)
-            open_in = -(-(open_out << 64) // price) if down else -(-open_out * price >> 64)
-        if market_in > U64_MAX or processed_in > U64_MAX or open_in > U64_MAX:
-            raise BinOverflowError(f"bin {bin_id} holds more than a u64 could buy")
+        if columns.processed:
+            # The program looks at orders only once the market makers' part is taken: up to there a swap succeeds.
+            processed_out, open_out = columns.processed[position], columns.open_orders[position]
+            processed_in, open_in = self._amount_in(processed_out, price), self._amount_in(open_out, price)
+            if processed_in > U64_MAX or open_in > U64_MAX:
+                self._obstacle = self._overflow(bin_id, price)
+                open_out = open_in = 0
+                if processed_in > U64_MAX:
+                    processed_out = processed_in = 0
         accumulator = self._volatility_reference + abs(self._index_reference - bin_id) * BASIS_POINT_MAX
         if accumulator > self._max_accumulator:
             accumulator = self._max_accumulator
@@ -323,3 +358,17 @@ class Ladder:
         return Rung(
             bin_id, price, rate, accumulator, market_out, market_in, processed_out, processed_in, open_out, open_in
         )
+
+    def _overflow(self, bin_id: int, price: int) -> OutOfLiquidityError:
+        if price:
+            return BinOverflowError(f"bin {bin_id} holds more than a u64 could buy")
+        return BinUnpricedError(f"bin {bin_id} has no price")
+
+    def _amount_in(self, amount_out: int, price: int) -> int:
+        """What buys `amount_out` at `price`, rounded up (bin.rs, get_amount_in)."""
+        if not self._swap_for_y:
+            return -(-amount_out * price >> 64)
+        if price:
+            return -(-(amount_out << 64) // price)
+        # A bin whose price was never stored: the program fails to divide by it.
+        return U64_MAX + 1 if amount_out else 0
