@@ -19,8 +19,6 @@ from chalicelib.problems import (
     AmountTooSmall,
     ExecutionError,
     InsufficientLiquidity,
-    SlippageExceeded,
-    TransactionRejected,
     VenueUnavailable,
 )
 from chalicelib.solana.accounts import Account, AccountMap, ChainClock
@@ -54,34 +52,23 @@ _COMPUTE_UNITS_TOKEN_2022 = 6_000
 
 _U64_MAX = (1 << 64) - 1
 
+# Custom error codes of the program (error.rs ErrorCode) and of Anchor's require_gt!.
 NOT_APPROVED = 6000
 EMPTY_SUPPLY = 6002
-EXCEEDED_SLIPPAGE = 6005
 ZERO_TRADING_TOKENS = 6006
-NOT_SUPPORT_MINT = 6007
-INVALID_VAULT = 6008
 INSUFFICIENT_VAULT = 6012
 INVALID_FEE_MODEL = 6013
 REQUIRE_GT_VIOLATED = 2505
 
-# error.rs ErrorCode in its order from 6000 on, and Anchor's own code for an output of nothing. What isn't here rejects
-# the transaction for good.
-_ERRORS: Mapping[int, tuple[type[ExecutionError], str]] = {
+# What an order makes of the program's refusal to swap.
+_REFUSALS: Mapping[int, tuple[type[ExecutionError], str]] = {
     NOT_APPROVED: (VenueUnavailable, "the pool is closed for swaps or not open yet"),
     EMPTY_SUPPLY: (InsufficientLiquidity, "the pool is empty"),
-    EXCEEDED_SLIPPAGE: (SlippageExceeded, "the output would be below the floor"),
-    ZERO_TRADING_TOKENS: (AmountTooSmall, "the pool's fees leave nothing to trade"),
-    NOT_SUPPORT_MINT: (VenueUnavailable, "a mint has an extension that the pool can't trade"),
-    INSUFFICIENT_VAULT: (VenueUnavailable, "a vault holds less than the fees it owes"),
-    INVALID_FEE_MODEL: (VenueUnavailable, "the pool's creator fee has an unknown model"),
+    ZERO_TRADING_TOKENS: (AmountTooSmall, "the fees leave nothing to trade"),
+    INSUFFICIENT_VAULT: (InsufficientLiquidity, "a vault holds less than the fees it owes"),
+    INVALID_FEE_MODEL: (VenueUnavailable, "the pool's creator fee follows an unknown model"),
     REQUIRE_GT_VIOLATED: (AmountTooSmall, "the output would be zero"),
 }
-
-
-def execution_error(code: int) -> ExecutionError:
-    """What the program's custom error `code` means to an order."""
-    kind, message = _ERRORS.get(code, (TransactionRejected, "the program refuses the swap"))
-    return kind(f"Raydium CPMM: {message} ({code})")
 
 
 class _PoolState(NamedTuple):
@@ -106,11 +93,16 @@ class _PoolState(NamedTuple):
 
 
 class SwapRefusedError(Exception):
-    """The program would fail with this custom error code. Never leaves the venue but for the program's emulation."""
+    """The program would fail with this custom error code. Only the program's emulation gets to see it."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
+
+    def execution_error(self, pool: Pubkey) -> ExecutionError:
+        """What it means to an order."""
+        kind, message = _REFUSALS[self.code]
+        return kind(f"Raydium CPMM pool {pool}: {message}")
 
 
 class SwapOutcome(NamedTuple):
@@ -180,7 +172,7 @@ class RaydiumCpmmPool:
         side = self._side(mint_in)
         reserve_in, reserve_out = self.reserves[side], self.reserves[1 - side]
         if reserve_in <= 0 or reserve_out <= 0:
-            raise execution_error(EMPTY_SUPPLY)
+            raise SwapRefusedError(EMPTY_SUPPLY).execution_error(self.address)
         return Fraction(reserve_out, reserve_in)
 
     def quote(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> PoolQuote:
@@ -191,9 +183,9 @@ class RaydiumCpmmPool:
         try:
             outcome = self.swap(side, amount_in, clock)
         except SwapRefusedError as refusal:
-            raise execution_error(refusal.code) from None
+            raise refusal.execution_error(self.address) from None
         if self.vault_amounts[side] + amount_in - outcome.input_transfer_fee > _U64_MAX:
-            raise InsufficientLiquidity("Raydium CPMM: the vault can't hold this much")
+            raise InsufficientLiquidity(f"Raydium CPMM pool {self.address}: the vault can't hold this much")
         mint_out = self.mints[1 - side].address
         return PoolQuote(
             venue=NAME,

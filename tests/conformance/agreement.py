@@ -37,7 +37,8 @@ _KINDS: Mapping[tuple[str, int], type[ExecutionError]] = {
     (_RAYDIUM, 2505): AmountTooSmall,  # RequireGtViolated: nothing would come out, or go in
     (_RAYDIUM, 6000): VenueUnavailable,  # NotApproved
     (_RAYDIUM, 6005): SlippageExceeded,  # ExceededSlippage
-    (_RAYDIUM, 6012): VenueUnavailable,  # InsufficientVault
+    (_RAYDIUM, 6006): AmountTooSmall,  # ZeroTradingTokens
+    (_RAYDIUM, 6012): InsufficientLiquidity,  # InsufficientVault
     (_RAYDIUM, 6013): VenueUnavailable,  # InvalidFeeModel
     (_METEORA, 3005): AccountsMissing,  # AccountNotEnoughKeys: a bin array was not handed over
     (_METEORA, 6003): SlippageExceeded,  # ExceededAmountSlippageTolerance

@@ -26,9 +26,6 @@ from chalicelib.venues.raydium_cpmm import (
     CREATOR_FEE_ON_BOTH,
     CREATOR_FEE_ON_TOKEN_0,
     CREATOR_FEE_ON_TOKEN_1,
-    EXCEEDED_SLIPPAGE,
-    INVALID_VAULT,
-    NOT_SUPPORT_MINT,
     POOL_DISCRIMINATOR,
     POOL_LENGTH,
     PROGRAM_ID,
@@ -48,6 +45,9 @@ OBSERVATION_LENGTH = 4075
 _OBSERVATIONS = 100
 _OBSERVATION_SECONDS = 15
 _U128_MAX = (1 << 128) - 1
+_EXCEEDED_SLIPPAGE = 6005
+_NOT_SUPPORT_MINT = 6007
+_INVALID_VAULT = 6008
 _MATH_OVERFLOW = 6011
 
 _POOL = Struct("<8s32s32s32s32s32s32s32s32s32s32sBBBBBQQQQQQQBB6xQQ224x")
@@ -120,7 +120,7 @@ class RaydiumCpmmProgram:
         except SwapRefusedError as refusal:
             raise _error(refusal.code) from None
         if outcome.amount_out < minimum_out:
-            raise _error(EXCEEDED_SLIPPAGE)
+            raise _error(_EXCEEDED_SLIPPAGE)
         return SwapEffect(
             transfers=_transfers(pool, swap, side, outcome),
             writes={
@@ -180,7 +180,7 @@ def _checked(metas: tuple[AccountMeta, ...], accounts: anchor.Accounts) -> _Swap
     anchor.check_mutable(swap.observation)
     anchor.check_address(swap.observation, observation)
     if swap.input_vault.pubkey == swap.output_vault.pubkey:
-        raise _error(INVALID_VAULT)
+        raise _error(_INVALID_VAULT)
     return swap
 
 
@@ -189,8 +189,8 @@ def _decode(address: Pubkey, accounts: anchor.Accounts) -> RaydiumCpmmPool:
         return RaydiumCpmm().decode(address, accounts)
     except VenueUnavailable as error:
         # After the checks above only a mint or vault can be wrong that the venue refuses to trade.
-        name, _ = _ERRORS[NOT_SUPPORT_MINT]
-        raise ProgramError(NOT_SUPPORT_MINT, name, str(error)) from error
+        name, _ = _ERRORS[_NOT_SUPPORT_MINT]
+        raise ProgramError(_NOT_SUPPORT_MINT, name, str(error)) from error
 
 
 def _transfers(
