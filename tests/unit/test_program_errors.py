@@ -1,0 +1,168 @@
+"""A chain's refusal becomes the right one of our errors, in words that say what happened and where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from solders.pubkey import Pubkey
+
+from chalicelib.problems import (
+    AmountTooSmall,
+    ExecutionError,
+    InsufficientBalance,
+    InsufficientLiquidity,
+    PermanentError,
+    SlippageExceeded,
+    TransactionExpired,
+    TransactionRejected,
+    TransientError,
+    VenueUnavailable,
+)
+from chalicelib.solana.program_errors import classify, failure_of
+
+BUDGET = Pubkey.from_string("ComputeBudget111111111111111111111111111111")
+SYSTEM = Pubkey.from_string("11111111111111111111111111111111")
+TOKEN = Pubkey.from_string("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA")
+TOKEN_2022 = Pubkey.from_string("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb")
+RAYDIUM = Pubkey.from_string("CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C")
+METEORA = Pubkey.from_string("LBUZKhRxPF3XUpBCjp4YzTKgLccjZhTSDM9YuVaPwxo")
+JUPITER = Pubkey.from_string("JUP6LkbZbjS1jKKwapdHNy74zcZ3tLUZoi5QNyVTaV4")
+
+
+def _custom(program: Pubkey, code: int, logs: tuple[str, ...] = ()) -> ExecutionError:
+    error = classify({"InstructionError": [1, {"Custom": code}]}, [BUDGET, program], logs)
+    assert error is not None
+    return error
+
+
+@pytest.mark.parametrize(
+    ("program", "code", "kind"),
+    [
+        (RAYDIUM, 6005, SlippageExceeded),
+        (RAYDIUM, 2505, AmountTooSmall),
+        (RAYDIUM, 6000, VenueUnavailable),
+        (METEORA, 6003, SlippageExceeded),
+        (METEORA, 6039, AmountTooSmall),
+        (METEORA, 6036, InsufficientLiquidity),
+        (METEORA, 3005, VenueUnavailable),
+        (METEORA, 6042, VenueUnavailable),
+        (TOKEN, 1, InsufficientBalance),
+        (TOKEN_2022, 1, InsufficientBalance),
+        (TOKEN, 17, TransactionRejected),
+        (SYSTEM, 1, InsufficientBalance),
+        (SYSTEM, 0, TransientError),
+    ],
+)
+def test_a_programs_code_has_its_meaning(program: Pubkey, code: int, kind: type[ExecutionError]) -> None:
+    assert type(_custom(program, code)) is kind
+
+
+def test_the_same_code_means_another_thing_at_another_program() -> None:
+    assert isinstance(_custom(RAYDIUM, 6003), VenueUnavailable)
+    assert isinstance(_custom(METEORA, 6005), VenueUnavailable)
+    assert isinstance(_custom(METEORA, 6001), VenueUnavailable)
+    assert isinstance(_custom(JUPITER, 6001), TransactionRejected)
+
+
+def test_an_unknown_refusal_of_a_swap_program_can_be_tried_again_and_any_other_not() -> None:
+    assert isinstance(_custom(METEORA, 9_999), TransientError)
+    assert isinstance(_custom(JUPITER, 9_999), PermanentError)
+    assert isinstance(_custom(TOKEN, 9_999), PermanentError)
+
+
+def test_the_error_of_a_program_that_the_swap_called_is_that_programs() -> None:
+    logs = (
+        f"Program {METEORA} invoke [1]",
+        f"Program {TOKEN} invoke [2]",
+        "Program log: Error: insufficient funds",
+        f"Program {TOKEN} failed: custom program error: 0x1",
+        f"Program {METEORA} failed: custom program error: 0x1",
+    )
+    error = _custom(METEORA, 1, logs)
+    assert isinstance(error, InsufficientBalance)
+    assert "token program" in str(error)
+
+
+def test_without_logs_a_code_that_no_swap_program_has_is_taken_for_a_token_programs() -> None:
+    assert isinstance(_custom(RAYDIUM, 1), InsufficientBalance)
+
+
+def test_what_a_program_prints_can_not_pose_as_the_runtime() -> None:
+    logs = (
+        f"Program log: Program {TOKEN} failed: custom program error: 0x1775",
+        f"Program {RAYDIUM} failed: custom program error: 0x1775",
+    )
+    assert isinstance(_custom(RAYDIUM, 6005, logs), SlippageExceeded)
+
+
+@pytest.mark.parametrize(
+    ("account", "kind"), [("input_token_account", InsufficientBalance), ("pool_state", VenueUnavailable)]
+)
+def test_a_missing_account_to_pay_from_is_an_insufficient_balance(account: str, kind: type[ExecutionError]) -> None:
+    logs = (
+        f"Program log: AnchorError caused by account: {account}. Error Code: AccountNotInitialized. Error Number: "
+        "3012. Error Message: The program expected this account to be already initialized.",
+        f"Program {RAYDIUM} failed: custom program error: 0xbc4",
+    )
+    assert type(_custom(RAYDIUM, 3012, logs)) is kind
+
+
+def test_the_text_says_what_happened_and_where() -> None:
+    logs = (
+        "Program log: AnchorError thrown in programs/cp-swap/src/instructions/swap_base_input.rs:150. "
+        "Error Code: ExceededSlippage. Error Number: 6005. Error Message: Exceeds desired slippage limit.",
+        f"Program {RAYDIUM} failed: custom program error: 0x1775",
+    )
+    assert str(_custom(RAYDIUM, 6005, logs)) == (
+        "Raydium CPMM: the price moved beyond the order's slippage (instruction 1, error 6005 ExceededSlippage)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("err", "kind"),
+    [
+        ("InsufficientFundsForFee", InsufficientBalance),
+        ({"InsufficientFundsForRent": {"account_index": 0}}, InsufficientBalance),
+        ("AccountNotFound", InsufficientBalance),
+        ("BlockhashNotFound", TransactionExpired),
+        ("AccountInUse", TransientError),
+        ("WouldExceedMaxBlockCostLimit", TransientError),
+        ("SignatureFailure", TransactionRejected),
+        ({"DuplicateInstruction": 3}, TransactionRejected),
+        ("SomethingOfTheFuture", TransactionRejected),
+        ({"InstructionError": [1, "ComputationalBudgetExceeded"]}, VenueUnavailable),
+        ({"InstructionError": [1, "InsufficientFunds"]}, InsufficientBalance),
+        ({"InstructionError": [1, "MissingRequiredSignature"]}, VenueUnavailable),
+        ({"InstructionError": [0, "InvalidInstructionData"]}, TransactionRejected),
+        ({"InstructionError": [1, {"BorshIoError": "Unknown"}]}, VenueUnavailable),
+        ({"InstructionError": [9, "GenericError"]}, TransactionRejected),
+    ],
+)
+def test_the_runtimes_own_errors_are_told_apart(err: Any, kind: type[ExecutionError]) -> None:
+    error = classify(err, [BUDGET, METEORA])
+    assert type(error) is kind
+    assert str(error)
+
+
+def test_a_transaction_that_was_processed_before_has_not_failed() -> None:
+    assert classify("AlreadyProcessed", [RAYDIUM]) is None
+
+
+def test_a_landed_transactions_failure_is_read_from_its_json() -> None:
+    transaction: dict[str, Any] = {
+        "transaction": {
+            "message": {
+                "accountKeys": ["11111111111111111111111111111112", str(BUDGET)],
+                "instructions": [{"programIdIndex": 1}, {"programIdIndex": 2}],
+            }
+        },
+        "meta": {
+            "err": {"InstructionError": [1, {"Custom": 6003}]},
+            "logMessages": None,
+            "loadedAddresses": {"writable": [str(METEORA)], "readonly": []},
+        },
+    }
+    assert isinstance(failure_of(transaction), SlippageExceeded)
+    transaction["meta"]["err"] = None
+    assert failure_of(transaction) is None
