@@ -237,7 +237,7 @@ def _deploy_from(options: argparse.Namespace) -> Deployment:
     target = target_for(stage, options.endpoint_url, options.region)
     dependencies = options.dependencies or (package.local_dependencies() if stage == "local" else "lambda")
     built = package.build(stage, package.PROJECT / "build" / stage, dependencies, target.region)
-    settings = Settings(rpc_url, options.wallet_file.resolve() if options.wallet_file else None)
+    settings = Settings(rpc_url, options.wallet_file.absolute() if options.wallet_file else None)
     deployment = deploy(target, settings, built)
     if options.pools:
         pool_registry.seed(target.client("dynamodb"), deployment.outputs["PoolsTable"], options.pools)

@@ -5,8 +5,10 @@ requirements file and platform, so that a deploy of changed code takes a second.
 for the same code: an unchanged deploy changes nothing.
 """
 
+import argparse
 import compileall
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -74,6 +76,12 @@ def build(stage: str, output: Path, dependencies: Dependencies, region: str = "u
     return Package(template, archive)
 
 
+def build_template(stage: str, region: str = "us-east-1") -> dict[str, Any]:
+    """The template for `stage` alone, which needs no dependencies. Raises PackageError."""
+    with tempfile.TemporaryDirectory(prefix="fillrate-package-") as directory:
+        return _run_chalice(stage, region, Path(directory))
+
+
 def lambda_runtime() -> str:
     """Lambda's name of the Python that Chalice packages for: the running one, or the nearest that Lambda has."""
     runtime: str = Config().lambda_python_version
@@ -118,9 +126,9 @@ def _run_chalice(stage: str, region: str, work: Path) -> dict[str, Any]:
 
 def _dependencies_archive(dependencies: Dependencies, runtime: str) -> Path:
     """A zip of requirements.txt's packages, from the cache if it was made before."""
-    requirements = PROJECT / "requirements.txt"
+    requirements, constraints = PROJECT / "requirements.txt", PROJECT / "constraints.txt"
     target = runtime if dependencies == "lambda" else f"{_python()}-{sysconfig.get_platform()}"
-    contents = "\0".join([_CACHE_VERSION, target, requirements.read_text()])
+    contents = "\0".join([_CACHE_VERSION, target, requirements.read_text(), constraints.read_text()])
     cached = CACHE / f"{dependencies}-{target}-{hashlib.sha256(contents.encode()).hexdigest()[:16]}.zip"
     if cached.exists():
         return cached
@@ -128,7 +136,7 @@ def _dependencies_archive(dependencies: Dependencies, runtime: str) -> Path:
     with tempfile.TemporaryDirectory(dir=CACHE) as directory:
         packages = Path(directory) / "packages"
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-        command += ["--target", str(packages), "--requirement", str(requirements)]
+        command += ["--target", str(packages), "--requirement", str(requirements), "--constraint", str(constraints)]
         command += _lambda_wheels(runtime) if dependencies == "lambda" else []
         _run(command, dict(os.environ), "the functions' dependencies can't be installed")
         shutil.rmtree(packages / "bin", ignore_errors=True)
@@ -170,3 +178,32 @@ def _run(command: list[str], environment: dict[str, str], failure: str) -> None:
     if done.returncode:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
         raise PackageError(f"{failure}:\n{tail}")
+
+
+def main() -> int:
+    """The command line: builds into a directory, for a deploy by other means or to be looked at."""
+    parser = argparse.ArgumentParser(prog="python -m infra.package", description="Build what is deployed.")
+    parser.add_argument("--stage", default="prod")
+    parser.add_argument("--output", type=Path, default=PROJECT / "build" / "package")
+    parser.add_argument("--dependencies", choices=("lambda", "host"), default="lambda")
+    parser.add_argument("--template-only", action="store_true")
+    options = parser.parse_args()
+    try:
+        if options.template_only:
+            template = build_template(options.stage)
+        else:
+            built = build(options.stage, options.output, options.dependencies)
+            template = built.template
+            print(f"{built.archive} ({built.archive.stat().st_size / 1e6:.1f} MB)")
+    except PackageError as error:
+        print(f"package: {error}", file=sys.stderr)
+        return 1
+    options.output.mkdir(parents=True, exist_ok=True)
+    written = options.output / "template.json"
+    written.write_text(json.dumps(template, indent=2) + "\n")
+    print(written)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -148,7 +148,7 @@ def _start(service: Service, port: int, report: Report) -> None:
         report(f"{service.name} runs already on port {port}")
         return
     if service.stop():
-        report(f"{service.name} is started anew: its options changed")
+        report(f"stopped the {service.name} that ran with other options, or was left over")
     check_port_free(port)
     service.start()
     report(f"started {service.name} on port {port}")

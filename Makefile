@@ -1,0 +1,61 @@
+# Fillrate. `make` lists what there is.
+# AWS_PORT, RPC_PORT, LOCALNET_ARGS and POOLS reach `up`; ARGS reaches `test`; PYTHON chooses the interpreter of .venv.
+
+.DEFAULT_GOAL := help
+.PHONY: help up down logs test lint bench package
+
+export AWS_PORT RPC_PORT LOCALNET_ARGS POOLS PYTHON
+
+RUN := .venv/bin/python
+PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --no-compile
+
+help:
+	@echo "make up       start the local stack, deploy, trade once live (again: redeploy changed code)"
+	@echo "              AWS_PORT=4566 RPC_PORT=8899 LOCALNET_ARGS='--slot-ms 200' POOLS=registry.json"
+	@echo "make down     stop what 'make up' started; orders and wallet stay in .local"
+	@echo "make logs     follow the chain's, the emulator's and the functions' logs"
+	@echo "make test     run all tests (ARGS='tests/unit -x'), on an emulator of their own"
+	@echo "make lint     format, types, layers, templates"
+	@echo "make bench    measure"
+	@echo "make package  build what is deployed: build/package"
+
+up: .venv/.local
+	@$(RUN) -m infra.local up
+
+down:
+	@if [ -x $(RUN) ]; then $(RUN) -m infra.local down; else echo "nothing was running"; fi
+
+logs: .venv/.local
+	@$(RUN) -m infra.local logs
+
+test: .venv/.dev
+	@$(RUN) -m pytest $(ARGS)
+
+lint: .venv/.dev
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	.venv/bin/lint-imports --no-logo
+	$(RUN) -m infra.package --stage prod --output build/lint --template-only
+	.venv/bin/cfn-lint infra/data.yaml build/lint/template.json
+
+bench: .venv/.dev
+	@if [ -e bench/__main__.py ]; then $(RUN) -m bench; else echo "nothing to measure yet"; fi
+
+package: .venv/.local
+	@$(RUN) -m infra.package --stage prod --output build/package
+
+# Two steps, because `up` needs a third of what `test` needs. Made again when the requirements change.
+.venv/bin/python:
+	@echo "creating .venv"
+	@infra/create_venv.sh
+
+.venv/.local: requirements.txt requirements-local.txt constraints.txt | .venv/bin/python
+	@echo "installing what the local stack needs"
+	@$(PIP) -r requirements-local.txt
+	@touch $@
+
+.venv/.dev: .venv/.local requirements-dev.txt
+	@echo "installing what the tests need"
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
