@@ -1,0 +1,242 @@
+"""A planned swap becomes one signed transaction: in order, within the limits, naming its order, sharing no account."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from solders.address_lookup_table_account import AddressLookupTableAccount
+from solders.hash import Hash
+from solders.instruction import AccountMeta, Instruction
+from solders.keypair import Keypair
+from solders.message import to_bytes_versioned
+from solders.pubkey import Pubkey
+from solders.transaction import VersionedTransaction
+
+from chalicelib.problems import PermanentError
+from chalicelib.solana.compute_budget import (
+    MAX_COMPUTE_UNITS,
+    ComputeBudget,
+    PriorityFeePolicy,
+    compute_unit_limit,
+    priority_fee,
+)
+from chalicelib.solana.rpc import LatestBlockhash
+from chalicelib.solana.token_accounts import Token, TradingAccount, destination_account, source_account
+from chalicelib.solana.tokens import (
+    ASSOCIATED_TOKEN_PROGRAM,
+    NATIVE_MINT,
+    TOKEN_2022_PROGRAM,
+    TOKEN_PROGRAM,
+    associated_token_address,
+)
+from chalicelib.solana.transaction import (
+    MAX_TRANSACTION_BYTES,
+    MEMO_PROGRAM,
+    OrderMemo,
+    SwapPlan,
+    TransactionTooLarge,
+    build_message,
+    sign,
+    unsigned_wire,
+    writable_accounts,
+)
+from chalicelib.solana.wallet import LocalWallet
+
+WALLET = LocalWallet(Keypair.from_seed(bytes(range(32))))
+ME = WALLET.address
+SOL = Token(NATIVE_MINT, TOKEN_PROGRAM)
+USDC = Token(Pubkey.from_string("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"), TOKEN_PROGRAM)
+PYUSD = Token(Pubkey.from_string("2b1kV6DkPAnxd5ixfnxCpjxmKwqjjaYmCZfHsFu24GXo"), TOKEN_2022_PROGRAM)
+VENUE = Pubkey.from_string("CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C")
+COMPUTE_BUDGET_PROGRAM = Pubkey.from_string("ComputeBudget111111111111111111111111111111")
+SYSTEM_PROGRAM = Pubkey.from_string("11111111111111111111111111111111")
+BUDGET = ComputeBudget(200_000, 1_500)
+LATEST = LatestBlockhash(Hash.new_unique(), last_valid_block_height=1_150, slot=9)
+ORDER: dict[str, Any] = {"order_id": "order", "attempt": 1, "rent_lamports": 2_039_280}
+
+
+def _swap(*accounts: Pubkey, signers: tuple[Pubkey, ...] = ()) -> Instruction:
+    metas = [AccountMeta(account, is_signer=False, is_writable=True) for account in accounts]
+    metas += [AccountMeta(signer, is_signer=True, is_writable=False) for signer in (ME, *signers)]
+    return Instruction(VENUE, b"swap", metas)
+
+
+def _plan(token_in: Token, token_out: Token, *more_accounts: Pubkey) -> SwapPlan:
+    source = source_account(ME, token_in, 5_000_000, **ORDER)
+    destination = destination_account(ME, token_out, **ORDER)
+    swap = _swap(source.address, destination.address, *more_accounts)
+    return SwapPlan(ME, OrderMemo("order", 1), source, destination, (swap,))
+
+
+def _programs(plan: SwapPlan) -> list[Pubkey]:
+    return [instruction.program_id for instruction in plan.instructions(BUDGET)]
+
+
+def test_selling_sol_wraps_before_the_swap_and_unwraps_after_it() -> None:
+    budget, system, token = COMPUTE_BUDGET_PROGRAM, SYSTEM_PROGRAM, TOKEN_PROGRAM
+    expected = [budget, budget, system, token, ASSOCIATED_TOKEN_PROGRAM, VENUE, token, MEMO_PROGRAM]
+    assert _programs(_plan(SOL, USDC)) == expected
+
+
+def test_buying_sol_opens_an_account_for_it_and_unwraps_it() -> None:
+    budget, system, token = COMPUTE_BUDGET_PROGRAM, SYSTEM_PROGRAM, TOKEN_PROGRAM
+    assert _programs(_plan(USDC, SOL)) == [budget, budget, system, token, VENUE, token, MEMO_PROGRAM]
+
+
+def test_between_other_tokens_only_the_account_for_the_output_is_opened() -> None:
+    budget = COMPUTE_BUDGET_PROGRAM
+    assert _programs(_plan(USDC, PYUSD)) == [budget, budget, ASSOCIATED_TOKEN_PROGRAM, VENUE, MEMO_PROGRAM]
+
+
+def test_an_account_between_two_hops_is_opened_before_both_and_closed_after_both() -> None:
+    plan = _plan(USDC, PYUSD)
+    middle = destination_account(ME, SOL, **ORDER)
+    programs = _programs(replace(plan, between=(middle,), swaps=(plan.swaps[0], _swap(middle.address))))
+    assert programs[2:-1] == [
+        SYSTEM_PROGRAM,
+        TOKEN_PROGRAM,
+        ASSOCIATED_TOKEN_PROGRAM,
+        VENUE,
+        VENUE,
+        TOKEN_PROGRAM,
+    ]
+
+
+@pytest.mark.parametrize("token", [USDC, PYUSD])
+def test_tokens_are_traded_from_and_into_the_wallets_associated_account(token: Token) -> None:
+    address = associated_token_address(ME, token.mint, token.token_program)
+    assert source_account(ME, token, 1, **ORDER) == TradingAccount(address, token)
+    assert destination_account(ME, token, **ORDER).address == address
+
+
+orders = st.tuples(st.text("0123456789abcdef-", min_size=1, max_size=40), st.integers(1, 9), st.booleans())
+
+
+@given(first=orders, second=orders)
+def test_no_two_attempts_share_a_temporary_account_and_none_is_the_wallets_own(
+    first: tuple[str, int, bool], second: tuple[str, int, bool]
+) -> None:
+    one, other = (_temporary_account(*order) for order in (first, second))
+    assert (one == other) == (first == second)
+    assert one != associated_token_address(ME, NATIVE_MINT, TOKEN_PROGRAM)
+
+
+def _temporary_account(order_id: str, attempt: int, is_source: bool) -> Pubkey:
+    order: dict[str, Any] = {"order_id": order_id, "attempt": attempt, "rent_lamports": 1}
+    return (source_account(ME, SOL, 1, **order) if is_source else destination_account(ME, SOL, **order)).address
+
+
+@given(order_id=st.text(st.characters(codec="utf-8")), attempt=st.integers(-1, 10**6))
+def test_a_memo_reads_back_as_what_it_was_made_of_or_is_refused(order_id: str, attempt: int) -> None:
+    try:
+        memo = OrderMemo(order_id, attempt)
+    except ValueError:
+        assert attempt < 1 or not order_id or any(c == ":" or c.isspace() for c in order_id)
+    else:
+        assert OrderMemo.parse(str(memo)) == memo
+
+
+@pytest.mark.parametrize(
+    "text", ["", "gm", "fillrate:order", "fillrate:order:0", "fillrate:order:1 ", "x fillrate:a:1"]
+)
+def test_a_memo_of_somebody_else_is_not_taken_for_ours(text: str) -> None:
+    assert OrderMemo.parse(text) is None
+
+
+def test_the_signed_bytes_carry_the_wallets_signature_over_the_message() -> None:
+    message = build_message(_plan(SOL, USDC), BUDGET, LATEST.blockhash)
+    signed = sign(message, WALLET, LATEST)
+    transaction = VersionedTransaction.from_bytes(signed.wire)
+    assert [str(signature) for signature in transaction.signatures] == [signed.signature]
+    assert transaction.signatures[0].verify(ME, bytes(to_bytes_versioned(transaction.message)))
+    assert (signed.blockhash, signed.last_valid_block_height) == (str(LATEST.blockhash), 1_150)
+
+
+def test_a_message_on_another_blockhash_is_not_signed() -> None:
+    message = build_message(_plan(SOL, USDC), BUDGET, Hash.new_unique())
+    with pytest.raises(ValueError, match="another blockhash"):
+        sign(message, WALLET, LATEST)
+
+
+def test_a_message_that_others_must_sign_or_pay_for_is_not_signed() -> None:
+    plan = _plan(SOL, USDC)
+    cosigned = replace(plan, swaps=(_swap(signers=(Pubkey.new_unique(),)),))
+    with pytest.raises(ValueError, match="this wallet's alone"):
+        sign(build_message(cosigned, BUDGET, LATEST.blockhash), WALLET, LATEST)
+    with pytest.raises(ValueError, match="this wallet's alone"):
+        sign(build_message(plan, BUDGET, LATEST.blockhash), LocalWallet(Keypair()), LATEST)
+
+
+@given(accounts=st.integers(0, 300))
+def test_a_transaction_fits_a_packet_or_is_refused(accounts: int) -> None:
+    plan = _plan(SOL, USDC, *(Pubkey.new_unique() for _ in range(accounts)))
+    try:
+        message = build_message(plan, BUDGET, LATEST.blockhash)
+    except TransactionTooLarge:
+        # Enough for one leg on each venue.
+        assert accounts > 16
+    else:
+        assert len(unsigned_wire(message)) <= MAX_TRANSACTION_BYTES
+        assert len(sign(message, WALLET, LATEST).wire) == len(unsigned_wire(message))
+
+
+def test_a_route_that_fits_no_transaction_is_not_tried_again() -> None:
+    assert issubclass(TransactionTooLarge, PermanentError)
+
+
+def test_a_lookup_table_makes_room_for_more_accounts() -> None:
+    accounts = [Pubkey.new_unique() for _ in range(40)]
+    plan = _plan(SOL, USDC, *accounts)
+    with pytest.raises(TransactionTooLarge):
+        build_message(plan, BUDGET, LATEST.blockhash)
+    table = AddressLookupTableAccount(Pubkey.new_unique(), accounts)
+    assert build_message(replace(plan, lookup_tables=(table,)), BUDGET, LATEST.blockhash).address_table_lookups
+
+
+def test_the_accounts_whose_fees_count_are_those_written() -> None:
+    plan = _plan(SOL, USDC)
+    written = writable_accounts(build_message(plan, BUDGET, LATEST.blockhash))
+    assert set(written) == {ME, plan.source.address, plan.destination.address}
+
+
+@given(units=st.integers(0, 2_000_000))
+def test_the_unit_limit_is_a_fifth_above_the_simulation_within_what_is_allowed(units: int) -> None:
+    limit = compute_unit_limit(units)
+    assert limit <= MAX_COMPUTE_UNITS
+    assert limit == MAX_COMPUTE_UNITS or units * 6 <= limit * 5 < units * 6 + 5
+
+
+@given(
+    fees=st.lists(st.integers(0, 10**9), max_size=150),
+    percentile=st.integers(1, 100),
+    bounds=st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)),
+)
+def test_the_priority_fee_is_a_recent_fee_kept_between_floor_and_cap(
+    fees: list[int], percentile: int, bounds: tuple[int, int]
+) -> None:
+    floor, cap = sorted(bounds)
+    fee = priority_fee(fees, PriorityFeePolicy(percentile, floor, cap))
+    assert floor <= fee <= cap
+    if floor < fee < cap:
+        assert fee in fees
+        assert sum(other <= fee for other in fees) * 100 >= percentile * len(fees)
+        assert sum(other < fee for other in fees) * 100 < percentile * len(fees)
+
+
+def test_without_recent_fees_the_floor_is_offered() -> None:
+    assert priority_fee([], PriorityFeePolicy(75, 1_000, 5_000)) == 1_000
+
+
+def test_a_part_of_a_lamport_costs_a_whole_one() -> None:
+    assert ComputeBudget(1, 1).priority_fee_lamports == 1
+    assert ComputeBudget(200_000, 1_500).priority_fee_lamports == 300
+
+
+@pytest.mark.parametrize(("percentile", "floor", "cap"), [(0, 1, 2), (101, 1, 2), (50, 3, 2), (50, -1, 2)])
+def test_a_fee_policy_that_makes_no_sense_is_refused(percentile: int, floor: int, cap: int) -> None:
+    with pytest.raises(ValueError):
+        PriorityFeePolicy(percentile, floor, cap)
