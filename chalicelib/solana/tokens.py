@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from struct import Struct
 
 from solders.pubkey import Pubkey
@@ -31,10 +32,7 @@ _ACCOUNT_TYPE_TOKEN_ACCOUNT = 2
 # Of this length is a multisig of either program: neither may have a mint or token account of it.
 _MULTISIG_LENGTH = 355
 _DECIMALS_OFFSET = 44
-_STATE_OFFSET = 108
 
-# supply u64, decimals u8, is_initialized u8, after mint_authority COption<Pubkey>
-_MINT = Struct("<36xQBB")
 # mint, owner, amount u64, delegate COption<Pubkey>, state u8
 _TOKEN_ACCOUNT = Struct("<32s32sQ36xB")
 _EXTENSION_HEADER = Struct("<HH")
@@ -56,6 +54,10 @@ class AccountState(IntEnum):
     UNINITIALIZED = 0
     INITIALIZED = 1
     FROZEN = 2
+
+
+# Looking up a member of an enumeration takes longer than the rest of decoding a token account.
+_UNINITIALIZED, _FROZEN = int(AccountState.UNINITIALIZED), int(AccountState.FROZEN)
 
 
 class ExtensionType(IntEnum):
@@ -162,27 +164,7 @@ class Mint:
     @classmethod
     def decode(cls, address: Pubkey, account: Account) -> Mint:
         """Read a mint of either token program. Raises InvalidTokenDataError."""
-        data = account.data
-        owner = account.owner
-        if owner == TOKEN_PROGRAM:
-            if len(data) != MINT_LENGTH:
-                raise InvalidTokenDataError(f"{address} is no mint: {len(data)} bytes")
-            _check_initialized(address, data)
-            return cls(address, owner, data[_DECIMALS_OFFSET])
-        if owner != TOKEN_2022_PROGRAM:
-            raise InvalidTokenDataError(f"{address} is no mint: owned by {owner}")
-        if len(data) != MINT_LENGTH:
-            _check_account_type(address, data, _ACCOUNT_TYPE_MINT)
-        _check_initialized(address, data)
-        extensions = _extensions(address, data)
-        return cls(
-            address,
-            owner,
-            data[_DECIMALS_OFFSET],
-            transfer_fee=_transfer_fee_config(extensions),
-            extensions=frozenset(extensions),
-            unsupported_extensions=_unsupported(extensions),
-        )
+        return _decode_mint(address, account.owner, account.data)
 
     def transfer_fee_on(self, amount: int, epoch: int) -> int:
         """What is withheld of a transfer of `amount` in `epoch`: nothing unless the mint has a transfer fee."""
@@ -209,17 +191,21 @@ class TokenAccount:
     @classmethod
     def decode(cls, account: Account) -> TokenAccount:
         """Read a token account of either token program. Raises InvalidTokenDataError."""
-        data = account.data
-        if account.owner not in (TOKEN_PROGRAM, TOKEN_2022_PROGRAM):
-            raise InvalidTokenDataError(f"no token account: owned by {account.owner}")
-        if len(data) != TOKEN_ACCOUNT_LENGTH:
-            if account.owner == TOKEN_PROGRAM:
-                raise InvalidTokenDataError(f"no token account: {len(data)} bytes")
-            _check_account_type(None, data, _ACCOUNT_TYPE_TOKEN_ACCOUNT)
-        mint, owner, amount, state = _TOKEN_ACCOUNT.unpack_from(data)
-        if state == AccountState.UNINITIALIZED:
-            raise InvalidTokenDataError("the token account is not initialized")
-        return cls(Pubkey(mint), Pubkey(owner), amount, state == AccountState.FROZEN)
+        mint, owner, amount, state = _token_account_fields(account)
+        return cls(Pubkey(mint), Pubkey(owner), amount, state == _FROZEN)
+
+
+def spendable_amount(account: Account, mint: bytes, owner: bytes) -> int:
+    """What `owner` can spend of `mint` from a token account: `TokenAccount.decode` for the vaults of many pools.
+
+    Raises InvalidTokenDataError where it is another's, of another mint, frozen, or no token account.
+    """
+    held_mint, holder, amount, state = _token_account_fields(account)
+    if held_mint != mint or holder != owner:
+        raise InvalidTokenDataError("the token account is of another mint or owner")
+    if state == _FROZEN:
+        raise InvalidTokenDataError("the token account is frozen")
+    return amount
 
 
 def associated_token_address(owner: Pubkey, mint: Pubkey, token_program: Pubkey) -> Pubkey:
@@ -228,9 +214,49 @@ def associated_token_address(owner: Pubkey, mint: Pubkey, token_program: Pubkey)
     return Pubkey.find_program_address(seeds, ASSOCIATED_TOKEN_PROGRAM)[0]
 
 
+# Mints hardly ever change between two reads, and pools are decoded anew for each quote.
+@lru_cache(maxsize=1024)
+def _decode_mint(address: Pubkey, owner: Pubkey, data: bytes) -> Mint:
+    if owner == TOKEN_PROGRAM:
+        if len(data) != MINT_LENGTH:
+            raise InvalidTokenDataError(f"{address} is no mint: {len(data)} bytes")
+        _check_initialized(address, data)
+        return Mint(address, owner, data[_DECIMALS_OFFSET])
+    if owner != TOKEN_2022_PROGRAM:
+        raise InvalidTokenDataError(f"{address} is no mint: owned by {owner}")
+    if len(data) != MINT_LENGTH:
+        _check_account_type(address, data, _ACCOUNT_TYPE_MINT)
+    _check_initialized(address, data)
+    extensions = _extensions(address, data)
+    return Mint(
+        address,
+        owner,
+        data[_DECIMALS_OFFSET],
+        transfer_fee=_transfer_fee_config(extensions),
+        extensions=frozenset(extensions),
+        unsupported_extensions=_unsupported(extensions),
+    )
+
+
 def _check_initialized(address: Pubkey, data: bytes) -> None:
     if not data[_DECIMALS_OFFSET + 1]:
         raise InvalidTokenDataError(f"{address} is no mint: not initialized")
+
+
+def _token_account_fields(account: Account) -> tuple[bytes, bytes, int, int]:
+    """mint, owner, amount, state"""
+    data, program = account.data, account.owner
+    if program != TOKEN_PROGRAM:
+        if program != TOKEN_2022_PROGRAM:
+            raise InvalidTokenDataError(f"no token account: owned by {program}")
+        if len(data) != TOKEN_ACCOUNT_LENGTH:
+            _check_account_type(None, data, _ACCOUNT_TYPE_TOKEN_ACCOUNT)
+    elif len(data) != TOKEN_ACCOUNT_LENGTH:
+        raise InvalidTokenDataError(f"no token account: {len(data)} bytes")
+    fields: tuple[bytes, bytes, int, int] = _TOKEN_ACCOUNT.unpack_from(data)
+    if fields[3] == _UNINITIALIZED:
+        raise InvalidTokenDataError("the token account is not initialized")
+    return fields
 
 
 def _check_account_type(address: Pubkey | None, data: bytes, expected: int) -> None:

@@ -22,12 +22,13 @@ from chalicelib.problems import (
     VenueUnavailable,
 )
 from chalicelib.solana.accounts import Account, AccountMap, ChainClock
-from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, InvalidTokenDataError, Mint, TokenAccount
+from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, InvalidTokenDataError, Mint, spendable_amount
 from chalicelib.venues.venue import PoolQuote, TokenSide
 
 PROGRAM_ID = Pubkey.from_string("CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C")
 # Owns every vault and mints every LP token of the program.
 AUTHORITY, AUTHORITY_BUMP = Pubkey.find_program_address([b"vault_and_lp_mint_auth_seed"], PROGRAM_ID)
+_AUTHORITY_BYTES = bytes(AUTHORITY)
 NAME = "raydium"
 
 # The first eight bytes of SHA-256 of "account:PoolState" and so on: Anchor's way of telling accounts apart.
@@ -164,7 +165,8 @@ class RaydiumCpmmPool:
     @property
     def compute_units(self) -> int:
         """What a swap is expected to burn."""
-        token_2022_sides = sum(mint.token_program == TOKEN_2022_PROGRAM for mint in self.mints)
+        mint_0, mint_1 = self.mints
+        token_2022_sides = (mint_0.token_program == TOKEN_2022_PROGRAM) + (mint_1.token_program == TOKEN_2022_PROGRAM)
         return _COMPUTE_UNITS + token_2022_sides * _COMPUTE_UNITS_TOKEN_2022
 
     def mid_price(self, mint_in: Pubkey) -> Fraction:
@@ -324,8 +326,8 @@ class RaydiumCpmm:
             trade_rate, protocol_rate, fund_rate, creator_rate = _fee_rates(config, accounts[config])
             mints = (_mint(mint_0, accounts[mint_0]), _mint(mint_1, accounts[mint_1]))
             amounts = (
-                _vault_amount(vault_0, accounts[vault_0], mint_0),
-                _vault_amount(vault_1, accounts[vault_1], mint_1),
+                _vault_amount(vault_0, accounts[vault_0], state.mint_0),
+                _vault_amount(vault_1, accounts[vault_1], state.mint_1),
             )
         except KeyError:
             needed = (config, mint_0, mint_1, vault_0, vault_1)
@@ -383,18 +385,13 @@ def _mint(address: Pubkey, account: Account | None) -> Mint:
     return mint
 
 
-def _vault_amount(address: Pubkey, account: Account | None, mint: Pubkey) -> int:
+def _vault_amount(address: Pubkey, account: Account | None, mint: bytes) -> int:
     if account is None:
         raise VenueUnavailable(f"Raydium CPMM: vault {address} does not exist")
     try:
-        vault = TokenAccount.decode(account)
+        return spendable_amount(account, mint, _AUTHORITY_BYTES)
     except InvalidTokenDataError as error:
         raise VenueUnavailable(f"Raydium CPMM: vault {address}: {error}") from error
-    if vault.mint != mint or vault.owner != AUTHORITY:
-        raise VenueUnavailable(f"Raydium CPMM: vault {address} is not the pool's")
-    if vault.frozen:
-        raise VenueUnavailable(f"Raydium CPMM: vault {address} is frozen")
-    return vault.amount
 
 
 def _readonly(address: Pubkey) -> AccountMeta:
