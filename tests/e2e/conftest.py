@@ -1,0 +1,28 @@
+"""A whole stack of their own for the end-to-end tests: a localnet and an emulator on free ports."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.processes import free_port
+from infra.stack import Layout, start, stop
+
+# Faster than the real 400 ms, so that confirmations take no time worth mentioning.
+SLOT_MS = 100
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The description of a running stack, as in .local/stack.json, with `directory` besides (wallet.json, logs)."""
+    directory: Path = tmp_path_factory.mktemp("stack")
+    layout = Layout(
+        directory,
+        aws_port=free_port(),
+        rpc_port=free_port(),
+        localnet_arguments=("--slot-ms", str(SLOT_MS)),
+    )
+    try:
+        yield start(layout, print) | {"directory": str(directory)}
+    finally:
+        stop(layout)
