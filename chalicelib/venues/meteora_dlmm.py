@@ -51,7 +51,7 @@ SWAP2_DISCRIMINATOR = bytes([65, 75, 63, 76, 235, 91, 91, 136])
 ARRAYS_EACH_WAY = 4
 
 # Compute units of a swap2, measured on the program and rounded up.
-_UNITS_FIXED = 60_000
+_UNITS_FIXED = 50_000
 _UNITS_PER_ARRAY = 20_000
 _UNITS_PER_BIN = 7_000
 
@@ -121,7 +121,7 @@ class MeteoraDlmmPool:
             fee=result.fee,
             fee_mint=mint_in if self.pair.fee_on_input(swap_for_y) else mint_to.address,
             remaining_accounts=tuple([bin_array_address(self.address, index) for index in result.arrays]),
-            compute_units=_UNITS_FIXED + len(result.arrays) * _UNITS_PER_ARRAY + result.bins * _UNITS_PER_BIN,
+            compute_units=compute_units(result),
         )
 
     def swap_instruction(
@@ -210,6 +210,11 @@ class MeteoraDlmmPool:
         if mint_in == self.pair.mint_y:
             return False
         raise ValueError(f"{mint_in} is not a token of pool {self.address}")
+
+
+def compute_units(result: SwapResult) -> int:
+    """What a swap2 with this result burns, rounded up."""
+    return _UNITS_FIXED + len(result.arrays) * _UNITS_PER_ARRAY + result.bins * _UNITS_PER_BIN
 
 
 class MeteoraDlmmVenue:

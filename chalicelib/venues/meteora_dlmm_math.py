@@ -29,6 +29,7 @@ BASIS_POINT_MAX = 10_000
 FEE_PRECISION = 1_000_000_000
 MAX_FEE_RATE = 100_000_000
 LIMIT_ORDER_FEE_SHARE = 5_000
+HOST_FEE_BPS = 2_000
 
 _U32_MAX = (1 << 32) - 1
 _U128_MAX = (1 << 128) - 1
@@ -85,6 +86,15 @@ class BinFill(NamedTuple):
     open_in: int
     open_out: int
     fee: int
+
+
+class FeeSplit(NamedTuple):
+    """One bin's fee: the first three add up to it. `host` is what a host, where one is named, gets of `protocol`."""
+
+    market_makers: int
+    protocol: int
+    limit_orders: int
+    host: int
 
 
 class SwapResult(NamedTuple):
@@ -147,17 +157,25 @@ def base_fee_rate(parameters: FeeParameters, bin_step: int) -> int:
     return int(parameters.base_factor * bin_step * 10 * 10**parameters.base_fee_power_factor)
 
 
-def split_fee(fee: int, protocol_share: int, market_in: int, total_in: int) -> tuple[int, int]:
-    """The market makers' whole fee, rounded up, and the protocol's part of the bin's fee (quote.rs, split_fee).
+def split_fee(fee: int, protocol_share: int, market_in: int, total_in: int) -> FeeSplit:
+    """Who gets how much of a bin's fee (quote.rs, split_fee; the host's part: the program, which has no source).
 
-    The protocol takes its share of the market makers' fee and half of the limit orders' fee, rounded up.
+    `market_in` of `total_in` went to market makers. The protocol takes its share of their fee, and half of the limit
+    orders' fee whatever its share; a host takes a fifth of the share of either, each rounded down.
     """
     if not total_in:
-        return 0, fee
+        return FeeSplit(0, fee, 0, 0)
     market_fee = -(-fee * market_in // total_in)
     order_fee = fee - market_fee
-    order_protocol_fee = order_fee - order_fee * LIMIT_ORDER_FEE_SHARE // BASIS_POINT_MAX
-    return market_fee, order_protocol_fee + market_fee * protocol_share // BASIS_POINT_MAX
+    to_orders = order_fee * LIMIT_ORDER_FEE_SHARE // BASIS_POINT_MAX
+    market_share = market_fee * protocol_share // BASIS_POINT_MAX
+    order_share = order_fee * protocol_share // BASIS_POINT_MAX
+    return FeeSplit(
+        market_makers=market_fee - market_share,
+        protocol=order_fee - to_orders + market_share,
+        limit_orders=to_orders,
+        host=market_share * HOST_FEE_BPS // BASIS_POINT_MAX + order_share * HOST_FEE_BPS // BASIS_POINT_MAX,
+    )
 
 
 class Ladder:
