@@ -43,6 +43,7 @@ CREATOR_FEE_ON_BOTH, CREATOR_FEE_ON_TOKEN_0, CREATOR_FEE_ON_TOKEN_1 = range(3)
 
 POOL_LENGTH = 637
 CONFIG_LENGTH = 236
+# What _PoolState names; between them creator, LP mint, token programs, decimals, LP supply, recent_epoch.
 _POOL = Struct("<8x32s32x32s32s32x32s32s64x32sxB3x8xQQQQQ8xB?6xQQ")
 # states/config.rs AmmConfig, of which: the trade, protocol, fund and creator fee rates.
 _CONFIG = Struct("<12xQQQ72xQ")

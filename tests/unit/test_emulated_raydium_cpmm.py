@@ -25,8 +25,10 @@ from chalicelib.solana.tokens import (
 )
 from chalicelib.venues.raydium_cpmm import AUTHORITY, PROGRAM_ID, RaydiumCpmm, RaydiumCpmmPool
 from chalicelib.venues.venue import PoolQuote
+from infra.localnet.programs.genesis_pool import GenesisPool
 from infra.localnet.programs.program import ProgramError, SwapEffect
-from infra.localnet.programs.raydium_cpmm import CpmmPoolSpec, GenesisPool, RaydiumCpmmProgram, genesis_pool
+from infra.localnet.programs.raydium_cpmm import RaydiumCpmmProgram
+from infra.localnet.programs.raydium_cpmm_pool import CpmmPoolSpec, genesis_pool
 from infra.localnet.programs.token_accounts import mint_account, token_account
 from tests.conformance.vector_file import VectorCase, VectorFile
 

@@ -37,7 +37,8 @@ from chalicelib.venues.raydium_cpmm import (
     SwapRefusedError,
 )
 from chalicelib.venues.venue import Pool, Venue
-from infra.localnet.programs.raydium_cpmm import CpmmPoolSpec, GenesisPool, genesis_pool
+from infra.localnet.programs.genesis_pool import GenesisPool
+from infra.localnet.programs.raydium_cpmm_pool import CpmmPoolSpec, genesis_pool
 from infra.localnet.programs.token_accounts import mint_account, token_account
 
 CLOCK = ChainClock(slot=450_000_000, epoch=1041, unix_timestamp=1_760_000_000)

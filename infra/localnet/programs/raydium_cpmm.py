@@ -1,14 +1,11 @@
-"""Raydium CPMM emulated by the venue's own math: swap_base_input, and pools for the genesis market.
+"""Raydium CPMM emulated by the venue's own math: swap_base_input, to the last byte of the pool's accounts.
 
-Facts: raydium-io/raydium-cp-swap, programs/cp-swap/src/instructions/swap_base_input.rs, states/*.rs. Amounts are base
-units, rates millionths.
+Facts: raydium-io/raydium-cp-swap, programs/cp-swap/src/instructions/swap_base_input.rs, states/*.rs.
 """
 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
-from math import isqrt
 from struct import Struct
 from typing import NamedTuple
 
@@ -16,16 +13,11 @@ from solders.instruction import AccountMeta
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import VenueUnavailable
-from chalicelib.solana.accounts import Account, ChainClock
-from chalicelib.solana.tokens import TOKEN_PROGRAM, Mint
+from chalicelib.solana.accounts import ChainClock
 from chalicelib.venues.raydium_cpmm import (
     AUTHORITY,
-    AUTHORITY_BUMP,
     CONFIG_DISCRIMINATOR,
     CONFIG_LENGTH,
-    CREATOR_FEE_ON_BOTH,
-    CREATOR_FEE_ON_TOKEN_0,
-    CREATOR_FEE_ON_TOKEN_1,
     POOL_DISCRIMINATOR,
     POOL_LENGTH,
     PROGRAM_ID,
@@ -38,7 +30,6 @@ from chalicelib.venues.raydium_cpmm import (
 )
 from infra.localnet.programs import anchor
 from infra.localnet.programs.program import ProgramError, SwapEffect, TokenTransfer
-from infra.localnet.programs.token_accounts import mint_account, rent_exempt, token_account
 
 OBSERVATION_DISCRIMINATOR = anchor.discriminator("account", "ObservationState")
 OBSERVATION_LENGTH = 4075
@@ -50,8 +41,7 @@ _NOT_SUPPORT_MINT = 6007
 _INVALID_VAULT = 6008
 _MATH_OVERFLOW = 6011
 
-_POOL = Struct("<8s32s32s32s32s32s32s32s32s32s32sBBBBBQQQQQQQBB6xQQ224x")
-_CONFIG = Struct("<8sB?HQQQQ32s32sQ120x")
+POOL_STATE = Struct("<8s32s32s32s32s32s32s32s32s32s32sBBBBBQQQQQQQBB6xQQ224x")
 # What a swap rewrites of PoolState: protocol and fund fees of both tokens, recent_epoch, creator fees of both.
 _OWED_FEES = Struct("<QQQQ")
 _OWED_FEES_OFFSET = 341
@@ -60,7 +50,7 @@ _RECENT_EPOCH_OFFSET = 381
 _CREATOR_FEES = Struct("<QQ")
 _CREATOR_FEES_OFFSET = 397
 
-_OBSERVATION_HEAD = Struct("<?H")
+OBSERVATION_HEAD = Struct("<?H")
 _OBSERVATION_HEAD_OFFSET = 8
 _OBSERVATION = Struct("<Q16s16s")
 _OBSERVATIONS_OFFSET = 43
@@ -165,7 +155,7 @@ def _checked(metas: tuple[AccountMeta, ...], accounts: anchor.Accounts) -> _Swap
     anchor.mint(accounts, swap.output_mint.pubkey)
     anchor.loader_data(accounts, swap.observation.pubkey, PROGRAM_ID, OBSERVATION_DISCRIMINATOR, OBSERVATION_LENGTH)
 
-    fields = _POOL.unpack_from(state)
+    fields = POOL_STATE.unpack_from(state)
     config, vaults, observation = Pubkey(fields[1]), (Pubkey(fields[3]), Pubkey(fields[4])), Pubkey(fields[10])
     if swap.authority.pubkey != AUTHORITY:
         raise anchor.anchor_error(anchor.CONSTRAINT_SEEDS)
@@ -235,10 +225,10 @@ def _pool_after(data: bytes, side: int, outcome: SwapOutcome, clock: ChainClock)
 def _observed(data: bytes, reserves: tuple[int, int], now: int) -> bytes:
     """ObservationState after states/oracle.rs `update` with the prices before the swap (`token_price_x32`)."""
     state = bytearray(data)
-    initialized, index = _OBSERVATION_HEAD.unpack_from(state, _OBSERVATION_HEAD_OFFSET)
+    initialized, index = OBSERVATION_HEAD.unpack_from(state, _OBSERVATION_HEAD_OFFSET)
     if not initialized:
         # The first swap only starts the clock.
-        _OBSERVATION_HEAD.pack_into(state, _OBSERVATION_HEAD_OFFSET, True, index)
+        OBSERVATION_HEAD.pack_into(state, _OBSERVATION_HEAD_OFFSET, True, index)
         _OBSERVATION.pack_into(state, _observation_offset(index), now, bytes(16), bytes(16))
         _LAST_UPDATE.pack_into(state, _LAST_UPDATE_OFFSET, now)
         return bytes(state)
@@ -255,7 +245,7 @@ def _observed(data: bytes, reserves: tuple[int, int], now: int) -> bytes:
     ]
     if now - began >= _OBSERVATION_SECONDS:
         index, began = (index + 1) % _OBSERVATIONS, now
-        _OBSERVATION_HEAD.pack_into(state, _OBSERVATION_HEAD_OFFSET, True, index)
+        OBSERVATION_HEAD.pack_into(state, _OBSERVATION_HEAD_OFFSET, True, index)
     _OBSERVATION.pack_into(state, _observation_offset(index), began, *cumulative)
     _LAST_UPDATE.pack_into(state, _LAST_UPDATE_OFFSET, now)
     return bytes(state)
@@ -294,111 +284,3 @@ def _event_log(pool: RaydiumCpmmPool, side: int, outcome: SwapOutcome) -> str:
         outcome.creator_fee_on_input,
     )
     return f"Program data: {base64.b64encode(event).decode()}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CpmmPoolSpec:
-    """A pool to be written into a genesis. Pairs go with `mints`, which may stand in either order.
-
-    `reserves` is the liquidity; owed fees lie in the vaults besides. `creator_fee_on` 1 and 2 name the first and the
-    second of `mints`. Pools of one `config_index` share its rates.
-    """
-
-    mints: tuple[Mint, Mint]
-    reserves: tuple[int, int]
-    config_index: int
-    trade_fee_rate: int = 2_500
-    protocol_fee_rate: int = 120_000
-    fund_fee_rate: int = 40_000
-    creator_fee_rate: int = 0
-    creator_fee_on: int = CREATOR_FEE_ON_BOTH
-    enable_creator_fee: bool = False
-    protocol_fees: tuple[int, int] = (0, 0)
-    fund_fees: tuple[int, int] = (0, 0)
-    creator_fees: tuple[int, int] = (0, 0)
-    status: int = 0
-    open_time: int = 0
-    epoch: int = 0
-    creator: Pubkey = AUTHORITY
-
-
-@dataclass(frozen=True, slots=True)
-class GenesisPool:
-    """A pool's address and every account that it consists of, its two mints excepted."""
-
-    address: Pubkey
-    accounts: dict[Pubkey, Account]
-
-
-def genesis_pool(spec: CpmmPoolSpec) -> GenesisPool:
-    """The accounts that the program's own create_amm_config and initialize would leave, at their derived addresses."""
-    order = (0, 1) if bytes(spec.mints[0].address) < bytes(spec.mints[1].address) else (1, 0)
-    mints = [spec.mints[i] for i in order]
-    config = _derived(b"amm_config", spec.config_index.to_bytes(2, "big"))
-    pool = _derived(b"pool", config, *(mint.address for mint in mints))
-    vaults = [_derived(b"pool_vault", pool, mint.address) for mint in mints]
-    lp_mint = Mint(_derived(b"pool_lp_mint", pool), TOKEN_PROGRAM, decimals=9)
-    observation = _derived(b"observation", pool)
-    lp_supply = isqrt(spec.reserves[0] * spec.reserves[1])
-    creator_fee_on = spec.creator_fee_on
-    if creator_fee_on != CREATOR_FEE_ON_BOTH and order == (1, 0):
-        creator_fee_on = CREATOR_FEE_ON_TOKEN_0 + CREATOR_FEE_ON_TOKEN_1 - creator_fee_on
-    state = _POOL.pack(
-        POOL_DISCRIMINATOR,
-        *map(bytes, (config, spec.creator, *vaults, lp_mint.address)),
-        *(bytes(mint.address) for mint in mints),
-        *(bytes(mint.token_program) for mint in mints),
-        bytes(observation),
-        AUTHORITY_BUMP,
-        spec.status,
-        lp_mint.decimals,
-        *(mint.decimals for mint in mints),
-        lp_supply,
-        *(spec.protocol_fees[i] for i in order),
-        *(spec.fund_fees[i] for i in order),
-        spec.open_time,
-        spec.epoch,
-        creator_fee_on,
-        spec.enable_creator_fee,
-        *(spec.creator_fees[i] for i in order),
-    )
-    accounts = {
-        pool: _program_account(state),
-        config: _program_account(_config_state(spec)),
-        lp_mint.address: mint_account(lp_mint, supply=lp_supply, authority=AUTHORITY),
-        observation: _program_account(_observation_state(pool)),
-    }
-    for i, vault, mint in zip(order, vaults, mints, strict=True):
-        owed = spec.protocol_fees[i] + spec.fund_fees[i] + spec.creator_fees[i]
-        accounts[vault] = token_account(mint, AUTHORITY, spec.reserves[i] + owed)
-    return GenesisPool(pool, accounts)
-
-
-def _config_state(spec: CpmmPoolSpec) -> bytes:
-    _, bump = Pubkey.find_program_address([b"amm_config", spec.config_index.to_bytes(2, "big")], PROGRAM_ID)
-    return _CONFIG.pack(
-        CONFIG_DISCRIMINATOR,
-        bump,
-        False,
-        spec.config_index,
-        spec.trade_fee_rate,
-        spec.protocol_fee_rate,
-        spec.fund_fee_rate,
-        0,
-        bytes(spec.creator),
-        bytes(spec.creator),
-        spec.creator_fee_rate,
-    )
-
-
-def _observation_state(pool: Pubkey) -> bytes:
-    head = OBSERVATION_DISCRIMINATOR + _OBSERVATION_HEAD.pack(False, 0) + bytes(pool)
-    return head.ljust(OBSERVATION_LENGTH, b"\0")
-
-
-def _program_account(data: bytes) -> Account:
-    return Account(owner=PROGRAM_ID, lamports=rent_exempt(len(data)), data=data)
-
-
-def _derived(*seeds: bytes | Pubkey) -> Pubkey:
-    return Pubkey.find_program_address([bytes(seed) for seed in seeds], PROGRAM_ID)[0]
