@@ -28,7 +28,7 @@ _CLOSE_ACCOUNT = 9
 _INITIALIZE_ACCOUNT_3 = 18
 # Tag of AssociatedTokenAccountInstruction (solana-program/associated-token-account, interface/src/instruction.rs)
 _CREATE_IDEMPOTENT = 1
-# At most 32 fit; the instruction carries the seed, and room for accounts is short. 64 bits tell a wallet's orders apart.
+# At most 32 fit; the instruction carries the seed, where room is short. 64 bits tell a wallet's orders apart.
 _SEED_LENGTH = 16
 
 
