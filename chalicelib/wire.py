@@ -21,12 +21,13 @@ from chalicelib.problems import FieldProblem, FillrateError, InvalidRequest
 Json = dict[str, Any]
 
 U64_MAX = 2**64 - 1
-PPM = 1_000_000
 Model = TypeVar("Model", bound=BaseModel)
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_NUMBER_LENGTH = 64
 _PRICE = Context(prec=18)
+# Holds every digit that a number of MAX_NUMBER_LENGTH characters can have.
+_EXACT = Context(prec=MAX_NUMBER_LENGTH)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -39,7 +40,9 @@ def parse_body(raw: bytes | str) -> Json:
     if len(raw) > MAX_BODY_BYTES:
         raise _invalid("body", f"is larger than {MAX_BODY_BYTES} bytes")
     try:
-        body = json.loads(raw, parse_float=ExactNumber, parse_int=ExactNumber, parse_constant=_reject_constant)
+        # JSON is UTF-8 (RFC 8259, 8.1); json.loads by itself guesses, and lets broken bytes through as lone surrogates
+        text = raw if isinstance(raw, str) else raw.decode("utf-8-sig")
+        body = json.loads(text, parse_float=ExactNumber, parse_int=ExactNumber, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
         raise _invalid("body", 'must be a JSON object, such as {"type": "market", …}') from error
     if not isinstance(body, dict):
@@ -79,7 +82,7 @@ def to_base_units(amount: Decimal, decimals: int, field: str) -> int:
     trailing_zeros = len(digits.digits) - len(significant)
     if -(exponent + trailing_zeros) > decimals:
         raise _invalid(field, f"has more decimals than the token's {decimals}")
-    base_units = int(amount.scaleb(decimals, Context(prec=MAX_NUMBER_LENGTH + 40)))
+    base_units = int(amount.scaleb(decimals, _EXACT))
     if base_units > U64_MAX:
         raise _invalid(field, "is larger than any token amount can be (2^64 − 1 base units)")
     return base_units
@@ -91,7 +94,7 @@ def to_ppm(slippage: Decimal, field: str) -> int:
         raise _invalid(field, "must be a fraction from 0 to 0.5 (0.01 is one percent)")
     if slippage and slippage.adjusted() < -6:
         raise _invalid(field, "must not have more than 6 decimals")
-    ppm = slippage * PPM
+    ppm = slippage.scaleb(6, _EXACT)
     if ppm != int(ppm):
         raise _invalid(field, "must not have more than 6 decimals")
     return int(ppm)
@@ -118,7 +121,8 @@ def time_text(at_ms: int) -> str:
 
 
 class RequestModel(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+    # By the camelCase names alone: with a second way to write a field, a request could say two things at once.
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
 
 
 class OrderRequest(RequestModel):
