@@ -1,0 +1,115 @@
+"""Orders to test with: one of 10 SOL for USDC, brought to any point of its life by the product's own transitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chalicelib.orders.order import (
+    Leg,
+    Order,
+    State,
+    Submission,
+    Token,
+    cancel,
+    choose_route,
+    fail_attempt,
+    fill,
+    place,
+    sign,
+    start_attempt,
+)
+
+SOL = Token("SOL", "So11111111111111111111111111111111111111112", 9)
+USDC = Token("USDC", "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v", 6)
+JUP = Token("JUP", "JUPyiwrYJFskUPiHa7hkeR8VUtAeFoSZbKedZNsDvCN", 6)
+
+CREATED_AT_MS = 1_760_000_000_123
+ROUTE = (
+    Leg("raydium", "Raydium1111111111111111111111111111111111111", 600_000, 6_000_000_000, 900_000_000),
+    Leg("meteora", "Meteora1111111111111111111111111111111111111", 400_000, 4_000_000_000, 600_000_000),
+)
+MIN_OUT = 1_485_000_000
+
+
+def new_order(
+    order_id: str = "order-1",
+    account: str = "local",
+    *,
+    created_at_ms: int = CREATED_AT_MS,
+    token_in: Token = SOL,
+    token_out: Token = USDC,
+    amount: int = 10_000_000_000,
+    slippage_ppm: int = 10_000,
+) -> Order:
+    """A placed order: pending, with its first step in its history."""
+    return place(
+        Order(
+            order_id=order_id,
+            account=account,
+            type="market",
+            token_in=token_in,
+            token_out=token_out,
+            amount=amount,
+            slippage_ppm=slippage_ppm,
+            request_digest="digest",
+            created_at_ms=created_at_ms,
+        )
+    )
+
+
+def a_submission(number: int = 1, last_valid_block_height: int = 150) -> Submission:
+    return Submission(
+        f"signature-{number}", b"\x80wire" + bytes([number]), f"blockhash-{number}", last_valid_block_height
+    )
+
+
+def routing(order: Order | None = None) -> Order:
+    order = order or new_order()
+    return start_attempt(order, order.updated_at_ms + 10)
+
+
+def building(order: Order | None = None) -> Order:
+    order = routing(order)
+    return choose_route(order, ROUTE, MIN_OUT, order.updated_at_ms + 10)
+
+
+def submitted(order: Order | None = None) -> Order:
+    order = building(order)
+    return sign(order, a_submission(order.attempt), order.updated_at_ms + 10)
+
+
+def confirmed(order: Order | None = None) -> Order:
+    order = submitted(order)
+    return fill(order, 1_498_765_432, order.updated_at_ms + 10)
+
+
+def retrying(order: Order | None = None) -> Order:
+    order = routing(order)
+    return fail_attempt(order, "no answer", "RPC_UNAVAILABLE", order.updated_at_ms + 10, retry=True)
+
+
+def failed(order: Order | None = None) -> Order:
+    order = routing(order)
+    return fail_attempt(order, "no pool", "NO_POOL", order.updated_at_ms + 10, retry=False)
+
+
+def cancelled(order: Order | None = None) -> Order:
+    order = order or new_order()
+    return cancel(order, order.updated_at_ms + 10)
+
+
+def order_in(state: State) -> Order:
+    """An order that came to `state` by its own shortest way."""
+    ways: dict[State, Callable[[], Order]] = {
+        State.PENDING: new_order,
+        State.ROUTING: routing,
+        State.BUILDING: building,
+        State.SUBMITTED: submitted,
+        State.RETRYING: retrying,
+        State.CONFIRMED: confirmed,
+        State.FAILED: failed,
+        State.CANCELLED: cancelled,
+    }
+    order = ways[state]()
+    assert order.state is state
+    return order
