@@ -26,7 +26,10 @@ BITMAP_EXTENSION_DISCRIMINATOR = bytes([80, 111, 124, 113, 55, 237, 18, 5])
 
 LB_PAIR_LENGTH = 904
 BIN_ARRAY_LENGTH = 10_136
-BITMAP_EXTENSION_LENGTH = 8 + 32 + 2 * 12 * 64
+BITMAP_EXTENSION_LENGTH = 1576
+# Its two bitmaps of 12 * 512 bits, after the pair's address.
+EXTENSION_POSITIVE_OFFSET = 40
+EXTENSION_NEGATIVE_OFFSET = 808
 
 BINS_PER_ARRAY = 70
 PAIR_STATUS_ENABLED = 0
@@ -268,7 +271,9 @@ class BitmapExtension:
         _check(owner, data, BITMAP_EXTENSION_DISCRIMINATOR, BITMAP_EXTENSION_LENGTH, "BinArrayBitmapExtension")
         if data[8:40] != bytes(pair):
             raise InvalidAccountError("the bitmap extension is another pair's")
-        return cls(int.from_bytes(data[40:808], "little"), int.from_bytes(data[808:1576], "little"))
+        positive = data[EXTENSION_POSITIVE_OFFSET:EXTENSION_NEGATIVE_OFFSET]
+        negative = data[EXTENSION_NEGATIVE_OFFSET:]
+        return cls(int.from_bytes(positive, "little"), int.from_bytes(negative, "little"))
 
 
 class BinColumns(NamedTuple):

@@ -24,6 +24,10 @@ from chalicelib.venues.meteora_dlmm_layout import (
     BITMAP_EXTENSION_DISCRIMINATOR,
     BITMAP_EXTENSION_LENGTH,
     EVENT_AUTHORITY,
+    EXTENSION_NEGATIVE_OFFSET,
+    EXTENSION_POSITIVE_OFFSET,
+    INTERNAL_BITMAP_OFFSET,
+    INTERNAL_REACH,
     LB_PAIR_DISCRIMINATOR,
     LB_PAIR_LENGTH,
     PROGRAM_ID,
@@ -49,7 +53,14 @@ from chalicelib.venues.meteora_dlmm_math import (
 )
 from infra.localnet.programs import anchor
 from infra.localnet.programs.meteora_dlmm_pool import ORACLE_DISCRIMINATOR
-from infra.localnet.programs.meteora_dlmm_state import SwapRecord, bin_array_after, oracle_after, pair_after
+from infra.localnet.programs.meteora_dlmm_state import (
+    SwapRecord,
+    bin_array_after,
+    cleared,
+    is_empty,
+    oracle_after,
+    pair_after,
+)
 from infra.localnet.programs.program import ProgramError, SwapEffect, TokenTransfer
 
 SWAP_DISCRIMINATOR = anchor.discriminator("global", "swap")
@@ -129,15 +140,17 @@ class MeteoraDlmmProgram:
         mints = [anchor.mint(accounts, meta.pubkey) for meta in (swap.mint_x, swap.mint_y)]
         mint_in, mint_out = mints if swap_for_y else reversed(mints)
         received = mint_in.amount_after_transfer_fee(arguments.amount_in, clock.epoch)
+        if not received:
+            raise _error(6039)
         bin_arrays = _BinArrays(swap.lb_pair.pubkey, rest[arguments.hook_accounts :], accounts, pair, swap_for_y)
         record = _compute(swap, accounts, pair, bin_arrays, received, clock)
-        amount_out = record.result.amount_out
+        amount_out = mint_out.amount_after_transfer_fee(record.result.amount_out, clock.epoch)
         if not amount_out:
             raise _error(6039)
-        if mint_out.amount_after_transfer_fee(amount_out, clock.epoch) < arguments.minimum_out:
+        if amount_out < arguments.minimum_out:
             raise _error(6003)
         return SwapEffect(
-            transfers=_transfers(swap, swap_for_y, mint_in, mint_out, arguments.amount_in, record),
+            transfers=_transfers(swap, mints, arguments.amount_in, record),
             writes=_writes(swap, accounts, bin_arrays, record, clock),
             compute_units=compute_units(record.result),
             logs=(f"Program log: Instruction: {'Swap2' if arguments.is_swap2 else 'Swap'}",),
@@ -329,40 +342,28 @@ def _liquidity_error(error: OutOfLiquidityError, has_extension: bool) -> Program
             return _error(6036)
 
 
-def _transfers(
-    swap: _Swap, swap_for_y: bool, mint_in: Mint, mint_out: Mint, amount_in: int, record: SwapRecord
-) -> tuple[TokenTransfer, ...]:
-    reserve_in, reserve_out = swap.reserve_x.pubkey, swap.reserve_y.pubkey
-    program_in, program_out = swap.program_x.pubkey, swap.program_y.pubkey
-    if not swap_for_y:
-        reserve_in, reserve_out = reserve_out, reserve_in
-        program_in, program_out = program_out, program_in
-    paid = TokenTransfer(
-        token_program=program_in,
-        source=swap.user_token_in.pubkey,
-        mint=mint_in.address,
-        destination=reserve_in,
-        authority=swap.user.pubkey,
-        amount=amount_in,
-        decimals=mint_in.decimals,
-    )
-    host = replace(
-        paid,
-        source=reserve_in,
-        destination=swap.host_fee_in.pubkey,
-        authority=swap.lb_pair.pubkey,
-        amount=record.host_fee,
-    )
-    received = TokenTransfer(
-        token_program=program_out,
-        source=reserve_out,
-        mint=mint_out.address,
-        destination=swap.user_token_out.pubkey,
-        authority=swap.lb_pair.pubkey,
-        amount=record.result.amount_out,
-        decimals=mint_out.decimals,
-    )
-    return (paid, host, received) if record.host_fee else (paid, received)
+def _transfers(swap: _Swap, mints: Sequence[Mint], amount_in: int, record: SwapRecord) -> tuple[TokenTransfer, ...]:
+    """What the user pays, what a host gets where one is named, what the user gets."""
+    reserves, programs = (swap.reserve_x, swap.reserve_y), (swap.program_x, swap.program_y)
+    user, pair = swap.user.pubkey, swap.lb_pair.pubkey
+
+    def out_of(side: int, destination: AccountMeta, amount: int) -> TokenTransfer:
+        return TokenTransfer(
+            token_program=programs[side].pubkey,
+            source=reserves[side].pubkey,
+            mint=mints[side].address,
+            destination=destination.pubkey,
+            authority=pair,
+            amount=amount,
+            decimals=mints[side].decimals,
+        )
+
+    side_in, side_out = (0, 1) if record.swap_for_y else (1, 0)
+    paid = replace(out_of(side_in, reserves[side_in], amount_in), source=swap.user_token_in.pubkey, authority=user)
+    received = out_of(side_out, swap.user_token_out, record.result.amount_out)
+    if not _is_given(swap.host_fee_in):
+        return paid, received
+    return paid, out_of(0 if record.fee_in_x else 1, swap.host_fee_in, record.host_fee), received
 
 
 def _writes(
@@ -376,4 +377,19 @@ def _writes(
     }
     for index, address in bin_arrays.taken.items():
         writes[address] = bin_array_after(accounts[address].data, index, record)
+        if is_empty(writes[address]) and not is_empty(accounts[address].data):
+            _forget(index, swap, accounts, writes)
     return writes
+
+
+def _forget(index: int, swap: _Swap, accounts: anchor.Accounts, writes: dict[Pubkey, bytes]) -> None:
+    """Clear the bit of a bin array whose last orders were filled."""
+    pair, extension = swap.lb_pair.pubkey, swap.bitmap_extension.pubkey
+    if -INTERNAL_REACH <= index < INTERNAL_REACH:
+        writes[pair] = cleared(writes[pair], INTERNAL_BITMAP_OFFSET, index + INTERNAL_REACH)
+        return
+    before = writes.get(extension, accounts[extension].data)
+    if index > 0:
+        writes[extension] = cleared(before, EXTENSION_POSITIVE_OFFSET, index - INTERNAL_REACH)
+    else:
+        writes[extension] = cleared(before, EXTENSION_NEGATIVE_OFFSET, -1 - index - INTERNAL_REACH)

@@ -34,6 +34,7 @@ from chalicelib.venues.meteora_dlmm_layout import (
 from chalicelib.venues.meteora_dlmm_math import price_of_bin
 from infra.localnet.programs.anchor import discriminator
 from infra.localnet.programs.genesis_pool import GenesisPool
+from infra.localnet.programs.meteora_dlmm_state import is_empty
 from infra.localnet.programs.token_accounts import rent_exempt, token_account
 
 ORACLE_DISCRIMINATOR = discriminator("account", "Oracle")
@@ -123,18 +124,19 @@ def genesis_pool(spec: DlmmPoolSpec) -> GenesisPool:
     pool, _ = pair_address(spec)
     _check_sides(spec)
     indexes = sorted({bin_id // BINS_PER_ARRAY for bin_id in (*spec.liquidity, *spec.orders)})
+    bin_arrays = {index: _bin_array_data(spec, pool, index) for index in indexes}
+    stocked = [index for index, data in bin_arrays.items() if not is_empty(data)]
     accounts = {
-        pool: _program_account(_pair_data(spec, pool, indexes)),
+        pool: _program_account(_pair_data(spec, pool, stocked)),
         oracle_address(pool): _program_account(_oracle_data()),
+        **{bin_array_address(pool, index): _program_account(data) for index, data in bin_arrays.items()},
     }
     for side, mint in enumerate((spec.mint_x, spec.mint_y)):
         held = sum(amounts[side] for amounts in spec.liquidity.values())
         held += sum(order.open + order.remaining for order in spec.orders.values() if order.ask == (side == 0))
         accounts[reserve_address(pool, mint.address)] = token_account(mint, pool, held)
-    for index in indexes:
-        accounts[bin_array_address(pool, index)] = _program_account(_bin_array_data(spec, pool, index))
     if spec.with_bitmap_extension or not all(-INTERNAL_REACH <= index < INTERNAL_REACH for index in indexes):
-        accounts[bitmap_extension_address(pool)] = _program_account(_bitmap_extension_data(pool, indexes))
+        accounts[bitmap_extension_address(pool)] = _program_account(_bitmap_extension_data(pool, stocked))
     return GenesisPool(pool, accounts)
 
 

@@ -29,6 +29,12 @@ _PROTOCOL_FEE = Struct("<QQ")
 # _bid_side u64; fee_amount_x_ and _y_per_token_stored u128; open_order_amount, total_processing_order_amount,
 # processed_order_remaining_amount u64; order_age u32
 _BIN = Struct("<QQ16s16sQQQQ16s16sQQQI")
+# Of each bin: liquidity_supply, open_order_amount and processed_order_remaining_amount.
+_HOLDINGS = tuple(
+    (BINS_OFFSET + position * BIN_LENGTH + start, BINS_OFFSET + position * BIN_LENGTH + end)
+    for position in range(BINS_PER_ARRAY)
+    for start, end in ((32, 48), (112, 120), (128, 136))
+)
 _U128_MASK = (1 << 128) - 1
 
 # idx, active_size, length u64; then observations: cumulative_active_bin_id i128, created_at, last_updated_at i64
@@ -89,6 +95,18 @@ def bin_array_after(data: bytes, index: int, swap: SwapRecord) -> bytes:
         filled = _Bin(*_BIN.unpack_from(state, offset))
         filled.take(fill, swap)
         _BIN.pack_into(state, offset, *filled.fields())
+    return bytes(state)
+
+
+def is_empty(data: bytes) -> bool:
+    """Whether a bin array has neither market makers' shares nor orders left: then no bitmap names it any longer."""
+    return not any(any(data[start:end]) for start, end in _HOLDINGS)
+
+
+def cleared(data: bytes, bitmap_offset: int, bit: int) -> bytes:
+    """An account's data with one bit of its bitmap cleared."""
+    state = bytearray(data)
+    state[bitmap_offset + bit // 8] &= ~(1 << bit % 8)
     return bytes(state)
 
 
