@@ -34,7 +34,7 @@ test: .venv/.dev
 lint: .venv/.dev
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy
+	$(RUN) -m mypy app.py chalicelib infra tests $(wildcard bench/*.py)
 	.venv/bin/lint-imports --no-logo
 	$(RUN) -m infra.package --stage prod --output build/lint --template-only
 	.venv/bin/cfn-lint infra/data.yaml build/lint/template.json

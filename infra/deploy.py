@@ -65,6 +65,7 @@ class Settings:
 
     solana_rpc_url: str
     wallet_file: Path | None = None
+    api_key_sha256: str = ""
     log_level: str = "INFO"
 
 
@@ -109,6 +110,7 @@ def deploy(target: Target, settings: Settings, built: package.Package) -> Deploy
         "SolanaRpcUrl": settings.solana_rpc_url,
         "GatewayHost": target.gateway_host,
         "WalletFile": str(settings.wallet_file or ""),
+        "ApiKeySha256": settings.api_key_sha256,
         "LogLevel": settings.log_level,
     }
     bucket = _artifacts_bucket(target)
@@ -211,6 +213,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--endpoint-url", default=os.environ.get("AWS_ENDPOINT_URL"), help="an emulator's address")
     parser.add_argument("--region")
     parser.add_argument("--solana-rpc-url", default=os.environ.get("SOLANA_RPC_URL"))
+    parser.add_argument(
+        "--api-key-sha256",
+        default=os.environ.get("API_KEY_SHA256", ""),
+        help="digest of the key that clients must send",
+    )
     parser.add_argument("--wallet-file", type=Path, help="solana-keygen file to sign with (stage local)")
     parser.add_argument("--pools", type=Path, help='pool registry to seed: [{"address", "program"}]')
     parser.add_argument("--dependencies", choices=("lambda", "host"), help="whose wheels to pack (default: as needed)")
@@ -234,10 +241,13 @@ def _deploy_from(options: argparse.Namespace) -> Deployment:
     rpc_url = options.solana_rpc_url or _DEFAULT_RPC_URLS.get(stage)
     if rpc_url is None:
         raise DeployError("no Solana RPC address: set SOLANA_RPC_URL or give --solana-rpc-url")
+    if stage != "local" and not options.api_key_sha256:
+        raise DeployError("no API key: give the SHA-256 of one as API_KEY_SHA256 or --api-key-sha256")
     target = target_for(stage, options.endpoint_url, options.region)
     dependencies = options.dependencies or (package.local_dependencies() if stage == "local" else "lambda")
     built = package.build(stage, package.PROJECT / "build" / stage, dependencies, target.region)
-    settings = Settings(rpc_url, options.wallet_file.absolute() if options.wallet_file else None)
+    wallet = options.wallet_file.absolute() if options.wallet_file else None
+    settings = Settings(rpc_url, wallet, options.api_key_sha256)
     deployment = deploy(target, settings, built)
     if options.pools:
         pool_registry.seed(target.client("dynamodb"), deployment.outputs["PoolsTable"], options.pools)

@@ -98,7 +98,7 @@ Stop:      make down""")
 
 
 def _other_port(layout: stack.Layout, port: int) -> str:
-    return f"AWS_PORT={port + 1}" if port == layout.aws_port else f"RPC_PORT={port + 1}"
+    return f"AWS_PORT={port + 1}" if port == layout.aws_port else f"RPC_PORT={layout.rpc_port + 10}"
 
 
 def _stopwatch() -> Callable[[str], None]:

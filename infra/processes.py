@@ -124,11 +124,17 @@ def check_port_free(port: int) -> None:
             raise PortTakenError(port) from error
 
 
-def free_port() -> int:
-    """A port that nothing listens on now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+def free_port(following: int = 0) -> int:
+    """A port that nothing listens on now, nor on the `following` ones after it."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        try:
+            for other in range(port, port + 1 + following):
+                check_port_free(other)
+        except (PortTakenError, OverflowError):
+            continue
         return port
 
 

@@ -119,8 +119,9 @@ def start(layout: Layout, report: Report, dependencies: package.Dependencies | N
     """
     layout.temporary.mkdir(parents=True, exist_ok=True)
     wallet = _wallet(layout.wallet)
-    for service, port in ((layout.localnet(), layout.rpc_port), (layout.emulator(), layout.aws_port)):
-        _start(service, port, report)
+    # The chain's WebSocket is on the port after its RPC's, as with solana-test-validator.
+    _start(layout.localnet(), (layout.rpc_port, layout.rpc_port + 1), report)
+    _start(layout.emulator(), (layout.aws_port,), report)
     built = package.build("local", layout.directory / "package", dependencies or package.local_dependencies())
     report(f"packaged the functions ({built.archive.stat().st_size / 1e6:.1f} MB)")
     layout.localnet().wait_until(lambda: _healthy_chain(layout.rpc_url), _READY_SECONDS)
@@ -143,15 +144,16 @@ def stop(layout: Layout) -> list[str]:
     return stopped
 
 
-def _start(service: Service, port: int, report: Report) -> None:
+def _start(service: Service, ports: tuple[int, ...], report: Report) -> None:
     if service.running():
-        report(f"{service.name} runs already on port {port}")
+        report(f"{service.name} runs already on port {ports[0]}")
         return
     if service.stop():
         report(f"stopped the {service.name} that ran with other options, or was left over")
-    check_port_free(port)
+    for port in ports:
+        check_port_free(port)
     service.start()
-    report(f"started {service.name} on port {port}")
+    report(f"started {service.name} on port {ports[0]}")
 
 
 def _wallet(path: Path) -> str:

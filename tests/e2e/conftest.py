@@ -19,7 +19,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     layout = Layout(
         directory,
         aws_port=free_port(),
-        rpc_port=free_port(),
+        rpc_port=free_port(following=1),
         localnet_arguments=("--slot-ms", str(SLOT_MS)),
     )
     try:
