@@ -1,0 +1,91 @@
+"""Executing one transaction on the accounts of one bank, without changing anything: the result is what would change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from solders.pubkey import Pubkey
+from solders.transaction import VersionedTransaction
+
+from chalicelib.solana.accounts import Account, ChainClock
+from infra.localnet.fees import transaction_fee
+from infra.localnet.message import ReadAccount, ResolvedMessage
+from infra.localnet.programs.program import EmulatedProgram
+from infra.localnet.runtime import InnerInstruction, ReturnData, Runtime, RuntimeResult
+from infra.localnet.swap_emulation import EmulatedRun
+from infra.localnet.transaction_error import TransactionError
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """The outcome. `writes` (None: the account is gone) holds what really changes, on failure the fee alone.
+
+    `fee` in lamports; `inner` by the top-level instruction's index, in indexes of the message's resolved keys.
+    """
+
+    error: TransactionError | None
+    logs: tuple[str, ...]
+    compute_units: int
+    fee: int
+    writes: Mapping[Pubkey, Account | None]
+    inner: Mapping[int, tuple[InnerInstruction, ...]]
+    return_data: ReturnData | None = None
+
+    @property
+    def lands(self) -> bool:
+        return self.error is None or self.error.lands
+
+
+class Executor:
+    """Runs transactions: in the virtual machine, with the swaps of emulated programs replaced by their effects."""
+
+    def __init__(self, runtime: Runtime, programs: Mapping[Pubkey, EmulatedProgram]) -> None:
+        self._runtime = runtime
+        self._programs = programs
+
+    def execute(
+        self, transaction: VersionedTransaction, message: ResolvedMessage, read: ReadAccount, clock: ChainClock
+    ) -> Execution:
+        """What `transaction` does to the accounts that `read` gives, which are those of the runtime too."""
+        fee = transaction_fee(message.instructions, message.signatures)
+        if any(instruction.program_id in self._programs for instruction in message.instructions):
+            result = EmulatedRun(self._runtime, self._programs, message, read, clock).execute()
+        else:
+            result = self._runtime.execute(transaction)
+        error = _named_as_a_validator_would(result.error, message, read)
+        return Execution(
+            error=error,
+            logs=result.logs,
+            compute_units=result.compute_units,
+            fee=fee,
+            writes=_changes(result, read) if error is None else _fee_alone(error, message, read, fee),
+            inner={index: group for index, group in enumerate(result.inner) if group},
+            return_data=result.return_data,
+        )
+
+
+def _changes(result: RuntimeResult, read: ReadAccount) -> dict[Pubkey, Account | None]:
+    return {address: account for address, account in result.writes.items() if account != read(address)}
+
+
+def _fee_alone(
+    error: TransactionError, message: ResolvedMessage, read: ReadAccount, fee: int
+) -> dict[Pubkey, Account | None]:
+    payer = read(message.fee_payer)
+    if not error.lands or payer is None:
+        return {}
+    return {message.fee_payer: replace(payer, lamports=payer.lamports - fee)}
+
+
+def _named_as_a_validator_would(
+    error: TransactionError | None, message: ResolvedMessage, read: ReadAccount
+) -> TransactionError | None:
+    """LiteSVM gives a program that does not exist the name of one that is not executable."""
+    if (
+        error is not None
+        and error.kind == "InvalidProgramForExecution"
+        and any(read(instruction.program_id) is None for instruction in message.instructions)
+    ):
+        return TransactionError("ProgramAccountNotFound")
+    return error

@@ -1,0 +1,225 @@
+"""The chain itself: slots and blockhashes, accounts by commitment, transactions simulated or landed.
+
+A ledger is used by one thread. Its time is what `advance` is told; amounts are lamports and base units.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from solders.hash import Hash
+from solders.message import to_bytes_versioned
+from solders.pubkey import Pubkey
+from solders.transaction import VersionedTransaction
+
+from chalicelib.solana.accounts import CLOCK_SYSVAR, Account, ChainClock
+from infra.localnet.account_store import AccountStore
+from infra.localnet.blockhashes import LIFE_IN_BLOCKS, BlockhashQueue
+from infra.localnet.commitment import FINALITY_LAG, Commitment
+from infra.localnet.execution import Execution, Executor
+from infra.localnet.fees import ComputeBudget
+from infra.localnet.message import ReadAccount, ResolvedMessage, resolve
+from infra.localnet.priority_fees import PriorityFees
+from infra.localnet.programs.program import EmulatedProgram
+from infra.localnet.runtime import SLOTS_PER_EPOCH, Runtime
+from infra.localnet.transaction_error import TransactionError, TransactionRefused
+from infra.localnet.transaction_log import LandedTransaction, TransactionLog, pack_meta
+from infra.localnet.transaction_meta import memo, transaction_meta
+
+# On a real cluster some slots have no block, so that heights and slots differ; a client must not confuse them.
+_SLOTS_WITHOUT_BLOCK = 22_000_000
+_RETAINED_TRANSACTIONS = 50_000
+_SLOT_HASHES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """The chain as of the end of one slot."""
+
+    slot: int
+    block_height: int
+
+
+class Ledger:
+    """One chain from its genesis on."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        programs: Mapping[Pubkey, EmulatedProgram],
+        accounts: Mapping[Pubkey, Account],
+        *,
+        genesis_hash: Hash,
+        first_slot: int,
+        unix_timestamp: int,
+    ) -> None:
+        """`accounts` exist from the beginning, beside the runtime's own."""
+        self.genesis_hash = genesis_hash
+        self.first_slot = first_slot
+        self.transactions = TransactionLog(_RETAINED_TRANSACTIONS)
+        self.priority_fees = PriorityFees()
+        self._runtime = runtime
+        self._executor = Executor(runtime, programs)
+        self._store = AccountStore()
+        self._blockhashes = BlockhashQueue(FINALITY_LAG)
+        self._slot_hashes: deque[tuple[int, Hash]] = deque(maxlen=_SLOT_HASHES)
+        # The slot of each message that landed while its blockhash can still be used, in order.
+        self._landed_messages: dict[Hash, int] = {}
+        self._block_times: dict[int, int] = {}
+        self._slot = first_slot - LIFE_IN_BLOCKS - FINALITY_LAG
+        for address, account in runtime.all_accounts():
+            self._store.write(address, account, self._slot)
+        # A program's account comes after its data: it is loaded from there.
+        for address, account in sorted(accounts.items(), key=lambda item: item[1].executable):
+            self.set_account(address, account)
+        while self._slot < first_slot:
+            self.advance(unix_timestamp)
+
+    @property
+    def slot(self) -> int:
+        return self._slot
+
+    @property
+    def clock(self) -> ChainClock:
+        return self.clock_at(self.bank(Commitment.PROCESSED))
+
+    @property
+    def slots_per_epoch(self) -> int:
+        return SLOTS_PER_EPOCH
+
+    def bank(self, commitment: Commitment) -> Bank:
+        slot = commitment.slot(self._slot)
+        return Bank(slot, slot - _SLOTS_WITHOUT_BLOCK)
+
+    def clock_at(self, bank: Bank) -> ChainClock:
+        account = self._store.at(CLOCK_SYSVAR, bank.slot)
+        if account is None:
+            raise LookupError("there is no clock")
+        return ChainClock.decode(account.data)
+
+    def block_time(self, slot: int) -> int | None:
+        """Unix seconds, or None where there is no block of that slot."""
+        return self._block_times.get(slot)
+
+    def advance(self, unix_timestamp: int) -> None:
+        """Begin the next slot at `unix_timestamp`."""
+        self._slot += 1
+        self._blockhashes.push(self._hash_of(self._slot), self._slot - _SLOTS_WITHOUT_BLOCK)
+        self._runtime.set_clock(ChainClock(self._slot, self._slot // SLOTS_PER_EPOCH, unix_timestamp))
+        self._runtime.set_slot_hashes(list(self._slot_hashes))
+        self._slot_hashes.appendleft((self._slot, self._hash_of(self._slot)))
+        self._store.write(CLOCK_SYSVAR, self._runtime.get_account(CLOCK_SYSVAR), self._slot)
+        self.priority_fees.open_block(self._slot)
+        self._block_times[self._slot] = unix_timestamp
+        self._forget()
+
+    def account(self, address: Pubkey, bank: Bank) -> Account | None:
+        return self._store.at(address, bank.slot)
+
+    def accounts_of(self, program: Pubkey, bank: Bank) -> Iterator[tuple[Pubkey, Account]]:
+        """Each account that `program` owns."""
+        return self._store.owned_by(program, bank.slot)
+
+    def current(self, address: Pubkey) -> Account | None:
+        """The account as the newest slot has it so far."""
+        return self._store.get(address)
+
+    def set_account(self, address: Pubkey, account: Account | None) -> None:
+        """Make `account` the content of `address` from this slot on, by no transaction: for genesis and for tests."""
+        self._runtime.set_account(address, account)
+        self._store.write(address, account, self._slot)
+
+    def rent_exempt_minimum(self, data_length: int) -> int:
+        return self._runtime.rent_exempt_minimum(data_length)
+
+    def latest_blockhash(self, bank: Bank) -> tuple[Hash, int]:
+        """With the last block height at which a transaction that names it can land."""
+        return self._blockhashes.at(bank.block_height), bank.block_height + LIFE_IN_BLOCKS
+
+    def is_blockhash_valid(self, blockhash: Hash, bank: Bank) -> bool:
+        return self._blockhashes.last_valid_height(blockhash, bank.block_height) is not None
+
+    def resolve(self, transaction: VersionedTransaction, bank: Bank) -> ResolvedMessage:
+        """The transaction's message with its lookup tables read. Raises TransactionRefused."""
+        return resolve(transaction.message, self._reader(bank), bank.slot)
+
+    def simulate(self, transaction: VersionedTransaction, bank: Bank, *, check_blockhash: bool = True) -> Execution:
+        """What `transaction` would do on `bank`, its signatures unchecked. Raises TransactionRefused."""
+        message = self.resolve(transaction, bank)
+        if check_blockhash:
+            self._check_recent(transaction, message, bank)
+        read = self._reader(bank)
+        with self._as_of(bank, message):
+            return self._executor.execute(transaction, message, read, self.clock_at(bank))
+
+    def submit(self, transaction: VersionedTransaction) -> LandedTransaction:
+        """Land `transaction`, whose signatures the caller has verified, in the newest slot.
+
+        Raises TransactionRefused where it can't be in a block at all: its blockhash has expired, it landed before,
+        nobody pays its fee.
+        """
+        execution = self.simulate(transaction, self.bank(Commitment.PROCESSED))
+        if execution.error is not None and not execution.lands:
+            raise TransactionRefused(execution.error)
+        message = self.resolve(transaction, self.bank(Commitment.PROCESSED))
+        landed = LandedTransaction(
+            signature=transaction.signatures[0],
+            slot=self._slot,
+            block_time=self._block_times[self._slot],
+            wire=bytes(transaction),
+            keys=message.keys,
+            error=execution.error,
+            memo=memo(message),
+            packed_meta=pack_meta(transaction_meta(message, execution, self._store.get)),
+        )
+        for address, account in sorted(execution.writes.items(), key=_programs_last):
+            self.set_account(address, account)
+        self.transactions.add(landed)
+        self._landed_messages[_message_hash(transaction)] = self._slot
+        self.priority_fees.record(ComputeBudget.of(message.instructions).unit_price, message.writable_keys)
+        return landed
+
+    def _forget(self) -> None:
+        """Drop what no reader can ask for any more."""
+        self._store.forget(Commitment.FINALIZED.slot(self._slot))
+        self._block_times.pop(self._slot - SLOTS_PER_EPOCH, None)
+        expired = self._slot - LIFE_IN_BLOCKS - FINALITY_LAG
+        while self._landed_messages and next(iter(self._landed_messages.values())) < expired:
+            del self._landed_messages[next(iter(self._landed_messages))]
+
+    def _check_recent(self, transaction: VersionedTransaction, message: ResolvedMessage, bank: Bank) -> None:
+        if not self.is_blockhash_valid(message.blockhash, bank):
+            raise TransactionRefused(TransactionError("BlockhashNotFound"))
+        landed_in = self._landed_messages.get(_message_hash(transaction))
+        if landed_in is not None and landed_in <= bank.slot:
+            raise TransactionRefused(TransactionError("AlreadyProcessed"))
+
+    def _reader(self, bank: Bank) -> ReadAccount:
+        return self._store.get if bank.slot == self._slot else lambda address: self._store.at(address, bank.slot)
+
+    @contextmanager
+    def _as_of(self, bank: Bank, message: ResolvedMessage) -> Iterator[None]:
+        """Let the runtime see the accounts of `bank`."""
+        if bank.slot == self._slot:
+            yield
+            return
+        changed = self._store.changed_since(bank.slot)
+        older = {key: self._store.at(key, bank.slot) for key in (*message.keys, CLOCK_SYSVAR) if key in changed}
+        with self._runtime.substituted(older):
+            yield
+
+    def _hash_of(self, slot: int) -> Hash:
+        return Hash(hashlib.sha256(bytes(self.genesis_hash) + slot.to_bytes(8, "little")).digest())
+
+
+def _message_hash(transaction: VersionedTransaction) -> Hash:
+    return Hash(hashlib.sha256(to_bytes_versioned(transaction.message)).digest())
+
+
+def _programs_last(item: tuple[Pubkey, Account | None]) -> bool:
+    account = item[1]
+    return account is not None and account.executable

@@ -1,0 +1,163 @@
+"""Methods that read accounts."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Any
+
+from solders.pubkey import Pubkey
+
+from chalicelib.solana.accounts import Account
+from infra.localnet import base58
+from infra.localnet.ledger import Bank
+from infra.localnet.message import ReadAccount
+from infra.localnet.node import Node
+from infra.localnet.rpc.account_view import AccountRenderer, AccountView
+from infra.localnet.rpc.answer import RawJson, in_context, raw_in_context
+from infra.localnet.rpc.banks import bank_for
+from infra.localnet.rpc.errors import invalid_params
+from infra.localnet.rpc.params import Config, Params, parse_pubkey
+from infra.localnet.rpc.token_view import mint_supply
+from infra.localnet.token_state import TOKEN_PROGRAMS, mint, token_account, ui_token_amount
+
+_MAX_ACCOUNTS = 100
+_MAX_FILTERS = 4
+
+AccountFilter = Callable[[Account], bool]
+
+
+class AccountMethods:
+    """`table` has the methods by name."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._renderer = AccountRenderer()
+        self.table: dict[str, Callable[[Params], Any]] = {
+            "getAccountInfo": self.account_info,
+            "getMultipleAccounts": self.multiple_accounts,
+            "getProgramAccounts": self.program_accounts,
+            "getBalance": self.balance,
+            "getTokenAccountBalance": self.token_account_balance,
+            "getTokenAccountsByOwner": self.token_accounts_by_owner,
+            "getTokenSupply": self.token_supply,
+            "getMinimumBalanceForRentExemption": self.minimum_balance_for_rent_exemption,
+        }
+
+    def account_info(self, params: Params) -> RawJson:
+        address, config = params.pubkey(0), params.config(1)
+        bank = bank_for(self._node, config)
+        return raw_in_context(bank, self._render(address, bank, AccountView.of(config)))
+
+    def multiple_accounts(self, params: Params) -> RawJson:
+        addresses, config = params.pubkeys(0), params.config(1)
+        if len(addresses) > _MAX_ACCOUNTS:
+            raise invalid_params(f"Too many inputs provided; max {_MAX_ACCOUNTS}")
+        bank, view = bank_for(self._node, config), AccountView.of(config)
+        return raw_in_context(bank, f"[{','.join(self._render(address, bank, view) for address in addresses)}]")
+
+    def program_accounts(self, params: Params) -> RawJson:
+        program, config = params.pubkey(0), params.config(1)
+        bank, view = bank_for(self._node, config), AccountView.of(config)
+        filters = [_filter(value) for value in config.array("filters") or []]
+        if len(filters) > _MAX_FILTERS:
+            raise invalid_params(f"Too many filters provided; max {_MAX_FILTERS}")
+        found = self._keyed(self._node.ledger.accounts_of(program, bank), filters, bank, view)
+        return raw_in_context(bank, found) if config.flag("withContext") else RawJson(found)
+
+    def balance(self, params: Params) -> dict[str, Any]:
+        bank = bank_for(self._node, params.config(1))
+        account = self._node.ledger.account(params.pubkey(0), bank)
+        return in_context(bank, 0 if account is None else account.lamports)
+
+    def token_account_balance(self, params: Params) -> dict[str, Any]:
+        bank = bank_for(self._node, params.config(1))
+        account = self._node.ledger.account(params.pubkey(0), bank)
+        if account is None:
+            raise invalid_params("Invalid param: could not find account")
+        holding = token_account(account)
+        of_mint = None if holding is None else mint(holding.mint, self._reader(bank))
+        if holding is None or of_mint is None:
+            raise invalid_params("Invalid param: not a Token account")
+        return in_context(bank, ui_token_amount(holding.amount, of_mint.decimals))
+
+    def token_accounts_by_owner(self, params: Params) -> RawJson:
+        owner, config = params.pubkey(0), params.config(2)
+        bank, view = bank_for(self._node, config), AccountView.of(config)
+        wanted = self._token_filter(params.config(1), bank)
+
+        def is_wanted(account: Account) -> bool:
+            holding = token_account(account)
+            return holding is not None and holding.owner == owner and wanted(account, holding.mint)
+
+        accounts = [pair for program in TOKEN_PROGRAMS for pair in self._node.ledger.accounts_of(program, bank)]
+        return raw_in_context(bank, self._keyed(accounts, [is_wanted], bank, view))
+
+    def token_supply(self, params: Params) -> dict[str, Any]:
+        address = params.pubkey(0)
+        bank = bank_for(self._node, params.config(1))
+        account = self._node.ledger.account(address, bank)
+        if account is None:
+            raise invalid_params("Invalid param: could not find account")
+        supply = mint_supply(address, account)
+        if supply is None:
+            raise invalid_params("Invalid param: not a Token mint")
+        return in_context(bank, ui_token_amount(supply[0], supply[1].decimals))
+
+    def minimum_balance_for_rent_exemption(self, params: Params) -> int:
+        return self._node.ledger.rent_exempt_minimum(params.number(0))
+
+    def _render(self, address: Pubkey, bank: Bank, view: AccountView) -> str:
+        return self._renderer.render(address, self._node.ledger.account(address, bank), view, self._reader(bank))
+
+    def _keyed(self, accounts: Any, filters: list[AccountFilter], bank: Bank, view: AccountView) -> str:
+        """A JSON array of the accounts that pass, with their addresses."""
+        read = self._reader(bank)
+        items = (
+            f'{{"pubkey":"{address}","account":{self._renderer.render(address, account, view, read)}}}'
+            for address, account in accounts
+            if all(passes(account) for passes in filters)
+        )
+        return f"[{','.join(items)}]"
+
+    def _reader(self, bank: Bank) -> ReadAccount:
+        return lambda address: self._node.ledger.account(address, bank)
+
+    def _token_filter(self, config: Config, bank: Bank) -> Callable[[Account, Pubkey], bool]:
+        of_mint, program = config.text("mint"), config.text("programId")
+        if of_mint is not None:
+            wanted = parse_pubkey(of_mint)
+            if mint(wanted, self._reader(bank)) is None:
+                raise invalid_params("Invalid param: could not find mint")
+            return lambda _, held: held == wanted
+        if program is None:
+            raise invalid_params("Invalid params: expected `mint` or `programId`.")
+        owner = parse_pubkey(program)
+        if owner not in TOKEN_PROGRAMS:
+            raise invalid_params("Invalid param: unrecognized Token program id")
+        return lambda account, _: account.owner == owner
+
+
+def _filter(value: Any) -> AccountFilter:
+    if isinstance(value, dict) and value.keys() == {"dataSize"}:
+        size = Config(value).number("dataSize")
+        return lambda account: len(account.data) == size
+    if isinstance(value, dict) and value.keys() == {"memcmp"} and isinstance(value["memcmp"], dict):
+        return _memcmp(Config(value["memcmp"]))
+    if value in ("tokenAccountState", {"tokenAccountState": None}):
+        return lambda account: token_account(account) is not None
+    raise invalid_params("Invalid params: unknown filter.")
+
+
+def _memcmp(config: Config) -> AccountFilter:
+    text, offset = config.text("bytes"), config.number("offset")
+    if text is None or offset is None:
+        raise invalid_params("Invalid params: `memcmp` needs `offset` and `bytes`.")
+    encoding = config.text("encoding") or "base58"
+    try:
+        wanted = base64.b64decode(text, validate=True) if encoding == "base64" else base58.decode(text)
+    except (ValueError, binascii.Error):
+        raise invalid_params(f"Invalid params: `memcmp.bytes` is not {encoding}.") from None
+    end = offset + len(wanted)
+    return lambda account: account.data[offset:end] == wanted

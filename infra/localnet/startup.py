@@ -1,0 +1,231 @@
+"""From options to a node that is ready to serve: runtime, accounts, ledger, wallets, traders."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from solders.hash import Hash
+from solders.keypair import Keypair
+from solders.pubkey import Pubkey
+
+from chalicelib.solana.accounts import Account, ChainClock
+from chalicelib.solana.rpc import SolanaRpc
+from chalicelib.solana.tokens import NATIVE_MINT, Mint
+from chalicelib.venues.meteora_dlmm import MeteoraDlmmVenue
+from chalicelib.venues.raydium_cpmm import RaydiumCpmm
+from chalicelib.venues.venue import Venue
+from infra.localnet import account_dumps, fork
+from infra.localnet.ledger import Ledger
+from infra.localnet.market.desk import TradingDesk
+from infra.localnet.market.endowment import endowed
+from infra.localnet.market.faucet import LAMPORTS as FAUCET_LAMPORTS
+from infra.localnet.market.faucet import Faucet
+from infra.localnet.market.genesis import (
+    LAMPORTS_PER_SOL,
+    GenesisMarket,
+    endow_market_maker,
+    endow_wallet,
+    genesis_market,
+    pay,
+)
+from infra.localnet.market.traders import Traders
+from infra.localnet.market.wallet import HouseWallet, derived_keypair
+from infra.localnet.node import Node
+from infra.localnet.programs.meteora_dlmm import MeteoraDlmmProgram
+from infra.localnet.programs.program import EmulatedProgram
+from infra.localnet.programs.raydium_cpmm import RaydiumCpmmProgram
+from infra.localnet.runtime import SLOTS_PER_EPOCH, Runtime
+
+_log = logging.getLogger(__name__)
+# A slot number that goes on growing from one start to the next, though each begins from genesis: what a client
+# remembers of an earlier chain is then past, not future. 400 ms a slot since this moment.
+_SLOT_AT_ORIGIN = 432_000_000
+_ORIGIN = 1_760_000_000
+_SLOTS_IN_TWO_SECONDS = 5
+_NATIVE_LOADER = Pubkey.from_string("NativeLoader1111111111111111111111111111111")
+
+_WALLET_SOL = 1_000
+_WALLET_DOLLARS = 1_000_000
+_WALLET_WHOLE_TOKENS = 1_000_000
+_FAUCET_DOLLARS = 100_000_000
+_TRADER_DOLLARS = 50_000_000
+_ARBITRAGEURS = 2
+
+
+class StartupError(Exception):
+    """The options can't be followed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says. `bpf_programs` are addresses with bytecode files."""
+
+    seed: int = 0
+    with_traders: bool = True
+    bpf_programs: tuple[tuple[Pubkey, Path], ...] = ()
+    account_directories: tuple[Path, ...] = ()
+    funded: tuple[Pubkey, ...] = ()
+    fork_url: str | None = None
+    fork_pools: tuple[Pubkey, ...] = ()
+    cloned: tuple[Pubkey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A node with what goes on around it. `pools` are addresses with programs."""
+
+    node: Node
+    pools: tuple[tuple[Pubkey, Pubkey], ...]
+    traders: Traders | None
+
+    def begin_slot(self) -> None:
+        """To be called in each new slot."""
+        if self.traders is not None:
+            self.traders.trade_a_slot()
+
+    @property
+    def pool_registry(self) -> list[dict[str, str]]:
+        """Lines of the pool registry."""
+        return [{"address": str(address), "program": str(program)} for address, program in self.pools]
+
+
+@dataclass(slots=True)
+class _World:
+    """What the ledger starts with."""
+
+    clock: ChainClock
+    accounts: dict[Pubkey, Account] = field(default_factory=dict)
+    programs: dict[Pubkey, bytes] = field(default_factory=dict)
+    pools: tuple[tuple[Pubkey, Pubkey], ...] = ()
+    market: GenesisMarket | None = None
+
+
+def build(options: Options, unix_time: Callable[[], float] = time.time) -> Chain:
+    """Raises StartupError, and of a fork RpcUnavailable or RpcRefused."""
+    venues: tuple[Venue, ...] = (RaydiumCpmm(), MeteoraDlmmVenue())
+    keys = _house_keys(options.seed)
+    world = _world(options, venues, keys, unix_time())
+    for directory in options.account_directories:
+        try:
+            world.accounts.update(account_dumps.read_directory(directory))
+        except (account_dumps.InvalidDumpError, OSError) as error:
+            raise StartupError(str(error)) from None
+    runtime = Runtime()
+    runtime.set_clock(world.clock)
+    _deploy(runtime, world, options)
+    emulated = {
+        program.program_id: program
+        for program in (RaydiumCpmmProgram(), MeteoraDlmmProgram())
+        if program.program_id not in world.programs
+    }
+    world.accounts.update(_stand_ins(emulated))
+    ledger = Ledger(
+        runtime,
+        emulated,
+        world.accounts,
+        genesis_hash=_genesis_hash(options.seed, unix_time()),
+        first_slot=world.clock.slot,
+        unix_timestamp=world.clock.unix_timestamp,
+    )
+    return _chain(ledger, venues, keys, world, options, unix_time)
+
+
+def _chain(
+    ledger: Ledger,
+    venues: tuple[Venue, ...],
+    keys: Mapping[str, Keypair],
+    world: _World,
+    options: Options,
+    unix_time: Callable[[], float],
+) -> Chain:
+    desk = TradingDesk(ledger, venues, HouseWallet(ledger, keys["trader"]))
+    faucet = Faucet(ledger, HouseWallet(ledger, keys["faucet"]))
+    traders = None
+    if options.with_traders and world.market is not None:
+        arbitrageurs = [HouseWallet(ledger, key) for role, key in keys.items() if role.startswith("arbitrageur")]
+        traders = Traders(desk, world.market.pools, arbitrageurs, Random(options.seed))  # noqa: S311
+    return Chain(Node(ledger, faucet, desk, unix_time), world.pools, traders)
+
+
+def _world(options: Options, venues: tuple[Venue, ...], keys: Mapping[str, Keypair], now: float) -> _World:
+    if options.fork_url is not None:
+        return _forked_world(options, options.fork_url, venues, keys)
+    slot = _SLOT_AT_ORIGIN + max(0, int((now - _ORIGIN) * _SLOTS_IN_TWO_SECONDS / 2))
+    market = genesis_market(options.seed)
+    world = _World(
+        ChainClock(slot, slot // SLOTS_PER_EPOCH, int(now)),
+        accounts=dict(market.accounts),
+        pools=tuple((pool.address, pool.program) for pool in market.pools),
+        market=market,
+    )
+    for role, key in keys.items():
+        endow_market_maker(world.accounts, key.pubkey(), _FAUCET_DOLLARS if role == "faucet" else _TRADER_DOLLARS)
+    pay(world.accounts, keys["faucet"].pubkey(), FAUCET_LAMPORTS)
+    for owner in options.funded:
+        endow_wallet(world.accounts, owner, _WALLET_SOL * LAMPORTS_PER_SOL, _WALLET_DOLLARS)
+    return world
+
+
+def _forked_world(options: Options, url: str, venues: tuple[Venue, ...], keys: Mapping[str, Keypair]) -> _World:
+    try:
+        taken = fork.take(SolanaRpc(url), venues, options.fork_pools, options.cloned)
+    except fork.ForkError as error:
+        raise StartupError(str(error)) from None
+    world = _World(taken.clock, taken.accounts, taken.programs, taken.pools)
+    pay(world.accounts, keys["faucet"].pubkey(), FAUCET_LAMPORTS)
+    mints = taken.mints(venues)
+    for owner in (*(key.pubkey() for key in keys.values()), *options.funded):
+        pay(world.accounts, owner, _WALLET_SOL * LAMPORTS_PER_SOL)
+        for mint in mints - {NATIVE_MINT}:
+            decimals = Mint.decode(mint, world.accounts[mint]).decimals
+            amount = _WALLET_WHOLE_TOKENS * int(10**decimals)
+            world.accounts.update(endowed(world.accounts.get, owner, mint, amount))
+    return world
+
+
+def _deploy(runtime: Runtime, world: _World, options: Options) -> None:
+    """Bytecode from files comes before bytecode of a fork."""
+    for address, file in options.bpf_programs:
+        try:
+            world.programs[address] = file.read_bytes()
+        except OSError as error:
+            raise StartupError(f"{file} can't be read: {error.strerror}") from None
+    for address, bytecode in world.programs.items():
+        try:
+            runtime.add_program(address, bytecode)
+        except Exception as error:  # noqa: BLE001 - LiteSVM has no class of its own for this
+            raise StartupError(f"the bytecode for {address} is no valid program: {error}") from None
+        _log.info("program %s runs its own bytecode", address)
+
+
+def _stand_ins(emulated: Mapping[Pubkey, EmulatedProgram]) -> dict[Pubkey, Account]:
+    """Accounts that show that a program is there; like the node's own programs they name no bytecode."""
+    return {
+        address: Account(_NATIVE_LOADER, 1, type(program).__name__.encode(), executable=True)
+        for address, program in emulated.items()
+    }
+
+
+def _house_keys(seed: int) -> dict[str, Keypair]:
+    roles = ["faucet", "trader", *(f"arbitrageur {number}" for number in range(_ARBITRAGEURS))]
+    return {role: derived_keypair(seed, role) for role in roles}
+
+
+def _genesis_hash(seed: int, now: float) -> Hash:
+    """Another one at each start: no transaction of an earlier chain can land on this one."""
+    return Hash(hashlib.sha256(f"fillrate localnet {seed} {now!r}".encode()).digest())
+
+
+def read_pool_registry(file: Path) -> tuple[Pubkey, ...]:
+    """The addresses in a registry `[{"address", "program"}]`. Raises StartupError."""
+    try:
+        return tuple(Pubkey.from_string(entry["address"]) for entry in json.loads(file.read_text()))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StartupError(f"{file} is no pool registry: {error!r}") from None
