@@ -138,7 +138,9 @@ _ALREADY_PROCESSED = "AlreadyProcessed"
 # Anchor's own codes begin at 100; below, a swap program hands on the code of a token program that it called.
 _FIRST_ANCHOR_CODE = 100
 _ACCOUNT_NOT_INITIALIZED = 3012
-_PAYING_ACCOUNTS = frozenset({"input_token_account", "user_token_in"})
+# The pool's accounts have been read, and the account for the output is opened just before: unless the log names another
+# account, the one that is missing is the one to pay from.
+_PAYING_ACCOUNTS = frozenset({"input_token_account", "user_token_in", None})
 
 # A program's own output is prefixed "Program log: ", so it can't forge these.
 _FAILED = re.compile(r"^Program ([1-9A-HJ-NP-Za-km-z]{32,44}) failed: ")
@@ -191,7 +193,7 @@ def _classify_instruction(
 def _classify_custom(index: int, code: int, called: str, logs: Sequence[str]) -> ExecutionError:
     program = _innermost_failure(logs) or _guess(called, code)
     account, name = _anchor_error(logs)
-    if code == _ACCOUNT_NOT_INITIALIZED and account in _PAYING_ACCOUNTS:
+    if program in _SWAP_PROGRAMS and code == _ACCOUNT_NOT_INITIALIZED and account in _PAYING_ACCOUNTS:
         reason = _TOO_LITTLE_TOKEN
     else:
         reason = _REASONS.get(program, {}).get(code) or _unknown(called)

@@ -108,6 +108,11 @@ def test_a_missing_account_to_pay_from_is_an_insufficient_balance(account: str, 
     assert type(_custom(RAYDIUM, 3012, logs)) is kind
 
 
+def test_without_logs_the_account_that_is_missing_is_the_one_to_pay_from() -> None:
+    assert isinstance(_custom(METEORA, 3012), InsufficientBalance)
+    assert isinstance(_custom(JUPITER, 3012), TransactionRejected)
+
+
 def test_the_text_says_what_happened_and_where() -> None:
     logs = (
         "Program log: AnchorError thrown in programs/cp-swap/src/instructions/swap_base_input.rs:150. "
