@@ -113,9 +113,10 @@ def test_without_logs_the_account_that_is_missing_is_the_one_to_pay_from() -> No
     assert isinstance(_custom(JUPITER, 3012), TransactionRejected)
 
 
-def test_the_text_says_what_happened_and_where() -> None:
+@pytest.mark.parametrize("origin", ["thrown in programs/cp-swap/src/instructions/swap_base_input.rs:150", "occurred"])
+def test_the_text_says_what_happened_and_where(origin: str) -> None:
     logs = (
-        "Program log: AnchorError thrown in programs/cp-swap/src/instructions/swap_base_input.rs:150. "
+        f"Program log: AnchorError {origin}. "
         "Error Code: ExceededSlippage. Error Number: 6005. Error Message: Exceeds desired slippage limit.",
         f"Program {RAYDIUM} failed: custom program error: 0x1775",
     )
