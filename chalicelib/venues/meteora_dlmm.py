@@ -50,10 +50,10 @@ SWAP2_DISCRIMINATOR = bytes([65, 75, 63, 76, 235, 91, 91, 136])
 # How many bin arrays with liquidity are read on each side of the active bin, or further on when a quote needs more.
 ARRAYS_EACH_WAY = 4
 
-# Compute units of a swap2, measured on the program and rounded up.
-_UNITS_FIXED = 50_000
-_UNITS_PER_ARRAY = 20_000
-_UNITS_PER_BIN = 7_000
+# Compute units of a swap2, measured on the program and rounded up: a bin with limit orders costs half as much again.
+_UNITS_FIXED = 60_000
+_UNITS_PER_ARRAY = 15_000
+_UNITS_PER_BIN = 7_500
 
 # discriminator, amount_in, min_amount_out, then the length of an empty remaining_accounts_info
 _SWAP2 = Struct("<8sQQI")

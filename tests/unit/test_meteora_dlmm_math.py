@@ -1,0 +1,389 @@
+"""A ladder of bins answers every swap as a walk from bin to bin does; prices and fees are the program's to the unit."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from struct import Struct
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chalicelib.venues.meteora_dlmm_layout import (
+    BIN_ARRAY_LENGTH,
+    BIN_LENGTH,
+    BINS_OFFSET,
+    BINS_PER_ARRAY,
+    PROGRAM_ID,
+    BinArrayBitmap,
+    BinColumns,
+    LbPair,
+)
+from chalicelib.venues.meteora_dlmm_math import (
+    FEE_PRECISION,
+    MAX_FEE_RATE,
+    ONE,
+    BinFill,
+    BinOverflowError,
+    BinRangeError,
+    BinUnpricedError,
+    Ladder,
+    NoBinArrayError,
+    OutOfLiquidityError,
+    price_of_bin,
+    references_at,
+    split_fee,
+)
+from tests.conformance.vector_file import VectorFile
+
+VECTORS = VectorFile.load(Path(__file__).parents[1] / "conformance" / "vectors" / "meteora_dlmm.json")
+PAIR = LbPair.decode(PROGRAM_ID, VECTORS.pools["syn_lo"].accounts[VECTORS.pools["syn_lo"].address].data)
+_BIN = Struct("<QQ16s16s64xQQQIB3x")
+
+
+class Bin(NamedTuple):
+    """One bin of a made-up book: what it holds of each token, and its orders."""
+
+    amount_x: int = 0
+    amount_y: int = 0
+    open_orders: int = 0
+    processed: int = 0
+    ask: bool = False
+    price: int | None = None
+
+
+class Book:
+    """Bins by id, as bin arrays and a bitmap."""
+
+    def __init__(self, bins: dict[int, Bin], bin_step: int) -> None:
+        self.bins = bins
+        self.bin_step = bin_step
+        self.indexes = sorted({bin_id // BINS_PER_ARRAY for bin_id in bins})
+
+    def bitmap(self) -> BinArrayBitmap:
+        positive = sum(1 << index for index in self.indexes if index >= 0)
+        negative = sum(1 << (-1 - index) for index in self.indexes if index < 0)
+        return BinArrayBitmap(positive, negative, 512)
+
+    def price(self, bin_id: int) -> int:
+        price = self.bins[bin_id].price
+        return price_of_bin(bin_id, self.bin_step) if price is None else price
+
+    def columns(self, index: int, swap_for_y: bool) -> BinColumns:
+        data = bytearray(BIN_ARRAY_LENGTH)
+        for position in range(BINS_PER_ARRAY):
+            bin_id = index * BINS_PER_ARRAY + position
+            if bin_id in self.bins:
+                each = self.bins[bin_id]
+                price = self.price(bin_id).to_bytes(16, "little")
+                offset = BINS_OFFSET + position * BIN_LENGTH
+                _BIN.pack_into(
+                    data,
+                    offset,
+                    each.amount_x,
+                    each.amount_y,
+                    price,
+                    bytes(16),
+                    each.open_orders,
+                    0,
+                    each.processed,
+                    0,
+                    each.ask,
+                )
+        return BinColumns.decode(bytes(data), swap_for_y, limit_orders=True)
+
+
+def pair_with(active_id: int = 0, bin_step: int = 20, **parameters: int) -> LbPair:
+    fields = {name: getattr(PAIR, name) for name in PAIR.__slots__}
+    names = PAIR.parameters.__slots__
+    parameters = {name: getattr(PAIR.parameters, name) for name in names} | parameters
+    return LbPair(
+        **fields
+        | {
+            "parameters": type(PAIR.parameters)(**parameters),
+            "active_id": active_id,
+            "bin_step": bin_step,
+        }
+    )
+
+
+def ladder(pair: LbPair, book: Book, swap_for_y: bool, references: tuple[int, int]) -> Ladder:
+    return Ladder(pair, book.bitmap(), lambda index: book.columns(index, swap_for_y), swap_for_y, references)
+
+
+class Walked(NamedTuple):
+    amount_out: int
+    fee: int
+    active_id: int
+    accumulator: int
+
+
+def fee_rate(pair: LbPair, accumulator: int) -> int:
+    parameters = pair.parameters
+    base: int = parameters.base_factor * pair.bin_step * 10 * 10**parameters.base_fee_power_factor
+    square = (accumulator * pair.bin_step) ** 2 * parameters.variable_fee_control
+    return min(base + (square + 99_999_999_999) // 100_000_000_000, MAX_FEE_RATE)
+
+
+def ceil_div(numerator: int, denominator: int) -> int:
+    return (numerator + denominator - 1) // denominator
+
+
+def walk(pair: LbPair, book: Book, swap_for_y: bool, references: tuple[int, int], amount_in: int) -> Walked | None:
+    """commons/src/quote.rs, quote_exact_in, step by step. None: out of liquidity."""
+    left, total_out, total_fee, accumulator = amount_in, 0, 0, 0
+    fee_on_input = pair.fee_on_input(swap_for_y)
+    ahead = [bin_id for bin_id in book.bins if (bin_id <= pair.active_id if swap_for_y else bin_id >= pair.active_id)]
+    for bin_id in sorted(ahead, reverse=swap_for_y):
+        each, price = book.bins[bin_id], book.price(bin_id)
+        layers = [each.amount_y if swap_for_y else each.amount_x]
+        if each.ask != swap_for_y:
+            layers += [each.processed, each.open_orders]
+        if not any(layers):
+            continue
+        volatility_reference, index_reference = references
+        accumulator = volatility_reference + abs(index_reference - bin_id) * 10_000
+        accumulator = min(accumulator, pair.parameters.max_volatility_accumulator)
+        rate = fee_rate(pair, accumulator)
+        fee = ceil_div(left * rate, FEE_PRECISION) if fee_on_input else 0
+        unspent, bin_out = left - fee, 0
+        offered = unspent
+        for layer in layers:
+            cost = ceil_div(layer << 64, price) if swap_for_y else ceil_div(layer * price, ONE)
+            if unspent >= cost:
+                unspent, bin_out = unspent - cost, bin_out + layer
+            else:
+                bin_out += unspent * price >> 64 if swap_for_y else (unspent << 64) // price
+                unspent = 0
+        taken = left
+        if unspent:
+            fee = ceil_div((offered - unspent) * rate, FEE_PRECISION - rate) if fee_on_input else 0
+            taken = offered - unspent + fee
+        if not fee_on_input:
+            fee = ceil_div(bin_out * rate, FEE_PRECISION)
+            bin_out -= fee
+        left, total_out, total_fee = left - taken, total_out + bin_out, total_fee + fee
+        if not left:
+            return Walked(total_out, total_fee, bin_id, accumulator)
+    return None
+
+
+amounts = st.one_of(st.integers(0, 4), st.integers(0, 2_000_000), st.integers(0, 10**15))
+
+
+@st.composite
+def bins(draw: st.DrawFn) -> dict[int, Bin]:
+    ids = draw(st.lists(st.integers(-160, 160), min_size=1, max_size=25, unique=True))
+    return {
+        bin_id: Bin(
+            amount_x=draw(amounts) if bin_id >= 0 else 0,
+            amount_y=draw(amounts) if bin_id <= 0 else 0,
+            open_orders=draw(st.one_of(st.just(0), amounts)),
+            processed=draw(st.one_of(st.just(0), amounts)),
+            ask=bin_id > 0,
+        )
+        for bin_id in ids
+    }
+
+
+pairs = st.builds(
+    pair_with,
+    bin_step=st.sampled_from([1, 10, 80, 400]),
+    base_factor=st.sampled_from([0, 1, 8_000, 60_000]),
+    variable_fee_control=st.sampled_from([0, 40_000, 900_000]),
+    max_volatility_accumulator=st.sampled_from([0, 100_000, 350_000]),
+    collect_fee_mode=st.sampled_from([0, 1]),
+)
+references = st.tuples(st.sampled_from([0, 20_000, 150_000]), st.integers(-8, 8))
+inputs = st.lists(st.one_of(st.integers(1, 10), st.integers(1, 10**7), st.integers(1, 10**17)), min_size=1, max_size=6)
+
+
+@settings(max_examples=300, deadline=None)
+@given(pairs, bins(), st.booleans(), references, inputs)
+def test_a_ladder_gives_what_a_walk_from_bin_to_bin_gives(
+    pair: LbPair, made_up: dict[int, Bin], swap_for_y: bool, refs: tuple[int, int], sizes: list[int]
+) -> None:
+    book = Book(made_up, pair.bin_step)
+    steps = ladder(pair, book, swap_for_y, refs)
+
+    for amount_in in sizes:
+        expected = walk(pair, book, swap_for_y, refs, amount_in)
+        if expected is None:
+            with pytest.raises(NoBinArrayError):
+                steps.swap(amount_in)
+        else:
+            result = steps.swap(amount_in)
+            assert Walked(result.amount_out, result.fee, result.active_id, result.volatility_accumulator) == expected
+
+
+@settings(max_examples=150, deadline=None)
+@given(pairs, bins(), st.booleans(), references, st.integers(1, 10**12))
+def test_fills_add_up_to_the_swap(
+    pair: LbPair, made_up: dict[int, Bin], swap_for_y: bool, refs: tuple[int, int], amount_in: int
+) -> None:
+    book = Book(made_up, pair.bin_step)
+    fills: list[BinFill] = []
+
+    try:
+        result = ladder(pair, book, swap_for_y, refs).swap(amount_in, fills)
+    except OutOfLiquidityError:
+        return
+
+    fee_on_input = pair.fee_on_input(swap_for_y)
+    paid_in = sum(fill.market_in + fill.processed_in + fill.open_in for fill in fills)
+    paid_out = sum(fill.market_out + fill.processed_out + fill.open_out for fill in fills)
+    fee = sum(fill.fee for fill in fills)
+    assert fee == result.fee
+    assert paid_in == amount_in - (fee if fee_on_input else 0)
+    assert paid_out == result.amount_out + (0 if fee_on_input else fee)
+    assert [fill.rung.bin_id for fill in fills][-1] == result.active_id
+    assert len(fills) == result.bins
+
+
+@settings(max_examples=100, deadline=None)
+@given(pairs, bins(), st.booleans(), references, st.integers(1, 10**12), st.integers(1, 10**12))
+def test_more_in_never_gives_less_out(
+    pair: LbPair, made_up: dict[int, Bin], swap_for_y: bool, refs: tuple[int, int], less: int, more: int
+) -> None:
+    steps = ladder(pair, Book(made_up, pair.bin_step), swap_for_y, refs)
+    less, more = sorted((less, more))
+
+    try:
+        most = steps.swap(more).amount_out
+    except OutOfLiquidityError:
+        return
+
+    assert steps.swap(less).amount_out <= most
+
+
+def test_the_edges_of_each_bin_are_where_the_program_has_them() -> None:
+    """One unit more or less around the amount that empties a bin, where the roundings of the fee show."""
+    made_up = {bin_id: Bin(amount_x=997 + bin_id, amount_y=0) for bin_id in range(12)}
+    for rate in (0, 1, 777, 40_000):
+        pair = pair_with(bin_step=100, base_factor=rate)
+        book = Book(made_up, 100)
+        steps = ladder(pair, book, False, (0, 0))
+        for amount_in in range(1, 9_000):
+            expected = walk(pair, book, False, (0, 0), amount_in)
+            assert expected is not None
+            assert steps.swap(amount_in).amount_out == expected.amount_out
+
+
+def test_prices_are_those_that_the_program_stored() -> None:
+    checked = 0
+    for pool in VECTORS.pools.values():
+        pair = LbPair.decode(PROGRAM_ID, pool.accounts[pool.address].data)
+        for index, address in pool.roles["bin_arrays"].items():
+            data = next(account.data for key, account in pool.accounts.items() if str(key) == address)
+            columns = BinColumns.decode(data, swap_for_y=True, limit_orders=False)
+            for position, (low, high) in enumerate(zip(columns.price_low, columns.price_high, strict=True)):
+                bin_id = int(index) * BINS_PER_ARRAY + position
+                if high << 64 | low:
+                    assert price_of_bin(bin_id, pair.bin_step) == high << 64 | low
+                    checked += 1
+    assert checked > 500
+
+
+@given(st.integers(-2_000, 2_000), st.sampled_from([1, 5, 10, 20]))
+def test_a_bins_price_is_the_power_of_its_step(bin_id: int, bin_step: int) -> None:
+    exact = (1 + Fraction(bin_step, 10_000)) ** bin_id
+
+    assert abs(Fraction(price_of_bin(bin_id, bin_step), ONE) / exact - 1) < Fraction(1, 10**9)
+
+
+def test_a_bin_too_far_out_has_no_price() -> None:
+    for bin_id in (-(1 << 20), 1 << 20, -40_000):
+        with pytest.raises(OverflowError):
+            price_of_bin(bin_id, 400)
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "expected"),
+    [
+        (0, (20_000, 7)),
+        (29, (20_000, 7)),
+        (30, (45_000, 3)),
+        (599, (45_000, 3)),
+        (600, (0, 3)),
+        (-5, (20_000, 7)),
+    ],
+)
+def test_volatility_is_kept_then_halved_then_forgotten(elapsed: int, expected: tuple[int, int]) -> None:
+    fields = {name: getattr(PAIR, name) for name in PAIR.__slots__}
+    volatility = type(PAIR.volatility)(90_000, 20_000, 7, 1_000_000)
+    pair = LbPair(**fields | {"volatility": volatility, "active_id": 3})
+    assert (pair.parameters.filter_period, pair.parameters.decay_period) == (30, 600)
+
+    assert references_at(pair, 1_000_000 + elapsed) == expected
+
+
+@given(st.integers(0, 10**12), st.integers(0, 10_000), st.integers(0, 10**9), st.integers(0, 10**9))
+def test_a_bins_fee_is_split_without_a_remainder(fee: int, share: int, market_in: int, orders_in: int) -> None:
+    split = split_fee(fee, share, market_in, market_in + orders_in)
+
+    assert split.market_makers + split.protocol + split.limit_orders == fee
+    assert min(split) >= 0
+
+
+def test_a_swap_stops_at_the_end_of_the_pairs_range_of_bins() -> None:
+    book = Book({0: Bin(amount_x=100), 3: Bin(amount_x=100), 4: Bin(amount_x=100)}, 20)
+    steps = ladder(pair_with(max_bin_id=3), book, False, (0, 0))
+
+    assert steps.swap(150).active_id == 3
+    for _ in range(2):
+        with pytest.raises(BinRangeError):
+            steps.swap(1_000)
+    assert steps.swap(150).active_id == 3
+
+
+def test_a_jump_over_empty_arrays_lands_even_beyond_the_range() -> None:
+    book = Book({0: Bin(amount_x=100), 5 * BINS_PER_ARRAY: Bin(amount_x=100)}, 20)
+
+    assert ladder(pair_with(max_bin_id=100), book, False, (0, 0)).swap(150).active_id == 5 * BINS_PER_ARRAY
+
+
+def test_a_bin_that_costs_more_than_a_u64_stops_a_swap_before_it() -> None:
+    book = Book({0: Bin(amount_x=100), 1: Bin(amount_x=1 << 60, price=1 << 80)}, 20)
+    steps = ladder(pair_with(), book, False, (0, 0))
+
+    with pytest.raises(BinOverflowError):
+        steps.swap(1_000)
+    assert steps.swap(50).active_id == 0
+
+
+def test_orders_that_cost_more_than_a_u64_leave_the_market_makers_part_tradable() -> None:
+    book = Book({1: Bin(amount_x=1_000, open_orders=1 << 60, ask=True, price=1 << 80)}, 20)
+    steps = ladder(pair_with(base_factor=0, variable_fee_control=0), book, False, (0, 0))
+
+    assert steps.swap(1_000 << 16).amount_out == 1_000
+    with pytest.raises(BinOverflowError):
+        steps.swap((1_000 << 16) + 1)
+
+
+def test_a_bin_without_a_price_stops_a_swap_for_y() -> None:
+    book = Book({0: Bin(amount_y=100, price=0)}, 20)
+
+    with pytest.raises(BinUnpricedError):
+        ladder(pair_with(), book, True, (0, 0)).swap(10)
+
+
+@given(
+    st.sets(st.integers(-6_656, 6_655), max_size=12),
+    st.integers(-6_700, 6_700),
+    st.booleans(),
+    st.sampled_from([512, 6_656]),
+)
+def test_the_bitmap_finds_the_nearest_array_in_reach(indexes: set[int], start: int, down: bool, reach: int) -> None:
+    within = {index for index in indexes if -reach <= index < reach}
+    bitmap = BinArrayBitmap(
+        sum(1 << index for index in within if index >= 0),
+        sum(1 << (-1 - index) for index in within if index < 0),
+        reach,
+    )
+    ahead = sorted((index for index in within if (index <= start if down else index >= start)), reverse=down)
+
+    found = bitmap.indexes_from(start, down, 3)
+
+    assert found == (ahead[:3] if -reach <= start < reach else [])
