@@ -145,7 +145,7 @@ _PAYING_ACCOUNTS = frozenset({"input_token_account", "user_token_in", None})
 # A program's own output is prefixed "Program log: ", so it can't forge these.
 _FAILED = re.compile(r"^Program ([1-9A-HJ-NP-Za-km-z]{32,44}) failed: ")
 _ANCHOR_ERROR = re.compile(
-    r"^Program log: AnchorError (?:caused by account: (\w+)|thrown in \S+)\. Error Code: (\w+)\."
+    r"^Program log: AnchorError (?:caused by account: (\w+)|thrown in \S+|occurred)\. Error Code: (\w+)\."
 )
 
 
