@@ -197,7 +197,8 @@ def test_slippage_is_one_percent_where_none_is_given() -> None:
     "raw",
     [
         b"", b" ", b"null", b"[]", b'"order"', b"1", b"true", b"{", b'{"a":}', b"{'a': 1}", b'{"a": NaN}',
-        b'{"a": -Infinity}', b'{"amount": 1}trailing', b"\xff\xfe\xfd", b'{"a": "\xff"}', "{}".encode("utf-16"), b'{"a": "\xed\xa0\x80"}',
+        b'{"a": -Infinity}', b'{"amount": 1}trailing', b"\xff\xfe\xfd", b'{"a": "\xff"}', "{}".encode("utf-16"),
+        b'{"a": "\xed\xa0\x80"}',
         b"[" * 8_000, b'{"a":' * 3_000,
     ],
 )  # fmt: skip

@@ -1,0 +1,195 @@
+"""An AWS account in memory (moto) with the stack of infra/data.yaml in it, and what tests want to see of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+from botocore.exceptions import ClientError
+from moto import mock_aws
+from moto.apigatewaymanagementapi.models import apigatewaymanagementapi_backends
+from moto.core.models import DEFAULT_ACCOUNT_ID
+
+from chalicelib.orders.delivery import Message
+from chalicelib.orders.order import Order
+from chalicelib.orders.queue import OrdersQueue
+from chalicelib.orders.store import OrderStore
+from chalicelib.push.connections import Connections
+from chalicelib.push.gateway import WebSocketGateway
+
+if TYPE_CHECKING:
+    from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+REGION = "us-east-1"
+WEBSOCKET_ENDPOINT = f"https://fillrate.execute-api.{REGION}.amazonaws.com/api"
+DATA_STACK = Path(__file__).parents[2] / "infra" / "data.yaml"
+
+Json = dict[str, Any]
+
+
+@cache
+def aws() -> boto3.Session:
+    """One session for all tests: it reads botocore's service descriptions once. Each test makes its own clients."""
+    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
+
+
+@dataclass
+class Cloud:
+    """The data stack, deployed from the product's own template, so that keys and indexes are those of production."""
+
+    outputs: dict[str, str]
+    dynamodb: DynamoDBClient = field(default_factory=lambda: aws().client("dynamodb"))
+    sqs: SQSClient = field(default_factory=lambda: aws().client("sqs"))
+
+    @property
+    def orders_table(self) -> str:
+        return self.outputs["OrdersTable"]
+
+    def store(self) -> OrderStore:
+        return OrderStore(self.dynamodb, self.orders_table)
+
+    def stored(self, order_id: str) -> Order:
+        order = self.store().load(order_id)
+        assert order is not None, f"no order {order_id} is stored"
+        return order
+
+    def orders_queue(self) -> OrdersQueue:
+        return OrdersQueue(self.sqs, self.outputs["OrdersQueueUrl"], self.outputs["DeadLetterQueueUrl"])
+
+    def connections(self) -> Connections:
+        return Connections(self.dynamodb, self.orders_table)
+
+    def receive(self) -> list[Message]:
+        """The visible messages, as a worker gets them; they are hidden until they come back."""
+        received: list[Message] = []
+        while True:
+            response = self.sqs.receive_message(
+                QueueUrl=self.outputs["OrdersQueueUrl"], MaxNumberOfMessages=10, WaitTimeSeconds=0
+            )
+            messages = response.get("Messages", [])
+            if not messages:
+                return received
+            received += [Message(one["MessageId"], one["ReceiptHandle"], one["Body"]) for one in messages]
+
+    def dead_letters(self) -> list[tuple[str, str]]:
+        """What lies in the dead-letter queue: bodies with their reasons. Each is seen once."""
+        response: Any = self.sqs.receive_message(
+            QueueUrl=self.outputs["DeadLetterQueueUrl"],
+            MaxNumberOfMessages=10,
+            WaitTimeSeconds=0,
+            MessageAttributeNames=["All"],
+        )
+        return [
+            (one["Body"], one.get("MessageAttributes", {}).get("reason", {}).get("StringValue", ""))
+            for one in response.get("Messages", [])
+        ]
+
+
+@contextmanager
+def cloud_in_memory() -> Iterator[Cloud]:
+    """A fresh account with nothing but the data stack."""
+    with mock_aws():
+        cloudformation: Any = aws().client("cloudformation")
+        cloudformation.create_stack(StackName="fillrate", TemplateBody=DATA_STACK.read_text())
+        (stack,) = cloudformation.describe_stacks(StackName="fillrate")["Stacks"]
+        yield Cloud({output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]})
+
+
+def calls_to(client: Any, operation: str) -> list[Json]:
+    """A list that gets the parameters of each call of `operation` from now on."""
+    calls: list[Json] = []
+
+    def note(params: Json, **_: object) -> None:
+        calls.append(dict(params))
+
+    client.meta.events.register(f"provide-client-params.{client.meta.service_model.service_name}.{operation}", note)
+    return calls
+
+
+class OrdersStream:
+    """The orders table's stream, read from its start, in the form in which Lambda hands records over."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._client: Any = aws().client("dynamodbstreams")
+        arn = cloud.outputs["OrdersStreamArn"]
+        (shard,) = self._client.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+        self._iterator = self._client.get_shard_iterator(
+            StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+
+    def new_records(self) -> list[Json]:
+        """Every record since the last time."""
+        answer = self._client.get_records(ShardIterator=self._iterator)
+        self._iterator = answer["NextShardIterator"]
+        return [_as_lambda_gets_it(record) for record in answer["Records"]]
+
+
+def _as_lambda_gets_it(record: Json) -> Json:
+    def plain(value: object) -> object:
+        return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+
+    decoded: Json = json.loads(json.dumps(record, default=plain))
+    return decoded
+
+
+class WebSocketApi:
+    """API Gateway's side of the WebSocket: moto's, which knows no vanished client, and those that have vanished."""
+
+    def __init__(self) -> None:
+        self._client: Any = aws().client("apigatewaymanagementapi", endpoint_url=WEBSOCKET_ENDPOINT)
+        self.gone: set[str] = set()
+        self.closed: list[str] = []
+        self.posts = 0
+        # called before each post with the connection's id; may raise
+        self.before_post: Callable[[str], None] = lambda connection_id: None
+        self._texts: dict[str, bytes] = {}
+
+    def gateway(self) -> WebSocketGateway:
+        return WebSocketGateway(cast("ApiGatewayManagementApiClient", self))
+
+    def post_to_connection(self, **arguments: Any) -> None:
+        self.posts += 1
+        connection_id = arguments["ConnectionId"]
+        self.before_post(connection_id)
+        if connection_id in self.gone:
+            raise aws_error("GoneException", 410, "PostToConnection")
+        self._client.post_to_connection(**arguments)
+        self._texts[connection_id] = _backend().connections[connection_id].data
+
+    def delete_connection(self, **arguments: Any) -> None:
+        connection_id = arguments["ConnectionId"]
+        if connection_id in self.gone:
+            raise aws_error("GoneException", 410, "DeleteConnection")
+        self._client.delete_connection(**arguments)
+        self.closed.append(connection_id)
+        self.gone.add(connection_id)
+
+    def received(self, connection_id: str) -> list[Json]:
+        """Every message that the connection got, in its order."""
+        text, messages = self._texts.get(connection_id, b"").decode(), []
+        while text:
+            message, end = json.JSONDecoder().raw_decode(text)
+            messages.append(message)
+            text = text[end:]
+        return messages
+
+
+def aws_error(code: str, http_status: int, operation: str) -> ClientError:
+    """An error as botocore raises it."""
+    return ClientError(
+        {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": http_status}},  # type: ignore[typeddict-item]
+        operation,
+    )
+
+
+def _backend() -> Any:
+    return apigatewaymanagementapi_backends[DEFAULT_ACCOUNT_ID][REGION]
