@@ -26,7 +26,7 @@ from chalicelib.orders.order import (
     start_attempt,
 )
 from chalicelib.orders.store import OrderStore, StaleOrder
-from chalicelib.problems import ExecutionError, RpcUnavailable, TransientError
+from chalicelib.problems import ExecutionError, TransientError
 from chalicelib.telemetry import logger
 
 UNDECIDED_AGAIN_MS = 1000
@@ -77,7 +77,7 @@ class Trader(Protocol):
         """Read the market and choose the route. Raises ExecutionError."""
 
     def settle(self, order: Order, submission: Submission) -> Fate:
-        """Send the stored bytes, as often as need be, and watch for a while. Raises RpcUnavailable: undecided too."""
+        """Send the stored bytes, as often as need be, and watch for a while. Raises ExecutionError: undecided too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +147,9 @@ class Execution:
         assert submission is not None, "a submitted order has its transaction"
         try:
             fate = self._trader.settle(order, submission)
-        except RpcUnavailable as error:
-            logger.warning("the transaction's fate can't be read", error=str(error))
+        except ExecutionError as error:
+            # whatever the node says: it says it of a question about the transaction, not of the transaction
+            logger.warning("the transaction's fate can't be read", error_code=error.code, error=str(error))
             fate = Undecided()
         match fate:
             case Landed(amount_out):
