@@ -12,6 +12,7 @@ from chalicelib.orders.order import Order, State, claim
 from chalicelib.orders.store import OrderFilter, OrderStore, StaleOrder
 from chalicelib.problems import InvalidRequest
 from chalicelib.push.connections import Subscription
+from tests.integration.chain_model import StoreInMemory
 from tests.integration.cloud import Cloud, calls_to
 from tests.sample_orders import (
     CREATED_AT_MS,
@@ -33,6 +34,12 @@ EVERYTHING = OrderFilter()
 @pytest.fixture
 def store(cloud: Cloud) -> OrderStore:
     return cloud.store()
+
+
+@pytest.fixture(params=["DynamoDB", "in memory"])
+def any_store(request: pytest.FixtureRequest) -> OrderStore:
+    """The store, and the one that stands in for it where tests take very many steps."""
+    return request.getfixturevalue("store") if request.param == "DynamoDB" else StoreInMemory()
 
 
 def listed(store: OrderStore, keep: OrderFilter = EVERYTHING, *, limit: int = 2, account: str = "local") -> list[str]:
@@ -61,57 +68,57 @@ def create(store: OrderStore, number: int, order: Order | None = None) -> str:
 
 
 @pytest.mark.parametrize("state", State)
-def test_an_order_in_any_state_is_read_as_it_was_written(store: OrderStore, state: State) -> None:
+def test_an_order_in_any_state_is_read_as_it_was_written(any_store: OrderStore, state: State) -> None:
     order = order_in(state)
-    assert store.create(order)
-    assert store.load(order.order_id) == order
+    assert any_store.create(order)
+    assert any_store.load(order.order_id) == order
 
 
-def test_every_detail_survives_leases_retries_and_amounts_of_all_64_bits(store: OrderStore) -> None:
+def test_every_detail_survives_leases_retries_and_amounts_of_all_64_bits(any_store: OrderStore) -> None:
     order = submitted(retrying())
     order = claim(order, "worker/1", CREATED_AT_MS, 25_000)
     order = replace(order, amount=2**64 - 1, min_out=2**64 - 1, past_signatures=("s1", "s2"), revision=7)
-    assert store.create(order)
-    assert store.load(order.order_id) == order
+    assert any_store.create(order)
+    assert any_store.load(order.order_id) == order
 
 
-def test_an_order_is_created_once(store: OrderStore) -> None:
-    assert store.create(new_order(amount=1))
-    assert not store.create(new_order(amount=2))
-    stored = store.load("order-1")
+def test_an_order_is_created_once(any_store: OrderStore) -> None:
+    assert any_store.create(new_order(amount=1))
+    assert not any_store.create(new_order(amount=2))
+    stored = any_store.load("order-1")
     assert stored is not None
     assert stored.amount == 1
 
 
 @pytest.mark.parametrize("order_id", ["unknown", "", "x" * 5_000, "ünknown", "a/b", "\x00"])
-def test_an_id_that_no_order_has_loads_nothing(store: OrderStore, order_id: str) -> None:
+def test_an_id_that_no_order_has_loads_nothing(any_store: OrderStore, order_id: str) -> None:
     """Also one that DynamoDB would refuse as a key: ids come from outside."""
-    assert store.load(order_id) is None
+    assert any_store.load(order_id) is None
 
 
-def test_a_replaced_order_has_the_next_revision(store: OrderStore) -> None:
-    store.create(new_order())
-    written = store.replace(routing())
+def test_a_replaced_order_has_the_next_revision(any_store: OrderStore) -> None:
+    any_store.create(new_order())
+    written = any_store.replace(routing())
     assert written.revision == 1
-    assert store.load("order-1") == written
-    assert store.replace(written).revision == 2
+    assert any_store.load("order-1") == written
+    assert any_store.replace(written).revision == 2
 
 
-def test_of_two_writers_of_one_revision_the_second_is_told_that_its_copy_is_stale(store: OrderStore) -> None:
-    store.create(new_order())
-    mine, theirs = store.load("order-1"), store.load("order-1")
+def test_of_two_writers_of_one_revision_the_second_is_told_that_its_copy_is_stale(any_store: OrderStore) -> None:
+    any_store.create(new_order())
+    mine, theirs = any_store.load("order-1"), any_store.load("order-1")
     assert mine is not None
     assert theirs is not None
-    written = store.replace(routing(theirs))
+    written = any_store.replace(routing(theirs))
     with pytest.raises(StaleOrder):
-        store.replace(failed(mine))
-    assert store.load("order-1") == written
+        any_store.replace(failed(mine))
+    assert any_store.load("order-1") == written
 
 
-def test_an_order_that_is_not_there_cannot_be_replaced(store: OrderStore) -> None:
+def test_an_order_that_is_not_there_cannot_be_replaced(any_store: OrderStore) -> None:
     with pytest.raises(StaleOrder):
-        store.replace(new_order())
-    assert store.load("order-1") is None
+        any_store.replace(new_order())
+    assert any_store.load("order-1") is None
 
 
 def test_a_finished_order_no_longer_holds_the_bytes_of_its_transaction(store: OrderStore, cloud: Cloud) -> None:

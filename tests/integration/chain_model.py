@@ -1,0 +1,254 @@
+"""A chain, a market and a worker's death, small enough to be seen through: what execution must keep its promises on.
+
+Time is one clock that only tests move. A block comes with each settling. A transaction that was sent lands if the
+network carries it, and can land no more once the height has passed its last valid one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+
+from chalicelib.orders.execution import (
+    Execution,
+    Fate,
+    Landed,
+    LandedFailed,
+    NeverLands,
+    PlannedSwap,
+    Undecided,
+)
+from chalicelib.orders.item import Item, item_to_order, order_to_item
+from chalicelib.orders.order import LEGAL, Change, Order, State, Status, Submission
+from chalicelib.orders.store import OrderStore, StaleOrder
+from chalicelib.problems import ExecutionError, RpcUnavailable, SlippageExceeded, TransactionExpired
+from chalicelib.solana.rpc import RpcRefused
+from tests.sample_orders import CREATED_AT_MS, MIN_OUT, ROUTE
+
+LEASE_MS = 25_000
+AMOUNT_OUT = 1_498_765_432
+# Blocks that a signed transaction may wait for.
+BLOCKHASH_LIFE = 3
+
+
+class Network(Enum):
+    """What becomes of one settling's broadcast."""
+
+    CARRIES = auto()
+    # dropped on the way: the sender can't tell it from a slow one
+    DROPS = auto()
+    # lands, but nobody is told yet
+    HIDES = auto()
+    # lands with the program's error
+    REVERTS = auto()
+    # the node doesn't answer, whether or not it got the transaction
+    SILENT = auto()
+    SILENT_BUT_CARRIES = auto()
+    # carried, but the node refuses to tell about it
+    REFUSES_TO_TELL = auto()
+
+
+class Killed(BaseException):
+    """The worker's process ends here: no `except Exception` runs, nothing is cleaned up."""
+
+
+@dataclass
+class Chain:
+    """What lies in blocks, and what may still come into one."""
+
+    height: int = 100
+    landed: dict[str, Order | None] = field(default_factory=dict)  # None: with an error
+    sent: dict[str, Submission] = field(default_factory=dict)
+    orders: dict[str, str] = field(default_factory=dict)  # order id by signature
+
+    def send(self, order: Order, submission: Submission, network: Network) -> None:
+        self.sent[submission.signature] = submission
+        self.orders[submission.signature] = order.order_id
+        if submission.signature in self.landed or self.height > submission.last_valid_block_height:
+            return
+        if network in (Network.CARRIES, Network.HIDES, Network.SILENT_BUT_CARRIES, Network.REFUSES_TO_TELL):
+            self.landed[submission.signature] = order
+        elif network is Network.REVERTS:
+            self.landed[submission.signature] = None
+
+    def may_land(self, signature: str) -> bool:
+        """Whether it is sent, in no block yet, and not expired."""
+        return signature not in self.landed and self.height <= self.sent[signature].last_valid_block_height
+
+    def swaps_of(self, order_id: str) -> list[str]:
+        """The order's transactions that took effect. More than one would be the user's money."""
+        return [
+            signature for signature, order in self.landed.items() if order is not None and order.order_id == order_id
+        ]
+
+
+@dataclass
+class World:
+    """One order's surroundings. `network` and `market` are scripts, one entry for each settling and each planning."""
+
+    store: OrderStore
+    chain: Chain = field(default_factory=Chain)
+    now_ms: int = CREATED_AT_MS
+    network: deque[Network] = field(default_factory=deque)
+    market: deque[ExecutionError | None] = field(default_factory=deque)
+    building: deque[ExecutionError | None] = field(default_factory=deque)
+    # called with the name of each point that a worker passes; may raise Killed, or play someone else's part
+    at_point: Callable[[str], None] = lambda point: None
+    built: int = 0
+
+    def worker(self) -> Execution:
+        """A fresh process."""
+        return Execution(MortalStore(self), ModelTrader(self), lambda: self.now_ms, LEASE_MS)
+
+    def stored(self, order_id: str) -> Order:
+        order = self.store.load(order_id)
+        assert order is not None, f"no order {order_id} is stored"
+        return order
+
+
+class MortalStore(OrderStore):
+    """The world's store, in a process that may die just before or just after each write."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def load(self, order_id: str) -> Order | None:
+        return self._world.store.load(order_id)
+
+    def replace(self, order: Order) -> Order:
+        self._world.at_point(f"before writing {order.state}")
+        written = self._world.store.replace(order)
+        self._world.at_point(f"after writing {order.state}")
+        return written
+
+
+class StoreInMemory(OrderStore):
+    """The store without DynamoDB, for tests of very many steps; test_order_store.py holds it to the same promises."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, Item] = {}
+
+    def create(self, order: Order) -> bool:
+        return self._items.setdefault(order.order_id, item := order_to_item(order)) is item
+
+    def load(self, order_id: str) -> Order | None:
+        item = self._items.get(order_id)
+        return None if item is None else item_to_order(_without_none(item))
+
+    def replace(self, order: Order) -> Order:
+        item = self._items.get(order.order_id)
+        if item is None or item["revision"] != order.revision:
+            raise StaleOrder(order.order_id)
+        written = replace(order, revision=order.revision + 1)
+        self._items[order.order_id] = order_to_item(written)
+        return written
+
+
+def _without_none(item: Item) -> Item:
+    return {name: value for name, value in item.items() if value is not None}
+
+
+class ModelTrader:
+    """The market and the chain as a worker sees them; keeps watch over the rules that no worker may break."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def plan(self, order: Order) -> PlannedSwap:
+        self._world.at_point("planning")
+        self._nothing_may_still_land(order)
+        self._raise_next(self._world.market)
+        return PlannedSwap(ROUTE, MIN_OUT, lambda: self._build(order))
+
+    def settle(self, order: Order, submission: Submission) -> Fate:
+        self._world.at_point("before sending")
+        stored = self._world.stored(order.order_id)
+        assert stored.submission == submission or stored.is_terminal, "sent before it was stored"
+        assert not self._others_that_landed_or_may(order, submission.signature), "a second transaction is sent"
+        network = self._world.network.popleft() if self._world.network else Network.CARRIES
+        self._world.chain.send(order, submission, network)
+        self._world.at_point("after sending")
+        fate = self._fate(submission, network)
+        self._world.chain.height += 1
+        return fate
+
+    def _build(self, order: Order) -> Submission:
+        self._world.at_point("before signing")
+        self._nothing_may_still_land(order)
+        self._raise_next(self._world.building)
+        self._world.built += 1
+        number = self._world.built
+        submission = Submission(
+            f"signature-{number}", bytes([number]), "blockhash", self._world.chain.height + BLOCKHASH_LIFE
+        )
+        self._world.at_point("after signing")
+        return submission
+
+    def _fate(self, submission: Submission, network: Network) -> Fate:
+        chain, signature = self._world.chain, submission.signature
+        if network in (Network.SILENT, Network.SILENT_BUT_CARRIES):
+            raise RpcUnavailable("the Solana node can't be reached")
+        if network is Network.REFUSES_TO_TELL:
+            raise RpcRefused("getTransaction", -32015, "transaction version is not supported")
+        if network is Network.HIDES:
+            return Undecided()
+        if signature in chain.landed:
+            reverted = chain.landed[signature] is None
+            return LandedFailed(SlippageExceeded("the program refused")) if reverted else Landed(AMOUNT_OUT)
+        if chain.height > submission.last_valid_block_height:
+            return NeverLands(TransactionExpired("it never landed"))
+        return Undecided()
+
+    def _nothing_may_still_land(self, order: Order) -> None:
+        if self._world.stored(order.order_id).lease != order.lease:
+            return  # a worker that was overtaken doesn't know it yet; it is its sending that must not happen
+        assert not self._others_that_landed_or_may(order, None), "another may still land"
+
+    def _others_that_landed_or_may(self, order: Order, signature: str | None) -> list[str]:
+        chain = self._world.chain
+        return [
+            other
+            for other, order_id in chain.orders.items()
+            if order_id == order.order_id
+            and other != signature
+            and (chain.may_land(other) or other in chain.swaps_of(order_id))
+        ]
+
+    def _raise_next(self, script: deque[ExecutionError | None]) -> None:
+        error = script.popleft() if script else None
+        if error is not None:
+            raise error
+
+
+def kill_at(point: str, occurrence: int = 1) -> Callable[[str], None]:
+    """Ends the worker when it passes `point` for the nth time; others live."""
+    left = occurrence
+
+    def at_point(passed: str) -> None:
+        nonlocal left
+        if passed == point:
+            left -= 1
+            if left == 0:
+                raise Killed(point)
+
+    return at_point
+
+
+def assert_legal(history: Iterable[Change]) -> None:
+    """Each step follows from the one before by the table, without a gap and without going back in time."""
+    changes = list(history)
+    assert [change.seq for change in changes] == list(range(1, len(changes) + 1))
+    assert [change.at_ms for change in changes] == sorted(change.at_ms for change in changes)
+    assert changes[0].status is Status.PENDING
+    state = State.PENDING
+    for change in changes[1:]:
+        follows = {to for (source, _), to in LEGAL.items() if source is state}
+        (state,) = {to for to in follows if _looks_like(change, to)}
+
+
+def _looks_like(change: Change, state: State) -> bool:
+    if change.status is not Status.FAILED:
+        return change.status.value == state.value
+    return state is (State.FAILED if change.detail.terminal else State.RETRYING)
