@@ -181,6 +181,7 @@ class Cluster:
         self.kind = False
         self.slot = 0
         self.chain: tuple[Block, ...] = (Block(0, 0),)
+        self.confirmed_height = 0
         # The chain as it was at each tick, for nodes that lag.
         self.seen: list[tuple[Block, ...]] = [self.chain]
         self.arrivals: list[int] = []
@@ -194,8 +195,8 @@ class Cluster:
     def tick(self) -> None:
         self.slot += 1
         if self.chance(0.15):
-            # A fork is abandoned, but never one that was confirmed.
-            kept = max(1, len(self.chain) - self.random.randint(1, CONFIRMED_DEPTH - 1))
+            # A fork is abandoned, but never, however often, what was confirmed once. A block's height is its index.
+            kept = max(self.confirmed_height + 1, len(self.chain) - self.random.randint(1, CONFIRMED_DEPTH - 1))
             self.chain = self.chain[:kept]
         if not self.chance(0.2):
             tip = self.chain[-1]
@@ -208,6 +209,7 @@ class Cluster:
                 and not self.chance(0.5)
             )
             self.chain += (Block(self.slot, height, holds, failed=self.chance(0.3)),)
+        self.confirmed_height = max(self.confirmed_height, len(self.chain) - CONFIRMED_DEPTH)
         self.seen.append(self.chain)
 
     def pass_time(self) -> None:
