@@ -120,8 +120,8 @@ def deploy(target: Target, settings: Settings, built: package.Package) -> Deploy
     )
     outputs = data | functions
     return Deployment(
-        rest_url=_api_url(target, "http", outputs["RestAPIId"]),
-        websocket_url=_api_url(target, "ws", outputs["WebsocketAPIId"]),
+        rest_url=api_url(target, "http", outputs["RestAPIId"]),
+        websocket_url=api_url(target, "ws", outputs["WebsocketAPIId"]),
         outputs=outputs,
     )
 
@@ -200,26 +200,50 @@ def _without_websocket_deployment(resources: dict[str, Any]) -> None:
     stage["AutoDeploy"] = True
 
 
-def _api_url(target: Target, scheme: str, api: str) -> str:
+def api_url(target: Target, scheme: str, api: str) -> str:
+    """The address of the deployed API `api`; `scheme` is http or ws, secure on AWS."""
     if target.endpoint_url:
         return f"{scheme}://{target.gateway_host}/_aws/execute-api/{api}/{_API_STAGE}"
     return f"{scheme}s://{api}.execute-api.{target.region}.amazonaws.com/{_API_STAGE}"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; prints the deployed addresses as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m infra.deploy", description="Deploy Fillrate.")
+def command_line(program: str) -> argparse.ArgumentParser:
+    """The options of a deploy; docs/deploy.md explains them."""
+    parser = argparse.ArgumentParser(prog=program, description="Deploy Fillrate.")
     parser.add_argument("--stage", choices=STAGES, required=True)
     parser.add_argument("--endpoint-url", default=os.environ.get("AWS_ENDPOINT_URL"), help="an emulator's address")
-    parser.add_argument("--region")
+    parser.add_argument("--region", default=os.environ.get("AWS_REGION"))
     parser.add_argument("--solana-rpc-url", default=os.environ.get("SOLANA_RPC_URL"))
     parser.add_argument(
         "--api-key-sha256",
         default=os.environ.get("API_KEY_SHA256", ""),
         help="digest of the key that clients must send",
     )
-    parser.add_argument("--wallet-file", type=Path, help="solana-keygen file to sign with (stage local)")
+    parser.add_argument("--wallet-file", type=Path, help="solana-keygen file to sign with (local stages)")
     parser.add_argument("--pools", type=Path, help='pool registry to seed: [{"address", "program"}]')
+    return parser
+
+
+def settings_from(options: argparse.Namespace) -> Settings:
+    """What the functions are told, from the command line. Raises DeployError if something is missing."""
+    rpc_url = options.solana_rpc_url or _DEFAULT_RPC_URLS.get(options.stage)
+    if rpc_url is None:
+        raise DeployError("no Solana RPC address: set SOLANA_RPC_URL or give --solana-rpc-url")
+    if options.stage != "local" and not options.api_key_sha256:
+        raise DeployError("no API key: give the SHA-256 of one as API_KEY_SHA256 or --api-key-sha256")
+    wallet = options.wallet_file.absolute() if options.wallet_file else None
+    return Settings(rpc_url, wallet, options.api_key_sha256)
+
+
+def seed_pools(target: Target, table: str, registry: Path | None) -> None:
+    """Make the table of pools hold what `registry` lists, if one is given. Raises RegistryError."""
+    if registry is not None:
+        pool_registry.seed(target.client("dynamodb"), table, registry)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; prints the deployed addresses and names as JSON."""
+    parser = command_line("python -m infra.deploy")
     parser.add_argument("--dependencies", choices=("lambda", "host"), help="whose wheels to pack (default: as needed)")
     options = parser.parse_args(arguments)
     try:
@@ -237,20 +261,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _deploy_from(options: argparse.Namespace) -> Deployment:
-    stage: Stage = options.stage
-    rpc_url = options.solana_rpc_url or _DEFAULT_RPC_URLS.get(stage)
-    if rpc_url is None:
-        raise DeployError("no Solana RPC address: set SOLANA_RPC_URL or give --solana-rpc-url")
-    if stage != "local" and not options.api_key_sha256:
-        raise DeployError("no API key: give the SHA-256 of one as API_KEY_SHA256 or --api-key-sha256")
-    target = target_for(stage, options.endpoint_url, options.region)
-    dependencies = options.dependencies or (package.local_dependencies() if stage == "local" else "lambda")
-    built = package.build(stage, package.PROJECT / "build" / stage, dependencies, target.region)
-    wallet = options.wallet_file.absolute() if options.wallet_file else None
-    settings = Settings(rpc_url, wallet, options.api_key_sha256)
+    settings = settings_from(options)
+    target = target_for(options.stage, options.endpoint_url, options.region)
+    dependencies = options.dependencies or (package.local_dependencies() if target.stage == "local" else "lambda")
+    built = package.build(target.stage, package.PROJECT / "build" / target.stage, dependencies, target.region)
     deployment = deploy(target, settings, built)
-    if options.pools:
-        pool_registry.seed(target.client("dynamodb"), deployment.outputs["PoolsTable"], options.pools)
+    seed_pools(target, deployment.outputs["PoolsTable"], options.pools)
     return deployment
 
 

@@ -28,8 +28,11 @@ def follow_first_order(rest_url: str, report: Callable[[str], None]) -> dict[str
     started = time.monotonic()
     accepted = _post(f"{rest_url}/orders/execute", ORDER)
     report(f"order {accepted['orderId']}: {ORDER['amount']} {ORDER['tokenIn']} for {ORDER['tokenOut']}, accepted")
+    shown: dict[str, Any] = {}
     for status in _statuses(accepted["wsUrl"], started + _PATIENCE_SECONDS):
-        details = "  ".join(f"{name} {status[name]}" for name in _SHOWN if status.get(name) is not None)
+        new = {name: status[name] for name in _SHOWN if status.get(name) not in (None, shown.get(name))}
+        details = "  ".join(f"{name} {value}" for name, value in new.items())
+        shown |= new
         report(f"  +{time.monotonic() - started:.3f} s  {status['status']:<9}  {details}".rstrip())
         if status["status"] == "confirmed":
             return status

@@ -20,16 +20,21 @@ from infra.processes import PortTakenError, ProcessError
 
 DIRECTORY = PROJECT / ".local"
 
+# The options of the running stack, until `down`: `up` again keeps them.
+_OPTIONS = DIRECTORY / "options.json"
+_VARIABLES = ("AWS_PORT", "RPC_PORT", "LOCALNET_ARGS", "POOLS")
 _FOLLOW_SECONDS = 0.3
+_LOOK = {"encoding": "jsonParsed", "maxSupportedTransactionVersion": 0}
 
 
 def up(layout: stack.Layout) -> int:
     """Start, deploy, trade once, and say how to go on. Returns the exit code."""
     report = _stopwatch()
-    restarted = not layout.localnet().running()
+    chain_anew = layout.emulator_state.exists() and not layout.localnet().running()
     try:
         description = stack.start(layout, report)
-        follow_first_order(description["restUrl"], report)
+        _remember(layout)
+        confirmed = follow_first_order(description["restUrl"], report)
     except PortTakenError as error:
         return _fail(f"{error}: stop it, or choose another, as in `{_other_port(layout, error.port)} make up`")
     except FirstOrderError as error:
@@ -40,15 +45,16 @@ def up(layout: stack.Layout) -> int:
         return _fail(
             f"the emulator refused: {error}\n(`make logs` shows more; `make down && rm -rf .local` starts afresh)"
         )
-    if restarted:
-        print("\nThe chain started from genesis; orders from before are still listed, their transactions are gone.")
-    _print_how_to_go_on(description)
+    if chain_anew:
+        print("\nThe chain started from genesis: orders from before are still listed, but their transactions are gone.")
+    _print_how_to_go_on(description, str(confirmed["txHash"]))
     return 0
 
 
 def down(layout: stack.Layout) -> int:
     """End what `up` started; data and wallet stay in .local."""
     stopped = stack.stop(layout)
+    _OPTIONS.unlink(missing_ok=True)
     print(f"stopped {' and '.join(stopped)}" if stopped else "nothing was running")
     return 0
 
@@ -82,8 +88,9 @@ def _print_added(path: Path, position: int) -> int:
     return position + len(added)
 
 
-def _print_how_to_go_on(description: dict[str, str]) -> None:
+def _print_how_to_go_on(description: dict[str, str], transaction: str) -> None:
     rest, order = description["restUrl"], json.dumps(ORDER)
+    look = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "getTransaction", "params": [transaction, _LOOK]})
     print(f"""
 REST API   {rest}
 WebSocket  {description["wsUrl"]}
@@ -94,6 +101,7 @@ Trade:     curl -s {rest}/orders/execute -H 'Content-Type: application/json' -d 
 Watch it:  npx wscat -c 'the wsUrl of the answer'      (or: .venv/bin/websockets 'the wsUrl of the answer')
 Quote:     curl -s '{rest}/quotes?tokenIn=SOL&tokenOut=USDC&amount=1'
 Orders:    curl -s '{rest}/orders?limit=5'
+On chain:  curl -s {description["rpcUrl"]} -H 'Content-Type: application/json' -d '{look}'
 Stop:      make down""")
 
 
@@ -112,15 +120,33 @@ def _fail(reason: str) -> int:
 
 
 def _layout() -> stack.Layout:
-    """From the environment, as `make VARIABLE=… up` hands it on."""
-    pools = os.environ.get("POOLS")
+    """From the environment, as `make VARIABLE=… up` hands it on; what isn't given there stays as it is running."""
+    try:
+        running = json.loads(_OPTIONS.read_text())
+    except (OSError, ValueError):
+        running = {}
+    given = {name: value for name in _VARIABLES if (value := os.environ.get(name))}
+    options = running | given
+    if "POOLS" in given:
+        options["POOLS"] = str(Path(given["POOLS"]).resolve())
     return stack.Layout(
         DIRECTORY,
-        aws_port=int(os.environ.get("AWS_PORT") or stack.AWS_PORT),
-        rpc_port=int(os.environ.get("RPC_PORT") or stack.RPC_PORT),
-        localnet_arguments=tuple(shlex.split(os.environ.get("LOCALNET_ARGS", ""))),
-        pools=Path(pools).resolve() if pools else None,
+        aws_port=int(options.get("AWS_PORT", stack.AWS_PORT)),
+        rpc_port=int(options.get("RPC_PORT", stack.RPC_PORT)),
+        localnet_arguments=tuple(shlex.split(options.get("LOCALNET_ARGS", ""))),
+        pools=Path(options["POOLS"]) if "POOLS" in options else None,
     )
+
+
+def _remember(layout: stack.Layout) -> None:
+    options = {
+        "AWS_PORT": str(layout.aws_port),
+        "RPC_PORT": str(layout.rpc_port),
+        "LOCALNET_ARGS": shlex.join(layout.localnet_arguments),
+    }
+    if layout.pools:
+        options["POOLS"] = str(layout.pools)
+    _OPTIONS.write_text(json.dumps(options))
 
 
 def main() -> int:

@@ -94,6 +94,11 @@ class Service:
         self.pid_file.unlink(missing_ok=True)
         return ran
 
+    def members(self) -> list[int]:
+        """The pids of what it started and still lives: itself and its children, or what it has left behind."""
+        recorded = self._recorded()
+        return _group(recorded) if recorded is not None else []
+
     def log_tail(self, lines: int = 20) -> str:
         """The end of its log."""
         try:

@@ -15,7 +15,7 @@ from typing import Any
 import urllib3
 from solders.keypair import Keypair
 
-from infra import package, pool_registry
+from infra import emulator_state, package, pool_registry
 from infra.deploy import Deployment, Settings, deploy, target_for
 from infra.processes import Service, check_port_free
 
@@ -64,6 +64,16 @@ class Layout:
         """The localnet's JSON-RPC."""
         return f"http://127.0.0.1:{self.rpc_port}"
 
+    @property
+    def emulator_state(self) -> Path:
+        """What the emulator saves when it ends: tables, messages, functions."""
+        return self.directory / "ministack"
+
+    @property
+    def temporary(self) -> Path:
+        """Temporary files of the processes; the emulator unpacks each function's code there."""
+        return self.directory / "tmp"
+
     def localnet(self) -> Service:
         """The offline Solana. It starts from genesis, with the wallet funded."""
         command = [sys.executable, "-m", "infra.localnet", "--rpc-port", str(self.rpc_port)]
@@ -82,7 +92,7 @@ class Layout:
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "PERSIST_STATE": "1",
-            "STATE_DIR": str(self.directory / "ministack"),
+            "STATE_DIR": str(self.emulator_state),
             # The developer's own AWS settings are none of its business.
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -106,11 +116,6 @@ class Layout:
             pid_file=self.directory / "pids" / f"{name}.json",
         )
 
-    @property
-    def temporary(self) -> Path:
-        """Temporary files of the processes; the emulator unpacks each function's code there."""
-        return self.directory / "tmp"
-
 
 def start(layout: Layout, report: Report, dependencies: package.Dependencies | None = None) -> dict[str, str]:
     """Start what doesn't run yet, deploy the present code, and return (and write) the stack's description.
@@ -121,7 +126,12 @@ def start(layout: Layout, report: Report, dependencies: package.Dependencies | N
     wallet = _wallet(layout.wallet)
     # The chain's WebSocket is on the port after its RPC's, as with solana-test-validator.
     _start(layout.localnet(), (layout.rpc_port, layout.rpc_port + 1), report)
-    _start(layout.emulator(), (layout.aws_port,), report)
+    _start(
+        layout.emulator(),
+        (layout.aws_port,),
+        report,
+        lambda: emulator_state.adopt(layout.emulator_state, layout.aws_port),
+    )
     built = package.build("local", layout.directory / "package", dependencies or package.local_dependencies())
     report(f"packaged the functions ({built.archive.stat().st_size / 1e6:.1f} MB)")
     layout.localnet().wait_until(lambda: _healthy_chain(layout.rpc_url), _READY_SECONDS)
@@ -144,7 +154,7 @@ def stop(layout: Layout) -> list[str]:
     return stopped
 
 
-def _start(service: Service, ports: tuple[int, ...], report: Report) -> None:
+def _start(service: Service, ports: tuple[int, ...], report: Report, before: Callable[[], None] = lambda: None) -> None:
     if service.running():
         report(f"{service.name} runs already on port {ports[0]}")
         return
@@ -152,6 +162,7 @@ def _start(service: Service, ports: tuple[int, ...], report: Report) -> None:
         report(f"stopped the {service.name} that ran with other options, or was left over")
     for port in ports:
         check_port_free(port)
+    before()
     service.start()
     report(f"started {service.name} on port {ports[0]}")
 

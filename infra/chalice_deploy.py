@@ -1,0 +1,152 @@
+"""The other way to deploy: `chalice deploy`, with what it can't do itself before and after it.
+
+For AWS and LocalStack, whose API Gateway can import an API; infra/deploy.py is the way that works everywhere. See
+docs/deploy.md. Don't mix the two in one account and stage.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from chalice.package import YAMLTemplateSerializer
+
+from infra.cloudformation import StackError
+from infra.deploy import (
+    DeployError,
+    Settings,
+    Target,
+    api_url,
+    command_line,
+    deploy_data,
+    seed_pools,
+    settings_from,
+    target_for,
+)
+from infra.package import PROJECT
+from infra.pool_registry import RegistryError
+
+_CHALICE = "from chalice.cli import main; main()"
+# Chalice's names of what it deployed, and the names of the same mappings in infra/functions.yaml.
+_MAPPINGS = {
+    "execute_order-sqs-event-source": ("ExecuteOrder", "ExecuteOrderSqsEventSource"),
+    "push_changes-dynamodb-event-source": ("PushChanges", "PushChangesDynamodbEventSource"),
+}
+# Of a mapping's settings in the template, those that Chalice leaves out and Lambda's API knows by the same name.
+_MAPPING_SETTINGS = (
+    "FunctionResponseTypes",
+    "FilterCriteria",
+    "BisectBatchOnFunctionError",
+    "MaximumRetryAttempts",
+    "ParallelizationFactor",
+)
+
+
+def deploy_by_chalice(target: Target, settings: Settings) -> dict[str, str]:
+    """Deploy the data stack, run `chalice deploy`, and complete what it made; returns addresses and names.
+
+    Raises DeployError, StackError or boto3's errors.
+    """
+    data = deploy_data(target)
+    _run_chalice(target, data)
+    deployed = json.loads((PROJECT / ".chalice" / "deployed" / f"{target.stage}.json").read_text())
+    resources = {resource["name"]: resource for resource in deployed["resources"]}
+    websocket_api = resources["websocket_api"]["websocket_api_id"]
+    client = target.client("lambda")
+    variables = environment(target, settings, data, websocket_api)
+    # The functions first: the mappings must not report failures to functions that can't work yet.
+    for resource in resources.values():
+        if resource["resource_type"] == "lambda_function":
+            client.update_function_configuration(
+                FunctionName=resource["lambda_arn"], Environment={"Variables": variables}
+            )
+    for name, mapping in mapping_settings().items():
+        client.update_event_source_mapping(UUID=resources[name]["event_uuid"], **mapping)
+    return data | {
+        "restUrl": api_url(target, "http", resources["rest_api"]["rest_api_id"]),
+        "wsUrl": variables["WEBSOCKET_URL"],
+        "WorkerFunction": resources["execute_order"]["lambda_arn"],
+    }
+
+
+def environment(target: Target, settings: Settings, data: dict[str, str], websocket_api: str) -> dict[str, str]:
+    """The functions' environment: what infra/functions.yaml gives them, from the same parts."""
+    variables = {
+        "STAGE": target.stage,
+        "ORDERS_TABLE": data["OrdersTable"],
+        "POOLS_TABLE": data["PoolsTable"],
+        "ORDERS_QUEUE_URL": data["OrdersQueueUrl"],
+        "DEAD_LETTER_QUEUE_URL": data["DeadLetterQueueUrl"],
+        "SOLANA_RPC_URL": settings.solana_rpc_url,
+        "WEBSOCKET_URL": api_url(target, "ws", websocket_api),
+        "WEBSOCKET_ENDPOINT": api_url(target, "http", websocket_api),
+        "WALLET_FILE": str(settings.wallet_file or ""),
+        "API_KEY_SHA256": settings.api_key_sha256,
+        "LOG_LEVEL": settings.log_level,
+    }
+    constants = {name: value for name, value in _template_variables().items() if isinstance(value, str)}
+    return {name: value for name, value in variables.items() if value} | constants
+
+
+def mapping_settings() -> dict[str, dict[str, Any]]:
+    """What infra/functions.yaml asks of each event source mapping beyond Chalice, by Chalice's name of it."""
+    resources = _template()["Resources"]
+    settings = {}
+    for name, (function, event) in _MAPPINGS.items():
+        wanted = resources[function]["Properties"]["Events"][event]["Properties"]
+        settings[name] = {key: wanted[key] for key in _MAPPING_SETTINGS if key in wanted}
+    return settings
+
+
+def _template() -> dict[str, Any]:
+    text = (PROJECT / "infra" / "functions.yaml").read_text()
+    template: dict[str, Any] = YAMLTemplateSerializer().load_template(text)
+    return template
+
+
+def _template_variables() -> dict[str, Any]:
+    variables: dict[str, Any] = _template()["Globals"]["Function"]["Environment"]["Variables"]
+    return variables
+
+
+def _run_chalice(target: Target, data: dict[str, str]) -> None:
+    variables = os.environ | {
+        "ORDERS_QUEUE_ARN": data["OrdersQueueArn"],
+        "ORDERS_STREAM_ARN": data["OrdersStreamArn"],
+        "AWS_DEFAULT_REGION": target.region,
+    }
+    if target.endpoint_url:
+        variables |= {"AWS_ENDPOINT_URL": target.endpoint_url}
+        variables |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    command = [sys.executable, "-c", _CHALICE, "--project-dir", str(PROJECT), "deploy", "--stage", target.stage]
+    if subprocess.run(command, env=variables, check=False).returncode:
+        raise DeployError("chalice deploy failed")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; takes infra.deploy's options."""
+    options = command_line("python -m infra.chalice_deploy").parse_args(arguments)
+    try:
+        deployed = _deploy_from(options)
+    except (DeployError, StackError, RegistryError) as error:
+        print(f"deploy: {error}", file=sys.stderr)
+        return 1
+    except (ClientError, BotoCoreError) as error:
+        print(f"deploy: AWS refused: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(deployed, indent=2))
+    return 0
+
+
+def _deploy_from(options: argparse.Namespace) -> dict[str, str]:
+    target = target_for(options.stage, options.endpoint_url, options.region)
+    deployed = deploy_by_chalice(target, settings_from(options))
+    seed_pools(target, deployed["PoolsTable"], options.pools)
+    return deployed
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,117 @@
+"""What `make up` and `make down` promise: nothing is lost between them, and nothing is left."""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.first_order import follow_first_order
+from infra.processes import PortTakenError, ProcessError, Service, check_port_free, free_port
+from infra.stack import Layout, start, stop
+from tests.e2e.client import PATIENCE_SECONDS, Client
+from tests.e2e.conftest import SLOT_MS
+
+
+def layout_in(directory: Path, *localnet_arguments: str) -> Layout:
+    arguments = ("--slot-ms", str(SLOT_MS), *localnet_arguments)
+    return Layout(directory, free_port(), free_port(following=1), arguments)
+
+
+def until(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return condition()
+
+
+@pytest.fixture
+def sleeper(tmp_path: Path) -> Iterator[Service]:
+    """A process that has a child, and leaves it behind when it is killed."""
+    script = tmp_path / "sleeper.py"
+    script.write_text(
+        "import subprocess, sys, time\n"
+        "if len(sys.argv) == 1: subprocess.Popen([sys.executable, __file__, 'child'])\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    service = Service(
+        name="sleeper",
+        command=[sys.executable, str(script)],
+        environment={"TMPDIR": str(tmp_path)},
+        working_directory=tmp_path,
+        log=tmp_path / "log",
+        pid_file=tmp_path / "pid.json",
+    )
+    yield service
+    service.stop()
+
+
+def test_down_and_up_keep_the_orders_even_on_other_ports(tmp_path: Path) -> None:
+    steps: list[str] = []
+    first = layout_in(tmp_path)
+    try:
+        description = start(first, steps.append)
+        order_id = follow_first_order(description["restUrl"], steps.append)["orderId"]
+        assert stop(first) == ["ministack", "localnet"]
+        for port in (first.aws_port, first.rpc_port):
+            check_port_free(port)
+        second = layout_in(tmp_path)
+        try:
+            again = start(second, steps.append)
+            assert again["wallet"] == description["wallet"]
+            assert Client(again["restUrl"]).order(order_id)["status"] == "confirmed"
+            # Live statuses too: the emulator forgets its streams, and must not take the new ones for read.
+            follow_first_order(again["restUrl"], steps.append)
+        finally:
+            stop(second)
+        assert stop(second) == []
+    finally:
+        stop(first)
+
+
+def test_a_taken_port_is_named_and_nothing_is_started(tmp_path: Path, stack: dict[str, str]) -> None:
+    taken = int(stack["awsEndpoint"].rpartition(":")[2])
+    layout = Layout(tmp_path, taken, free_port(following=1), ("--slot-ms", str(SLOT_MS)))
+    try:
+        with pytest.raises(PortTakenError, match=str(taken)):
+            start(layout, lambda step: None)
+    finally:
+        stop(layout)
+
+
+def test_a_chain_that_cannot_start_says_why(tmp_path: Path) -> None:
+    layout = layout_in(tmp_path, "--no-such-option")
+    try:
+        with pytest.raises(ProcessError, match="--no-such-option"):
+            start(layout, lambda step: None)
+    finally:
+        stop(layout)
+
+
+def test_what_a_killed_process_leaves_behind_is_ended(sleeper: Service) -> None:
+    sleeper.start()
+    sleeper.wait_until(lambda: sleeper.log.read_text().count("ready") == 2, timeout_seconds=20)
+    assert len(sleeper.members()) == 2
+    os.kill(json.loads(sleeper.pid_file.read_text())["pid"], signal.SIGKILL)
+    assert until(lambda: not sleeper.running())
+    assert len(sleeper.members()) == 1, "the child lives on"
+    assert sleeper.stop()
+    assert sleeper.members() == []
+
+
+def test_a_pid_that_another_program_has_got_is_left_alone(sleeper: Service, tmp_path: Path) -> None:
+    sleeper.start()
+    impostor = Service(
+        "other", [sys.executable, "another.py"], sleeper.environment, tmp_path, sleeper.log, sleeper.pid_file
+    )
+    recorded = sleeper.pid_file.read_text()
+    sleeper.pid_file.write_text(recorded.replace(str(tmp_path / "sleeper.py"), "another.py"))
+    assert not impostor.running()
+    assert not impostor.stop()
+    sleeper.pid_file.write_text(recorded)
+    assert sleeper.running()
