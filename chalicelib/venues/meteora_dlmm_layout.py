@@ -56,6 +56,7 @@ _PAIR_OFFSET = 75
 ACTIVE_ID_OFFSET = 76
 PROTOCOL_FEE_OFFSET = 216
 _REWARD_MINT_OFFSETS = (264, 264 + 144)
+_NO_KEY = bytes(32)
 _ORACLE_OFFSET = 552
 INTERNAL_BITMAP_OFFSET = 584
 _ACTIVATION_OFFSET = 752
@@ -83,6 +84,9 @@ class PairType(IntEnum):
     PERMISSION = 1
     CUSTOMIZABLE_PERMISSIONLESS = 2
     PERMISSIONLESS_V2 = 3
+
+
+_GATED_PAIR_TYPES = frozenset({int(PairType.PERMISSION), int(PairType.CUSTOMIZABLE_PERMISSIONLESS)})
 
 
 class ActivationType(IntEnum):
@@ -173,7 +177,7 @@ class LbPair:
             reserve_y=reserve_y,
             oracle=Pubkey(oracle),
             bitmap=int.from_bytes(bitmap, "little"),
-            has_rewards=any(any(data[offset : offset + 32]) for offset in _REWARD_MINT_OFFSETS),
+            has_rewards=any(data[offset : offset + 32] != _NO_KEY for offset in _REWARD_MINT_OFFSETS),
             pre_activation_swap_address=Pubkey(pre_activation_address),
             activation_point=activation_point,
             pre_activation_duration=duration,
@@ -186,7 +190,7 @@ class LbPair:
         """
         if self.status != PAIR_STATUS_ENABLED:
             return False
-        if self.pair_type not in (PairType.PERMISSION, PairType.CUSTOMIZABLE_PERMISSIONLESS):
+        if self.pair_type not in _GATED_PAIR_TYPES:
             return True
         now = clock.slot if self.activation_type == ActivationType.SLOT else clock.unix_timestamp
         early = trader is not None and trader == self.pre_activation_swap_address

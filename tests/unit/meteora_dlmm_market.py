@@ -1,4 +1,4 @@
-"""A made-up DLMM pool and a trader, for the tests of the emulated program."""
+"""Made-up DLMM pools and a trader, for the tests of the emulated program."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from struct import Struct
 from typing import Any
 
+from hypothesis import strategies as st
 from solders.instruction import AccountMeta
 from solders.pubkey import Pubkey
 
@@ -31,7 +32,7 @@ from chalicelib.venues.meteora_dlmm_layout import (
 )
 from chalicelib.venues.venue import PoolQuote
 from infra.localnet.programs.meteora_dlmm import SWAP_DISCRIMINATOR, MeteoraDlmmProgram
-from infra.localnet.programs.meteora_dlmm_pool import DlmmPoolSpec, genesis_pool
+from infra.localnet.programs.meteora_dlmm_pool import DlmmPoolSpec, LimitOrders, genesis_pool
 from infra.localnet.programs.program import SwapEffect
 from infra.localnet.programs.token_accounts import mint_account, token_account
 
@@ -163,6 +164,32 @@ def genesis_market(made: DlmmPoolSpec, sell_x: bool = True) -> Market:
     built = genesis_pool(made)
     mints = {mint.address: mint_account(mint, supply=10**18, authority=None) for mint in (made.mint_x, made.mint_y)}
     return Market(built.address, built.accounts | mints, (made.mint_x if sell_x else made.mint_y).address)
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> DlmmPoolSpec:
+    amounts = st.integers(0, 10**9)
+    active_id = draw(st.integers(-200, 200))
+    offsets = draw(st.lists(st.integers(-120, 120), min_size=1, max_size=30, unique=True))
+    orders = draw(st.lists(st.integers(-80, 80), max_size=10, unique=True))
+    return spec(
+        mint_x=draw(st.sampled_from([SOL, TAXED])),
+        active_id=active_id,
+        liquidity={
+            active_id + offset: (draw(amounts) if offset >= 0 else 0, draw(amounts) if offset <= 0 else 0)
+            for offset in offsets
+        },
+        orders={
+            active_id + offset: LimitOrders(
+                ask=offset > 0, open=draw(amounts), processing=10**9, remaining=draw(amounts)
+            )
+            for offset in orders
+        },
+        base_factor=draw(st.sampled_from([0, 5_000, 50_000])),
+        collect_fee_mode=draw(st.sampled_from([0, 1])),
+        protocol_share=draw(st.sampled_from([0, 500, 2_500])),
+        with_bitmap_extension=draw(st.booleans()),
+    )
 
 
 def as_swap(data: bytes, metas: list[AccountMeta]) -> tuple[bytes, list[AccountMeta]]:

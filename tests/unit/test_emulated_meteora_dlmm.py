@@ -40,6 +40,7 @@ from tests.unit.meteora_dlmm_market import (
     genesis_market,
     protocol_fees,
     spec,
+    specs,
 )
 
 VECTORS = VectorFile.load(Path(__file__).parents[1] / "conformance" / "vectors" / "meteora_dlmm.json")
@@ -92,32 +93,6 @@ def test_a_refused_swap_gives_the_real_programs_code_and_name(case: VectorCase) 
         market.run(data, metas, case.clock)
 
     assert (refusal.value.code, refusal.value.name) == (case.result["code"], case.result["name"])
-
-
-@st.composite
-def specs(draw: st.DrawFn) -> DlmmPoolSpec:
-    amounts = st.integers(0, 10**9)
-    active_id = draw(st.integers(-200, 200))
-    offsets = draw(st.lists(st.integers(-120, 120), min_size=1, max_size=30, unique=True))
-    orders = draw(st.lists(st.integers(-80, 80), max_size=10, unique=True))
-    return spec(
-        mint_x=draw(st.sampled_from([SOL, TAXED])),
-        active_id=active_id,
-        liquidity={
-            active_id + offset: (draw(amounts) if offset >= 0 else 0, draw(amounts) if offset <= 0 else 0)
-            for offset in offsets
-        },
-        orders={
-            active_id + offset: LimitOrders(
-                ask=offset > 0, open=draw(amounts), processing=10**9, remaining=draw(amounts)
-            )
-            for offset in orders
-        },
-        base_factor=draw(st.sampled_from([0, 5_000, 50_000])),
-        collect_fee_mode=draw(st.sampled_from([0, 1])),
-        protocol_share=draw(st.sampled_from([0, 500, 2_500])),
-        with_bitmap_extension=draw(st.booleans()),
-    )
 
 
 @given(specs(), st.lists(st.tuples(st.booleans(), st.integers(1, 3 * 10**9), st.integers(0, 700)), max_size=5))
