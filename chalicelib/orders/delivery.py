@@ -36,6 +36,14 @@ class Delivery:
     def _handle_one(self, message: Message, owner: str) -> bool:
         """True where the message is done with."""
         try:
+            return self._work_on(message, owner)
+        except Exception:  # noqa: BLE001
+            # the boundary: whatever it was, the message comes back when the lease has run out and the order resumes
+            logger.exception("worker failed; the order will be taken up again", message_id=message.message_id)
+            return False
+
+    def _work_on(self, message: Message, owner: str) -> bool:
+        try:
             order_id = order_id_of(message.body)
             # if this worker dies the message is back when its lease runs out, not when the queue's long time-out does
             self._queue.show_again_in(message.receipt_handle, self._lease_ms)
@@ -45,10 +53,6 @@ class Delivery:
             logger.error("message without an order", message_id=message.message_id, reason=type(error).__name__)
             self._queue.bury(message.body, type(error).__name__)
             return True
-        except Exception:  # noqa: BLE001
-            # the boundary: whatever it was, the message comes back when the lease has run out and the order resumes
-            logger.exception("worker failed; the order will be taken up again", message_id=message.message_id)
-            return False
 
     def _after(self, outcome: Finished | ComeBack, message: Message) -> bool:
         match outcome:
