@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,3 +69,11 @@ def follow(ws_url: str) -> list[Json]:
                 messages.append(json.loads(websocket.recv(timeout=max(deadline - time.monotonic(), 0))))
         except ConnectionClosed:
             return messages
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until it holds."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to hold"
+        time.sleep(0.1)

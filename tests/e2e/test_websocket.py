@@ -1,0 +1,95 @@
+"""The WebSocket session on the emulator: subscribe by message, ping, bad messages, clients that vanish."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from tests.e2e.client import PATIENCE_SECONDS, Client, eventually
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def client(stack: dict[str, str]) -> Client:
+    return Client(stack["restUrl"])
+
+
+def test_one_connection_can_watch_several_orders(client: Client, stack: dict[str, str]) -> None:
+    with connect(stack["wsUrl"]) as websocket:
+        order_ids = {client.execute("USDC", "USDT", "2")["orderId"] for _ in range(3)}
+        for order_id in order_ids:
+            _send(websocket, {"action": "subscribe", "orderId": order_id})
+        statuses: dict[str, list[str]] = {order_id: [] for order_id in order_ids}
+        while not all(seen and seen[-1] == "confirmed" for seen in statuses.values()):
+            message = _receive(websocket)
+            if message["type"] == "status":
+                statuses[message["orderId"]].append(message["status"])
+        assert all(seen == ["pending", "routing", "building", "submitted", "confirmed"] for seen in statuses.values())
+        # opened for no order in particular, it stays open
+        _send(websocket, {"action": "ping"})
+        assert _receive(websocket) == {"type": "pong"}
+
+
+def test_asking_again_gives_the_history_again(client: Client, stack: dict[str, str]) -> None:
+    order_id = client.execute("USDC", "USDT", "2")["orderId"]
+    client.ended(order_id)
+    with connect(stack["wsUrl"]) as websocket:
+        for _ in range(2):
+            _send(websocket, {"action": "subscribe", "orderId": order_id})
+            messages = [_receive(websocket) for _ in range(6)]
+            assert [message["seq"] for message in messages if message["type"] == "status"] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["not json", "[1]", '{"action": "buy"}', '{"action": "subscribe"}', '{"action": "subscribe", "orderId": "none"}'],
+)
+def test_a_bad_message_is_answered_and_the_connection_lives(stack: dict[str, str], text: str) -> None:
+    with connect(stack["wsUrl"]) as websocket:
+        websocket.send(text)
+        answer = _receive(websocket)
+        assert answer["type"] == "error"
+        assert answer["detail"]
+        _send(websocket, {"action": "ping"})
+        assert _receive(websocket) == {"type": "pong"}
+
+
+def test_an_unknown_order_is_refused_at_the_door(stack: dict[str, str]) -> None:
+    with pytest.raises(InvalidStatus), connect(f"{stack['wsUrl']}?orderId=none"):
+        pass
+
+
+def test_a_vanished_client_leaves_no_subscription(client: Client, stack: dict[str, str]) -> None:
+    order_id = client.execute("USDC", "USDT", "2")["orderId"]
+    with connect(stack["wsUrl"]) as websocket:
+        _send(websocket, {"action": "subscribe", "orderId": order_id})
+        assert _receive(websocket)["type"] in ("subscribed", "status")
+    client.ended(order_id)
+    eventually(lambda: _subscriptions(stack) == [])
+
+
+def _subscriptions(stack: dict[str, str]) -> list[str]:
+    dynamodb = boto3.client(
+        "dynamodb",
+        endpoint_url=stack["awsEndpoint"],
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    items = dynamodb.scan(TableName=stack["ordersTable"])["Items"]
+    return [item["item"]["S"] for item in items if item["item"]["S"].startswith("subscription#")]
+
+
+def _send(websocket: ClientConnection, message: Json) -> None:
+    websocket.send(json.dumps(message))
+
+
+def _receive(websocket: ClientConnection) -> Json:
+    message: Json = json.loads(websocket.recv(timeout=PATIENCE_SECONDS))
+    return message
