@@ -21,7 +21,7 @@ class FirstOrderError(Exception):
 
 
 def follow_first_order(rest_url: str, report: Callable[[str], None]) -> dict[str, Any]:
-    """Post ORDER and `report` each of its statuses with the time since; returns the confirmed one.
+    """Post ORDER and `report` each of its statuses with the time since; returns the answer and the confirmed status.
 
     Raises FirstOrderError.
     """
@@ -35,7 +35,7 @@ def follow_first_order(rest_url: str, report: Callable[[str], None]) -> dict[str
         shown |= new
         report(f"  +{time.monotonic() - started:.3f} s  {status['status']:<9}  {details}".rstrip())
         if status["status"] == "confirmed":
-            return status
+            return accepted | status
         if status["status"] == "cancelled" or (status["status"] == "failed" and status.get("terminal", True)):
             raise FirstOrderError(f"the order {status['status']}: {status.get('error', 'no reason given')}")
     raise FirstOrderError("the WebSocket was closed before the order had ended")

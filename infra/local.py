@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -47,7 +48,7 @@ def up(layout: stack.Layout) -> int:
         )
     if chain_anew:
         print("\nThe chain started from genesis: orders from before are still listed, but their transactions are gone.")
-    _print_how_to_go_on(description, str(confirmed["txHash"]))
+    _print_how_to_go_on(description, confirmed)
     return 0
 
 
@@ -88,9 +89,9 @@ def _print_added(path: Path, position: int) -> int:
     return position + len(added)
 
 
-def _print_how_to_go_on(description: dict[str, str], transaction: str) -> None:
+def _print_how_to_go_on(description: dict[str, str], first_order: dict[str, Any]) -> None:
     rest, order = description["restUrl"], json.dumps(ORDER)
-    look = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "getTransaction", "params": [transaction, _LOOK]})
+    look = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "getTransaction", "params": [first_order["txHash"], _LOOK]})
     print(f"""
 REST API   {rest}
 WebSocket  {description["wsUrl"]}
@@ -98,7 +99,9 @@ Solana     {description["rpcUrl"]}   (wallet {description["wallet"]})
 AWS        {description["awsEndpoint"]}
 
 Trade:     curl -s {rest}/orders/execute -H 'Content-Type: application/json' -d '{order}'
-Watch it:  npx wscat -c 'the wsUrl of the answer'      (or: .venv/bin/websockets 'the wsUrl of the answer')
+Watch:     npx wscat -c '{first_order["wsUrl"]}'
+           (the order above, from its first status; each answer to a trade has its own wsUrl; without Node:
+           .venv/bin/websockets '{first_order["wsUrl"]}')
 Quote:     curl -s '{rest}/quotes?tokenIn=SOL&tokenOut=USDC&amount=1'
 Orders:    curl -s '{rest}/orders?limit=5'
 On chain:  curl -s {description["rpcUrl"]} -H 'Content-Type: application/json' -d '{look}'
