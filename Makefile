@@ -50,7 +50,7 @@ package: .venv/.local
 	@echo "creating .venv"
 	@infra/create_venv.sh
 
-.venv/.local: requirements.txt requirements-local.txt constraints.txt | .venv/bin/python
+.venv/.local: .venv/bin/python requirements.txt requirements-local.txt constraints.txt
 	@echo "installing what the local stack needs"
 	@$(PIP) -r requirements-local.txt
 	@touch $@

@@ -9,7 +9,8 @@ for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11};
     if suits "$candidate"; then python=$candidate && break; fi
 done
 if [ -z "$python" ]; then
-    echo "make: Python 3.11 or newer is needed (found: $(python3 --version 2>/dev/null || echo none)); install it, or name it: make PYTHON=/path/to/python3.12" >&2
+    found=${PYTHON:-python3}
+    echo "make: Python 3.11 or newer is needed, and $found is $("$found" --version 2>/dev/null || echo missing): install it, or name it as in \`make up PYTHON=/path/to/python3.12\`" >&2
     exit 1
 fi
 if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
