@@ -175,9 +175,16 @@ class Block:
 class Cluster:
     """Leaders skip slots, forks are abandoned, packets are lost or late, and each answer may come from a laggard."""
 
-    def __init__(self, random: Random, loss: float) -> None:
+    def __init__(self, random: Random) -> None:
         self.random = random
-        self.loss = loss
+        # How often a packet is lost, and how often a leader leaves the transaction out.
+        self.loss = random.choice((0.1, 0.7, 1.0))
+        self.reluctance = random.choice((0.3, 0.9))
+        # How often a node that lags is asked for each thing, and by how many slots.
+        self.laggards = {
+            asked_for: (random.choice((0.0, 0.5, 1.0)), random.randint(0, 3 * (FINALIZED_DEPTH + LIFETIME)))
+            for asked_for in ("search", "height")
+        }
         self.kind = False
         self.slot = 0
         self.chain: tuple[Block, ...] = (Block(0, 0),)
@@ -206,7 +213,7 @@ class Cluster:
                 arrived
                 and height <= self.last_valid
                 and not any(block.holds for block in self.chain)
-                and not self.chance(0.5)
+                and not self.chance(self.reluctance)
             )
             self.chain += (Block(self.slot, height, holds, failed=self.chance(0.3)),)
         self.confirmed_height = max(self.confirmed_height, len(self.chain) - CONFIRMED_DEPTH)
@@ -215,17 +222,17 @@ class Cluster:
     def pass_time(self) -> None:
         """Between two steps of a worker nothing happens, or a slot passes, or it was frozen for long."""
         roll = 0.0 if self.kind else self.random.random()
-        for _ in range(0 if roll < 0.6 else 1 if roll < 0.95 else FINALIZED_DEPTH + LIFETIME):
+        for _ in range(0 if roll < 0.6 else 1 if roll < 0.95 else 3 * (FINALIZED_DEPTH + LIFETIME)):
             self.tick()
 
     def fail_sometimes(self) -> None:
         if self.chance(0.1):
             raise UNREACHABLE
 
-    def view(self) -> tuple[Block, ...]:
+    def view(self, asked_for: str) -> tuple[Block, ...]:
         """The chain as the node knows it that happens to answer."""
-        lag = self.random.randint(0, FINALIZED_DEPTH + 3) if self.chance(0.5) else 0
-        return self.seen[max(0, len(self.seen) - 1 - lag)]
+        how_often, lag = self.laggards[asked_for]
+        return self.seen[max(0, len(self.seen) - 1 - lag) if self.chance(how_often) else -1]
 
     # What landing asks.
     def send_transaction(self, wire: bytes, *, skip_preflight: bool) -> str:
@@ -239,7 +246,7 @@ class Cluster:
 
     def get_signature_statuses(self, signatures: Sequence[str], *, search_history: bool) -> SignatureStatuses:
         self.fail_sometimes()
-        chain = self.view()
+        chain = self.view("search")
         self.pass_time()
         remembered = chain if search_history else chain[-RECENT_SLOTS:]
         found = [_status_of(chain, block) for block in remembered if block.holds]
@@ -247,7 +254,7 @@ class Cluster:
 
     def get_epoch_info(self, *, commitment: Commitment) -> EpochInfo:
         self.fail_sometimes()
-        chain = self.view()
+        chain = self.view("height")
         self.pass_time()
         depth = {"processed": 0, "confirmed": CONFIRMED_DEPTH - 1, "finalized": FINALIZED_DEPTH}[commitment]
         block = chain[max(0, len(chain) - 1 - depth)]
@@ -261,7 +268,8 @@ class Cluster:
             self.tick()
 
     def settle(self) -> Block | None:
-        """Let the most happen that still can: the bytes arrive once more, and every leader takes them."""
+        """The most that still can happen: what isn't confirmed is abandoned, the bytes arrive, leaders take them."""
+        self.chain = self.chain[: self.confirmed_height + 1]
         self.kind = True
         self.arrivals.append(self.slot)
         for _ in range(LIFETIME + 2 * FINALIZED_DEPTH):
@@ -277,13 +285,15 @@ def _status_of(chain: tuple[Block, ...], block: Block) -> SignatureStatus:
     return SignatureStatus(block.slot, SLIPPAGE if block.failed else None, confirmation)
 
 
-@settings(max_examples=400, deadline=None)
-@given(random=st.randoms(use_true_random=False), patience=st.integers(0, 60), loss=st.sampled_from([0.1, 0.7, 1.0]))
-def test_whatever_the_cluster_does_the_fate_told_is_the_fate_that_comes_true(
-    random: Random, patience: int, loss: float
-) -> None:
-    cluster = Cluster(random, loss)
-    deadline = cluster.clock() + patience * 0.4
+# A seed decides all: drawn one by one, Hypothesis's choices are too plain to make this much trouble at once.
+seeds = st.integers(0, 2**64 - 1)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(seed=seeds)
+def test_whatever_the_cluster_does_the_fate_told_is_the_fate_that_comes_true(seed: int) -> None:
+    cluster = Cluster(Random(seed))
+    deadline = cluster.clock() + 0.4 * cluster.random.randint(0, 80)
     fate = land(cluster, _signed(cluster), clock=cluster.clock, sleep=cluster.sleep, deadline=deadline)
     landed = cluster.settle()
 
@@ -294,10 +304,10 @@ def test_whatever_the_cluster_does_the_fate_told_is_the_fate_that_comes_true(
         assert (fate.slot, fate.err) == (landed.slot, SLIPPAGE if landed.failed else None)
 
 
-@settings(max_examples=100, deadline=None)
-@given(random=st.randoms(use_true_random=False), loss=st.sampled_from([0.1, 0.7, 1.0]))
-def test_every_transaction_is_decided_once_the_nodes_are_well_again(random: Random, loss: float) -> None:
-    cluster = Cluster(random, loss)
+@settings(max_examples=200, deadline=None)
+@given(seed=seeds)
+def test_every_transaction_is_decided_once_the_nodes_are_well_again(seed: int) -> None:
+    cluster = Cluster(Random(seed))
     land(cluster, _signed(cluster), clock=cluster.clock, sleep=cluster.sleep, deadline=cluster.clock() + 4.0)
     landed = cluster.settle()
     later = decide_fate(cluster, SIGNED.signature, cluster.last_valid)
