@@ -124,6 +124,10 @@ class Ledger:
         """Each account that `program` owns."""
         return self._store.owned_by(program, bank.slot)
 
+    def all_accounts(self) -> Iterator[Account]:
+        """Every account's present content."""
+        return (account for _, account in self._store)
+
     def current(self, address: Pubkey) -> Account | None:
         """The account as the newest slot has it so far."""
         return self._store.get(address)
