@@ -118,7 +118,7 @@ def token_directory() -> ChainTokenDirectory:
 def market() -> Market:
     from chalicelib.routing.market import Market
 
-    return Market(rpc(), pool_registry())
+    return Market(rpc(), pool_registry(), now_ms)
 
 
 @cache
@@ -165,12 +165,12 @@ def orders_api() -> OrdersApi:
 @cache
 def market_api() -> MarketApi:
     from chalicelib.api import MarketApi
-    from chalicelib.routing.quoting import quote_pair
+    from chalicelib.orders.trading import LEG_COMPUTE_UNITS
+    from chalicelib.routing.quoting import Quoter
+    from chalicelib.solana.compute_budget import ComputeBudget
 
-    return MarketApi(
-        token_directory(),
-        lambda token_in, token_out, amount, slippage: quote_pair(market(), token_in, token_out, amount, slippage),
-    )
+    leg = ComputeBudget(LEG_COMPUTE_UNITS, settings().priority_fee_floor)
+    return MarketApi(token_directory(), Quoter(market(), leg.priority_fee_lamports, now_ms))
 
 
 @cache

@@ -267,7 +267,7 @@ def status_message(change: Change, order: Order) -> Json:
 def _detail_json(detail: Detail, order: Order) -> Json:
     decimals_in, decimals_out = order.token_in.decimals, order.token_out.decimals
     fields: Json = {
-        "route": None if detail.route is None else [_leg_json(leg, decimals_in, decimals_out) for leg in detail.route],
+        "route": None if detail.route is None else [leg_json(leg) for leg in detail.route],
         "dexUsed": detail.dex_used,
         "quotedOut": None if detail.quoted_out is None else to_text(detail.quoted_out, decimals_out),
         "minOut": None if detail.min_out is None else to_text(detail.min_out, decimals_out),
@@ -284,13 +284,16 @@ def _detail_json(detail: Detail, order: Order) -> Json:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _leg_json(leg: Leg, decimals_in: int, decimals_out: int) -> Json:
+def leg_json(leg: Leg) -> Json:
+    """One leg of a route."""
     return {
         "dex": leg.dex,
         "pool": leg.pool,
         "share": to_text(leg.share_ppm, 6),
-        "amountIn": to_text(leg.amount_in, decimals_in),
-        "expectedOut": to_text(leg.expected_out, decimals_out),
+        "tokenIn": leg.token_in.text,
+        "tokenOut": leg.token_out.text,
+        "amountIn": to_text(leg.amount_in, leg.token_in.decimals),
+        "expectedOut": to_text(leg.expected_out, leg.token_out.decimals),
     }
 
 

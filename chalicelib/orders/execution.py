@@ -37,6 +37,7 @@ class PlannedSwap:
     """A chosen route with its floor, and the builder of its signed transaction."""
 
     route: tuple[Leg, ...]
+    quoted_out: int
     min_out: int
     build: Callable[[], Submission]
 
@@ -135,7 +136,8 @@ class Execution:
         try:
             if order.state is not State.SUBMITTED:
                 planned = self._trader.plan(order)
-                order = self._store.replace(choose_route(order, planned.route, planned.min_out, self._now_ms()))
+                chosen = choose_route(order, planned.route, planned.quoted_out, planned.min_out, self._now_ms())
+                order = self._store.replace(chosen)
                 # stored before anything is sent: whoever comes after a crash asks for this transaction's fate
                 order = self._store.replace(sign(order, planned.build(), self._now_ms()))
         except ExecutionError as error:

@@ -133,7 +133,18 @@ def _change_from_map(change: Item) -> Change:
 def _route_to_list(route: tuple[Leg, ...] | None) -> list[Item] | None:
     if route is None:
         return None
-    return [{one.name: getattr(leg, one.name) for one in fields(leg)} for leg in route]
+    return [
+        {
+            "dex": leg.dex,
+            "pool": leg.pool,
+            "sharePpm": leg.share_ppm,
+            "tokenIn": _token_to_map(leg.token_in),
+            "tokenOut": _token_to_map(leg.token_out),
+            "amountIn": leg.amount_in,
+            "expectedOut": leg.expected_out,
+        }
+        for leg in route
+    ]
 
 
 def _route_from_list(route: list[Item] | None) -> tuple[Leg, ...] | None:
@@ -143,12 +154,22 @@ def _route_from_list(route: list[Item] | None) -> tuple[Leg, ...] | None:
         Leg(
             dex=leg["dex"],
             pool=leg["pool"],
-            share_ppm=int(leg["share_ppm"]),
-            amount_in=int(leg["amount_in"]),
-            expected_out=int(leg["expected_out"]),
+            share_ppm=int(leg["sharePpm"]),
+            token_in=_token_from_map(leg["tokenIn"]),
+            token_out=_token_from_map(leg["tokenOut"]),
+            amount_in=int(leg["amountIn"]),
+            expected_out=int(leg["expectedOut"]),
         )
         for leg in route
     )
+
+
+def _token_to_map(token: Token) -> Item:
+    return {"text": token.text, "mint": token.mint, "decimals": token.decimals}
+
+
+def _token_from_map(token: Item) -> Token:
+    return Token(token["text"], token["mint"], int(token["decimals"]))
 
 
 def _submission_to_map(submission: Submission | None) -> Item | None:

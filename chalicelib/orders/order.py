@@ -99,11 +99,13 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One pool's part in a route. `share_ppm`: its part of the input in millionths."""
+    """One pool's part in a route. `share_ppm`: its part, in millionths, of all that goes into its `token_out`."""
 
     dex: str
     pool: str
     share_ppm: int
+    token_in: Token
+    token_out: Token
     amount_in: int
     expected_out: int
 
@@ -236,9 +238,9 @@ def start_attempt(order: Order, now_ms: int) -> Order:
     return _step(order, Event.ATTEMPT_STARTED, now_ms, Detail())
 
 
-def choose_route(order: Order, route: tuple[Leg, ...], min_out: int, now_ms: int) -> Order:
+def choose_route(order: Order, route: tuple[Leg, ...], quoted_out: int, min_out: int, now_ms: int) -> Order:
     """The route is chosen; `min_out` is the floor that the whole transaction guarantees, in base units."""
-    chosen = replace(order, route=route, quoted_out=sum(leg.expected_out for leg in route), min_out=min_out)
+    chosen = replace(order, route=route, quoted_out=quoted_out, min_out=min_out)
     if order.state is State.BUILDING:  # real world possibility: the first builder died, the market has moved since
         return chosen
     detail = Detail(route=route, dex_used=chosen.dex_used, quoted_out=chosen.quoted_out, min_out=min_out)

@@ -6,39 +6,40 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from solders.hash import Hash
-from solders.message import MessageV0
 from solders.pubkey import Pubkey
 
 from chalicelib.orders.execution import Fate, Landed, LandedFailed, NeverLands, PlannedSwap, Undecided
-from chalicelib.orders.order import Leg, Order, Submission
-from chalicelib.problems import ExecutionError, TransactionExpired, TransactionRejected
-from chalicelib.routing.market import Market
+from chalicelib.orders.order import Order, Submission
+from chalicelib.problems import TransactionExpired
+from chalicelib.routing.market import Market, PricedPair
 from chalicelib.routing.quote import floor_of
-from chalicelib.routing.quoting import shares_ppm
-from chalicelib.routing.router import Route, best_route
+from chalicelib.routing.quoting import order_legs
+from chalicelib.routing.router import Route, RouteLimits, best_route
 from chalicelib.solana import landing
 from chalicelib.solana.compute_budget import (
     MAX_COMPUTE_UNITS,
     ComputeBudget,
     PriorityFeePolicy,
-    compute_unit_limit,
-    priority_fee,
 )
-from chalicelib.solana.fill import read_fill
-from chalicelib.solana.program_errors import classify, failure_of
+from chalicelib.solana.fill import FillUnreadable, read_fill
+from chalicelib.solana.program_errors import failure_of
 from chalicelib.solana.rpc import SolanaRpc
+from chalicelib.solana.simulation import measure_budget
 from chalicelib.solana.token_accounts import Token, destination_account, source_account
 from chalicelib.solana.tokens import TOKEN_ACCOUNT_LENGTH
 from chalicelib.solana.transaction import (
     OrderMemo,
     SignedTransaction,
     SwapPlan,
+    TransactionTooLarge,
     build_message,
     sign,
-    unsigned_wire,
-    writable_accounts,
 )
 from chalicelib.solana.wallet import Wallet
+from chalicelib.telemetry import logger
+
+# About what a swap burns; what a second leg costs is told by it.
+LEG_COMPUTE_UNITS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +72,35 @@ class ChainTrader:
         self._clock = clock
         self._sleep = sleep
         self._rent_lamports: int | None = None
+        self._unit_price = fees.floor
 
     def plan(self, order: Order) -> PlannedSwap:
-        """Read every pool of the pair at one slot and choose the best route. Raises ExecutionError."""
+        """Read every pool of the pair at one slot and choose the best route that fits. Raises ExecutionError."""
         mint_in, mint_out = _mints(order)
-        route = best_route(self._market.offers(mint_in, mint_out, order.amount).offers)
-        legs = tuple(
-            Leg(leg.quote.venue, str(leg.pool.address), share, leg.quote.amount_in, leg.quote.amount_out)
-            for leg, share in zip(route.legs, shares_ppm(route), strict=True)
-        )
+        priced = self._market.price(mint_in, mint_out, order.amount, self.leg_lamports())
+        route = self._fitting(order, priced)
         min_out = floor_of(route.amount_out, order.slippage_ppm)
-        return PlannedSwap(legs, min_out, lambda: self._build(order, route, min_out))
+        legs = order_legs(route, order.token_in, order.token_out)
+        return PlannedSwap(legs, route.amount_out, min_out, lambda: self._build(order, route, min_out))
+
+    def leg_lamports(self) -> int:
+        """What one more leg costs at the price that was last paid for compute units."""
+        return ComputeBudget(LEG_COMPUTE_UNITS, self._unit_price).priority_fee_lamports
+
+    def _fitting(self, order: Order, priced: PricedPair) -> Route:
+        """The best route whose transaction isn't too large. Raises TransactionTooLarge where none is."""
+        route = priced.route
+        while True:
+            try:
+                plan = self._swap_plan(order, route, floor_of(route.amount_out, order.slippage_ppm))
+                build_message(plan, ComputeBudget(MAX_COMPUTE_UNITS, self._unit_price), Hash.default())
+            except TransactionTooLarge:
+                if len(route.legs) == 1:
+                    raise
+                limits = RouteLimits(len(route.legs) - 1, priced.leg_cost)
+                route = best_route(priced.pools, order.amount, limits)
+            else:
+                return route
 
     def settle(self, order: Order, submission: Submission) -> Fate:
         """Send the stored bytes and watch them. Raises RpcUnavailable where a landed fill can't be read yet."""
@@ -105,50 +124,71 @@ class ChainTrader:
                 return Undecided()
 
     def _outcome(self, order: Order, signature: str) -> Fate:
-        transaction = self._rpc.get_transaction(signature)
-        if transaction is None:
-            return Undecided()  # landed, but this node's history doesn't show it yet
-        failure = failure_of(transaction)
-        if failure is not None:
-            return LandedFailed(failure)
-        mint_in, mint_out = _mints(order)
-        return Landed(read_fill(transaction, self._wallet.address, mint_in, mint_out).amount_out)
+        """What a landed transaction did. As long as that can't be read the order waits: the swap may have happened."""
+        try:
+            transaction = self._rpc.get_transaction(signature)
+            if transaction is None:
+                return Undecided()  # landed, but this node's history doesn't show it yet
+            failure = failure_of(transaction)
+            if failure is not None:
+                return LandedFailed(failure)
+            mint_in, mint_out = _mints(order)
+            return Landed(read_fill(transaction, self._wallet.address, mint_in, mint_out).amount_out)
+        except (RpcRefused, FillUnreadable) as error:
+            logger.error("a landed transaction can't be read", tx_hash=signature, error=str(error))
+            return Undecided()
 
     def _build(self, order: Order, route: Route, min_out: int) -> Submission:
         """Simulate, price and sign; the blockhash is read last, so that the transaction lives as long as it can."""
         plan = self._swap_plan(order, route, min_out)
-        trial = build_message(plan, ComputeBudget(MAX_COMPUTE_UNITS, 0), Hash.default())
-        units = self._simulate(trial)
-        fees = self._rpc.get_recent_prioritization_fees(writable_accounts(trial))
-        budget = ComputeBudget(compute_unit_limit(units), priority_fee(fees, self._fees))
+        budget = measure_budget(self._rpc, plan, self._fees)
+        self._unit_price = budget.unit_price
         latest = self._rpc.get_latest_blockhash()
         signed = sign(build_message(plan, budget, latest.blockhash), self._wallet, latest)
         return Submission(signed.signature, signed.wire, signed.blockhash, signed.last_valid_block_height)
 
     def _swap_plan(self, order: Order, route: Route, min_out: int) -> SwapPlan:
-        token_in, token_out = _tokens(order, route)
         wallet, rent = self._wallet.address, self._token_account_rent()
+        programs = {side.mint: side.token_program for leg in route.legs for side in leg.pool.sides}
+        mint_in, _ = _mints(order)
         source = source_account(
-            wallet, token_in, order.amount, order_id=order.order_id, attempt=order.attempt, rent_lamports=rent
+            wallet,
+            Token(mint_in, programs[mint_in]),
+            order.amount,
+            order_id=order.order_id,
+            attempt=order.attempt,
+            rent_lamports=rent,
         )
-        destination = destination_account(
-            wallet, token_out, order_id=order.order_id, attempt=order.attempt, rent_lamports=rent
+        # what one hop pays into the next one pays from: the last of these accounts is the order's destination
+        destinations = [
+            destination_account(
+                wallet,
+                Token(mint, programs[mint]),
+                order_id=order.order_id,
+                attempt=order.attempt,
+                rent_lamports=rent,
+            )
+            for mint in (hop.legs[0].quote.mint_out for hop in route.hops)
+        ]
+        accounts = {account.token.mint: account.address for account in (source, *destinations)}
+        swaps = tuple(
+            leg.pool.swap_instruction(
+                leg.quote,
+                trader=wallet,
+                source=accounts[leg.quote.mint_in],
+                destination=accounts[leg.quote.mint_out],
+                minimum_out=floor,
+            )
+            for leg, floor in zip(route.legs, route.floors(min_out), strict=True)
         )
-        (leg,) = route.legs
-        swap = leg.pool.swap_instruction(
-            leg.quote, trader=wallet, source=source.address, destination=destination.address, minimum_out=min_out
+        return SwapPlan(
+            payer=wallet,
+            memo=OrderMemo(order.order_id, order.attempt),
+            source=source,
+            destination=destinations[-1],
+            between=tuple(destinations[:-1]),
+            swaps=swaps,
         )
-        memo = OrderMemo(order.order_id, order.attempt)
-        return SwapPlan(payer=wallet, memo=memo, source=source, destination=destination, swaps=(swap,))
-
-    def _simulate(self, message: MessageV0) -> int:
-        """The compute units that it burns. Raises ExecutionError where it would fail."""
-        simulation = self._rpc.simulate_transaction(unsigned_wire(message))
-        if simulation.err is None:
-            return simulation.units_consumed
-        programs = [message.account_keys[instruction.program_id_index] for instruction in message.instructions]
-        failure: ExecutionError | None = classify(simulation.err, programs, simulation.logs)
-        raise failure or TransactionRejected("the simulation takes the transaction for a processed one")
 
     def _token_account_rent(self) -> int:
         if self._rent_lamports is None:
@@ -158,10 +198,3 @@ class ChainTrader:
 
 def _mints(order: Order) -> tuple[Pubkey, Pubkey]:
     return Pubkey.from_string(order.token_in.mint), Pubkey.from_string(order.token_out.mint)
-
-
-def _tokens(order: Order, route: Route) -> tuple[Token, Token]:
-    """Both tokens with their programs, which the route's pools know."""
-    programs = {side.mint: side.token_program for leg in route.legs for side in leg.pool.sides}
-    mint_in, mint_out = _mints(order)
-    return Token(mint_in, programs[mint_in]), Token(mint_out, programs[mint_out])

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Protocol
 
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import AccountsMissing, ExecutionError, NoPool, VenueUnavailable
 from chalicelib.routing.quote import PoolOffer, ask_pools
+from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits, best_route
 from chalicelib.solana.accounts import CLOCK_SYSVAR, Account, AccountMap, ChainClock
+from chalicelib.solana.tokens import NATIVE_MINT
 from chalicelib.venues.registry import PoolRegistry, RegisteredPool
 from chalicelib.venues.venue import Pool
 
+# The tokens that most others trade against: ways over them are looked at besides the direct one.
+BRIDGE_MINTS = (NATIVE_MINT, Pubkey.from_string("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v"))
+
 # Each round names what the last one's accounts pointed to: pool, its vaults and arrays, arrays further out, …
-MAX_READS = 6
+MAX_READS = 8
+MAX_LEGS = 4
 
 
 class AccountsRead(Protocol):
@@ -27,56 +34,90 @@ class AccountsRead(Protocol):
 
 
 class AccountSource(Protocol):
-    def get_multiple_accounts(self, addresses: Sequence[Pubkey]) -> AccountsRead:
+    def get_multiple_accounts(self, addresses: Iterable[Pubkey]) -> AccountsRead:
         """All accounts, each as of the same slot or a later one."""
 
 
 @dataclass(frozen=True, slots=True)
-class MarketOffers:
-    """All pools' offers for one pair and size, from one read of the chain at `slot`."""
+class PricedPair:
+    """What the market gives for one pair and size, all from one read of the chain at `slot`.
+
+    `offers` are the direct pools' own; `route` is the best found within the limits; `pools` allow to route anew.
+    """
 
     slot: int
-    clock: ChainClock
+    read_at_ms: int
+    pools: PairPools
     offers: tuple[PoolOffer, ...]
+    route: Route
+    leg_cost: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    direct: tuple[RegisteredPool, ...]
+    bridges: tuple[tuple[Pubkey, tuple[RegisteredPool, ...], tuple[RegisteredPool, ...]], ...]
+
+    @property
+    def all(self) -> tuple[RegisteredPool, ...]:
+        return (*self.direct, *(pool for _, first, second in self.bridges for pool in (*first, *second)))
 
 
 class Market:
     """What the registered pools offer now. Remembers only which accounts each pool needed last time."""
 
-    def __init__(self, source: AccountSource, registry: PoolRegistry) -> None:
+    def __init__(self, source: AccountSource, registry: PoolRegistry, now_ms: Callable[[], int]) -> None:
         self._source = source
         self._registry = registry
+        self._now_ms = now_ms
         self._needed: dict[Pubkey, frozenset[Pubkey]] = {}
 
-    def offers(self, mint_in: Pubkey, mint_out: Pubkey, amount_in: int) -> MarketOffers:
-        """Every pool's offer for exactly `amount_in` base units of `mint_in`.
+    def price(self, mint_in: Pubkey, mint_out: Pubkey, amount: int, leg_lamports: int) -> PricedPair:
+        """Read every pool of the pair and of the ways over a third token, and route `amount` base units.
+
+        `leg_lamports` is what one more leg in the transaction costs; a route must gain more than that by it.
 
         Raises:
-            NoPool: none is registered for the pair.
+            NoPool: none is registered for the pair, nor for a way over a third token.
+            ExecutionError: none quotes; the most telling reason.
             RpcUnavailable: the chain can't be read.
             VenueUnavailable: the pools' accounts kept changing between reads.
         """
-        candidates = self._registry.for_pair(mint_in, mint_out)
-        if not candidates:
-            raise NoPool("no pool trades this pair")
+        candidates = self._candidates(mint_in, mint_out)
         wanted = {CLOCK_SYSVAR}
-        for pool in candidates:
+        for pool in candidates.all:
             wanted |= self._needed.get(pool.address, frozenset({pool.address}))
         for _ in range(MAX_READS):
             read = self._source.get_multiple_accounts(sorted(wanted, key=bytes))
-            accounts = read.accounts
-            needed = {CLOCK_SYSVAR}.union(*(self._accounts_needed(pool, accounts) for pool in candidates))
-            if not needed <= accounts.keys():
+            read_at_ms = self._now_ms()
+            needed = {CLOCK_SYSVAR}.union(*(self._accounts_needed(pool, read.accounts) for pool in candidates.all))
+            if not needed <= read.accounts.keys():
                 wanted = needed
                 continue
-            clock = _clock_of(accounts)
             try:
-                offers = _offers_of(candidates, accounts, mint_in, amount_in, clock)
+                pools = _decode(candidates, read.accounts, mint_in, mint_out)
+                offers = ask_pools(pools.direct, mint_in, amount, pools.clock)
+                leg_cost = _leg_cost(pools, amount, offers, leg_lamports)
+                route = best_route(pools, amount, RouteLimits(MAX_LEGS, leg_cost))
             except AccountsMissing as error:
-                wanted = needed | {Pubkey.from_string(address) for address in error.addresses}
+                wanted = wanted | needed | {Pubkey.from_string(address) for address in error.addresses}
                 continue
-            return MarketOffers(read.slot, clock, offers)
+            return PricedPair(read.slot, read_at_ms, pools, offers, route, leg_cost)
         raise VenueUnavailable("the pools' accounts changed at every read")
+
+    def _candidates(self, mint_in: Pubkey, mint_out: Pubkey) -> _Candidates:
+        """Raises NoPool."""
+        bridges = []
+        for mint in BRIDGE_MINTS:
+            if mint in (mint_in, mint_out):
+                continue
+            first, second = self._registry.for_pair(mint_in, mint), self._registry.for_pair(mint, mint_out)
+            if first and second:
+                bridges.append((mint, first, second))
+        direct = self._registry.for_pair(mint_in, mint_out)
+        if not direct and not bridges:
+            raise NoPool("no pool trades this pair")
+        return _Candidates(direct, tuple(bridges))
 
     def _accounts_needed(self, pool: RegisteredPool, accounts: AccountMap) -> frozenset[Pubkey]:
         try:
@@ -87,6 +128,33 @@ class Market:
         return needed
 
 
+def _decode(candidates: _Candidates, accounts: AccountMap, mint_in: Pubkey, mint_out: Pubkey) -> PairPools:
+    """All candidates decoded. One that can't be is passed over as long as any other can; else its error is raised."""
+    failures: list[ExecutionError] = []
+    direct = _decode_each(candidates.direct, accounts, failures)
+    bridges = tuple(
+        Bridge(mint, _decode_each(first, accounts, failures), _decode_each(second, accounts, failures))
+        for mint, first, second in candidates.bridges
+    )
+    if failures and not direct and not any(bridge.first and bridge.second for bridge in bridges):
+        raise failures[0]
+    return PairPools(mint_in, mint_out, direct, bridges, _clock_of(accounts))
+
+
+def _decode_each(
+    pools: Sequence[RegisteredPool], accounts: AccountMap, failures: list[ExecutionError]
+) -> tuple[Pool, ...]:
+    decoded: list[Pool] = []
+    for pool in pools:
+        try:
+            decoded.append(pool.venue.decode(pool.address, accounts))
+        except AccountsMissing:
+            raise
+        except ExecutionError as error:
+            failures.append(error)
+    return tuple(decoded)
+
+
 def _clock_of(accounts: AccountMap) -> ChainClock:
     account = accounts[CLOCK_SYSVAR]
     if account is None:
@@ -94,19 +162,13 @@ def _clock_of(accounts: AccountMap) -> ChainClock:
     return ChainClock.decode(account.data)
 
 
-def _offers_of(
-    candidates: Sequence[RegisteredPool], accounts: AccountMap, mint_in: Pubkey, amount_in: int, clock: ChainClock
-) -> tuple[PoolOffer, ...]:
-    """A pool that can't be decoded is passed over as long as another can; with none left, its error is raised."""
-    pools: list[Pool] = []
-    failure: ExecutionError | None = None
-    for candidate in candidates:
-        try:
-            pools.append(candidate.venue.decode(candidate.address, accounts))
-        except AccountsMissing:
-            raise
-        except ExecutionError as error:
-            failure = error
-    if not pools and failure is not None:
-        raise failure
-    return ask_pools(pools, mint_in, amount_in, clock)
+def _leg_cost(pools: PairPools, amount: int, offers: Sequence[PoolOffer], lamports: int) -> int:
+    """`lamports` in base units of the output, rounded up, at least 1: by the pair's own pools or by SOL's."""
+    if pools.mint_out == NATIVE_MINT:
+        return max(lamports, 1)
+    if pools.mint_in == NATIVE_MINT:
+        price = max((Fraction(offer.quote.amount_out, amount) for offer in offers if offer.quote), default=Fraction(0))
+    else:
+        over_sol = (pool for bridge in pools.bridges if bridge.mint == NATIVE_MINT for pool in bridge.second)
+        price = max((pool.mid_price(NATIVE_MINT) for pool in over_sol), default=Fraction(0))
+    return max(-(-lamports * price.numerator // price.denominator), 1)

@@ -1,4 +1,4 @@
-"""What the market offers for one pair and size: every pool's quote or refusal, all from one slot. Pure."""
+"""What single pools offer for one pair and size, all from one slot. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ from fractions import Fraction
 
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import AccountsMissing, ExecutionError
+from chalicelib.problems import AccountsMissing, ExecutionError, InsufficientLiquidity
 from chalicelib.solana.accounts import ChainClock
 from chalicelib.venues.venue import Pool, PoolQuote
+
+PPM = 1_000_000
+
+# What one swap may use of the 1.4 million units that a transaction has: the rest opens and closes accounts, and pays
+# for a fifth more than was simulated (chalicelib/solana/compute_budget.py).
+MAX_SWAP_COMPUTE_UNITS = 1_100_000
+# A v0 transaction has 1232 bytes and 32 for each account that it names: what is left for one swap's bin arrays beside
+# the fixed accounts of a wrap, an unwrap and the swap itself.
+MAX_REMAINING_ACCOUNTS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +36,26 @@ class PoolOffer:
         """How much worse than the pool's mid price the quote is, as a fraction; its fees count as impact."""
         if self.quote is None or not self.mid_price:
             return None
-        ideal = self.mid_price * self.quote.amount_in
-        return (ideal - self.quote.amount_out) / ideal
+        return price_impact(self.mid_price * self.quote.amount_in, self.quote.amount_out)
+
+
+def price_impact(ideal_out: Fraction, amount_out: int) -> Fraction:
+    """The part of the ideal output (input times mid price) that is not paid."""
+    return (ideal_out - amount_out) / ideal_out
+
+
+def quote_pool(pool: Pool, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> PoolQuote:
+    """The pool's quote, if one transaction can carry the swap.
+
+    Raises what `Pool.quote` raises, and InsufficientLiquidity where the swap crosses more than fits a transaction.
+    """
+    quote = pool.quote(mint_in, amount_in, clock)
+    if len(quote.remaining_accounts) > MAX_REMAINING_ACCOUNTS or quote.compute_units > MAX_SWAP_COMPUTE_UNITS:
+        raise InsufficientLiquidity(
+            f"a swap of this size crosses {len(quote.remaining_accounts)} bin arrays and takes about "
+            f"{quote.compute_units} compute units; that is more than one transaction can carry"
+        )
+    return quote
 
 
 def ask_pools(pools: Iterable[Pool], mint_in: Pubkey, amount_in: int, clock: ChainClock) -> tuple[PoolOffer, ...]:
@@ -40,7 +67,7 @@ def ask_pools(pools: Iterable[Pool], mint_in: Pubkey, amount_in: int, clock: Cha
     missing: list[str] = []
     for pool in pools:
         try:
-            offers.append(PoolOffer(pool, pool.quote(mint_in, amount_in, clock), None, pool.mid_price(mint_in)))
+            offers.append(PoolOffer(pool, quote_pool(pool, mint_in, amount_in, clock), None, pool.mid_price(mint_in)))
         except AccountsMissing as error:
             missing.extend(error.addresses)
         except ExecutionError as error:
@@ -52,4 +79,4 @@ def ask_pools(pools: Iterable[Pool], mint_in: Pubkey, amount_in: int, clock: Cha
 
 def floor_of(amount_out: int, slippage_ppm: int) -> int:
     """The least output that the slippage allows, in base units, rounded up in the trader's favour, at least 1."""
-    return max(-(-amount_out * (1_000_000 - slippage_ppm) // 1_000_000), 1)
+    return max(-(-amount_out * (PPM - slippage_ppm) // PPM), 1)

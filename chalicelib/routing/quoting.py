@@ -2,70 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 from solders.pubkey import Pubkey
 
-from chalicelib.orders.order import Token
-from chalicelib.routing.market import Market, MarketOffers
-from chalicelib.routing.quote import PoolOffer, floor_of
-from chalicelib.routing.router import Route, best_route
-from chalicelib.wire import price_text, time_text, to_text
+from chalicelib.orders.order import Leg, Token
+from chalicelib.routing.market import Market, PricedPair
+from chalicelib.routing.quote import PPM, PoolOffer, floor_of, price_impact
+from chalicelib.routing.router import Route
+from chalicelib.routing.token_directory import WELL_KNOWN_SYMBOLS
+from chalicelib.wire import leg_json, price_text, time_text, to_text
 
-PPM = 1_000_000
+
+class Quoter:
+    """Quotes for clients. `leg_lamports`: what one more leg costs, see Market.price."""
+
+    def __init__(self, market: Market, leg_lamports: int, now_ms: Callable[[], int]) -> None:
+        self._market = market
+        self._leg_lamports = leg_lamports
+        self._now_ms = now_ms
+
+    def __call__(self, token_in: Token, token_out: Token, amount: int, slippage_ppm: int) -> dict[str, Any]:
+        """Quote `amount` base units of `token_in` at every pool and route it.
+
+        Raises ExecutionError: no pool, nothing quotes, the chain can't be read.
+        """
+        mint_in, mint_out = Pubkey.from_string(token_in.mint), Pubkey.from_string(token_out.mint)
+        priced = self._market.price(mint_in, mint_out, amount, self._leg_lamports)
+        route = priced.route
+        return {
+            "tokenIn": token_in.text,
+            "tokenOut": token_out.text,
+            "amount": to_text(amount, token_in.decimals),
+            "slippage": to_text(slippage_ppm, 6),
+            "slot": priced.slot,
+            "at": time_text(priced.read_at_ms),
+            "ageMs": max(self._now_ms() - priced.read_at_ms, 0),
+            "amountOut": to_text(route.amount_out, token_out.decimals),
+            "minOut": to_text(floor_of(route.amount_out, slippage_ppm), token_out.decimals),
+            "price": price_text(route.amount_out, token_out.decimals, amount, token_in.decimals),
+            "priceImpact": _fraction_text(price_impact(route.ideal_out, route.amount_out)),
+            "route": [leg_json(leg) for leg in order_legs(route, token_in, token_out)],
+            "fees": _fees(route, token_in, token_out),
+            "quotes": [_offer_json(offer, token_in, token_out) for offer in _best_first(priced)],
+        }
 
 
-def quote_pair(market: Market, token_in: Token, token_out: Token, amount: int, slippage_ppm: int) -> dict[str, Any]:
-    """Quote `amount` base units of `token_in` at every pool and route it.
+def order_legs(route: Route, token_in: Token, token_out: Token) -> tuple[Leg, ...]:
+    """The route as the order remembers it."""
+    tokens = _tokens_of(route, token_in, token_out)
+    return tuple(
+        Leg(
+            dex=leg.quote.venue,
+            pool=str(leg.pool.address),
+            share_ppm=leg.share_ppm,
+            token_in=tokens[leg.quote.mint_in],
+            token_out=tokens[leg.quote.mint_out],
+            amount_in=leg.quote.amount_in,
+            expected_out=leg.quote.amount_out,
+        )
+        for leg in route.legs
+    )
 
-    Raises ExecutionError: no pool, nothing quotes, the chain can't be read.
-    """
-    mint_in, mint_out = Pubkey.from_string(token_in.mint), Pubkey.from_string(token_out.mint)
-    market_offers = market.offers(mint_in, mint_out, amount)
-    route = best_route(market_offers.offers)
+
+def _tokens_of(route: Route, token_in: Token, token_out: Token) -> dict[Pubkey, Token]:
+    """Every token on the way; the ones between are known by the pools' own decimals."""
+    between = {
+        side.mint: Token(WELL_KNOWN_SYMBOLS.get(str(side.mint), str(side.mint)), str(side.mint), side.decimals)
+        for leg in route.legs
+        for side in leg.pool.sides
+    }
     return {
-        "tokenIn": token_in.text,
-        "tokenOut": token_out.text,
-        "amount": to_text(amount, token_in.decimals),
-        "slippage": to_text(slippage_ppm, 6),
-        "slot": market_offers.slot,
-        "at": time_text(market_offers.clock.unix_timestamp * 1000),
-        "amountOut": to_text(route.amount_out, token_out.decimals),
-        "minOut": to_text(floor_of(route.amount_out, slippage_ppm), token_out.decimals),
-        "price": price_text(route.amount_out, token_out.decimals, amount, token_in.decimals),
-        "priceImpact": _fraction_text(_route_impact(route, market_offers)),
-        "route": _route_json(route, token_in, token_out),
-        "quotes": [_offer_json(offer, token_in, token_out) for offer in _best_first(market_offers.offers)],
+        **between,
+        Pubkey.from_string(token_in.mint): token_in,
+        Pubkey.from_string(token_out.mint): token_out,
     }
 
 
-def shares_ppm(route: Route) -> tuple[int, ...]:
-    """Each leg's part of the input in millionths; together exactly a million."""
-    total, taken, before, shares = route.amount_in, 0, 0, []
-    for leg in route.legs:
-        taken += leg.quote.amount_in
-        share = taken * PPM // total
-        shares.append(share - before)
-        before = share
-    return tuple(shares)
+def _best_first(priced: PricedPair) -> list[PoolOffer]:
+    def rank(offer: PoolOffer) -> tuple[int, str]:
+        return -(offer.quote.amount_out if offer.quote else 0), str(offer.pool.address)
 
-
-def _best_first(offers: tuple[PoolOffer, ...]) -> list[PoolOffer]:
-    return sorted(offers, key=lambda offer: (-(offer.quote.amount_out if offer.quote else 0), str(offer.pool.address)))
-
-
-def _route_json(route: Route, token_in: Token, token_out: Token) -> list[dict[str, str]]:
-    return [
-        {
-            "dex": leg.quote.venue,
-            "pool": str(leg.pool.address),
-            "share": to_text(share, 6),
-            "amountIn": to_text(leg.quote.amount_in, token_in.decimals),
-            "expectedOut": to_text(leg.quote.amount_out, token_out.decimals),
-        }
-        for leg, share in zip(route.legs, shares_ppm(route), strict=True)
-    ]
+    return sorted(priced.offers, key=rank)
 
 
 def _offer_json(offer: PoolOffer, token_in: Token, token_out: Token) -> dict[str, Any]:
@@ -85,11 +105,13 @@ def _offer_json(offer: PoolOffer, token_in: Token, token_out: Token) -> dict[str
     }
 
 
-def _route_impact(route: Route, market_offers: MarketOffers) -> Fraction | None:
-    """Against the mid prices of the route's own pools, weighed by what goes through each."""
-    mids = {offer.pool.address: offer.mid_price for offer in market_offers.offers}
-    ideal = sum(((mids[leg.pool.address] or Fraction(0)) * leg.quote.amount_in for leg in route.legs), Fraction(0))
-    return (ideal - route.amount_out) / ideal if ideal else None
+def _fees(route: Route, token_in: Token, token_out: Token) -> list[dict[str, str]]:
+    """The route's trading fees, summed by the token that they are taken in."""
+    tokens = _tokens_of(route, token_in, token_out)
+    sums: dict[Pubkey, int] = {}
+    for quote in (leg.quote for leg in route.legs):
+        sums[quote.fee_mint] = sums.get(quote.fee_mint, 0) + quote.fee
+    return [{"token": tokens[mint].text, "amount": to_text(fee, tokens[mint].decimals)} for mint, fee in sums.items()]
 
 
 def _fraction_text(fraction: Fraction | None) -> str | None:

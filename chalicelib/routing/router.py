@@ -1,11 +1,15 @@
-"""The best way through the pools. Pure: offers in, a route out."""
+"""The best way through the pools: one pool, several at once, or two in a row. Pure: pools in, a route out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+
+from solders.pubkey import Pubkey
 
 from chalicelib.problems import (
+    AccountsMissing,
     AmountTooSmall,
     ExecutionError,
     InsufficientLiquidity,
@@ -13,21 +17,24 @@ from chalicelib.problems import (
     PermanentError,
     TransientError,
 )
-from chalicelib.routing.quote import PoolOffer
+from chalicelib.routing.quote import PPM, PoolOffer, ask_pools, quote_pool
+from chalicelib.routing.split import Outlet, divide
+from chalicelib.solana.accounts import ChainClock
 from chalicelib.venues.venue import Pool, PoolQuote
 
 
 @dataclass(frozen=True, slots=True)
 class RouteLeg:
-    """One pool's part in the route."""
+    """One pool's part in the route. `share_ppm`: its part of its hop's input, in millionths."""
 
     pool: Pool
     quote: PoolQuote
+    share_ppm: int
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """Legs that together take the whole input; they all go into one transaction."""
+class Hop:
+    """Legs that together turn all of one token into another."""
 
     legs: tuple[RouteLeg, ...]
 
@@ -39,34 +46,172 @@ class Route:
     def amount_out(self) -> int:
         return sum(leg.quote.amount_out for leg in self.legs)
 
+    @property
+    def ideal_out(self) -> Fraction:
+        """What the legs' inputs would bring at their pools' mid prices."""
+        return sum((leg.pool.mid_price(leg.quote.mint_in) * leg.quote.amount_in for leg in self.legs), Fraction(0))
 
-def best_route(offers: Sequence[PoolOffer]) -> Route:
-    """The single pool that pays most; equal ones are told apart by address, so that every worker chooses alike.
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One hop, or two of which the second takes in exactly what the first pays out; all in one transaction."""
+
+    hops: tuple[Hop, ...]
+
+    @property
+    def legs(self) -> tuple[RouteLeg, ...]:
+        return tuple(leg for hop in self.hops for leg in hop.legs)
+
+    @property
+    def amount_in(self) -> int:
+        return self.hops[0].amount_in
+
+    @property
+    def amount_out(self) -> int:
+        return self.hops[-1].amount_out
+
+    @property
+    def ideal_out(self) -> Fraction:
+        """The output at mid prices all the way."""
+        ideal = Fraction(self.amount_in)
+        for hop in self.hops:
+            ideal *= hop.ideal_out / hop.amount_in
+        return ideal
+
+    def floors(self, min_out: int) -> tuple[int, ...]:
+        """Each leg's own floor, in the legs' order, so that all legs together guarantee `min_out`.
+
+        The first of two hops must pay what it quoted, for the second spends just that: a unit less and the whole
+        transaction fails, a unit more stays in the wallet.
+        """
+        floors = [leg.quote.amount_out for hop in self.hops[:-1] for leg in hop.legs]
+        last, promised = self.hops[-1], 0
+        for index, leg in enumerate(last.legs):
+            share = -(-min_out * leg.quote.amount_out // last.amount_out)
+            left = min_out - promised if index == len(last.legs) - 1 else min(share, min_out - promised)
+            floors.append(max(left, 1))
+            promised += left
+        return tuple(floors)
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """The pools of a way over a third token."""
+
+    mint: Pubkey
+    first: tuple[Pool, ...]
+    second: tuple[Pool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PairPools:
+    """All pools that can serve one pair, read at one slot."""
+
+    mint_in: Pubkey
+    mint_out: Pubkey
+    direct: tuple[Pool, ...]
+    bridges: tuple[Bridge, ...]
+    clock: ChainClock
+
+
+@dataclass(frozen=True, slots=True)
+class RouteLimits:
+    """`max_legs` in one transaction; `leg_cost`: what one more leg must gain, in base units of the output."""
+
+    max_legs: int
+    leg_cost: int
+
+
+def best_route(pools: PairPools, amount: int, limits: RouteLimits) -> Route:
+    """The route that pays most for exactly `amount` base units, after the cost of its legs.
 
     Raises:
-        NoPool: no pool was asked.
-        TransientError: none quotes now, but one may soon (closed, not open yet).
+        NoPool: no pool of the pair, nor of a way over a third token.
+        TransientError: none quotes now, but one may soon (closed, not open yet); AccountsMissing among them.
         AmountTooSmall, InsufficientLiquidity: none can, and waiting won't help.
     """
-    best: tuple[int, str, RouteLeg] | None = None
-    for offer in offers:
-        if offer.quote is None:
-            continue
-        key = (-offer.quote.amount_out, str(offer.pool.address))
-        if best is None or key < best[:2]:
-            best = (*key, RouteLeg(offer.pool, offer.quote))
-    if best is None:
-        raise _why_none(offers)
-    return Route((best[2],))
+    routes = []
+    direct = _split_hop(pools.direct, pools.mint_in, amount, pools.clock, limits)
+    if direct is not None:
+        routes.append(Route((direct,)))
+    if limits.max_legs > 1:
+        routes += [route for bridge in pools.bridges if (route := _over(bridge, pools, amount)) is not None]
+    if not routes:
+        raise _why_none(pools, amount)
+    # of equal ones the first, so that every worker chooses alike: direct before bridged, fewer legs before more
+    return max(routes, key=lambda route: route.amount_out - limits.leg_cost * (len(route.legs) - 1))
 
 
-def _why_none(offers: Sequence[PoolOffer]) -> ExecutionError:
+def _split_hop(
+    pools: Sequence[Pool], mint_in: Pubkey, amount: int, clock: ChainClock, limits: RouteLimits
+) -> Hop | None:
+    """All of `amount` over some of the pools, in order of their addresses; None where they can't take it."""
+    ordered = sorted(pools, key=lambda pool: bytes(pool.address))
+    outlets = [Outlet(_Payer(pool, mint_in, clock)) for pool in ordered]
+    division = divide(outlets, amount, limits.max_legs, limits.leg_cost) if outlets else None
+    if division is None:
+        return None
+    return _hop([(pool, part) for pool, part in zip(ordered, division.amounts, strict=True) if part], mint_in, clock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Payer:
+    """A pool's exact output as a plain function; None where it can't take the amount."""
+
+    pool: Pool
+    mint_in: Pubkey
+    clock: ChainClock
+
+    def __call__(self, amount: int) -> int | None:
+        try:
+            return quote_pool(self.pool, self.mint_in, amount, self.clock).amount_out
+        except AmountTooSmall:
+            return 0
+        except AccountsMissing:
+            raise
+        except ExecutionError:
+            return None
+
+
+def _over(bridge: Bridge, pools: PairPools, amount: int) -> Route | None:
+    """The best pool to the third token, then the best from it: more of the third token never brings less."""
+    first = _best_single(bridge.first, pools.mint_in, amount, pools.clock)
+    if first is None:
+        return None
+    second = _best_single(bridge.second, bridge.mint, first.amount_out, pools.clock)
+    return None if second is None else Route((first, second))
+
+
+def _best_single(pools: Sequence[Pool], mint_in: Pubkey, amount: int, clock: ChainClock) -> Hop | None:
+    quoting = [offer for offer in ask_pools(pools, mint_in, amount, clock) if offer.quote is not None]
+    if not quoting:
+        return None
+    best = min(quoting, key=lambda offer: (-_paid(offer), bytes(offer.pool.address)))
+    return _hop([(best.pool, amount)], mint_in, clock)
+
+
+def _paid(offer: PoolOffer) -> int:
+    return offer.quote.amount_out if offer.quote is not None else 0
+
+
+def _hop(parts: Sequence[tuple[Pool, int]], mint_in: Pubkey, clock: ChainClock) -> Hop:
+    total, taken, shared, legs = sum(part for _, part in parts), 0, 0, []
+    for pool, part in parts:
+        taken += part
+        share = taken * PPM // total - shared
+        shared += share
+        legs.append(RouteLeg(pool, quote_pool(pool, mint_in, part, clock), share))
+    return Hop(tuple(legs))
+
+
+def _why_none(pools: PairPools, amount: int) -> ExecutionError:
     """The most telling refusal: one that may pass first, then too little liquidity, then too small."""
+    offers = ask_pools(pools.direct, pools.mint_in, amount, pools.clock)
+    for bridge in pools.bridges:
+        offers += ask_pools(bridge.first, pools.mint_in, amount, pools.clock)
     refusals = [offer.refusal for offer in offers if offer.refusal is not None]
-    if not refusals:
-        return NoPool("no pool trades this pair")
     for kind in (TransientError, InsufficientLiquidity, AmountTooSmall, PermanentError):
         for refusal in refusals:
             if isinstance(refusal, kind):
                 return refusal
-    return refusals[0]
+    return AmountTooSmall("the amount is too small to buy anything") if offers else NoPool("no pool trades this pair")

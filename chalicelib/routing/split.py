@@ -120,7 +120,8 @@ def _start(outlets: Sequence[Outlet], used: Sequence[int], amount: int) -> list[
 
 def _move(outlets: Sequence[Outlet], used: Sequence[int], amounts: list[int], step: int) -> bool:
     """Move `step` from where it is paid worst to where it is paid best, if that gains; says whether it did."""
-    best_gain, best_move = 0, None
+    best_gain = 0
+    best_move: tuple[int, int] | None = None
     costs = {}
     for giver in used:
         if amounts[giver] >= step:
@@ -135,9 +136,10 @@ def _move(outlets: Sequence[Outlet], used: Sequence[int], amounts: list[int], st
         more = outlets[taker].paid(amounts[taker] + step)
         if more == _IMPOSSIBLE:
             continue
-        giver = next((giver for giver in cheapest if giver != taker), None)
-        if giver is None:
+        givers = [giver for giver in cheapest if giver != taker]
+        if not givers:
             continue
+        giver = givers[0]
         gain = more - outlets[taker].paid(amounts[taker]) - costs[giver]
         if gain > best_gain:
             best_gain, best_move = gain, (giver, taker)
@@ -171,7 +173,8 @@ def _try_all(outlets: Sequence[Outlet], amount: int, max_legs: int, leg_cost: in
     Of equally good ones, the one with the fewest legs.
     """
     # best[legs][taken] is the most that `taken` is worth over the outlets so far, with the parts that make it
-    best: list[dict[int, tuple[int, tuple[int, ...]]]] = [{0: (0, ())}] + [{} for _ in range(max_legs)]
+    best: list[dict[int, tuple[int, tuple[int, ...]]]] = [{} for _ in range(max_legs + 1)]
+    best[0][0] = (0, ())
     for outlet in outlets:
         payments = [(part, outlet.paid(part)) for part in range(1, amount + 1)]
         payments = [(part, paid - leg_cost) for part, paid in payments if paid > 0]
