@@ -55,8 +55,11 @@ class Target:
 
     def client(self, service: str) -> Any:
         """A client of `service` there."""
-        # An emulator serves buckets by path, not by host name.
-        return self.session.client(service, config=Config(s3={"addressing_style": "path"} if self.endpoint_url else {}))
+        if self.endpoint_url is None:
+            return self.session.client(service)
+        # An emulator serves buckets by path, not by host name; and one that isn't there won't come by waiting.
+        config = Config(s3={"addressing_style": "path"}, retries={"mode": "standard", "total_max_attempts": 2})
+        return self.session.client(service, config=config)
 
 
 @dataclass(frozen=True, slots=True)
