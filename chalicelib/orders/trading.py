@@ -23,7 +23,7 @@ from chalicelib.solana.compute_budget import (
 )
 from chalicelib.solana.fill import FillUnreadable, read_fill
 from chalicelib.solana.program_errors import failure_of
-from chalicelib.solana.rpc import SolanaRpc
+from chalicelib.solana.rpc import RpcRefused, SolanaRpc
 from chalicelib.solana.simulation import measure_budget
 from chalicelib.solana.token_accounts import Token, destination_account, source_account
 from chalicelib.solana.tokens import TOKEN_ACCOUNT_LENGTH
