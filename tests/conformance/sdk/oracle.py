@@ -19,6 +19,7 @@ from solders.pubkey import Pubkey
 from chalicelib.solana.accounts import CLOCK_SYSVAR, Account, AccountMap, ChainClock
 
 FOLDER = Path(__file__).parent
+SDKS = ("@raydium-io/raydium-sdk-v2", "@meteora-ag/dlmm")
 ANSWER_TIMEOUT_SECONDS = 60
 # slot, epoch_start_timestamp, epoch, leader_schedule_epoch, unix_timestamp: as ChainClock.decode reads it
 _CLOCK = Struct("<QqQQq")
@@ -36,6 +37,12 @@ def what_is_missing() -> str | None:
     if not (FOLDER / "node_modules").is_dir():
         return "the official SDKs are not installed: run `npm ci` in tests/conformance/sdk"
     return None
+
+
+def sdk_versions() -> str:
+    """Names and versions of the SDKs, as package.json pins them."""
+    pinned: dict[str, str] = json.loads((FOLDER / "package.json").read_text())["dependencies"]
+    return ", ".join(f"{name} {pinned[name]}" for name in SDKS)
 
 
 class SdkOracle:
