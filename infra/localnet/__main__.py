@@ -34,8 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     if parsed.pool_registry_out is not None:
         parsed.pool_registry_out.parent.mkdir(parents=True, exist_ok=True)
         parsed.pool_registry_out.write_text(json.dumps(chain.pool_registry, indent=1) + "\n")
-    _log.info("a new chain from genesis, slot %d, %d pools", chain.node.ledger.slot, len(chain.pools))
+    origin = "the chain that was stopped goes on" if chain.is_resumed else "a new chain from genesis"
+    _log.info("%s, slot %d, %d pools", origin, chain.node.ledger.slot, len(chain.pools))
     asyncio.run(_serve(chain, listeners, parsed))
+    chain.save()
     _log.info("stopped")
     return 0
 
@@ -75,7 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--fund", type=_owner, action="append", default=[], metavar="WALLET", help="an address or a keypair file")
     add("--seed", type=int, default=0, metavar="N", help="of the genesis market and its traders")
     add("--no-traders", action="store_true", help="nobody else trades")
-    add("--reset", action="store_true", help="accepted for its own sake: every start is from genesis")
+    add("--ledger", type=Path, metavar="DIR", help="keep the chain there when stopped, and go on with it when started")
+    add("--reset", action="store_true", help="begin from genesis whatever --ledger holds; so does a start without it")
     add("--verbose", action="store_true")
     return parser
 
@@ -94,6 +97,8 @@ def _options(parsed: argparse.Namespace) -> startup.Options:
         fork_url=parsed.fork,
         fork_pools=startup.read_pool_registry(parsed.fork_pools) if parsed.fork_pools else (),
         cloned=tuple(parsed.clone),
+        ledger_directory=parsed.ledger,
+        reset=parsed.reset,
     )
 
 

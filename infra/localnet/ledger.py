@@ -26,6 +26,7 @@ from infra.localnet.message import ReadAccount, ResolvedMessage, resolve
 from infra.localnet.priority_fees import PriorityFees
 from infra.localnet.programs.program import EmulatedProgram
 from infra.localnet.runtime import SLOTS_PER_EPOCH, Runtime
+from infra.localnet.snapshot import Snapshot
 from infra.localnet.transaction_error import TransactionError, TransactionRefused
 from infra.localnet.transaction_log import LandedTransaction, TransactionLog, pack_meta
 from infra.localnet.transaction_meta import memo, transaction_meta
@@ -71,13 +72,53 @@ class Ledger:
         self._landed_messages: dict[Hash, int] = {}
         self._block_times: dict[int, int] = {}
         self._slot = first_slot - LIFE_IN_BLOCKS - FINALITY_LAG
+        self._built_in = set()
         for address, account in runtime.all_accounts():
+            self._built_in.add(address)
             self._store.write(address, account, self._slot)
         # A program's account comes after its data: it is loaded from there.
         for address, account in sorted(accounts.items(), key=lambda item: item[1].executable):
             self.set_account(address, account)
         while self._slot < first_slot:
             self.advance(unix_timestamp)
+
+    @classmethod
+    def resumed(
+        cls,
+        runtime: Runtime,
+        programs: Mapping[Pubkey, EmulatedProgram],
+        accounts: Mapping[Pubkey, Account],
+        snapshot: Snapshot,
+    ) -> Ledger:
+        """The chain of `snapshot`, gone on with `accounts` in place of its own. They all count as final."""
+        ledger = cls(
+            runtime,
+            programs,
+            accounts,
+            genesis_hash=snapshot.genesis_hash,
+            first_slot=snapshot.slot,
+            unix_timestamp=snapshot.unix_timestamp,
+        )
+        ledger.first_slot = snapshot.first_slot
+        ledger._landed_messages.update(snapshot.landed_messages)
+        for landed in snapshot.transactions:
+            ledger.transactions.add(landed)
+            ledger._block_times[landed.slot] = landed.block_time
+        # In the slot that it stopped in, a wallet could make the very transaction that it made before.
+        ledger.advance(snapshot.unix_timestamp)
+        return ledger
+
+    def snapshot(self) -> Snapshot:
+        """What `resumed` needs."""
+        return Snapshot(
+            genesis_hash=self.genesis_hash,
+            first_slot=self.first_slot,
+            slot=self._slot,
+            unix_timestamp=self.clock.unix_timestamp,
+            accounts={address: account for address, account in self._store if address not in self._built_in},
+            transactions=tuple(self.transactions),
+            landed_messages=dict(self._landed_messages),
+        )
 
     @property
     def slot(self) -> int:

@@ -87,11 +87,19 @@ class Localnet:
                 process.stdout.close()
             self._http.clear()
 
+    def signal(self, number: int) -> None:
+        """Send the process a signal."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def call(self, method: str, *params: Any) -> Any:
         """The result of one JSON-RPC call. Raises LocalnetError, also for an HTTP status that is not 200."""
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
         headers = {"content-type": "application/json"}
-        response = self._http.request("POST", self.url, body=body, headers=headers, timeout=_CALL_SECONDS)
+        try:
+            response = self._http.request("POST", self.url, body=body, headers=headers, timeout=_CALL_SECONDS)
+        except urllib3.exceptions.HTTPError as error:
+            raise LocalnetError(f"no answer: {error}") from None
         if response.status != 200:
             raise LocalnetError(f"HTTP {response.status}", response.status)
         answer = response.json()

@@ -21,7 +21,7 @@ from chalicelib.solana.tokens import NATIVE_MINT, Mint
 from chalicelib.venues.meteora_dlmm import MeteoraDlmmVenue
 from chalicelib.venues.raydium_cpmm import RaydiumCpmm
 from chalicelib.venues.venue import Venue
-from infra.localnet import account_dumps, fork
+from infra.localnet import account_dumps, fork, snapshot
 from infra.localnet.ledger import Ledger
 from infra.localnet.market.desk import TradingDesk
 from infra.localnet.market.endowment import endowed
@@ -42,6 +42,7 @@ from infra.localnet.programs.meteora_dlmm import MeteoraDlmmProgram
 from infra.localnet.programs.program import EmulatedProgram
 from infra.localnet.programs.raydium_cpmm import RaydiumCpmmProgram
 from infra.localnet.runtime import SLOTS_PER_EPOCH, Runtime
+from infra.localnet.snapshot import SavedChain, Snapshot
 
 _log = logging.getLogger(__name__)
 # A slot number that goes on growing from one start to the next, though each begins from genesis: what a client
@@ -75,6 +76,9 @@ class Options:
     fork_url: str | None = None
     fork_pools: tuple[Pubkey, ...] = ()
     cloned: tuple[Pubkey, ...] = ()
+    # Where a chain that was stopped is kept, and whether to begin anew nevertheless.
+    ledger_directory: Path | None = None
+    reset: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +88,20 @@ class Chain:
     node: Node
     pools: tuple[tuple[Pubkey, Pubkey], ...]
     traders: Traders | None
+    options: Options
+    is_genesis_market: bool
+    is_resumed: bool
 
     def begin_slot(self) -> None:
         """To be called in each new slot."""
         if self.traders is not None:
             self.traders.trade_a_slot()
+
+    def save(self) -> None:
+        """Keep the chain for the next start, where the options name a directory for it. Raises OSError."""
+        if self.options.ledger_directory is not None:
+            saved = SavedChain(self.node.ledger.snapshot(), self.options.seed, self.pools, self.is_genesis_market)
+            snapshot.save(self.options.ledger_directory, saved)
 
     @property
     def pool_registry(self) -> list[dict[str, str]]:
@@ -105,6 +118,7 @@ class _World:
     programs: dict[Pubkey, bytes] = field(default_factory=dict)
     pools: tuple[tuple[Pubkey, Pubkey], ...] = ()
     market: GenesisMarket | None = None
+    resumed: Snapshot | None = None
 
 
 def build(options: Options, unix_time: Callable[[], float] = time.time) -> Chain:
@@ -126,14 +140,17 @@ def build(options: Options, unix_time: Callable[[], float] = time.time) -> Chain
         if program.program_id not in world.programs
     }
     world.accounts.update(_stand_ins(emulated))
-    ledger = Ledger(
-        runtime,
-        emulated,
-        world.accounts,
-        genesis_hash=_genesis_hash(options.seed, unix_time()),
-        first_slot=world.clock.slot,
-        unix_timestamp=world.clock.unix_timestamp,
-    )
+    if world.resumed is not None:
+        ledger = Ledger.resumed(runtime, emulated, world.accounts, world.resumed)
+    else:
+        ledger = Ledger(
+            runtime,
+            emulated,
+            world.accounts,
+            genesis_hash=_genesis_hash(options.seed, unix_time()),
+            first_slot=world.clock.slot,
+            unix_timestamp=world.clock.unix_timestamp,
+        )
     return _chain(ledger, venues, keys, world, options, unix_time)
 
 
@@ -151,10 +168,20 @@ def _chain(
     if options.with_traders and world.market is not None:
         arbitrageurs = [HouseWallet(ledger, key) for role, key in keys.items() if role.startswith("arbitrageur")]
         traders = Traders(desk, world.market.pools, arbitrageurs, Random(options.seed))  # noqa: S311
-    return Chain(Node(ledger, faucet, desk, unix_time), world.pools, traders)
+    return Chain(
+        node=Node(ledger, faucet, desk, unix_time),
+        pools=world.pools,
+        traders=traders,
+        options=options,
+        is_genesis_market=world.market is not None,
+        is_resumed=world.resumed is not None,
+    )
 
 
 def _world(options: Options, venues: tuple[Venue, ...], keys: Mapping[str, Keypair], now: float) -> _World:
+    saved = _saved(options)
+    if saved is not None:
+        return _resumed_world(options, saved)
     if options.fork_url is not None:
         return _forked_world(options, options.fork_url, venues, keys)
     slot = _SLOT_AT_ORIGIN + max(0, int((now - _ORIGIN) * _SLOTS_IN_TWO_SECONDS / 2))
@@ -170,6 +197,37 @@ def _world(options: Options, venues: tuple[Venue, ...], keys: Mapping[str, Keypa
     pay(world.accounts, keys["faucet"].pubkey(), FAUCET_LAMPORTS)
     for owner in options.funded:
         endow_wallet(world.accounts, owner, _WALLET_SOL * LAMPORTS_PER_SOL, _WALLET_DOLLARS)
+    return world
+
+
+def _saved(options: Options) -> SavedChain | None:
+    if options.ledger_directory is None:
+        return None
+    try:
+        if options.reset:
+            snapshot.discard(options.ledger_directory)
+        saved = snapshot.take(options.ledger_directory)
+    except (snapshot.InvalidSnapshotError, OSError) as error:
+        raise StartupError(str(error)) from None
+    if saved is not None and saved.seed != options.seed:
+        snapshot.save(options.ledger_directory, saved)
+        raise StartupError(f"the chain in {options.ledger_directory} is of --seed {saved.seed}; --reset discards it")
+    return saved
+
+
+def _resumed_world(options: Options, saved: SavedChain) -> _World:
+    """The chain as it was stopped; wallets that are new to it are funded."""
+    was = saved.snapshot
+    world = _World(
+        ChainClock(was.slot, was.slot // SLOTS_PER_EPOCH, was.unix_timestamp),
+        accounts={address: account for address, account in was.accounts.items() if account.owner != _NATIVE_LOADER},
+        pools=saved.pools,
+        market=genesis_market(options.seed) if saved.is_genesis_market else None,
+        resumed=was,
+    )
+    for owner in options.funded:
+        if owner not in world.accounts and saved.is_genesis_market:
+            endow_wallet(world.accounts, owner, _WALLET_SOL * LAMPORTS_PER_SOL, _WALLET_DOLLARS)
     return world
 
 

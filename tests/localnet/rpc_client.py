@@ -36,8 +36,8 @@ class RpcError(Exception):
 class RpcClient:
     """One chain whose slots pass only by `advance`."""
 
-    def __init__(self) -> None:
-        self.chain: Chain = build(Options(with_traders=False, funded=(PAYER.pubkey(),)), lambda: NOW)
+    def __init__(self, options: Options | None = None) -> None:
+        self.chain: Chain = build(options or Options(with_traders=False, funded=(PAYER.pubkey(),)), lambda: NOW)
         self.dispatcher = Dispatcher(self.chain.node)
 
     def send(self, body: bytes, *, local: bool = True) -> Any:
