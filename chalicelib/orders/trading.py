@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from solders.hash import Hash
 from solders.pubkey import Pubkey
 
 from chalicelib.orders.execution import Fate, Landed, LandedFailed, NeverLands, PlannedSwap, Undecided
 from chalicelib.orders.order import Order, Submission
 from chalicelib.problems import TransactionExpired
-from chalicelib.routing.market import Market, PricedPair
+from chalicelib.routing.market import Market
 from chalicelib.routing.quote import floor_of
 from chalicelib.routing.quoting import order_legs
-from chalicelib.routing.router import Route, RouteLimits, best_route
+from chalicelib.routing.router import Route
+from chalicelib.routing.swap_plan import Trade, plan_swap
 from chalicelib.solana import landing
 from chalicelib.solana.compute_budget import (
-    MAX_COMPUTE_UNITS,
     ComputeBudget,
     PriorityFeePolicy,
 )
@@ -25,13 +24,10 @@ from chalicelib.solana.fill import FillUnreadable, read_fill
 from chalicelib.solana.program_errors import failure_of
 from chalicelib.solana.rpc import RpcRefused, SolanaRpc
 from chalicelib.solana.simulation import measure_budget
-from chalicelib.solana.token_accounts import Token, destination_account, source_account
 from chalicelib.solana.tokens import TOKEN_ACCOUNT_LENGTH
 from chalicelib.solana.transaction import (
     OrderMemo,
     SignedTransaction,
-    SwapPlan,
-    TransactionTooLarge,
     build_message,
     sign,
 )
@@ -77,8 +73,7 @@ class ChainTrader:
     def plan(self, order: Order) -> PlannedSwap:
         """Read every pool of the pair at one slot and choose the best route that fits. Raises ExecutionError."""
         mint_in, mint_out = _mints(order)
-        priced = self._market.price(mint_in, mint_out, order.amount, self.leg_lamports())
-        route = self._fitting(order, priced)
+        route = self._market.price(mint_in, mint_out, order.amount, self.leg_lamports()).route
         min_out = floor_of(route.amount_out, order.slippage_ppm)
         legs = order_legs(route, order.token_in, order.token_out)
         return PlannedSwap(legs, route.amount_out, min_out, lambda: self._build(order, route, min_out))
@@ -86,21 +81,6 @@ class ChainTrader:
     def leg_lamports(self) -> int:
         """What one more leg costs at the price that was last paid for compute units."""
         return ComputeBudget(LEG_COMPUTE_UNITS, self._unit_price).priority_fee_lamports
-
-    def _fitting(self, order: Order, priced: PricedPair) -> Route:
-        """The best route whose transaction isn't too large. Raises TransactionTooLarge where none is."""
-        route = priced.route
-        while True:
-            try:
-                plan = self._swap_plan(order, route, floor_of(route.amount_out, order.slippage_ppm))
-                build_message(plan, ComputeBudget(MAX_COMPUTE_UNITS, self._unit_price), Hash.default())
-            except TransactionTooLarge:
-                if len(route.legs) == 1:
-                    raise
-                limits = RouteLimits(len(route.legs) - 1, priced.leg_cost)
-                route = best_route(priced.pools, order.amount, limits)
-            else:
-                return route
 
     def settle(self, order: Order, submission: Submission) -> Fate:
         """Send the stored bytes and watch them. Raises RpcUnavailable where a landed fill can't be read yet."""
@@ -140,55 +120,13 @@ class ChainTrader:
 
     def _build(self, order: Order, route: Route, min_out: int) -> Submission:
         """Simulate, price and sign; the blockhash is read last, so that the transaction lives as long as it can."""
-        plan = self._swap_plan(order, route, min_out)
+        memo = OrderMemo(order.order_id, order.attempt)
+        plan = plan_swap(route, Trade(self._wallet.address, memo, self._token_account_rent()), min_out)
         budget = measure_budget(self._rpc, plan, self._fees)
         self._unit_price = budget.unit_price
         latest = self._rpc.get_latest_blockhash()
         signed = sign(build_message(plan, budget, latest.blockhash), self._wallet, latest)
         return Submission(signed.signature, signed.wire, signed.blockhash, signed.last_valid_block_height)
-
-    def _swap_plan(self, order: Order, route: Route, min_out: int) -> SwapPlan:
-        wallet, rent = self._wallet.address, self._token_account_rent()
-        programs = {side.mint: side.token_program for leg in route.legs for side in leg.pool.sides}
-        mint_in, _ = _mints(order)
-        source = source_account(
-            wallet,
-            Token(mint_in, programs[mint_in]),
-            order.amount,
-            order_id=order.order_id,
-            attempt=order.attempt,
-            rent_lamports=rent,
-        )
-        # what one hop pays into the next one pays from: the last of these accounts is the order's destination
-        destinations = [
-            destination_account(
-                wallet,
-                Token(mint, programs[mint]),
-                order_id=order.order_id,
-                attempt=order.attempt,
-                rent_lamports=rent,
-            )
-            for mint in (hop.legs[0].quote.mint_out for hop in route.hops)
-        ]
-        accounts = {account.token.mint: account.address for account in (source, *destinations)}
-        swaps = tuple(
-            leg.pool.swap_instruction(
-                leg.quote,
-                trader=wallet,
-                source=accounts[leg.quote.mint_in],
-                destination=accounts[leg.quote.mint_out],
-                minimum_out=floor,
-            )
-            for leg, floor in zip(route.legs, route.floors(min_out), strict=True)
-        )
-        return SwapPlan(
-            payer=wallet,
-            memo=OrderMemo(order.order_id, order.attempt),
-            source=source,
-            destination=destinations[-1],
-            between=tuple(destinations[:-1]),
-            swaps=swaps,
-        )
 
     def _token_account_rent(self) -> int:
         if self._rent_lamports is None:

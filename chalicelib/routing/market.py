@@ -12,6 +12,7 @@ from solders.pubkey import Pubkey
 from chalicelib.problems import AccountsMissing, ExecutionError, NoPool, VenueUnavailable
 from chalicelib.routing.quote import PoolOffer, ask_pools
 from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits, best_route
+from chalicelib.routing.swap_plan import fits_a_transaction
 from chalicelib.solana.accounts import CLOCK_SYSVAR, Account, AccountMap, ChainClock
 from chalicelib.solana.tokens import NATIVE_MINT
 from chalicelib.venues.registry import PoolRegistry, RegisteredPool
@@ -42,15 +43,13 @@ class AccountSource(Protocol):
 class PricedPair:
     """What the market gives for one pair and size, all from one read of the chain at `slot`.
 
-    `offers` are the direct pools' own; `route` is the best found within the limits; `pools` allow to route anew.
+    `offers` are the direct pools' own; `route` is the best that one transaction can carry.
     """
 
     slot: int
     read_at_ms: int
-    pools: PairPools
     offers: tuple[PoolOffer, ...]
     route: Route
-    leg_cost: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +97,11 @@ class Market:
                 pools = _decode(candidates, read.accounts, mint_in, mint_out)
                 offers = ask_pools(pools.direct, mint_in, amount, pools.clock)
                 leg_cost = _leg_cost(pools, amount, offers, leg_lamports)
-                route = best_route(pools, amount, RouteLimits(MAX_LEGS, leg_cost))
+                route = best_route(pools, amount, RouteLimits(MAX_LEGS, leg_cost, fits_a_transaction))
             except AccountsMissing as error:
                 wanted = wanted | needed | {Pubkey.from_string(address) for address in error.addresses}
                 continue
-            return PricedPair(read.slot, read_at_ms, pools, offers, route, leg_cost)
+            return PricedPair(read.slot, read_at_ms, offers, route)
         raise VenueUnavailable("the pools' accounts changed at every read")
 
     def _candidates(self, mint_in: Pubkey, mint_out: Pubkey) -> _Candidates:

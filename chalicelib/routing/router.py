@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from solders.pubkey import Pubkey
@@ -17,7 +17,7 @@ from chalicelib.problems import (
     PermanentError,
     TransientError,
 )
-from chalicelib.routing.quote import PPM, PoolOffer, ask_pools, quote_pool
+from chalicelib.routing.quote import PPM, ask_pools, quote_pool
 from chalicelib.routing.split import Outlet, divide
 from chalicelib.solana.accounts import ChainClock
 from chalicelib.venues.venue import Pool, PoolQuote
@@ -116,10 +116,14 @@ class PairPools:
 
 @dataclass(frozen=True, slots=True)
 class RouteLimits:
-    """`max_legs` in one transaction; `leg_cost`: what one more leg must gain, in base units of the output."""
+    """`max_legs` at most; `leg_cost`: what one more leg must gain, in base units of the output.
+
+    `fits` tells whether one transaction can carry a route.
+    """
 
     max_legs: int
     leg_cost: int
+    fits: Callable[[Route], bool]
 
 
 def best_route(pools: PairPools, amount: int, limits: RouteLimits) -> Route:
@@ -130,16 +134,25 @@ def best_route(pools: PairPools, amount: int, limits: RouteLimits) -> Route:
         TransientError: none quotes now, but one may soon (closed, not open yet); AccountsMissing among them.
         AmountTooSmall, InsufficientLiquidity: none can, and waiting won't help.
     """
-    routes = []
-    direct = _split_hop(pools.direct, pools.mint_in, amount, pools.clock, limits)
-    if direct is not None:
-        routes.append(Route((direct,)))
-    if limits.max_legs > 1:
-        routes += [route for bridge in pools.bridges if (route := _over(bridge, pools, amount)) is not None]
+    found = [_direct(pools, amount, limits), *(_over(bridge, pools, amount, limits) for bridge in pools.bridges)]
+    routes = [route for route in found if route is not None]
     if not routes:
         raise _why_none(pools, amount)
-    # of equal ones the first, so that every worker chooses alike: direct before bridged, fewer legs before more
+    # of equal ones the first, so that every worker chooses alike: the direct one before those over a third token
     return max(routes, key=lambda route: route.amount_out - limits.leg_cost * (len(route.legs) - 1))
+
+
+def _direct(pools: PairPools, amount: int, limits: RouteLimits) -> Route | None:
+    """Over as many of the pair's own pools as pay and fit."""
+    max_legs = limits.max_legs
+    while max_legs:
+        hop = _split_hop(pools.direct, pools.mint_in, amount, pools.clock, replace(limits, max_legs=max_legs))
+        if hop is None:
+            return None
+        if limits.fits(Route((hop,))):
+            return Route((hop,))
+        max_legs = len(hop.legs) - 1
+    return None
 
 
 def _split_hop(
@@ -173,25 +186,23 @@ class _Payer:
             return None
 
 
-def _over(bridge: Bridge, pools: PairPools, amount: int) -> Route | None:
-    """The best pool to the third token, then the best from it: more of the third token never brings less."""
-    first = _best_single(bridge.first, pools.mint_in, amount, pools.clock)
-    if first is None:
+def _over(bridge: Bridge, pools: PairPools, amount: int, limits: RouteLimits) -> Route | None:
+    """Over a third token, by the pair of pools that pays most and fits."""
+    if limits.max_legs < 2:
         return None
-    second = _best_single(bridge.second, bridge.mint, first.amount_out, pools.clock)
-    return None if second is None else Route((first, second))
+    routes = [
+        Route((_hop([(first.pool, amount)], pools.mint_in, pools.clock), second_hop))
+        for first in ask_pools(bridge.first, pools.mint_in, amount, pools.clock)
+        if first.quote is not None
+        for second_hop in _single_hops(bridge.second, bridge.mint, first.quote.amount_out, pools.clock)
+    ]
+    routes.sort(key=lambda route: (-route.amount_out, [bytes(leg.pool.address) for leg in route.legs]))
+    return next((route for route in routes if limits.fits(route)), None)
 
 
-def _best_single(pools: Sequence[Pool], mint_in: Pubkey, amount: int, clock: ChainClock) -> Hop | None:
-    quoting = [offer for offer in ask_pools(pools, mint_in, amount, clock) if offer.quote is not None]
-    if not quoting:
-        return None
-    best = min(quoting, key=lambda offer: (-_paid(offer), bytes(offer.pool.address)))
-    return _hop([(best.pool, amount)], mint_in, clock)
-
-
-def _paid(offer: PoolOffer) -> int:
-    return offer.quote.amount_out if offer.quote is not None else 0
+def _single_hops(pools: Sequence[Pool], mint_in: Pubkey, amount: int, clock: ChainClock) -> list[Hop]:
+    offers = ask_pools(pools, mint_in, amount, clock)
+    return [_hop([(offer.pool, amount)], mint_in, clock) for offer in offers if offer.quote is not None]
 
 
 def _hop(parts: Sequence[tuple[Pool, int]], mint_in: Pubkey, clock: ChainClock) -> Hop:
@@ -206,12 +217,13 @@ def _hop(parts: Sequence[tuple[Pool, int]], mint_in: Pubkey, clock: ChainClock) 
 
 def _why_none(pools: PairPools, amount: int) -> ExecutionError:
     """The most telling refusal: one that may pass first, then too little liquidity, then too small."""
-    offers = ask_pools(pools.direct, pools.mint_in, amount, pools.clock)
-    for bridge in pools.bridges:
-        offers += ask_pools(bridge.first, pools.mint_in, amount, pools.clock)
+    first_pools = (*pools.direct, *(pool for bridge in pools.bridges for pool in bridge.first))
+    offers = ask_pools(first_pools, pools.mint_in, amount, pools.clock)
     refusals = [offer.refusal for offer in offers if offer.refusal is not None]
     for kind in (TransientError, InsufficientLiquidity, AmountTooSmall, PermanentError):
         for refusal in refusals:
             if isinstance(refusal, kind):
                 return refusal
-    return AmountTooSmall("the amount is too small to buy anything") if offers else NoPool("no pool trades this pair")
+    if any(offer.quote is not None for offer in offers):
+        return InsufficientLiquidity("the pools would pay, but by no way that one transaction can carry")
+    return NoPool("no pool trades this pair")

@@ -1,0 +1,70 @@
+"""A route as the plan of one transaction: its token accounts and its swap instructions. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from solders.hash import Hash
+from solders.pubkey import Pubkey
+
+from chalicelib.routing.router import Route
+from chalicelib.solana.compute_budget import MAX_COMPUTE_UNITS, ComputeBudget
+from chalicelib.solana.token_accounts import Token, destination_account, source_account
+from chalicelib.solana.transaction import OrderMemo, SwapPlan, TransactionTooLarge, build_message
+
+# A size is all that these stand for: as long as real ones, and equal to none.
+_ANYBODY = Pubkey(bytes([7] * 32))
+_ANY_ORDER = OrderMemo("00000000-0000-0000-0000-000000000000", attempt=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """Whose swap it is, and for which attempt at which order. `rent_lamports`: of a token account."""
+
+    wallet: Pubkey
+    memo: OrderMemo
+    rent_lamports: int
+
+
+def plan_swap(route: Route, trade: Trade, min_out: int) -> SwapPlan:
+    """The plan that executes `route` and pays at least `min_out` base units, or fails as a whole."""
+    wallet = trade.wallet
+    programs = {side.mint: side.token_program for leg in route.legs for side in leg.pool.sides}
+    order_id, attempt, rent = trade.memo.order_id, trade.memo.attempt, trade.rent_lamports
+    mint_in = route.legs[0].quote.mint_in
+    token_in = Token(mint_in, programs[mint_in])
+    source = source_account(wallet, token_in, route.amount_in, order_id=order_id, attempt=attempt, rent_lamports=rent)
+    # what one hop pays into the next one pays from: the last of these accounts is the order's destination
+    destinations = [
+        destination_account(wallet, Token(mint, programs[mint]), order_id=order_id, attempt=attempt, rent_lamports=rent)
+        for mint in (hop.legs[0].quote.mint_out for hop in route.hops)
+    ]
+    accounts = {account.token.mint: account.address for account in (source, *destinations)}
+    swaps = tuple(
+        leg.pool.swap_instruction(
+            leg.quote,
+            trader=wallet,
+            source=accounts[leg.quote.mint_in],
+            destination=accounts[leg.quote.mint_out],
+            minimum_out=floor,
+        )
+        for leg, floor in zip(route.legs, route.floors(min_out), strict=True)
+    )
+    return SwapPlan(
+        payer=wallet,
+        memo=trade.memo,
+        source=source,
+        destination=destinations[-1],
+        between=tuple(destinations[:-1]),
+        swaps=swaps,
+    )
+
+
+def fits_a_transaction(route: Route) -> bool:
+    """Whether one transaction can carry the route, whoever's it is: bytes and accounts are the same for everybody."""
+    plan = plan_swap(route, Trade(_ANYBODY, _ANY_ORDER, rent_lamports=0), min_out=route.amount_out)
+    try:
+        build_message(plan, ComputeBudget(MAX_COMPUTE_UNITS, unit_price=1), Hash.default())
+    except TransactionTooLarge:
+        return False
+    return True
