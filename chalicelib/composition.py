@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from chalicelib.api import HealthApi, MarketApi, OrdersApi
+    from chalicelib.orders.token_directory import ChainTokenDirectory
     from chalicelib.routing.market import Market
-    from chalicelib.routing.token_directory import ChainTokenDirectory
     from chalicelib.solana.rpc import SolanaRpc
     from chalicelib.solana.wallet import Wallet
     from chalicelib.venues.registry import PoolRegistry
@@ -109,7 +109,7 @@ def pool_registry() -> PoolRegistry:
 
 @cache
 def token_directory() -> ChainTokenDirectory:
-    from chalicelib.routing.token_directory import ChainTokenDirectory
+    from chalicelib.orders.token_directory import ChainTokenDirectory
 
     return ChainTokenDirectory(pool_registry(), lambda addresses: rpc().get_multiple_accounts(addresses).accounts)
 
@@ -165,8 +165,8 @@ def orders_api() -> OrdersApi:
 @cache
 def market_api() -> MarketApi:
     from chalicelib.api import MarketApi
+    from chalicelib.orders.quoting import Quoter
     from chalicelib.orders.trading import LEG_COMPUTE_UNITS
-    from chalicelib.routing.quoting import Quoter
     from chalicelib.solana.compute_budget import ComputeBudget
 
     leg = ComputeBudget(LEG_COMPUTE_UNITS, settings().priority_fee_floor)

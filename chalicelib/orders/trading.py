@@ -9,10 +9,10 @@ from solders.pubkey import Pubkey
 
 from chalicelib.orders.execution import Fate, Landed, LandedFailed, NeverLands, PlannedSwap, Undecided
 from chalicelib.orders.order import Order, Submission
+from chalicelib.orders.quoting import order_legs
 from chalicelib.problems import TransactionExpired
 from chalicelib.routing.market import Market
 from chalicelib.routing.quote import floor_of
-from chalicelib.routing.quoting import order_legs
 from chalicelib.routing.router import Route
 from chalicelib.routing.swap_plan import Trade, plan_swap
 from chalicelib.solana import landing
