@@ -80,7 +80,7 @@ class Application:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._dispatcher = Dispatcher(node)
-        self._sessions: set[_Session] = set()
+        self._next_slot = asyncio.Event()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -90,10 +90,10 @@ class Application:
         elif scope["type"] == "lifespan":
             await _lifespan(receive, send)
 
-    async def announce(self) -> None:
-        """Tell each WebSocket client what it waits for. To be called once a slot."""
-        for session in list(self._sessions):
-            await session.announce()
+    def announce_slot(self) -> None:
+        """Have each WebSocket client told what it waits for. To be called once a slot."""
+        self._next_slot.set()
+        self._next_slot = asyncio.Event()
 
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["method"] == "OPTIONS":
@@ -131,12 +131,18 @@ class Application:
         await receive()  # websocket.connect
         await send({"type": "websocket.accept"})
         session = _Session(Subscriptions(self._node), send)
-        self._sessions.add(session)
+        # A task of its own: a client that does not read holds up nobody else.
+        announcer = asyncio.create_task(self._announce_to(session))
         try:
             while (message := await receive())["type"] == "websocket.receive":
                 await session.take(message.get("text") or (message.get("bytes") or b"").decode(errors="replace"))
         finally:
-            self._sessions.discard(session)
+            announcer.cancel()
+
+    async def _announce_to(self, session: _Session) -> None:
+        while True:
+            await self._next_slot.wait()
+            await session.announce()
 
 
 class _Session:
@@ -192,8 +198,11 @@ async def _pass_slots(node: Node, application: Application, slot_seconds: float,
         await asyncio.sleep(due - loop.time())
         if not node.paused:
             node.advance()
-            each_slot()
-        await application.announce()
+            try:
+                each_slot()
+            except Exception:  # noqa: BLE001 - the chain goes on whatever becomes of those who trade on it
+                _log.exception("the slot's trades failed")
+        application.announce_slot()
 
 
 def _is_local(scope: Message) -> bool:

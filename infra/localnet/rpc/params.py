@@ -31,7 +31,7 @@ class Config:
         return self.commitment_named("commitment")
 
     def commitment_named(self, name: str) -> Commitment:
-        value = self._values.get(name)
+        value = self.text(name)
         if value is None:
             return Commitment.FINALIZED
         # Names of before version 1.6 that nodes still take.
