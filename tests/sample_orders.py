@@ -25,9 +25,10 @@ JUP = Token("JUP", "JUPyiwrYJFskUPiHa7hkeR8VUtAeFoSZbKedZNsDvCN", 6)
 
 CREATED_AT_MS = 1_760_000_000_123
 ROUTE = (
-    Leg("raydium", "Raydium1111111111111111111111111111111111111", 600_000, 6_000_000_000, 900_000_000),
-    Leg("meteora", "Meteora1111111111111111111111111111111111111", 400_000, 4_000_000_000, 600_000_000),
+    Leg("raydium", "Raydium1111111111111111111111111111111111111", 600_000, SOL, USDC, 6_000_000_000, 900_000_000),
+    Leg("meteora", "Meteora1111111111111111111111111111111111111", 400_000, SOL, USDC, 4_000_000_000, 600_000_000),
 )
+QUOTED_OUT = 1_500_000_000
 MIN_OUT = 1_485_000_000
 
 
@@ -70,7 +71,7 @@ def routing(order: Order | None = None) -> Order:
 
 def building(order: Order | None = None) -> Order:
     order = routing(order)
-    return choose_route(order, ROUTE, MIN_OUT, order.updated_at_ms + 10)
+    return choose_route(order, ROUTE, QUOTED_OUT, MIN_OUT, order.updated_at_ms + 10)
 
 
 def submitted(order: Order | None = None) -> Order:

@@ -25,7 +25,7 @@ from chalicelib.orders.order import LEGAL, Change, Order, State, Status, Submiss
 from chalicelib.orders.store import OrderStore, StaleOrder
 from chalicelib.problems import ExecutionError, RpcUnavailable, SlippageExceeded, TransactionExpired
 from chalicelib.solana.rpc import RpcRefused
-from tests.sample_orders import CREATED_AT_MS, MIN_OUT, ROUTE
+from tests.sample_orders import CREATED_AT_MS, MIN_OUT, QUOTED_OUT, ROUTE
 
 LEASE_MS = 25_000
 AMOUNT_OUT = 1_498_765_432
@@ -160,7 +160,7 @@ class ModelTrader:
         self._world.at_point("planning")
         self._nothing_may_still_land(order)
         self._raise_next(self._world.market)
-        return PlannedSwap(ROUTE, MIN_OUT, lambda: self._build(order))
+        return PlannedSwap(ROUTE, QUOTED_OUT, MIN_OUT, lambda: self._build(order))
 
     def settle(self, order: Order, submission: Submission) -> Fate:
         self._world.at_point("before sending")

@@ -115,6 +115,13 @@ def test_of_two_writers_of_one_revision_the_second_is_told_that_its_copy_is_stal
     assert any_store.load("order-1") == written
 
 
+def test_a_revision_that_was_never_written_is_no_base_to_write_upon(any_store: OrderStore) -> None:
+    any_store.create(new_order())
+    with pytest.raises(StaleOrder):
+        any_store.replace(replace(routing(), revision=1))
+    assert any_store.load("order-1") == new_order()
+
+
 def test_an_order_that_is_not_there_cannot_be_replaced(any_store: OrderStore) -> None:
     with pytest.raises(StaleOrder):
         any_store.replace(new_order())

@@ -36,6 +36,7 @@ from chalicelib.orders.order import (
 from tests.sample_orders import (
     CREATED_AT_MS,
     MIN_OUT,
+    QUOTED_OUT,
     ROUTE,
     a_submission,
     building,
@@ -52,7 +53,7 @@ NOW = CREATED_AT_MS + 60_000
 # Each event by the one function that makes it happen.
 HAPPEN: dict[Event, Callable[[Order], Order]] = {
     Event.ATTEMPT_STARTED: lambda order: start_attempt(order, NOW),
-    Event.ROUTE_CHOSEN: lambda order: choose_route(order, ROUTE, MIN_OUT, NOW),
+    Event.ROUTE_CHOSEN: lambda order: choose_route(order, ROUTE, QUOTED_OUT, MIN_OUT, NOW),
     Event.SIGNED: lambda order: sign(order, a_submission(), NOW),
     Event.FILLED: lambda order: fill(order, 1, NOW),
     Event.ATTEMPT_FAILED: lambda order: fail_attempt(order, "gone", "RPC_UNAVAILABLE", NOW, retry=True),
@@ -133,7 +134,7 @@ def test_a_worker_that_takes_over_repeats_a_step_without_a_second_line_of_histor
 
 def test_a_builder_that_takes_over_works_by_the_market_of_its_own_time() -> None:
     moved = (replace(ROUTE[0], share_ppm=1_000_000, amount_in=10_000_000_000, expected_out=777),)
-    order = choose_route(building(), moved, 770, NOW)
+    order = choose_route(building(), moved, 777, 770, NOW)
     assert (order.route, order.quoted_out, order.min_out, order.dex_used) == (moved, 777, 770, "raydium")
     signed = sign(order, a_submission(), NOW).history[-1].detail
     assert (signed.route, signed.quoted_out, signed.min_out) == (moved, 777, 770)
@@ -190,7 +191,7 @@ def test_an_order_that_failed_once_and_then_succeeded_bears_no_error() -> None:
 
 def test_two_pools_of_one_venue_are_named_once() -> None:
     legs = (ROUTE[0], ROUTE[1], replace(ROUTE[0], pool="another"))
-    assert choose_route(routing(), legs, 1, NOW).dex_used == "raydium+meteora"
+    assert choose_route(routing(), legs, 1, 1, NOW).dex_used == "raydium+meteora"
 
 
 # --- attempts -----------------------------------------------------------------------------------------------------
@@ -287,7 +288,7 @@ class AnyLife(RuleBasedStateMachine):
         now_ms = self.life.now_ms = max(0, self.life.now_ms + clock_ms)
         events: dict[Event, Callable[[Order], Order]] = {
             Event.ATTEMPT_STARTED: lambda order: start_attempt(order, now_ms),
-            Event.ROUTE_CHOSEN: lambda order: choose_route(order, ROUTE, MIN_OUT, now_ms),
+            Event.ROUTE_CHOSEN: lambda order: choose_route(order, ROUTE, QUOTED_OUT, MIN_OUT, now_ms),
             Event.SIGNED: lambda order: sign(order, a_submission(order.attempt), now_ms),
             Event.FILLED: lambda order: fill(order, 1, now_ms),
             Event.ATTEMPT_FAILED: lambda order: fail_attempt(order, "x", "X", now_ms, retry=True),
