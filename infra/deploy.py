@@ -122,6 +122,8 @@ def deploy(target: Target, settings: Settings, built: package.Package) -> Deploy
         target.client("cloudformation"), f"fillrate-{target.stage}", template, parameters, target.poll_seconds
     )
     outputs = data | functions
+    if target.stage == "local":
+        _ensure_gateway_responses(target.client("apigateway"), outputs["RestAPIId"], built.template)
     return Deployment(
         rest_url=api_url(target, "http", outputs["RestAPIId"]),
         websocket_url=api_url(target, "ws", outputs["WebsocketAPIId"]),
@@ -144,6 +146,25 @@ def _ensure_time_to_live(dynamodb: Any, table: str) -> None:
     if state == "DISABLED":
         wish = {"Enabled": True, "AttributeName": "expiresAt"}
         dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification=wish)
+
+
+def _ensure_gateway_responses(api_gateway: Any, api: str, template: dict[str, Any]) -> None:
+    """What the template says of the gateway's own answers, which MiniStack doesn't read out of the API's definition."""
+    present = {item["responseType"]: item for item in api_gateway.get_gateway_responses(restApiId=api)["items"]}
+    wanted = template["Resources"]["RestAPI"]["Properties"]["GatewayResponses"]
+    changed = False
+    for response_type, response in wanted.items():
+        headers = response["ResponseParameters"]["Headers"]
+        wish = {
+            "responseParameters": {f"gatewayresponse.header.{name}": value for name, value in headers.items()},
+            "responseTemplates": response["ResponseTemplates"],
+            **({"statusCode": response["StatusCode"]} if "StatusCode" in response else {}),
+        }
+        if any(present.get(response_type, {}).get(name) != value for name, value in wish.items()):
+            api_gateway.put_gateway_response(restApiId=api, responseType=response_type, **wish)
+            changed = True
+    if changed:
+        api_gateway.create_deployment(restApiId=api, stageName=_API_STAGE)
 
 
 def _artifacts_bucket(target: Target) -> str:
