@@ -25,13 +25,15 @@ DIRECTORY = PROJECT / ".local"
 _OPTIONS = DIRECTORY / "options.json"
 _VARIABLES = ("AWS_PORT", "RPC_PORT", "LOCALNET_ARGS", "POOLS")
 _FOLLOW_SECONDS = 0.3
+# What the localnet logs of its start (infra/localnet/__main__.py).
+FROM_GENESIS = "a new chain from genesis"
 _LOOK = {"encoding": "jsonParsed", "maxSupportedTransactionVersion": 0}
 
 
 def up(layout: stack.Layout) -> int:
     """Start, deploy, trade once, and say how to go on. Returns the exit code."""
     report = _stopwatch()
-    chain_anew = layout.emulator_state.exists() and not layout.localnet().running()
+    chain_started = layout.emulator_state.exists() and not layout.localnet().running()
     try:
         description = stack.start(layout, report)
         _remember(layout)
@@ -46,7 +48,7 @@ def up(layout: stack.Layout) -> int:
         return _fail(
             f"the emulator refused: {error}\n(`make logs` shows more; `make down && rm -rf .local` starts afresh)"
         )
-    if chain_anew:
+    if chain_started and FROM_GENESIS in layout.localnet().log.read_text(errors="replace"):
         print("\nThe chain started from genesis: orders from before are still listed, but their transactions are gone.")
     _print_how_to_go_on(description, confirmed)
     return 0

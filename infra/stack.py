@@ -75,9 +75,10 @@ class Layout:
         return self.directory / "tmp"
 
     def localnet(self) -> Service:
-        """The offline Solana. It starts from genesis, with the wallet funded."""
+        """The offline Solana, its wallet funded. It goes on from where it was stopped; after a crash, from genesis."""
         command = [sys.executable, "-m", "infra.localnet", "--rpc-port", str(self.rpc_port)]
         command += ["--pool-registry-out", str(self.directory / "pools.json"), "--fund", str(self.wallet)]
+        command += ["--ledger", str(self.directory / "ledger")]
         command += self.localnet_arguments
         # To fork a real cluster it may have to pass a proxy.
         outward = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE")
