@@ -55,7 +55,8 @@ VARIABLE_PARAMETERS_OFFSET = 40
 _PAIR_OFFSET = 75
 ACTIVE_ID_OFFSET = 76
 PROTOCOL_FEE_OFFSET = 216
-_REWARD_MINT_OFFSETS = (264, 264 + 144)
+_REWARD_MINT_0, _REWARD_MINT_1 = slice(264, 264 + 32), slice(408, 408 + 32)
+_NO_KEY = bytes(32)
 _NO_KEY = bytes(32)
 _ORACLE_OFFSET = 552
 INTERNAL_BITMAP_OFFSET = 584
@@ -65,14 +66,18 @@ _ACTIVATION_OFFSET = 752
 _BIN_ARRAY_HEADER = Struct("<q8x32s")
 BIN_LENGTH = 144
 BINS_OFFSET = 56
-# Of each bin, what a swap in one direction reads: the output's amount and the price as two halves; with limit orders
-# also open_order_amount, processed_order_remaining_amount and limit_order_ask_side.
-_COLUMNS = {
-    (True, False): Struct("<" + "8xQQQ112x" * BINS_PER_ARRAY),
-    (False, False): Struct("<" + "Q8xQQ112x" * BINS_PER_ARRAY),
-    (True, True): Struct("<" + "8xQQQ80xQ8xQ4xB3x" * BINS_PER_ARRAY),
-    (False, True): Struct("<" + "Q8xQQ80xQ8xQ4xB3x" * BINS_PER_ARRAY),
+# Of each bin, what a swap in one direction reads: the output's amount and the price as two halves.
+_MARKET = {
+    True: Struct("<" + "8xQQQ112x" * BINS_PER_ARRAY),
+    False: Struct("<" + "Q8xQQ112x" * BINS_PER_ARRAY),
 }
+# open_order_amount, processed_order_remaining_amount; apart, because most arrays have none: limit_order_ask_side.
+_ORDERS = Struct("<" + "112xQ8xQ8x" * BINS_PER_ARRAY)
+_ORDER_SIDES = Struct("<" + "140xB3x" * BINS_PER_ARRAY)
+_NO_ORDERS = 2 * BINS_PER_ARRAY
+
+
+_REVERSED_BYTES = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 class InvalidAccountError(ValueError):
@@ -105,8 +110,8 @@ class CollectFeeMode(IntEnum):
     ONLY_Y = 1
 
 
-@dataclass(frozen=True, slots=True)
-class FeeParameters:
+# Pairs are decoded anew for each quote, and a named tuple is made in a quarter of a frozen dataclass's time.
+class FeeParameters(NamedTuple):
     """`StaticParameters`: how the fee follows from bin step and volatility. Periods are in seconds."""
 
     base_factor: int
@@ -123,8 +128,7 @@ class FeeParameters:
     collect_fee_mode: int
 
 
-@dataclass(frozen=True, slots=True)
-class Volatility:
+class Volatility(NamedTuple):
     """`VariableParameters`: how far the price has moved lately, in ten thousandths of a bin."""
 
     accumulator: int
@@ -133,8 +137,7 @@ class Volatility:
     last_update_timestamp: int
 
 
-@dataclass(frozen=True, slots=True)
-class LbPair:
+class LbPair(NamedTuple):
     """The pool account. `bitmap` has bit `index + 512` set for each bin array with liquidity that it covers."""
 
     parameters: FeeParameters
@@ -160,12 +163,12 @@ class LbPair:
         """Raises InvalidAccountError."""
         _check(owner, data, LB_PAIR_DISCRIMINATOR, LB_PAIR_LENGTH, "LbPair")
         pair_type, active_id, bin_step, status, activation_type, *keys = _PAIR.unpack_from(data, _PAIR_OFFSET)
-        mint_x, mint_y, reserve_x, reserve_y = (Pubkey(key) for key in keys)
+        mint_x, mint_y, reserve_x, reserve_y = map(Pubkey, keys)
         oracle, bitmap = _ORACLE_AND_BITMAP.unpack_from(data, _ORACLE_OFFSET)
         pre_activation_address, activation_point, duration = _ACTIVATION.unpack_from(data, _ACTIVATION_OFFSET)
         return cls(
-            parameters=FeeParameters(*_STATIC_PARAMETERS.unpack_from(data, _STATIC_PARAMETERS_OFFSET)),
-            volatility=Volatility(*VARIABLE_PARAMETERS.unpack_from(data, VARIABLE_PARAMETERS_OFFSET)),
+            parameters=FeeParameters._make(_STATIC_PARAMETERS.unpack_from(data, _STATIC_PARAMETERS_OFFSET)),
+            volatility=Volatility._make(VARIABLE_PARAMETERS.unpack_from(data, VARIABLE_PARAMETERS_OFFSET)),
             pair_type=pair_type,
             active_id=active_id,
             bin_step=bin_step,
@@ -177,7 +180,7 @@ class LbPair:
             reserve_y=reserve_y,
             oracle=Pubkey(oracle),
             bitmap=int.from_bytes(bitmap, "little"),
-            has_rewards=any(data[offset : offset + 32] != _NO_KEY for offset in _REWARD_MINT_OFFSETS),
+            has_rewards=data[_REWARD_MINT_0] != _NO_KEY or data[_REWARD_MINT_1] != _NO_KEY,
             pre_activation_swap_address=Pubkey(pre_activation_address),
             activation_point=activation_point,
             pre_activation_duration=duration,
@@ -297,13 +300,15 @@ class BinColumns(NamedTuple):
     @classmethod
     def decode(cls, data: bytes, swap_for_y: bool, limit_orders: bool) -> BinColumns:
         """From a bin array's data, checked before by `check_bin_array`."""
-        values = _COLUMNS[swap_for_y, limit_orders].unpack_from(data, BINS_OFFSET)
+        values = _MARKET[swap_for_y].unpack_from(data, BINS_OFFSET)
+        market, low, high = values[0::3], values[1::3], values[2::3]
         if not limit_orders:
-            market = values[0::3]
-            return cls(market, market, values[1::3], values[2::3], (), ())
-        market, low, high, open_orders, processed, ask_side = (values[column::6] for column in range(6))
-        if not any(open_orders) and not any(processed):
             return cls(market, market, low, high, (), ())
+        orders = _ORDERS.unpack_from(data, BINS_OFFSET)
+        if orders.count(0) == _NO_ORDERS:
+            return cls(market, market, low, high, (), ())
+        open_orders, processed = orders[0::2], orders[1::2]
+        ask_side = _ORDER_SIDES.unpack_from(data, BINS_OFFSET)
         # Orders on the ask side sell X, those on the bid side buy it: bin.rs, get_limit_order_amounts_by_direction.
         trades = [(side == 0) == swap_for_y for side in ask_side]
         open_here = [amount if trade else 0 for amount, trade in zip(open_orders, trades, strict=True)]
@@ -350,7 +355,8 @@ def _check(owner: Pubkey, data: bytes, discriminator: bytes, length: int, name: 
 
 
 def _reversed_bits(half: int) -> int:
-    return int(f"{half:0{INTERNAL_REACH}b}"[::-1], 2)
+    # Reversed bytes in reversed order: five times as fast as a reversed string of digits.
+    return int.from_bytes(half.to_bytes(INTERNAL_REACH // 8, "big").translate(_REVERSED_BYTES), "little")
 
 
 def _lowest_bit_from(bits: int, start: int) -> int | None:

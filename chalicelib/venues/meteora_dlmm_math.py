@@ -75,6 +75,10 @@ class Rung(NamedTuple):
     open_in: int
 
 
+# Rung(...) without its own constructor in between: of all that is done for a bin, that would take longest.
+_new_rung = tuple.__new__
+
+
 class BinFill(NamedTuple):
     """What a swap does in one bin. `*_in` excludes the fee where it is on the input, `*_out` includes it where not."""
 
@@ -154,7 +158,7 @@ def references_at(pair: LbPair, timestamp: int) -> tuple[int, int]:
 
 def base_fee_rate(parameters: FeeParameters, bin_step: int) -> int:
     """In parts of 10^9 (lb_pair.rs, get_base_fee)."""
-    return int(parameters.base_factor * bin_step * 10 * 10**parameters.base_fee_power_factor)
+    return int(parameters.base_factor * bin_step * 10 ** (1 + parameters.base_fee_power_factor))
 
 
 def split_fee(fee: int, protocol_share: int, market_in: int, total_in: int) -> FeeSplit:
@@ -198,18 +202,19 @@ class Ladder:
         self._columns = columns
         self._swap_for_y = swap_for_y
         self._fee_on_input = pair.fee_on_input(swap_for_y)
-        self._volatility_reference, self._index_reference = references
-        self._bin_step = pair.bin_step
-        self._base_rate = base_fee_rate(parameters, pair.bin_step)
-        self._control = parameters.variable_fee_control
-        self._max_accumulator = parameters.max_volatility_accumulator
+        # What a bin's fee rate follows from: together, so that they are at hand as locals at once.
+        self._fee_terms = (
+            *references,
+            parameters.max_volatility_accumulator,
+            base_fee_rate(parameters, pair.bin_step),
+            parameters.variable_fee_control,
+            pair.bin_step,
+        )
         self._min_bin, self._max_bin = parameters.min_bin_id, parameters.max_bin_id
         self._rungs: list[Rung] = []
-        # By rung: the largest input that ends in it or before it; then what all rungs before it take and give.
+        # By rung: the largest input that ends in it or before it; then what all rungs before it take, give and charge.
         self._ends: list[int] = []
-        self._in_before: list[int] = [0]
-        self._out_before: list[int] = [0]
-        self._fee_before: list[int] = [0]
+        self._before: list[tuple[int, int, int]] = [(0, 0, 0)]
         self._arrays: list[int] = []
         # By array: how many rungs there were before it.
         self._entered_at: list[int] = []
@@ -230,18 +235,20 @@ class Ladder:
             self._climb(amount_in)
         last = bisect_left(ends, amount_in)
         rung = self._rungs[last]
-        fill = self._fill(rung, amount_in - self._in_before[last])
+        in_before, out_before, fee_before = self._before[last]
+        fill = self._fill(rung, amount_in - in_before)
+        _, _, market_out, _, processed_out, _, open_out, fee = fill
         if fills is not None:
             fills.extend(self._emptied(index) for index in range(last))
             fills.append(fill)
-        gross_out = self._out_before[last] + fill.market_out + fill.processed_out + fill.open_out
+        amount_out = out_before + market_out + processed_out + open_out
         return SwapResult(
-            amount_out=gross_out if self._fee_on_input else gross_out - fill.fee,
-            fee=self._fee_before[last] + fill.fee,
-            bins=last + 1,
-            arrays=tuple(self._arrays[: bisect_right(self._entered_at, last)]),
-            active_id=rung.bin_id,
-            volatility_accumulator=rung.volatility_accumulator,
+            amount_out if self._fee_on_input else amount_out - fee,
+            fee_before + fee,
+            last + 1,
+            tuple(self._arrays[: bisect_right(self._entered_at, last)]),
+            rung.bin_id,
+            rung.volatility_accumulator,
         )
 
     def _fill(self, rung: Rung, amount_in: int) -> BinFill:
@@ -254,12 +261,13 @@ class Ladder:
         left = amount_in - fee
         if left < market_in:
             market_in, market_out = left, left * price >> 64 if down else (left << 64) // price
-        left -= market_in
-        if left < processed_in:
-            processed_in, processed_out = left, left * price >> 64 if down else (left << 64) // price
-        left -= processed_in
-        if left < open_in:
-            open_in, open_out = left, left * price >> 64 if down else (left << 64) // price
+        if processed_in or open_in:
+            left -= market_in
+            if left < processed_in:
+                processed_in, processed_out = left, left * price >> 64 if down else (left << 64) // price
+            left -= processed_in
+            if left < open_in:
+                open_in, open_out = left, left * price >> 64 if down else (left << 64) // price
         if not fee_on_input:
             fee = -(-(market_out + processed_out + open_out) * rate // FEE_PRECISION)
         return BinFill(rung, market_in, market_out, processed_in, processed_out, open_in, open_out, fee)
@@ -275,7 +283,7 @@ class Ladder:
             processed_out=rung.processed_out,
             open_in=rung.open_in,
             open_out=rung.open_out,
-            fee=self._fee_before[index + 1] - self._fee_before[index],
+            fee=self._before[index + 1][2] - self._before[index][2],
         )
 
     def _climb(self, amount_in: int) -> None:
@@ -285,26 +293,44 @@ class Ladder:
         columns = self._array or self._enter_array()
         start = self._next_bin
         first_bin = start // BINS_PER_ARRAY * BINS_PER_ARRAY
-        if self._swap_for_y:
+        down = self._swap_for_y
+        if down:
             step, walk = -1, range(start, max(first_bin, self._min_bin) - 1, -1)
         else:
             step, walk = 1, range(start, min(first_bin + BINS_PER_ARRAY - 1, self._max_bin) + 1)
-        holds, rung_of, fee_on_input = columns.holds, self._rung, self._fee_on_input
-        total_in, total_out, total_fee = self._in_before[-1], self._out_before[-1], self._fee_before[-1]
+        holds, market, price_low, price_high, orders, _ = columns
+        fee_on_input = self._fee_on_input
+        reference, index_reference, max_accumulator, base_rate, control, bin_step = self._fee_terms
+        total_in, total_out, total_fee = self._before[-1]
         bin_id = start
         # A jump to an array is not held to the pair's range of bins, only the steps from there on are.
         for bin_id in walk or (start,):
-            if not holds[bin_id - first_bin]:
+            position = bin_id - first_bin
+            if not holds[position]:
                 continue
-            rung = rung_of(columns, bin_id - first_bin, bin_id)
-            if rung is None:
+            bin_out = market_out = market[position]
+            price = price_high[position] << 64 | price_low[position]
+            bin_in = market_in = _amount_in(market_out, price, down)
+            if market_in > U64_MAX:
+                self._obstacle = _overflow(bin_id, price)
                 break
-            _, _, rate, _, market_out, market_in, processed_out, processed_in, open_out, open_in = rung
-            bin_in = market_in + processed_in + open_in
-            bin_out = market_out + processed_out + open_out
+            processed_out = processed_in = open_out = open_in = 0
+            if orders:
+                processed_out, processed_in, open_out, open_in = self._orders(columns, position, bin_id, price)
+                bin_out += processed_out + open_out
+                bin_in += processed_in + open_in
+            # lb_pair.rs, update_volatility_accumulator, get_variable_fee, get_total_fee
+            accumulator = reference + abs(index_reference - bin_id) * BASIS_POINT_MAX
+            if accumulator > max_accumulator:
+                accumulator = max_accumulator
+            moved = accumulator * bin_step
+            # -(-a // b) rounds up, here and below.
+            rate = base_rate - (-control * moved * moved // _VARIABLE_FEE_SCALE)
+            if rate > MAX_FEE_RATE:
+                rate = MAX_FEE_RATE
             if fee_on_input:
-                # -(-a // b) rounds up. A swap goes beyond the bin if its input less the fee on all of it exceeds
-                # `bin_in`; then it pays in the bin only the fee on what the bin takes.
+                # A swap goes beyond the bin if its input less the fee on all of it exceeds `bin_in`; then it pays in
+                # the bin only the fee on what the bin takes.
                 kept = FEE_PRECISION - rate
                 end = total_in - (-(bin_in + 1) * FEE_PRECISION // kept) - 1
                 fee = -(-bin_in * rate // kept)
@@ -316,11 +342,21 @@ class Ladder:
                 total_in += bin_in
                 total_out += bin_out - fee
             total_fee += fee
-            self._rungs.append(rung)
+            rung = (
+                bin_id,
+                price,
+                rate,
+                accumulator,
+                market_out,
+                market_in,
+                processed_out,
+                processed_in,
+                open_out,
+                open_in,
+            )
+            self._rungs.append(_new_rung(Rung, rung))
             self._ends.append(end)
-            self._in_before.append(total_in)
-            self._out_before.append(total_out)
-            self._fee_before.append(total_fee)
+            self._before.append((total_in, total_out, total_fee))
             if amount_in <= end or self._obstacle is not None:
                 break
         self._step_to(bin_id + step, first_bin)
@@ -347,46 +383,35 @@ class Ladder:
         self._array = columns
         return columns
 
-    def _rung(self, columns: BinColumns, position: int, bin_id: int) -> Rung | None:
-        """The rung of a bin that has something to pay. None where the program fails on it: that is an obstacle."""
-        market_out = columns.market[position]
-        price = columns.price_high[position] << 64 | columns.price_low[position]
-        market_in = self._amount_in(market_out, price)
-        if market_in > U64_MAX:
-            self._obstacle = self._overflow(bin_id, price)
-            return None
-        processed_out = processed_in = open_out = open_in = 0
-        if columns.processed:
-            # The program looks at orders only once the market makers' part is taken: up to there a swap succeeds.
-            processed_out, open_out = columns.processed[position], columns.open_orders[position]
-            processed_in, open_in = self._amount_in(processed_out, price), self._amount_in(open_out, price)
-            if processed_in > U64_MAX or open_in > U64_MAX:
-                self._obstacle = self._overflow(bin_id, price)
-                open_out = open_in = 0
-                if processed_in > U64_MAX:
-                    processed_out = processed_in = 0
-        accumulator = self._volatility_reference + abs(self._index_reference - bin_id) * BASIS_POINT_MAX
-        if accumulator > self._max_accumulator:
-            accumulator = self._max_accumulator
-        rate = self._base_rate
-        if self._control:
-            rate -= -self._control * (accumulator * self._bin_step) ** 2 // _VARIABLE_FEE_SCALE
-        if rate > MAX_FEE_RATE:
-            rate = MAX_FEE_RATE
-        return Rung(
-            bin_id, price, rate, accumulator, market_out, market_in, processed_out, processed_in, open_out, open_in
-        )
+    def _orders(self, columns: BinColumns, position: int, bin_id: int, price: int) -> tuple[int, int, int, int]:
+        """What a bin's limit orders pay and cost: processed out and in, open out and in.
 
-    def _overflow(self, bin_id: int, price: int) -> OutOfLiquidityError:
-        if price:
-            return BinOverflowError(f"bin {bin_id} holds more than a u64 could buy")
-        return BinUnpricedError(f"bin {bin_id} has no price")
+        The program looks at them only once the market makers' part is taken: up to there a swap succeeds, even where
+        the program fails on what they cost. That is an obstacle then, and they pay nothing.
+        """
+        processed_out, open_out = columns.processed[position], columns.open_orders[position]
+        processed_in = _amount_in(processed_out, price, self._swap_for_y)
+        open_in = _amount_in(open_out, price, self._swap_for_y)
+        if processed_in > U64_MAX:
+            self._obstacle = _overflow(bin_id, price)
+            return 0, 0, 0, 0
+        if open_in > U64_MAX:
+            self._obstacle = _overflow(bin_id, price)
+            return processed_out, processed_in, 0, 0
+        return processed_out, processed_in, open_out, open_in
 
-    def _amount_in(self, amount_out: int, price: int) -> int:
-        """What buys `amount_out` at `price`, rounded up (bin.rs, get_amount_in)."""
-        if not self._swap_for_y:
-            return -(-amount_out * price >> 64)
-        if price:
-            return -(-(amount_out << 64) // price)
-        # A bin whose price was never stored: the program fails to divide by it.
-        return U64_MAX + 1 if amount_out else 0
+
+def _overflow(bin_id: int, price: int) -> OutOfLiquidityError:
+    if price:
+        return BinOverflowError(f"bin {bin_id} holds more than a u64 could buy")
+    return BinUnpricedError(f"bin {bin_id} has no price")
+
+
+def _amount_in(amount_out: int, price: int, swap_for_y: bool) -> int:
+    """What buys `amount_out` at `price`, rounded up (bin.rs, get_amount_in)."""
+    if not swap_for_y:
+        return -(-amount_out * price >> 64)
+    if price:
+        return -(-(amount_out << 64) // price)
+    # A bin whose price was never stored: the program fails to divide by it.
+    return U64_MAX + 1 if amount_out else 0

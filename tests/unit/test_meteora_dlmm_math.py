@@ -96,17 +96,7 @@ class Book:
 
 
 def pair_with(active_id: int = 0, bin_step: int = 20, **parameters: int) -> LbPair:
-    fields = {name: getattr(PAIR, name) for name in PAIR.__slots__}
-    names = PAIR.parameters.__slots__
-    parameters = {name: getattr(PAIR.parameters, name) for name in names} | parameters
-    return LbPair(
-        **fields
-        | {
-            "parameters": type(PAIR.parameters)(**parameters),
-            "active_id": active_id,
-            "bin_step": bin_step,
-        }
-    )
+    return PAIR._replace(parameters=PAIR.parameters._replace(**parameters), active_id=active_id, bin_step=bin_step)
 
 
 def ladder(pair: LbPair, book: Book, swap_for_y: bool, references: tuple[int, int]) -> Ladder:
@@ -311,9 +301,7 @@ def test_a_bin_too_far_out_has_no_price() -> None:
     ],
 )
 def test_volatility_is_kept_then_halved_then_forgotten(elapsed: int, expected: tuple[int, int]) -> None:
-    fields = {name: getattr(PAIR, name) for name in PAIR.__slots__}
-    volatility = type(PAIR.volatility)(90_000, 20_000, 7, 1_000_000)
-    pair = LbPair(**fields | {"volatility": volatility, "active_id": 3})
+    pair = PAIR._replace(volatility=type(PAIR.volatility)(90_000, 20_000, 7, 1_000_000), active_id=3)
     assert (pair.parameters.filter_period, pair.parameters.decay_period) == (30, 600)
 
     assert references_at(pair, 1_000_000 + elapsed) == expected
