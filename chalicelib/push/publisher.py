@@ -47,7 +47,7 @@ class Publisher:
         for record in records:
             try:
                 self._publish(record["dynamodb"])
-            except (KeyError, ValueError, TypeError):
+            except (AttributeError, KeyError, ValueError, TypeError):
                 logger.exception("unreadable stream record", event_id=record.get("eventID"))
 
     def _publish(self, change: Mapping[str, Any]) -> None:
@@ -57,8 +57,10 @@ class Publisher:
         kind = new["item"]["S"]
         if kind == ORDER_ITEM:
             self._order_changed(item_to_order(deserialize(_without_submission(new))), old)
-        elif kind.startswith(SUBSCRIPTION_PREFIX) and (old is None or old["askedAtMs"] != new["askedAtMs"]):
-            self._subscribed(item_to_subscription(deserialize(new)))
+        elif kind.startswith(SUBSCRIPTION_PREFIX):
+            asked = item_to_subscription(deserialize(new))
+            if not asked.cursor:  # else it is our own note of what was sent
+                self._subscribed(asked)
 
     def _order_changed(self, order: Order, old: Mapping[str, Any] | None) -> None:
         if old is not None and len(old["history"]["L"]) == len(order.history):

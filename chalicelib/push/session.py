@@ -9,6 +9,7 @@ from chalicelib.orders.store import OrderStore
 from chalicelib.problems import FillrateError, NotFound, RequestError
 from chalicelib.push.connections import Connections, Subscription
 from chalicelib.push.gateway import ConnectionGone, WebSocketGateway
+from chalicelib.telemetry import logger
 from chalicelib.wire import ClientMessage, parse_body, problem_json, validate
 
 MAX_MESSAGE_BYTES = 4 * 1024
@@ -42,6 +43,10 @@ class Session:
             reply = self._reply(connection_id, body)
         except FillrateError as error:
             reply = {"type": "error", **_as_client_sees(error)}
+        except Exception:  # noqa: BLE001
+            # the boundary: the gateway would send an exception's text to the client
+            logger.exception("message failed", connection_id=connection_id)
+            reply = {"type": "error", **_as_client_sees(FillrateError("the message failed on our side; send it again"))}
         try:
             self._gateway.post(connection_id, reply)
         except ConnectionGone:
@@ -51,7 +56,7 @@ class Session:
         self._connections.forget(connection_id)
 
     def _reply(self, connection_id: str, body: str) -> dict[str, Any]:
-        raw = body.encode()
+        raw = body.encode(errors="surrogatepass")  # for parse_body to refuse
         if len(raw) > MAX_MESSAGE_BYTES:
             raise RequestError(f"a message may have at most {MAX_MESSAGE_BYTES} bytes")
         message = validate(ClientMessage, parse_body(raw))
@@ -68,6 +73,10 @@ class Session:
     def _subscribe(self, order_id: str, connection_id: str, *, closes: bool) -> None:
         if self._store.load(order_id) is None:
             raise NotFound(f"there is no order {order_id[:64]}")
+        earlier = self._connections.find(
+            order_id, connection_id
+        )  # a connection for one order stays so if it asks again
+        closes = closes or (earlier is not None and earlier.closes)
         self._connections.subscribe(Subscription(order_id, connection_id, closes, self._now_ms()))
 
 
