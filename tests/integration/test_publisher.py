@@ -1,0 +1,497 @@
+"""From the orders table's stream to WebSocket messages: the whole history, in order, each change once.
+
+The records are those of moto's own stream, written by the product's own store; only their delivery is played.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chalicelib.orders.order import Order, State, claim, release
+from chalicelib.orders.store import OrderStore
+from chalicelib.push.connections import Connections, Subscription
+from chalicelib.push.gateway import ConnectionGone
+from chalicelib.push.publisher import ESTABLISHING_PAUSE_SECONDS, ESTABLISHING_TRIES, Publisher
+from chalicelib.wire import status_message
+from tests.integration.cloud import Cloud, Json, OrdersStream, WebSocketApi, aws_error
+from tests.sample_orders import CREATED_AT_MS, confirmed, failed, new_order, retrying, submitted
+
+_numbers = count(1)
+
+
+@dataclass
+class Push:
+    """The publisher with its surroundings; `pump` delivers what the stream has."""
+
+    cloud: Cloud
+    stream: OrdersStream
+    api: WebSocketApi
+    slept: list[float] = field(default_factory=list)
+    clock_ms: int = CREATED_AT_MS
+
+    @property
+    def store(self) -> OrderStore:
+        return self.cloud.store()
+
+    @property
+    def connections(self) -> Connections:
+        return self.cloud.connections()
+
+    def publisher(self) -> Publisher:
+        return Publisher(self.store, self.connections, self.api.gateway(), self.slept.append)
+
+    def pump(self) -> None:
+        self.publisher().publish(self.stream.new_records())
+
+    def subscribe(self, order_id: str, connection_id: str, *, closes: bool = True) -> None:
+        self.clock_ms += 1
+        self.connections.subscribe(Subscription(order_id, connection_id, closes, self.clock_ms))
+
+
+@pytest.fixture
+def push(cloud: Cloud, stream: OrdersStream, websocket_api: WebSocketApi) -> Push:
+    return Push(cloud, stream, websocket_api)
+
+
+def life_of(order: Order) -> Iterator[Order]:
+    """Every write that led to `order`: one for each step, and the worker's claims and releases in between."""
+    for steps in range(1, len(order.history) + 1):
+        history = order.history[:steps]
+        last = steps == len(order.history)
+        state = order.state if last else State.ROUTING
+        step = replace(order, history=history, state=state, submission=order.submission if last else None)
+        yield step
+        if not last:
+            yield claim(step, "worker", CREATED_AT_MS, 25_000)
+            yield release(step)
+
+
+def write_all(push: Push, order: Order) -> None:
+    for step in life_of(order):
+        write(push, step)
+
+
+def write(push: Push, step: Order) -> None:
+    """What intake and the workers do: create, then replace the stored revision."""
+    stored = push.store.load(step.order_id)
+    if stored is None:
+        assert push.store.create(step)
+    else:
+        push.store.replace(replace(step, revision=stored.revision))
+
+
+def whole_history(order: Order) -> list[Json]:
+    return [status_message(change, order) for change in order.history]
+
+
+def fresh_id() -> str:
+    return f"order-{next(_numbers)}"
+
+
+# --- early, late, in between --------------------------------------------------------------------------------------
+
+
+def test_an_early_subscriber_gets_each_change_as_it_is_written(push: Push) -> None:
+    order = confirmed()
+    steps = list(life_of(order))
+    write(push, steps[0])
+    push.subscribe(order.order_id, "early")
+    push.pump()
+    assert push.api.received("early") == whole_history(order)[:1]
+    for step in steps[1:]:
+        write(push, step)
+        push.pump()
+        assert push.api.received("early") == whole_history(order)[: len(step.history)]
+    assert push.api.received("early") == whole_history(order)
+
+
+def test_a_late_subscriber_gets_the_whole_history_at_once(push: Push) -> None:
+    write_all(push, confirmed())
+    push.pump()
+    push.subscribe("order-1", "late")
+    push.pump()
+    assert push.api.received("late") == whole_history(confirmed())
+
+
+def test_a_subscriber_in_the_middle_gets_the_past_and_then_what_comes(push: Push) -> None:
+    order = confirmed(retrying())
+    steps = list(life_of(order))
+    for step in steps[: len(steps) // 2]:
+        write(push, step)
+    push.pump()
+    push.subscribe("order-1", "middle")
+    push.pump()
+    before = len(push.api.received("middle"))
+    assert 1 < before < len(order.history)
+    for step in steps[len(steps) // 2 :]:
+        write(push, step)
+    push.pump()
+    assert push.api.received("middle") == whole_history(order)
+
+
+def test_claims_and_releases_are_nobodys_news(push: Push) -> None:
+    write(push, submitted())
+    push.subscribe("order-1", "watcher")
+    push.pump()
+    posts = push.api.posts
+    write(push, claim(submitted(), "worker", CREATED_AT_MS, 25_000))
+    write(push, submitted())
+    push.pump()
+    assert push.api.posts == posts
+
+
+def test_an_order_that_nobody_watches_is_pushed_to_nobody(push: Push) -> None:
+    write_all(push, confirmed())
+    push.subscribe("order-2", "elsewhere")
+    push.pump()
+    assert push.api.posts == 0
+
+
+def test_every_watcher_gets_the_order_and_no_other(push: Push) -> None:
+    orders = [confirmed(new_order(f"order-{number}")) for number in (1, 2)]
+    for order in orders:
+        write(push, next(life_of(order)))
+    for order_id, connection_id in (("order-1", "a"), ("order-1", "b"), ("order-2", "b"), ("order-2", "c")):
+        push.subscribe(order_id, connection_id, closes=False)
+    for order in orders:
+        write_all(push, order)
+    push.pump()
+    assert push.api.received("a") == whole_history(orders[0])
+    assert push.api.received("c") == whole_history(orders[1])
+    both = push.api.received("b")
+    for order in orders:
+        assert [message for message in both if message["orderId"] == order.order_id] == whole_history(order)
+
+
+def test_who_asks_again_sees_the_history_again_and_misses_nothing_after(push: Push) -> None:
+    order = confirmed()
+    steps = list(life_of(order))
+    write(push, steps[0])
+    push.subscribe("order-1", "watcher")
+    push.pump()
+    push.subscribe("order-1", "watcher")
+    push.pump()
+    for step in steps[1:]:
+        write(push, step)
+    push.pump()
+    assert push.api.received("watcher") == whole_history(order)[:1] + whole_history(order)
+
+
+def test_who_asks_again_by_a_clock_that_stands_still_misses_nothing_either(push: Push) -> None:
+    """Two functions' clocks may well show the same millisecond."""
+    order = confirmed()
+    steps = list(life_of(order))
+    write(push, steps[0])
+    asked = Subscription("order-1", "watcher", closes=True, asked_at_ms=CREATED_AT_MS)
+    push.connections.subscribe(asked)
+    push.pump()
+    push.connections.subscribe(asked)
+    push.pump()
+    for step in steps[1:]:
+        write(push, step)
+    push.pump()
+    seen = [message["seq"] for message in push.api.received("watcher")]
+    assert seen[-len(order.history) + 1 :] == list(range(2, len(order.history) + 1))
+
+
+def test_who_unsubscribed_hears_no_more(push: Push) -> None:
+    steps = list(life_of(confirmed()))
+    write(push, steps[0])
+    push.subscribe("order-1", "watcher")
+    push.pump()
+    push.connections.unsubscribe("order-1", "watcher")
+    for step in steps[1:]:
+        write(push, step)
+    push.pump()
+    assert len(push.api.received("watcher")) == 1
+    assert push.api.closed == []
+
+
+def test_who_left_before_the_publisher_came_to_it_is_not_written_to(push: Push) -> None:
+    write(push, new_order())
+    push.subscribe("order-1", "watcher")
+    push.connections.unsubscribe("order-1", "watcher")
+    push.pump()
+    assert push.api.posts == 0
+
+
+def test_nothing_of_the_signed_transaction_but_its_signature_is_pushed(push: Push) -> None:
+    write_all(push, submitted())
+    push.subscribe("order-1", "watcher")
+    push.pump()
+    text = json.dumps(push.api.received("watcher"))
+    assert "signature-1" in text
+    assert not [secret for secret in ("wire", "blockhash", "lease", "digest") if secret in text]
+
+
+# --- any order of events ------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Delivery:
+    """Which item's records come next, how many, and whether Lambda hands the batch over twice."""
+
+    item: int
+    size: int
+    twice: bool
+
+
+SCHEDULES = st.lists(
+    st.one_of(
+        st.just("write"),
+        st.sampled_from(["watcher-1", "watcher-2"]),
+        st.builds(Delivery, item=st.integers(0, 2), size=st.integers(1, 4), twice=st.booleans()),
+    ),
+    max_size=25,
+)
+ORDERS = st.sampled_from([confirmed, failed, lambda order: confirmed(retrying(order))])
+
+
+@given(schedule=SCHEDULES, ending=ORDERS)
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_however_writes_subscriptions_and_deliveries_interleave_each_watcher_sees_every_change_once(
+    push: Push, schedule: list[str | Delivery], ending: Any
+) -> None:
+    """Records of one item come in order; between the order and its subscriptions no order is taken for granted."""
+    order = ending(new_order(fresh_id()))
+    writes = list(life_of(order))
+    play = Play(push, order.order_id)
+    write(push, writes.pop(0))
+    for action in schedule:
+        if action == "write" and writes:
+            write(push, writes.pop(0))
+        elif isinstance(action, Delivery):
+            play.deliver(action)
+        elif isinstance(action, str) and action != "write":
+            play.join(action)
+    play.join("watcher-1")
+    for step in writes:
+        write(push, step)
+    play.deliver_everything()
+    for connection_id in play.joined:
+        assert push.api.received(connection_id) == whole_history(order)
+        assert push.api.closed.count(connection_id) == 1
+    assert push.connections.watchers(order.order_id) == []
+
+
+class Play:
+    """The stream's records by item, and who has joined."""
+
+    def __init__(self, push: Push, order_id: str) -> None:
+        self._push = push
+        self._order_id = order_id
+        self._waiting: dict[str, list[Json]] = {}
+        self.joined: list[str] = []
+
+    def join(self, name: str) -> None:
+        connection_id = f"{self._order_id}-{name}"
+        if connection_id not in self.joined:
+            self.joined.append(connection_id)
+            self._push.subscribe(self._order_id, connection_id)
+
+    def deliver(self, delivery: Delivery) -> None:
+        self._take_in()
+        items = sorted(item for item, records in self._waiting.items() if records)
+        if items:
+            records = self._waiting[items[delivery.item % len(items)]]
+            batch = [records.pop(0) for _ in range(min(delivery.size, len(records)))]
+            for _ in range(2 if delivery.twice else 1):
+                self._push.publisher().publish(batch)
+
+    def deliver_everything(self) -> None:
+        for _ in range(1_000):
+            self.deliver(Delivery(item=0, size=10, twice=False))
+            self._take_in()
+            if not any(self._waiting.values()):
+                return
+        raise AssertionError("the stream never runs dry: the publisher's own writes make it write")
+
+    def _take_in(self) -> None:
+        for record in self._push.stream.new_records():
+            self._waiting.setdefault(record["dynamodb"]["Keys"]["item"]["S"], []).append(record)
+
+
+@given(fails_at=st.sets(st.integers(0, 12), max_size=5), joins_after=st.integers(0, 10))
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_batch_that_failed_and_comes_again_leaves_no_gap_and_no_disorder(
+    push: Push, fails_at: set[int], joins_after: int
+) -> None:
+    """What was posted before the failure may be posted again: `seq` tells. Nothing is left out."""
+    order = confirmed(new_order(fresh_id()))
+    writes, connection_id = list(life_of(order)), f"{order.order_id}-watcher"
+    for number, step in enumerate(writes):
+        if number == min(joins_after, len(writes) - 1):
+            push.subscribe(order.order_id, connection_id)
+        write(push, step)
+    posts = count()
+
+    def before_post(_: str) -> None:
+        if next(posts) in fails_at:
+            raise aws_error("InternalServerError", 500, "PostToConnection")
+
+    push.api.before_post = before_post
+    batch = push.stream.new_records()
+    for _ in range(len(fails_at) + 1):  # Lambda hands a failed batch over again, until it succeeds
+        try:
+            push.publisher().publish(batch)
+        except ClientError:
+            continue
+        break
+    push.api.before_post = lambda _: None
+    push.publisher().publish(push.stream.new_records())
+    seen = [message["seq"] for message in push.api.received(connection_id)]
+    assert list(dict.fromkeys(seen)) == list(range(1, len(order.history) + 1))
+    assert push.api.closed.count(connection_id) == 1
+
+
+# --- the end of an order ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", [confirmed, failed])
+def test_a_connection_that_was_opened_for_one_order_is_closed_after_its_end(push: Push, ending: Any) -> None:
+    order = ending()
+    push.subscribe("order-1", "for-this-order", closes=True)
+    push.subscribe("order-1", "for-several", closes=False)
+    write_all(push, order)
+    push.pump()
+    assert push.api.closed == ["for-this-order"]
+    for connection_id in ("for-this-order", "for-several"):
+        assert push.api.received(connection_id) == whole_history(order)
+    assert push.connections.watchers("order-1") == []
+
+
+def test_a_failure_that_is_not_the_end_closes_nothing(push: Push) -> None:
+    push.subscribe("order-1", "watcher")
+    write_all(push, retrying())
+    push.pump()
+    assert push.api.received("watcher")[-1]["status"] == "failed"
+    assert push.api.closed == []
+    assert len(push.connections.watchers("order-1")) == 1
+
+
+# --- connections that come and go ---------------------------------------------------------------------------------
+
+
+def test_a_connection_that_is_not_established_yet_is_waited_for(push: Push) -> None:
+    """API Gateway refuses posts until $connect has returned."""
+    early = iter([True] * 3)
+
+    def before_post(_: str) -> None:
+        if next(early, False):
+            raise aws_error("GoneException", 410, "PostToConnection")
+
+    push.api.before_post = before_post
+    write_all(push, confirmed())
+    push.subscribe("order-1", "watcher")
+    push.pump()
+    assert push.api.received("watcher") == whole_history(confirmed())
+    assert push.slept == [ESTABLISHING_PAUSE_SECONDS] * 3
+
+
+def test_a_connection_that_is_never_established_is_forgotten_after_a_moment(push: Push) -> None:
+    push.api.gone.add("ghost")
+    write(push, new_order())
+    push.subscribe("order-1", "ghost")
+    push.pump()
+    assert push.slept == [ESTABLISHING_PAUSE_SECONDS] * (ESTABLISHING_TRIES - 1)
+    assert push.connections.watchers("order-1") == []
+
+
+def test_a_client_that_vanished_is_forgotten_with_all_it_watched_and_nobody_waits_for_it(push: Push) -> None:
+    for number in (1, 2):
+        write(push, new_order(f"order-{number}"))
+        push.subscribe(f"order-{number}", "vanishes", closes=False)
+    push.subscribe("order-1", "stays", closes=False)
+    push.pump()
+    push.api.gone.add("vanishes")
+    write_all(push, confirmed())
+    push.pump()
+    assert push.slept == []
+    assert push.connections.watchers("order-2") == []
+    assert push.api.received("stays") == whole_history(confirmed())
+
+
+def test_that_a_connection_is_gone_when_it_is_to_be_closed_is_fine(push: Push) -> None:
+    push.api.gone.add("gone")
+    push.api.gateway().close("gone")
+    with pytest.raises(ConnectionGone):
+        push.api.gateway().post("gone", {})
+
+
+@pytest.mark.parametrize("call", ["post", "close"])
+def test_any_other_refusal_of_the_gateway_is_no_vanished_client(
+    push: Push, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise aws_error("LimitExceededException", 429, "any")
+
+    monkeypatch.setattr(push.api, "post_to_connection", refuse)
+    monkeypatch.setattr(push.api, "delete_connection", refuse)
+    gateway = push.api.gateway()
+    with pytest.raises(ClientError):
+        gateway.post("c", {}) if call == "post" else gateway.close("c")
+
+
+def test_when_aws_is_out_of_reach_the_batch_fails_as_a_whole_so_that_it_comes_again(push: Push) -> None:
+    push.subscribe("order-1", "watcher")
+    write_all(push, confirmed())
+    batch = push.stream.new_records()
+
+    def unreachable(_: str) -> None:
+        raise aws_error("InternalServerError", 500, "PostToConnection")
+
+    push.api.before_post = unreachable
+    with pytest.raises(ClientError):
+        push.publisher().publish(batch)
+    push.api.before_post = lambda _: None
+    push.publisher().publish(batch)
+    assert push.api.received("watcher") == whole_history(confirmed())
+
+
+# --- records that can't be read -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {},
+        {"dynamodb": None},
+        {"dynamodb": {}},
+        {"dynamodb": {"NewImage": {}}},
+        {"dynamodb": {"NewImage": {"item": {"S": "order"}}}},
+        {"dynamodb": {"NewImage": {"item": {"N": "1"}}}},
+        {"dynamodb": {"NewImage": {"item": "order"}}},
+        {"dynamodb": {"NewImage": {"item": {"S": "subscription#x"}}}},
+        {"dynamodb": {"NewImage": {"item": {"S": "order"}, "history": {"L": [{"M": {}}]}}}},
+        {"dynamodb": {"NewImage": {"item": {"S": "something else"}}}},
+        {"dynamodb": {"OldImage": {"item": {"S": "order"}}}},
+        {"dynamodb": {"NewImage": {"item": {"S": "order"}, "amount": {"N": "x"}}}},
+        {"dynamodb": {"NewImage": {"item": {"S": "order"}, "amount": {"Q": "x"}}}},
+    ],
+)
+def test_a_record_that_cannot_be_read_is_passed_over_and_the_next_is_pushed(push: Push, record: Json) -> None:
+    write(push, new_order())
+    push.subscribe("order-1", "watcher")
+    push.publisher().publish([record, *push.stream.new_records(), record])
+    assert push.api.received("watcher") == whole_history(new_order())
+
+
+def test_a_deleted_subscription_and_a_deleted_order_are_no_news(push: Push) -> None:
+    write(push, new_order())
+    push.subscribe("order-1", "watcher")
+    push.connections.unsubscribe("order-1", "watcher")
+    key = {"orderId": {"S": "order-1"}, "item": {"S": "order"}}
+    push.cloud.dynamodb.delete_item(TableName=push.cloud.orders_table, Key=key)
+    records = push.stream.new_records()
+    assert [record["eventName"] for record in records].count("REMOVE") == 2
+    push.publisher().publish(records)
+    assert push.api.posts == 0
