@@ -20,6 +20,7 @@ from chalicelib.solana.accounts import CLOCK_SYSVAR, Account, AccountMap, ChainC
 
 FOLDER = Path(__file__).parent
 SDKS = ("@raydium-io/raydium-sdk-v2", "@meteora-ag/dlmm")
+OLDEST_NODE = 20
 ANSWER_TIMEOUT_SECONDS = 60
 # slot, epoch_start_timestamp, epoch, leader_schedule_epoch, unix_timestamp: as ChainClock.decode reads it
 _CLOCK = Struct("<QqQQq")
@@ -32,10 +33,14 @@ class OracleFailedError(RuntimeError):
 
 def what_is_missing() -> str | None:
     """Why the SDKs can't be asked on this machine, and how to mend it; None where they can."""
+    install = "run `npm ci` in tests/conformance/sdk"
     if shutil.which("node") is None:
-        return "the official SDKs need Node 20 or later: install it, then run `npm ci` in tests/conformance/sdk"
+        return f"the official SDKs need Node {OLDEST_NODE} or later: install it, then {install}"
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    if int(version.removeprefix("v").partition(".")[0]) < OLDEST_NODE:
+        return f"the official SDKs need Node {OLDEST_NODE} or later, not {version}"
     if not (FOLDER / "node_modules").is_dir():
-        return "the official SDKs are not installed: run `npm ci` in tests/conformance/sdk"
+        return f"the official SDKs are not installed: {install}"
     return None
 
 
