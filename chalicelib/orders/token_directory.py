@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from solders.pubkey import Pubkey
 
 from chalicelib.orders.order import Token
-from chalicelib.solana.accounts import AccountMap
+from chalicelib.solana.accounts import Account, AccountMap
 from chalicelib.solana.token_symbol import symbol_of
-from chalicelib.solana.tokens import Mint
+from chalicelib.solana.tokens import InvalidTokenDataError, Mint
 
 # Symbols are not unique on Solana, so the well-known ones are bound to their mints here and can't be taken by another.
 # Source: the mints' own issuers; all are in the public token lists.
@@ -44,7 +45,8 @@ class ChainTokenDirectory:
     def __init__(self, registry: MintSource, read_accounts: Callable[[Sequence[Pubkey]], AccountMap]) -> None:
         self._registry = registry
         self._read_accounts = read_accounts
-        self._tokens: dict[Pubkey, TradedToken] = {}
+        # Each mint with the symbol that it claims, which may not be its own alone.
+        self._known: dict[Pubkey, TradedToken] = {}
 
     def find(self, text: str) -> Token | None:
         """The token of a symbol (in any case) or a mint address. Raises RpcUnavailable where it can't be told."""
@@ -52,16 +54,22 @@ class ChainTokenDirectory:
         for token in tokens:
             if str(token.mint.address) == text:
                 return _as_order_token(token, text)
+        symbol = text.upper() if text.isascii() else None  # the capital of a long s is an S
         for token in tokens:
-            if token.symbol is not None and token.symbol == text.upper():
+            if token.symbol is not None and token.symbol == symbol:
                 return _as_order_token(token, token.symbol)
         return None
 
     def tokens(self) -> tuple[TradedToken, ...]:
-        """Every traded token: those with symbols first, by symbol. Raises RpcUnavailable."""
+        """Every traded token: those with symbols first, by symbol. Raises RpcUnavailable.
+
+        A symbol that two of them claim is neither's: a look-alike must not be bought, on whichever machine.
+        """
         traded = self._registry.mints()
-        self._learn(traded - self._tokens.keys())
-        found = [token for address, token in self._tokens.items() if address in traded]
+        self._learn(traded - self._known.keys())
+        known = [self._known[address] for address in traded if address in self._known]
+        claims = Counter(token.symbol for token in known)
+        found = [token if claims[token.symbol] == 1 else replace(token, symbol=None) for token in known]
         return tuple(sorted(found, key=lambda token: (token.symbol is None, token.symbol, str(token.mint.address))))
 
     def listing(self) -> list[dict[str, Any]]:
@@ -80,22 +88,24 @@ class ChainTokenDirectory:
         if not addresses:
             return
         accounts = self._read_accounts(sorted(addresses, key=bytes))
-        for address in sorted(addresses, key=bytes):
+        for address in addresses:
             account = accounts.get(address)
             if account is None:
                 continue
-            mint = Mint.decode(address, account)
-            symbol = WELL_KNOWN_SYMBOLS.get(str(address))
-            if symbol is None:
-                symbol = self._free_symbol(symbol_of(account))
-            self._tokens[address] = TradedToken(mint, symbol)
+            try:
+                mint = Mint.decode(address, account)
+            except InvalidTokenDataError:
+                continue  # a pool of what is no token must not take all others down with it
+            self._known[address] = TradedToken(mint, _claimed_symbol(address, account))
 
-    def _free_symbol(self, symbol: str | None) -> str | None:
-        """A symbol that no well-known and no other traded token bears, else None: a look-alike must not be bought."""
-        taken = {*WELL_KNOWN_SYMBOLS.values(), *(token.symbol for token in self._tokens.values())}
-        if symbol is None or symbol.upper() in taken:
-            return None
-        return symbol.upper()
+
+def _claimed_symbol(address: Pubkey, account: Account) -> str | None:
+    """The mint's well-known symbol, or else the one in its own metadata, unless that is a well-known one."""
+    well_known = WELL_KNOWN_SYMBOLS.get(str(address))
+    claimed = symbol_of(account)
+    if well_known is not None or claimed is None or claimed.upper() in WELL_KNOWN_SYMBOLS.values():
+        return well_known
+    return claimed.upper()
 
 
 def _as_order_token(token: TradedToken, text: str) -> Token:

@@ -74,14 +74,22 @@ class PoolRegistry:
         return frozenset(mint for pool in self.pools() for mint in pool.mints)
 
     def _learn(self, entries: Sequence[PoolEntry]) -> None:
-        if not entries:
+        addresses = {entry: address for entry in entries if (address := _address_of(entry)) is not None}
+        if not addresses:
             return
-        addresses = {entry.address: Pubkey.from_string(entry.address) for entry in entries}
         accounts = self._read_accounts(tuple(addresses.values()))
-        for entry in entries:
-            venue, address = self._venues[entry.program], addresses[entry.address]
+        for entry, address in addresses.items():
+            venue = self._venues[entry.program]
             try:
                 mints = venue.mints(address, accounts)
             except VenueUnavailable:
                 continue  # not there yet, or not such a pool: it is asked again at the next load
             self._known[entry.address] = RegisteredPool(address, venue, mints)
+
+
+def _address_of(entry: PoolEntry) -> Pubkey | None:
+    """None where the line is no address: one bad line must not take all other pools down with it."""
+    try:
+        return Pubkey.from_string(entry.address)
+    except ValueError:
+        return None
