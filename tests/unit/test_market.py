@@ -1,0 +1,207 @@
+"""The market as one read of the chain: one round trip once warm, one slot for all pools, and an end to reading."""
+
+from __future__ import annotations
+
+import pytest
+from solders.pubkey import Pubkey
+
+from chalicelib.problems import AccountsMissing, InsufficientLiquidity, NoPool, RpcUnavailable, VenueUnavailable
+from chalicelib.routing.market import MAX_READS, Market
+from chalicelib.solana.accounts import CLOCK_SYSVAR, AccountMap
+from chalicelib.solana.tokens import NATIVE_MINT
+from tests.unit.model_market import ModelChain, ModelPool, ModelVenue, Read, address
+
+A, B, C = (address(number) for number in (1, 2, 3))
+DEEP = (10**12, 10**12)
+
+
+@pytest.fixture
+def chain() -> ModelChain:
+    chain = ModelChain()
+    chain.add_pool(1, (A, B), DEEP)
+    return chain
+
+
+def market_of(chain: ModelChain, venue: ModelVenue | None = None) -> Market:
+    """A market whose registry has been read; only its own reads are counted from here on."""
+    registry = chain.registry(venue or ModelVenue())
+    registry.pools()
+    chain.reads.clear()
+    return Market(chain, registry, lambda: chain.now_ms)
+
+
+def test_the_first_price_follows_the_accounts_to_where_the_liquidity_lies(chain: ModelChain) -> None:
+    priced = market_of(chain).price(A, B, 1_000, leg_lamports=0)
+    assert priced.route.amount_out == 999
+    assert [len(read) for read in chain.reads] == [2, 3, 4]
+
+
+def test_once_warm_one_round_trip_is_enough_whatever_the_amount_and_the_direction(chain: ModelChain) -> None:
+    market = market_of(chain)
+    market.price(A, B, 1_000, leg_lamports=0)
+    chain.reads.clear()
+    market.price(A, B, 5, leg_lamports=0)
+    market.price(B, A, 10**9, leg_lamports=0)
+    assert len(chain.reads) == 2
+
+
+def test_every_price_is_of_the_chain_as_it_is_then(chain: ModelChain) -> None:
+    market = market_of(chain)
+    market.price(A, B, 1_000, leg_lamports=0)
+    chain.set_reserves(1, (10**12, 3 * 10**12))
+    assert market.price(A, B, 1_000, leg_lamports=0).route.amount_out == 2_999
+
+
+def test_liquidity_that_moved_to_another_account_is_followed(chain: ModelChain) -> None:
+    market = market_of(chain)
+    market.price(A, B, 1_000, leg_lamports=0)
+    chain.move_array(1)
+    chain.reads.clear()
+    assert market.price(A, B, 1_000, leg_lamports=0).route.amount_out == 999
+    assert len(chain.reads) == 2
+    market.price(A, B, 1_000, leg_lamports=0)
+    assert len(chain.reads) == 3, "and remembered"
+
+
+def test_a_price_names_the_slot_and_the_time_of_the_read_that_it_was_made_of(chain: ModelChain) -> None:
+    market = market_of(chain)
+    chain.now_ms = 123_456
+    priced = market.price(A, B, 1_000, leg_lamports=0)
+    assert (priced.slot, priced.read_at_ms) == (len(chain.reads), 123_456)
+
+
+def test_all_pools_and_the_clock_are_taken_from_one_read(chain: ModelChain) -> None:
+    """Reserves double with every read: offers of two reads would be told by their outputs."""
+    chain.add_pool(2, (A, B), DEEP)
+    market = market_of(chain)
+
+    class Restless(ModelChain):
+        def get_multiple_accounts(self, addresses: object) -> Read:
+            for number in (1, 2):
+                chain.set_reserves(number, (10**12, 10**12 * 2 ** len(chain.reads)))
+            return ModelChain.get_multiple_accounts(chain, addresses)  # type: ignore[arg-type]
+
+    market = Market(Restless(), chain.registry(), lambda: 0)
+    offers = market.price(A, B, 1_000, leg_lamports=0).offers
+    assert len({offer.quote.amount_out for offer in offers if offer.quote}) == 1
+    assert all(CLOCK_SYSVAR in read for read in chain.reads[1:])
+
+
+def test_a_pair_that_nobody_trades_is_told_without_a_read(chain: ModelChain) -> None:
+    market = market_of(chain)
+    with pytest.raises(NoPool):
+        market.price(A, C, 1_000, leg_lamports=0)
+    assert chain.reads == []
+
+
+def test_a_newly_registered_pool_takes_part_once_the_registry_is_loaded_again(chain: ModelChain) -> None:
+    market = market_of(chain)
+    chain.add_pool(2, (A, B), (10**12, 2 * 10**12))
+    chain.now_ms += 30_001
+    assert market.price(A, B, 1_000, leg_lamports=10**9).route.legs[0].pool.address == address(200)
+
+
+def test_a_pair_without_a_pool_of_its_own_goes_over_sol(chain: ModelChain) -> None:
+    chain.add_pool(2, (NATIVE_MINT, C), DEEP)
+    chain.add_pool(3, (A, NATIVE_MINT), DEEP)
+    priced = market_of(chain).price(A, C, 10_000, leg_lamports=0)
+    assert [leg.pool.address for leg in priced.route.legs] == [address(300), address(200)]
+    assert priced.route.amount_out == 9_998
+    assert priced.offers == ()
+
+
+# --- accounts that quotes ask for only as they go ------------------------------------------------------------------
+
+
+def test_what_a_large_quote_asks_for_besides_is_read_and_the_quote_made_again(chain: ModelChain) -> None:
+    venue = ModelVenue(near=1_000, far=[address(7_001), address(7_002)])
+    market = market_of(chain, venue)
+    market.price(A, B, 1_000, leg_lamports=0)
+    chain.reads.clear()
+    assert market.price(A, B, 1_001, leg_lamports=0).route.amount_out == 1_000
+    assert len(chain.reads) == 2
+    assert chain.reads[1] - chain.reads[0] == {address(7_001), address(7_002)}
+
+
+class NeverContent(ModelVenue):
+    """A venue whose quotes ask for one account more at every read."""
+
+    def decode(self, pool: Pubkey, accounts: AccountMap) -> ModelPool:
+        self.near, self.far = 0, (address(7_000 + len(accounts)),)
+        return super().decode(pool, accounts)
+
+
+class AsksForWhatItHas(ModelVenue):
+    """A defective venue: it asks for an account that was read."""
+
+    def decode(self, pool: Pubkey, accounts: AccountMap) -> ModelPool:
+        raise AccountsMissing([str(pool)])
+
+
+@pytest.mark.parametrize("venue", [NeverContent(), AsksForWhatItHas()], ids=lambda venue: type(venue).__name__)
+def test_reading_comes_to_an_end_also_where_accounts_never_suffice(chain: ModelChain, venue: ModelVenue) -> None:
+    market = market_of(chain, venue)
+    with pytest.raises(VenueUnavailable):
+        market.price(A, B, 1_000, leg_lamports=0)
+    assert len(chain.reads) == MAX_READS
+
+
+def test_a_pool_whose_accounts_move_at_every_read_ends_the_reading_too(chain: ModelChain) -> None:
+    class Runaway(ModelVenue):
+        asked = 0
+
+        def accounts_needed(self, pool: Pubkey, accounts: AccountMap) -> frozenset[Pubkey]:
+            self.asked += 1
+            return frozenset({pool, address(7_000 + self.asked)})
+
+    market = market_of(chain, Runaway())
+    with pytest.raises(VenueUnavailable):
+        market.price(A, B, 1_000, leg_lamports=0)
+    assert len(chain.reads) == MAX_READS
+
+
+# --- pools that can't be read --------------------------------------------------------------------------------------
+
+
+def test_a_pool_that_cannot_be_decoded_is_passed_over_for_another(chain: ModelChain) -> None:
+    chain.add_pool(2, (A, B), DEEP)
+    market = market_of(chain)
+    del chain.accounts[address(100)]
+    priced = market.price(A, B, 1_000, leg_lamports=0)
+    assert [leg.pool.address for leg in priced.route.legs] == [address(200)]
+
+
+def test_with_no_other_pool_its_own_error_is_told(chain: ModelChain) -> None:
+    market = market_of(chain)
+    del chain.accounts[address(101)]
+    with pytest.raises(VenueUnavailable, match="has no vault"):
+        market.price(A, B, 1_000, leg_lamports=0)
+
+
+def test_an_amount_that_no_pool_takes_is_told_as_that(chain: ModelChain) -> None:
+    with pytest.raises(InsufficientLiquidity):
+        market_of(chain).price(A, B, 10**14, leg_lamports=0)
+
+
+def test_a_chain_without_a_clock_prices_nothing(chain: ModelChain) -> None:
+    market = market_of(chain)
+    del chain.accounts[CLOCK_SYSVAR]
+    with pytest.raises(VenueUnavailable):
+        market.price(A, B, 1_000, leg_lamports=0)
+
+
+def test_a_chain_that_cannot_be_read_is_told_at_once(chain: ModelChain) -> None:
+    registry = chain.registry()
+    registry.pools()
+
+    class Unreachable:
+        reads = 0
+
+        def get_multiple_accounts(self, addresses: object) -> Read:
+            self.reads += 1
+            raise RpcUnavailable("no answer")
+
+    source = Unreachable()
+    with pytest.raises(RpcUnavailable):
+        Market(source, registry, lambda: 0).price(A, B, 1, leg_lamports=0)
+    assert source.reads == 1
