@@ -9,6 +9,7 @@ FillrateError
 └── ExecutionError                  an attempt at an order, or a quote, did not succeed
     ├── TransientError              another attempt may succeed
     │   ├── RpcUnavailable          the Solana node did not answer, or answered with a server error
+    │   │   └── AllNodesDown        every node failed too often to be asked now: wait, that is no attempt
     │   ├── SlippageExceeded        the market moved beyond the order's floor
     │   ├── VenueUnavailable        the pool is closed, not open yet, or answers with an error of its own
     │   ├── AccountsMissing         the quote needs accounts that were not read: read them, quote again
@@ -101,6 +102,14 @@ class TransientError(ExecutionError):
 class RpcUnavailable(TransientError):
     code = "RPC_UNAVAILABLE"
     title = "Solana RPC unavailable"
+
+
+class AllNodesDown(RpcUnavailable):
+    """Every Solana node's circuit breaker is open. One is asked again in `retry_in_ms`, not before."""
+
+    def __init__(self, retry_in_ms: int) -> None:
+        super().__init__(f"no Solana node answers; the next is asked again in {retry_in_ms / 1000:g} s")
+        self.retry_in_ms = retry_in_ms
 
 
 class SlippageExceeded(TransientError):
