@@ -27,4 +27,5 @@ def account_of(headers: Mapping[str, str], settings: Settings) -> str:
 
 
 def _matches(key: str, sha256_hex: str) -> bool:
-    return hmac.compare_digest(hashlib.sha256(key.encode()).hexdigest(), sha256_hex)
+    digest = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()  # whatever was sent, it is only a wrong key
+    return hmac.compare_digest(digest, sha256_hex)
