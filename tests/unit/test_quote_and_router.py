@@ -1,0 +1,273 @@
+"""Offers, floors, and the best route over pools whose arithmetic is known, against all divisions there are."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chalicelib.problems import (
+    AccountsMissing,
+    AmountTooSmall,
+    ExecutionError,
+    InsufficientLiquidity,
+    NoPool,
+    RpcUnavailable,
+    VenueUnavailable,
+)
+from chalicelib.routing.quote import (
+    MAX_REMAINING_ACCOUNTS,
+    MAX_SWAP_COMPUTE_UNITS,
+    PPM,
+    ask_pools,
+    floor_of,
+    price_impact,
+    quote_pool,
+)
+from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits, best_route
+from tests.unit.model_market import CLOCK, ModelPool, address, pool_like
+
+A, B, C = (address(number) for number in (1, 2, 3))
+U64 = st.integers(1, 2**64 - 1)
+UNLIMITED = RouteLimits(max_legs=4, leg_cost=1, fits=lambda route: True)
+ONE_LEG = RouteLimits(max_legs=1, leg_cost=0, fits=lambda route: True)
+
+
+def pool(number: int, reserves: tuple[int, int] = (10**9, 10**9), **changes: object) -> ModelPool:
+    return ModelPool(address(number), (A, B), reserves, **changes)  # type: ignore[arg-type]
+
+
+def pair(*pools: ModelPool, bridges: tuple[Bridge, ...] = ()) -> PairPools:
+    return PairPools(A, B, pools, bridges, CLOCK)
+
+
+# --- floors -------------------------------------------------------------------------------------------------------
+
+
+@given(amount_out=U64, slippage_ppm=st.integers(0, 500_000))
+def test_the_floor_is_the_least_that_the_slippage_allows_and_never_a_unit_less(
+    amount_out: int, slippage_ppm: int
+) -> None:
+    floor = floor_of(amount_out, slippage_ppm)
+    allowed = Fraction(amount_out) * (PPM - slippage_ppm) / PPM
+    assert 1 <= floor <= amount_out
+    assert allowed <= floor < allowed + 1 or floor == 1
+
+
+@given(amount_out=U64, slippages=st.tuples(st.integers(0, 500_000), st.integers(0, 500_000)))
+def test_more_slippage_never_means_a_higher_floor(amount_out: int, slippages: tuple[int, int]) -> None:
+    lower, higher = sorted(slippages)
+    assert floor_of(amount_out, higher) <= floor_of(amount_out, lower)
+    assert floor_of(amount_out, 0) == amount_out
+
+
+# --- offers -------------------------------------------------------------------------------------------------------
+
+
+def test_every_pool_answers_with_a_quote_or_with_why_there_is_none() -> None:
+    closed = VenueUnavailable("closed")
+    offers = ask_pools([pool(1), pool(2, refusal=closed), pool(3, (5, 5))], A, 1_000, CLOCK)
+    assert [offer.pool.address for offer in offers] == [address(1), address(2), address(3)]
+    first, second, third = offers
+    assert first.quote is not None
+    assert (first.quote.amount_out, first.refusal, first.mid_price) == (999, None, Fraction(1))
+    assert (second.quote, second.refusal, second.mid_price) == (None, closed, None)
+    assert isinstance(third.refusal, InsufficientLiquidity)
+
+
+def test_the_accounts_that_all_quotes_lack_are_named_together() -> None:
+    pools = [pool(1, near=1, missing=(address(7), address(8))), pool(2), pool(3, near=1, missing=(address(9),))]
+    with pytest.raises(AccountsMissing) as missing:
+        ask_pools(pools, A, 1_000, CLOCK)
+    assert missing.value.addresses == tuple(str(address(number)) for number in (7, 8, 9))
+
+
+def test_a_failing_node_is_no_pools_refusal_that_is_hidden() -> None:
+    offers = ask_pools([pool(1, refusal=RpcUnavailable("no answer"))], A, 1, CLOCK)
+    assert isinstance(offers[0].refusal, RpcUnavailable)
+
+
+@given(amount=st.integers(1, 10**9), reserves=st.tuples(st.integers(1, 10**12), st.integers(1, 10**12)))
+def test_price_impact_is_what_is_lost_against_the_mid_price(amount: int, reserves: tuple[int, int]) -> None:
+    (offer,) = ask_pools([pool(1, reserves)], A, amount, CLOCK)
+    if offer.quote is None:
+        assert offer.price_impact is None
+        return
+    ideal = Fraction(amount * reserves[1], reserves[0])
+    assert offer.price_impact == price_impact(ideal, offer.quote.amount_out) == 1 - offer.quote.amount_out / ideal
+    assert 0 <= offer.price_impact < 1
+
+
+@pytest.mark.parametrize(
+    ("change", "fits"),
+    [
+        ({"remaining": MAX_REMAINING_ACCOUNTS}, True),
+        ({"remaining": MAX_REMAINING_ACCOUNTS + 1}, False),
+        ({"compute_units": MAX_SWAP_COMPUTE_UNITS}, True),
+        ({"compute_units": MAX_SWAP_COMPUTE_UNITS + 1}, False),
+    ],
+)
+def test_a_quote_that_no_transaction_can_carry_is_no_quote(change: dict[str, object], fits: bool) -> None:
+    large = pool_like(pool(1), **change)
+    if fits:
+        assert quote_pool(large, A, 1_000, CLOCK).amount_out == 999
+    else:
+        with pytest.raises(InsufficientLiquidity, match="one transaction"):
+            quote_pool(large, A, 1_000, CLOCK)
+
+
+# --- the best single pool -----------------------------------------------------------------------------------------
+
+
+@given(
+    amount=st.integers(1, 10**6),
+    reserves=st.lists(st.tuples(st.integers(1, 10**6), st.integers(1, 10**6)), min_size=1, max_size=5),
+)
+def test_of_single_pools_the_one_that_pays_most_is_taken(amount: int, reserves: list[tuple[int, int]]) -> None:
+    pools = [pool(number, both) for number, both in enumerate(reserves, 1)]
+    paid = [offer.quote.amount_out for offer in ask_pools(pools, A, amount, CLOCK) if offer.quote is not None]
+    if not paid:
+        with pytest.raises(ExecutionError):
+            best_route(pair(*pools), amount, ONE_LEG)
+        return
+    route = best_route(pair(*pools), amount, ONE_LEG)
+    assert (route.amount_in, route.amount_out, len(route.legs)) == (amount, max(paid), 1)
+
+
+def test_of_equal_pools_every_worker_takes_the_same_whatever_order_they_come_in() -> None:
+    pools = [pool(number) for number in (1, 2, 3)]
+    for order in (pools, pools[::-1], [pools[1], pools[2], pools[0]]):
+        routes = best_route(pair(*order), 10**6, UNLIMITED)
+        assert [leg.pool.address for leg in best_route(pair(*order), 1_000, ONE_LEG).legs] == [address(1)]
+        assert [leg.pool.address for leg in routes.legs] == [address(1), address(2), address(3)]
+
+
+REFUSALS: list[ExecutionError] = [
+    VenueUnavailable("closed"),
+    InsufficientLiquidity("too much"),
+    AmountTooSmall("dust"),
+]
+
+
+@pytest.mark.parametrize("most_telling", range(3))
+def test_where_none_quotes_the_most_telling_reason_is_given(most_telling: int) -> None:
+    """What may pass comes first: an order must not be given up while one of its pools may open again."""
+    refusals = REFUSALS[most_telling:]
+    pools = [pool(number, refusal=refusal) for number, refusal in enumerate(reversed(refusals), 1)]
+    with pytest.raises(type(refusals[0])) as refused:
+        best_route(pair(*pools), 1_000, UNLIMITED)
+    assert refused.value is refusals[0]
+
+
+def test_with_no_pool_at_all_there_is_none() -> None:
+    with pytest.raises(NoPool):
+        best_route(pair(), 1_000, UNLIMITED)
+
+
+# --- several pools ------------------------------------------------------------------------------------------------
+
+
+@given(
+    amount=st.integers(1, 40),
+    reserves=st.lists(st.tuples(st.integers(1, 60), st.integers(1, 200)), min_size=1, max_size=3),
+    leg_cost=st.integers(0, 3),
+)
+@settings(deadline=None)
+def test_no_division_of_a_small_amount_pays_more_than_the_route_after_its_legs_are_paid_for(
+    amount: int, reserves: list[tuple[int, int]], leg_cost: int
+) -> None:
+    pools = [pool(number, both) for number, both in enumerate(reserves, 1)]
+    limits = RouteLimits(max_legs=3, leg_cost=leg_cost, fits=lambda route: True)
+    worths = []
+    for parts in product(range(amount + 1), repeat=len(pools)):
+        used = [(one, part) for one, part in zip(pools, parts, strict=True) if part]
+        if sum(parts) == amount:
+            offers = [offer for one, part in used for offer in ask_pools([one], A, part, CLOCK)]
+            if all(offer.quote is not None for offer in offers):
+                paid = sum(offer.quote.amount_out for offer in offers if offer.quote)
+                worths.append(paid - leg_cost * (len(used) - 1))
+    if not worths:
+        with pytest.raises(ExecutionError):
+            best_route(pair(*pools), amount, limits)
+        return
+    route = best_route(pair(*pools), amount, limits)
+    assert route.amount_in == amount
+    assert route.amount_out - leg_cost * (len(route.legs) - 1) == max(worths)
+
+
+@given(
+    amount=st.integers(1_025, 10**9),
+    reserves=st.lists(st.tuples(st.integers(10**3, 10**10), st.integers(10**3, 10**10)), min_size=2, max_size=2),
+)
+@settings(deadline=None, max_examples=50)
+def test_no_division_on_a_fine_grid_pays_more_than_the_route_but_by_the_legs_own_rounding(
+    amount: int, reserves: list[tuple[int, int]]
+) -> None:
+    pools = [pool(number, both) for number, both in enumerate(reserves, 1)]
+    grid = []
+    for step in range(201):
+        parts = (amount * step // 200, amount - amount * step // 200)
+        offers = [
+            offer for one, part in zip(pools, parts, strict=True) if part for offer in ask_pools([one], A, part, CLOCK)
+        ]
+        if all(offer.quote is not None for offer in offers):
+            grid.append(sum(offer.quote.amount_out for offer in offers if offer.quote) - (len(offers) - 1))
+    if grid:
+        route = best_route(pair(*pools), amount, UNLIMITED)
+        assert route.amount_out - (len(route.legs) - 1) >= max(grid) - len(pools)
+
+
+ROUTES = st.builds(
+    lambda amount, reserves: best_route(
+        pair(*(pool(number, both) for number, both in enumerate(reserves, 1))), amount, UNLIMITED
+    ),
+    st.integers(10**3, 10**6),
+    st.lists(st.tuples(st.integers(10**6, 10**8), st.integers(10**6, 10**8)), min_size=1, max_size=4),
+)
+
+
+@given(route=ROUTES)
+@settings(deadline=None, max_examples=50)
+def test_the_legs_shares_are_a_whole_and_each_is_near_its_part_of_the_input(route: Route) -> None:
+    assert sum(leg.share_ppm for leg in route.legs) == PPM
+    for leg in route.legs:
+        assert abs(Fraction(leg.share_ppm, PPM) - Fraction(leg.quote.amount_in, route.amount_in)) <= Fraction(1, PPM)
+
+
+@given(route=ROUTES, slippage_ppm=st.integers(0, 500_000))
+@settings(deadline=None, max_examples=50)
+def test_the_legs_floors_together_guarantee_the_orders_floor_and_none_asks_for_more_than_was_quoted(
+    route: Route, slippage_ppm: int
+) -> None:
+    min_out = floor_of(route.amount_out, slippage_ppm)
+    floors = route.floors(min_out)
+    assert sum(floors) >= min_out
+    for floor, leg in zip(floors, route.legs, strict=True):
+        assert 1 <= floor <= leg.quote.amount_out
+
+
+def test_a_way_over_a_third_token_is_taken_only_where_it_pays_more() -> None:
+    over_c = Bridge(
+        C,
+        (ModelPool(address(10), (A, C), (10**9, 10**9)),),
+        (ModelPool(address(11), (C, B), (10**9, 10**9)),),
+    )
+    poor, rich = pool(1, (10**9, 10**8)), pool(1, (10**9, 10**9))
+    for direct, addresses in ((poor, [10, 11]), (rich, [1])):
+        route = best_route(pair(direct, bridges=(over_c,)), 10**6, UNLIMITED)
+        assert [leg.pool.address for leg in route.legs] == [address(number) for number in addresses]
+    two_hops = best_route(pair(bridges=(over_c,)), 10**6, UNLIMITED)
+    first, second = two_hops.legs
+    assert second.quote.amount_in == first.quote.amount_out
+    assert two_hops.floors(1) == (first.quote.amount_out, 1)
+
+
+def test_a_route_that_no_transaction_can_carry_is_passed_over_for_one_that_it_can() -> None:
+    pools = pair(pool(1), pool(2), pool(3))
+    narrow = RouteLimits(max_legs=4, leg_cost=0, fits=lambda route: len(route.legs) <= 2)
+    assert len(best_route(pools, 10**8, narrow).legs) == 2
+    with pytest.raises(ExecutionError):
+        best_route(pools, 10**8, RouteLimits(max_legs=4, leg_cost=0, fits=lambda route: False))
