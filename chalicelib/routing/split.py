@@ -1,21 +1,35 @@
 """Divide one input over several pools so that together they pay most. Pure integers, no pool-specific formula.
 
-Every pool's output is concave in its input but for rounding: the more goes in, the worse the next unit is paid. At the
-best division the next unit is paid alike everywhere, and moving any amount from one pool to another loses. The search
-moves amounts from where the last ones are paid worst to where the next ones are paid best, in steps that halve from
-the whole input down to a single unit, with the programs' exact outputs at every step. Small inputs, where rounding
-rules, are searched completely.
+A pool's output is concave in its input, but for rounding and for the cap of a token's transfer fee: the more goes in,
+the worse the next unit is paid. At the best division the next unit is paid alike everywhere, and moving any amount from
+one pool to another loses. Three stages find it, with the programs' exact outputs:
+
+1. All divisions on a coarse grid are tried, so that no bend of an output can lead the search astray.
+2. From the best one, amounts move from where the last units are paid worst to where the next ones are paid best, in
+   steps that halve down to what the output still shows. Legs that don't gain what they cost are given up.
+3. So close to the best, rounding makes little hills of its own: there all divisions nearby are tried.
+
+For a small input the first stage is all, with cells of a single unit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
+from operator import add
 
-# Up to this input all divisions are tried: beyond, the search's error is below the rounding of the outputs.
-EXHAUSTIVE_INPUT = 1024
-SETTLED_UNITS = 32
-_IMPOSSIBLE = -1
+# Up to this input the cells of the grid are single units.
+EXHAUSTIVE_INPUT = 512
+GRID_CELLS = 16
+# The last steps are worth this part of an output unit, or are a single unit of input.
+FINEST_PARTS = 8
+# So many of them to either side are tried in all combinations.
+NEAR_STEPS = 8
+# Steps of this part of the input tell which legs are worth their cost: a finer division hardly pays any more.
+COARSE_PARTS = 1024
+# So little that no sum with it is above zero: amounts are u64.
+_IMPOSSIBLE = -(1 << 96)
 
 
 @dataclass(slots=True)
@@ -26,25 +40,26 @@ class Outlet:
     """
 
     pay: Callable[[int], int | None]
-    _paid: dict[int, int] = field(default_factory=lambda: {0: 0})
+    _answers: dict[int, int | None] = field(default_factory=dict)
 
     def paid(self, amount: int) -> int:
-        """Output for `amount`, or _IMPOSSIBLE."""
-        known = self._paid.get(amount)
-        if known is None:
-            known = self._paid[amount] = self.pay(amount) or _IMPOSSIBLE
-        return known
+        """Output for `amount`: 0 for nothing, else above zero, or _IMPOSSIBLE."""
+        return (self._answer(amount) or _IMPOSSIBLE) if amount else 0
 
-    def capacity(self, limit: int) -> int:
-        """The most, up to `limit`, that the pool takes."""
-        if self.paid(limit) > 0:
-            return limit
-        low, high = 0, limit
-        while high - low > 1:
-            middle = (low + high) // 2
-            too_much = self.paid(middle) == _IMPOSSIBLE and self.pay(middle) is None
-            low, high = (low, middle) if too_much else (middle, high)
-        return low if self.paid(low) > 0 else 0
+    def room(self, limit: int) -> int:
+        """The most, up to `limit`, that the pool takes; 0 where it pays nothing for that."""
+        taken, refused = (limit, limit) if self._answer(limit) is not None else (0, limit)
+        while refused - taken > 1:
+            middle = (taken + refused) // 2
+            taken, refused = (taken, middle) if self._answer(middle) is None else (middle, refused)
+        return taken if self.paid(taken) > 0 else 0
+
+    def _answer(self, amount: int) -> int | None:
+        try:
+            return self._answers[amount]
+        except KeyError:
+            answer = self._answers[amount] = self.pay(amount)
+            return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,136 +77,197 @@ class Division:
 def divide(outlets: Sequence[Outlet], amount: int, max_legs: int, leg_cost: int) -> Division | None:
     """The division of exactly `amount` base units that pays most; None where the outlets can't take it all.
 
-    At most `max_legs` outlets are used, and one more only if it gains more than `leg_cost` output units.
+    At most `max_legs` outlets are used, and one more only if it gains more than `leg_cost` output units. Up to
+    EXHAUSTIVE_INPUT no division is better. Beyond, of outputs that are concave but for rounding, each leg but one may
+    miss what rounding took from it: at most what a base unit of input is worth, and one of output.
     """
     if amount <= EXHAUSTIVE_INPUT:
-        return _try_all(outlets, amount, max_legs, leg_cost)
-    used = list(range(len(outlets)))
-    best = _climb(outlets, used, amount)
-    while best is not None and best.legs > 1:
-        fewer = _without_one_leg(outlets, best, amount)
-        if fewer is None or (best.legs <= max_legs and fewer.amount_out + leg_cost < best.amount_out):
-            break
-        best = fewer
-    return best if best is not None and best.legs <= max_legs else None
+        return _best_on_grid(outlets, amount, amount, max_legs, leg_cost)
+    single = _best_on_grid(outlets, amount, 1, 1, 0)
+    spread = _climb(outlets, range(len(outlets)), amount)
+    if spread is None or (single is not None and spread.amount_out - leg_cost <= single.amount_out):
+        return single  # where all legs together don't gain the cost of one, no split does
+    fewer = _give_up_legs(outlets, spread, amount, max_legs, leg_cost)
+    found = [division for division in (single, fewer) if division is not None]
+    return max(found, key=lambda division: division.amount_out - leg_cost * division.legs, default=None)
 
 
-def _without_one_leg(outlets: Sequence[Outlet], division: Division, amount: int) -> Division | None:
-    """The best division after giving up one of its legs."""
-    legs = [index for index, part in enumerate(division.amounts) if part]
-    candidates = [_climb(outlets, [leg for leg in legs if leg != given_up], amount) for given_up in legs]
-    return max(
-        (candidate for candidate in candidates if candidate is not None),
-        key=lambda candidate: candidate.amount_out,
-        default=None,
-    )
-
-
-def _climb(outlets: Sequence[Outlet], used: Sequence[int], amount: int) -> Division | None:
-    """Hill climbing with halving steps over the outlets `used`."""
-    amounts = _start(outlets, used, amount)
+def _climb(outlets: Sequence[Outlet], used: Sequence[int], amount: int, *, coarse: bool = False) -> Division | None:
+    """The best division over the outlets `used`, whatever its legs cost."""
+    chosen = [outlets[index] for index in used]
+    amounts = _start(chosen, amount)
     if amounts is None:
         return None
-    step = amount // 2
-    while step:
-        while _move(outlets, used, amounts, step):
+    finest = amount // COARSE_PARTS if coarse else amount // (FINEST_PARTS * sum(_payments(chosen, amounts)))
+    step, finest = amount // GRID_CELLS, max(finest, 1)
+    while step > finest:
+        step = max(step // 2, finest)
+        while _move(chosen, amounts, step):
             pass
-        step //= 2
-    _settle(outlets, used, amounts)
-    return Division(tuple(amounts), sum(outlet.paid(part) for outlet, part in zip(outlets, amounts, strict=True)))
+    if not coarse:
+        _settle(chosen, amounts, finest)
+    parts = dict(zip(used, amounts, strict=True))
+    return _division(outlets, [parts.get(index, 0) for index in range(len(outlets))])
 
 
-def _start(outlets: Sequence[Outlet], used: Sequence[int], amount: int) -> list[int] | None:
-    """All into the outlet that pays most for all; where none takes it all, fill the roomiest first."""
-    amounts = [0] * len(outlets)
-    whole = max(used, key=lambda index: outlets[index].paid(amount))
-    if outlets[whole].paid(amount) > 0:
-        amounts[whole] = amount
-        return amounts
-    left = amount
-    rooms = {index: outlets[index].capacity(amount) for index in used}
-    for index in sorted(used, key=lambda index: -rooms[index]):
+def _start(outlets: Sequence[Outlet], amount: int) -> list[int] | None:
+    """The best division on the coarse grid; where that has none, the roomiest outlets filled up first."""
+    rest = amount % GRID_CELLS
+    coarse = _best_on_grid(outlets, amount - rest, GRID_CELLS, len(outlets), 0)
+    if coarse is not None:
+        amounts = list(coarse.amounts)
+        for index in sorted(range(len(outlets)), key=lambda index: -amounts[index]):
+            if outlets[index].paid(amounts[index] + rest) > 0:
+                amounts[index] += rest
+                return amounts
+    rooms = [outlet.room(amount) for outlet in outlets]
+    amounts, left = [0] * len(outlets), amount
+    for index in sorted(range(len(outlets)), key=lambda index: -rooms[index]):
         part = min(rooms[index], left)
-        if part and outlets[index].paid(part) > 0:
+        if outlets[index].paid(part) > 0:
             amounts[index] = part
             left -= part
     return None if left else amounts
 
 
-def _move(outlets: Sequence[Outlet], used: Sequence[int], amounts: list[int], step: int) -> bool:
+def _move(outlets: Sequence[Outlet], amounts: list[int], step: int) -> bool:
     """Move `step` from where it is paid worst to where it is paid best, if that gains; says whether it did."""
-    best_gain = 0
-    best_move: tuple[int, int] | None = None
-    costs = {}
-    for giver in used:
-        if amounts[giver] >= step:
-            outlet = outlets[giver]
-            left = outlet.paid(amounts[giver] - step)
-            if left != _IMPOSSIBLE:
-                costs[giver] = outlet.paid(amounts[giver]) - left
-    if not costs:
-        return False
-    cheapest = sorted(costs, key=lambda giver: costs[giver])[:2]
-    for taker in used:
-        more = outlets[taker].paid(amounts[taker] + step)
-        if more == _IMPOSSIBLE:
-            continue
-        givers = [giver for giver in cheapest if giver != taker]
-        if not givers:
-            continue
-        giver = givers[0]
-        gain = more - outlets[taker].paid(amounts[taker]) - costs[giver]
-        if gain > best_gain:
-            best_gain, best_move = gain, (giver, taker)
-    if best_move is None:
-        return False
-    giver, taker = best_move
-    amounts[giver] -= step
-    amounts[taker] += step
-    return True
+    paid = _payments(outlets, amounts)
+    losses = sorted(
+        (paid[giver] - less, giver)
+        for giver, outlet in enumerate(outlets)
+        if amounts[giver] >= step and (less := outlet.paid(amounts[giver] - step)) >= 0
+    )
+    best_gain, best_giver, best_taker = 0, 0, 0
+    for taker, outlet in enumerate(outlets):
+        # the second where the first would give to itself
+        for loss, giver in [each for each in losses[:2] if each[1] != taker][:1]:
+            gain = outlet.paid(amounts[taker] + step) - paid[taker] - loss
+            if gain > best_gain:
+                best_gain, best_giver, best_taker = gain, giver, taker
+    amounts[best_giver] -= step
+    amounts[best_taker] += step
+    return best_gain > 0
 
 
-def _settle(outlets: Sequence[Outlet], used: Sequence[int], amounts: list[int]) -> None:
-    """Try the near neighbours, unit by unit: that close to the best, rounding makes little hills of its own."""
-    for giver in used:
-        for taker in used:
-            if giver == taker or not amounts[giver] or not amounts[taker]:
-                continue
-            together = [
-                (outlets[giver].paid(amounts[giver] - shift), outlets[taker].paid(amounts[taker] + shift), shift)
-                for shift in range(min(SETTLED_UNITS, amounts[giver]))
-            ]
-            gains = [(left + more, -shift) for left, more, shift in together if left > 0 and more > 0]
-            shift = -max(gains)[1] if gains else 0
-            amounts[giver] -= shift
-            amounts[taker] += shift
+def _settle(outlets: Sequence[Outlet], amounts: list[int], step: int) -> None:
+    """Make it the best of all divisions over the same legs whose parts differ by NEAR_STEPS steps at most."""
+    legs = [index for index, amount in enumerate(amounts) if amount]
+    near = range(-NEAR_STEPS, NEAR_STEPS + 1)
+    tables = []
+    for leg in legs:
+        parts = [amounts[leg] + steps * step for steps in near]
+        tables.append([0, *(outlets[leg].paid(part) if part > 0 else _IMPOSSIBLE for part in parts)])
+    (positions,) = _best_sums(tables, len(legs) * (NEAR_STEPS + 1), range(len(legs), len(legs) + 1))
+    assert positions is not None, "the division as it is is one of them"
+    for leg, position in zip(legs, positions, strict=True):
+        amounts[leg] += near[position - 1] * step
 
 
-def _try_all(outlets: Sequence[Outlet], amount: int, max_legs: int, leg_cost: int) -> Division | None:
-    """The best of all divisions, by dynamic programming over the outlets; each leg is charged `leg_cost`.
-
-    Of equally good ones, the one with the fewest legs.
-    """
-    # best[legs][taken] is the most that `taken` is worth over the outlets so far, with the parts that make it
-    best: list[dict[int, tuple[int, tuple[int, ...]]]] = [{} for _ in range(max_legs + 1)]
-    best[0][0] = (0, ())
-    for outlet in outlets:
-        payments = [(part, outlet.paid(part)) for part in range(1, amount + 1)]
-        payments = [(part, paid - leg_cost) for part, paid in payments if paid > 0]
-        following = [{taken: (worth, (*parts, 0)) for taken, (worth, parts) in level.items()} for level in best]
-        for legs, level in enumerate(best[:max_legs]):
-            target = following[legs + 1]
-            for taken, (worth, parts) in level.items():
-                room = amount - taken
-                for part, gain in payments:
-                    if part > room:
-                        break
-                    known = target.get(taken + part)
-                    if known is None or worth + gain > known[0]:
-                        target[taken + part] = (worth + gain, (*parts, part))
-        best = following
-    found = [level[amount] for level in best if amount in level]
-    if not found:
+def _give_up_legs(
+    outlets: Sequence[Outlet], division: Division, amount: int, max_legs: int, leg_cost: int
+) -> Division | None:
+    """Give up leg after leg, as long as there are too many or one gains no more than it costs."""
+    best = division
+    while best.legs > 1:
+        legs = _legs(best)
+        too_many = len(legs) > max_legs
+        doubtful = legs if too_many else _doubtful_legs(outlets, best, amount, leg_cost)
+        without = (
+            _climb(outlets, [leg for leg in legs if leg != given_up], amount, coarse=True) for given_up in doubtful
+        )
+        fewer = max(filter(None, without), key=lambda found: found.amount_out, default=None)
+        if fewer is None or not (too_many or fewer.amount_out + leg_cost >= best.amount_out):
+            break
+        best = fewer
+    if best.legs > max_legs:
         return None
-    _, parts = max(found, key=lambda entry: entry[0])
-    return Division(parts, sum(outlet.paid(part) for outlet, part in zip(outlets, parts, strict=True)))
+    return best if best is division else _climb(outlets, _legs(best), amount)
+
+
+def _doubtful_legs(outlets: Sequence[Outlet], division: Division, amount: int, leg_cost: int) -> list[int]:
+    """The legs that may gain no more than `leg_cost`; no other is worth giving up.
+
+    For what a leg takes in, the others pay no more than the marginal price: what it is paid beyond, it surely gains.
+    """
+    legs = _legs(division)
+    margins = []
+    for leg in legs:
+        outlet, part = outlets[leg], division.amounts[leg]
+        last = min(max(amount // COARSE_PARTS, 1), part)
+        # at least the marginal price, and above zero where less is not paid at all
+        margins.append(Fraction(outlet.paid(part) - max(outlet.paid(part - last), 0), last))
+    price = min(margins)
+    return [leg for leg in legs if outlets[leg].paid(division.amounts[leg]) <= price * division.amounts[leg] + leg_cost]
+
+
+def _best_on_grid(outlets: Sequence[Outlet], amount: int, cells: int, max_legs: int, leg_cost: int) -> Division | None:
+    """The best of all divisions of `amount` into so many equal cells; of equal ones, one with the fewest legs."""
+    cell = amount // cells
+    tables = [[outlet.paid(cell * count) for count in range(cells + 1)] for outlet in outlets]
+    candidates = [
+        _division(outlets, [cell * count for count in counts])
+        for counts in _best_sums(tables, cells, range(1, min(max_legs, len(outlets)) + 1))
+        if counts is not None
+    ]
+    return max(candidates, key=lambda division: division.amount_out - leg_cost * division.legs, default=None)
+
+
+def _best_sums(tables: Sequence[Sequence[int]], total: int, legs: range) -> list[tuple[int, ...] | None]:
+    """For each number of legs, a position in each table, `total` in all, so that the entries there add up to most.
+
+    A leg is a position above zero; position 0 is worth 0. None where all sums are impossible.
+    """
+    # sums[n][k][t]: the most that k legs in the first n tables are worth whose positions add up to t
+    sums = [{0: [0] + [_IMPOSSIBLE] * total}]
+    for number, table in enumerate(tables, 1):
+        left = len(tables) - number
+        counts = range(max(legs.start - left, 0), min(legs.stop - 1, number) + 1)
+        # after the last table only the total matters
+        totals = range(total + 1) if left else range(total, total + 1)
+        sums.append({count: _with_table(table, sums[-1], count, totals) for count in counts})
+    return [_positions(tables, sums, count, total) if sums[-1][count][total] > 0 else None for count in legs]
+
+
+def _with_table(table: Sequence[int], before: dict[int, list[int]], count: int, totals: range) -> list[int]:
+    """The best sums of `count` legs once one more table may have one of them; right for `totals` only."""
+    best = list(before[count]) if count in before else [_IMPOSSIBLE] * totals.stop
+    if count - 1 in before:
+        entries, others = table[1:], before[count - 1][::-1]
+        for total in totals:
+            if total:
+                # others[-total:] goes from the sum for total - 1 down to the one for 0
+                best[total] = max(best[total], max(map(add, entries, others[-total:])))
+    return best
+
+
+def _positions(
+    tables: Sequence[Sequence[int]], sums: Sequence[dict[int, list[int]]], count: int, total: int
+) -> tuple[int, ...]:
+    """The positions that make the best sum of `count` legs, found from the last table back to the first."""
+    positions = []
+    for number in range(len(tables), 0, -1):
+        worth, table, before = sums[number][count][total], tables[number - 1], sums[number - 1]
+        position = 0
+        if count not in before or before[count][total] != worth:
+            count -= 1
+            position = next(
+                position
+                for position in range(1, min(total, len(table) - 1) + 1)
+                if before[count][total - position] + table[position] == worth
+            )
+        positions.append(position)
+        total -= position
+    return tuple(reversed(positions))
+
+
+def _payments(outlets: Sequence[Outlet], amounts: Sequence[int]) -> list[int]:
+    return [outlet.paid(amount) for outlet, amount in zip(outlets, amounts, strict=True)]
+
+
+def _legs(division: Division) -> list[int]:
+    return [index for index, amount in enumerate(division.amounts) if amount]
+
+
+def _division(outlets: Sequence[Outlet], amounts: Sequence[int]) -> Division:
+    return Division(tuple(amounts), sum(_payments(outlets, amounts)))
