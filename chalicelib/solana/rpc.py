@@ -167,6 +167,10 @@ class SolanaRpc:
     def __repr__(self) -> str:
         return f"SolanaRpc({urlsplit(self._url).hostname})"
 
+    def one_node(self) -> SolanaRpc:
+        """What to ask where several answers must come from one node: here there is but one (see FailoverRpc)."""
+        return self
+
     def get_multiple_accounts(
         self, addresses: Iterable[Pubkey], *, commitment: Commitment | None = None
     ) -> AccountsRead:
