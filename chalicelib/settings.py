@@ -6,20 +6,21 @@ import os
 from collections.abc import Mapping
 from functools import cache
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class Settings(BaseModel):
     """The environment variables that infra/functions.yaml gives each function, by their names in lower case."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # Errors don't show what they were given: the nodes' keys are among it.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     stage: str
     orders_table: str
     pools_table: str
     orders_queue_url: str
     dead_letter_queue_url: str
-    solana_rpc_url: str = Field(repr=False)  # may hold a provider's key
+    solana_rpc_url: str = Field(repr=False)  # a node, or several by commas; may hold providers' keys
     websocket_url: str
     websocket_endpoint: str
     wallet_file: str | None = None
@@ -35,9 +36,33 @@ class Settings(BaseModel):
     priority_fee_floor: int = 1_000  # micro-lamports per compute unit
     priority_fee_cap: int = 2_000_000
 
+    # When a Solana node is left alone, and for how long at first and at most (see BreakerPolicy); how often all of
+    # several nodes are measured.
+    rpc_failures_to_open: int = Field(default=8, ge=1)
+    rpc_first_cool_down_ms: int = Field(default=1_000, ge=1)
+    rpc_longest_cool_down_ms: int = Field(default=30_000, ge=1)
+    rpc_survey_every_ms: int = Field(default=15_000, ge=1)
+
+    @field_validator("solana_rpc_url")
+    @classmethod
+    def _addresses_of_nodes(cls, text: str) -> str:
+        urls = _listed(text)
+        if not urls or not all(url.startswith(("http://", "https://")) for url in urls):
+            raise ValueError("one or more http(s) URLs, parted by commas")
+        return text
+
+    @property
+    def solana_rpc_urls(self) -> tuple[str, ...]:
+        """The nodes' URLs, each once, in the order given: the first is asked first where all are equally well."""
+        return _listed(self.solana_rpc_url)
+
     @property
     def lease_ms(self) -> int:
         return (self.worker_timeout_seconds + self.lease_margin_seconds) * 1000
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(entry for entry in map(str.strip, text.split(",")) if entry))
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
