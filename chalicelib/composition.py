@@ -86,9 +86,21 @@ def session() -> Session:
 
 @cache
 def rpc() -> SolanaRpc:
+    from chalicelib.solana.circuit_breaker import BreakerPolicy
+    from chalicelib.solana.failover import FailoverRpc
     from chalicelib.solana.rpc import SolanaRpc
 
-    return SolanaRpc(settings().solana_rpc_url, connect_timeout=2, read_timeout=5)
+    config = settings()
+    urls = config.solana_rpc_urls
+    # With others to turn to a node is given less time, so that a worker gets past two that hang.
+    connect_timeout, read_timeout = (2, 5) if len(urls) == 1 else (1, 3)
+    nodes = [SolanaRpc(url, connect_timeout=connect_timeout, read_timeout=read_timeout) for url in urls]
+    policy = BreakerPolicy(
+        failures_to_open=config.rpc_failures_to_open,
+        first_cool_down_ms=config.rpc_first_cool_down_ms,
+        longest_cool_down_ms=config.rpc_longest_cool_down_ms,
+    )
+    return FailoverRpc(nodes, now_ms, policy, survey_every_ms=config.rpc_survey_every_ms)
 
 
 @cache
