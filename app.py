@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from chalice.app import Chalice, DynamoDBEvent, Request, Response, SQSEvent, WebsocketEvent
+from chalice.app import Chalice, CloudWatchEvent, DynamoDBEvent, Rate, Request, Response, SQSEvent, WebsocketEvent
 
 from chalicelib import composition
 from chalicelib.account import account_of
@@ -100,6 +100,11 @@ def execute_order(event: SQSEvent) -> dict[str, Any]:
 def push_changes(event: DynamoDBEvent) -> dict[str, Any]:
     composition.publisher().publish(event.to_dict()["Records"])
     return {"batchItemFailures": []}
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES), name="sweep")
+def sweep(_event: CloudWatchEvent) -> None:
+    composition.recovery().sweep()
 
 
 @app.on_ws_connect(name="ws_connect")

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
+from chalicelib.orders.admission import Admission, Pace
 from chalicelib.orders.delivery import Delivery
 from chalicelib.orders.execution import Execution
 from chalicelib.orders.intake import Intake
 from chalicelib.orders.queue import OrdersQueue
+from chalicelib.orders.recovery import Recovery
 from chalicelib.orders.store import OrderStore
 from chalicelib.push.connections import Connections
 from chalicelib.push.gateway import WebSocketGateway
@@ -61,6 +63,12 @@ def order_store() -> OrderStore:
 @cache
 def orders_queue() -> OrdersQueue:
     return OrdersQueue(sqs(), settings().orders_queue_url, settings().dead_letter_queue_url)
+
+
+@cache
+def admission() -> Admission:
+    pace = Pace(settings().orders_per_minute, min(settings().starts_at_once, settings().orders_per_minute - 1))
+    return Admission(dynamodb(), settings().control_table, pace)
 
 
 @cache
@@ -158,13 +166,18 @@ def delivery() -> Delivery:
         time.monotonic,
         time.sleep,
     )
-    execution = Execution(order_store(), trader, now_ms, config.lease_ms)
+    execution = Execution(order_store(), trader, admission(), now_ms, config.lease_ms)
     return Delivery(execution, orders_queue(), config.lease_ms)
 
 
 @cache
+def recovery() -> Recovery:
+    return Recovery(order_store(), orders_queue(), now_ms)
+
+
+@cache
 def intake() -> Intake:
-    return Intake(order_store(), orders_queue(), token_directory(), now_ms, uuid.uuid4)
+    return Intake(order_store(), orders_queue(), token_directory(), admission(), now_ms, uuid.uuid4)
 
 
 @cache

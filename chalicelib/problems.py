@@ -5,7 +5,8 @@ FillrateError
 │   ├── InvalidRequest              400, with the fields that are wrong
 │   ├── Unauthorized                401
 │   ├── NotFound                    404
-│   └── Conflict                    409
+│   ├── Conflict                    409
+│   └── Backlogged                  429: too much work is waiting
 └── ExecutionError                  an attempt at an order, or a quote, did not succeed
     ├── TransientError              another attempt may succeed
     │   ├── RpcUnavailable          the Solana node did not answer, or answered with a server error
@@ -42,6 +43,8 @@ class FillrateError(Exception):
     code = "INTERNAL"
     title = "Internal error"
     http_status = 500
+    # What the Retry-After header tells, where waiting helps.
+    retry_after_seconds: int | None = None
 
 
 class RequestError(FillrateError):
@@ -83,6 +86,18 @@ class Conflict(RequestError):
     http_status = 409
 
 
+class Backlogged(RequestError):
+    """The line is too long; nothing was stored."""
+
+    code = "BACKLOGGED"
+    title = "Too many orders"
+    http_status = 429
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(f"more orders wait than 15 minutes can take; try again in {retry_after_seconds} s")
+        self.retry_after_seconds = retry_after_seconds
+
+
 class ExecutionError(FillrateError):
     """A quote or an attempt at an order failed."""
 
@@ -97,6 +112,7 @@ class TransientError(ExecutionError):
     code = "TRANSIENT"
     title = "Temporarily unavailable"
     http_status = 503
+    retry_after_seconds: int | None = 5
 
 
 class RpcUnavailable(TransientError):

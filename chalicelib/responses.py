@@ -23,7 +23,10 @@ def answer(use_case: Callable[[], tuple[int, dict[str, Any]]]) -> Response:
         status, body = use_case()
     except FillrateError as error:
         logger.info("refused", code=error.code, status=error.http_status)
-        return _response(error.http_status, problem_json(error), PROBLEM_JSON)
+        response = _response(error.http_status, problem_json(error), PROBLEM_JSON)
+        if error.retry_after_seconds is not None:
+            response.headers["Retry-After"] = str(error.retry_after_seconds)
+        return response
     except Exception:  # noqa: BLE001
         # the boundary: the client learns that it isn't its fault, the log learns the rest
         logger.exception("request failed")

@@ -18,6 +18,7 @@ class Settings(BaseModel):
     stage: str
     orders_table: str
     pools_table: str
+    control_table: str
     orders_queue_url: str
     dead_letter_queue_url: str
     solana_rpc_url: str = Field(repr=False)  # a node, or several by commas; may hold providers' keys
@@ -26,6 +27,10 @@ class Settings(BaseModel):
     wallet_file: str | None = None
     api_key_sha256: str | None = None  # hex digest of the key that stages other than `local` ask for
     worker_timeout_seconds: int = 20
+
+    # At most so many orders start in any 60 s, of which so many at once.
+    orders_per_minute: int = Field(default=100, ge=2)
+    starts_at_once: int = Field(default=10, ge=1)
 
     # How long a worker owns an order: longer than the function can live, so that an owner is dead when it runs out.
     lease_margin_seconds: int = 5

@@ -280,6 +280,7 @@ def _detail_json(detail: Detail, order: Order) -> Json:
         "errorCode": detail.error_code,
         "terminal": detail.terminal,
         "retryInMs": detail.retry_in_ms,
+        "queuedUntil": None if detail.queued_until_ms is None else time_text(detail.queued_until_ms),
     }
     return {name: value for name, value in fields.items() if value is not None}
 

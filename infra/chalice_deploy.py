@@ -78,6 +78,8 @@ def environment(target: Target, settings: Settings, data: dict[str, str], websoc
         "STAGE": target.stage,
         "ORDERS_TABLE": data["OrdersTable"],
         "POOLS_TABLE": data["PoolsTable"],
+        "CONTROL_TABLE": data["ControlTable"],
+        "ORDERS_PER_MINUTE": str(settings.orders_per_minute),
         "ORDERS_QUEUE_URL": data["OrdersQueueUrl"],
         "DEAD_LETTER_QUEUE_URL": data["DeadLetterQueueUrl"],
         "SOLANA_RPC_URL": settings.solana_rpc_url,

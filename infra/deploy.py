@@ -69,6 +69,8 @@ class Settings:
     solana_rpc_url: str
     wallet_file: Path | None = None
     api_key_sha256: str = ""
+    orders_per_minute: int = 100
+    orders_at_once: int = 10
     log_level: str = "INFO"
 
 
@@ -114,10 +116,11 @@ def deploy(target: Target, settings: Settings, built: package.Package) -> Deploy
         "GatewayHost": target.gateway_host,
         "WalletFile": str(settings.wallet_file or ""),
         "ApiKeySha256": settings.api_key_sha256,
+        "OrdersPerMinute": str(settings.orders_per_minute),
         "LogLevel": settings.log_level,
     }
     bucket = _artifacts_bucket(target)
-    template = _functions_template(target, built, bucket, _upload(target, bucket, built))
+    template = _functions_template(target, settings, built, bucket, _upload(target, bucket, built))
     functions = deploy_stack(
         target.client("cloudformation"), f"fillrate-{target.stage}", template, parameters, target.poll_seconds
     )
@@ -199,13 +202,16 @@ def _upload(target: Target, bucket: str, built: package.Package) -> str:
     return key
 
 
-def _functions_template(target: Target, built: package.Package, bucket: str, key: str) -> str:
+def _functions_template(target: Target, settings: Settings, built: package.Package, bucket: str, key: str) -> str:
     """The packaged template with its code's place, or its URL where it is too long to be sent itself."""
     template = json.loads(json.dumps(built.template))
     resources = template["Resources"]
     for resource in resources.values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = {"Bucket": bucket, "Key": key}
+    # A number in the template itself: MiniStack compares what a Ref to a parameter gives it as text.
+    queue = resources["ExecuteOrder"]["Properties"]["Events"]["ExecuteOrderSqsEventSource"]["Properties"]
+    queue["ScalingConfig"] = {"MaximumConcurrency": settings.orders_at_once}
     if target.stage == "local":
         _without_websocket_deployment(resources)
     text = json.dumps(template, separators=(",", ":"))
@@ -243,6 +249,12 @@ def command_line(program: str) -> argparse.ArgumentParser:
         default=os.environ.get("API_KEY_SHA256", ""),
         help="digest of the key that clients must send",
     )
+    parser.add_argument(
+        "--orders-per-minute", type=int, default=100, help="at most so many orders start in any 60 s (default: 100)"
+    )
+    parser.add_argument(
+        "--orders-at-once", type=int, default=10, help="at most so many orders execute at once (default: 10)"
+    )
     parser.add_argument("--wallet-file", type=Path, help="solana-keygen file to sign with (local stages)")
     parser.add_argument("--pools", type=Path, help='pool registry to seed: [{"address", "program"}]')
     return parser
@@ -256,7 +268,7 @@ def settings_from(options: argparse.Namespace) -> Settings:
     if options.stage != "local" and not options.api_key_sha256:
         raise DeployError("no API key: give the SHA-256 of one as API_KEY_SHA256 or --api-key-sha256")
     wallet = options.wallet_file.absolute() if options.wallet_file else None
-    return Settings(rpc_url, wallet, options.api_key_sha256)
+    return Settings(rpc_url, wallet, options.api_key_sha256, options.orders_per_minute, options.orders_at_once)
 
 
 def seed_pools(target: Target, table: str, registry: Path | None) -> None:

@@ -38,6 +38,7 @@ class Layout:
     rpc_port: int = RPC_PORT
     localnet_arguments: tuple[str, ...] = field(default=())
     pools: Path | None = None
+    orders_per_minute: int = 100
 
     @property
     def description(self) -> Path:
@@ -139,7 +140,9 @@ def start(layout: Layout, report: Report, dependencies: package.Dependencies | N
     layout.emulator().wait_until(lambda: _healthy_emulator(layout.aws_url), _READY_SECONDS)
     report("the chain and the emulator are ready")
     target = target_for("local", layout.aws_url)
-    deployment = deploy(target, Settings(layout.rpc_url, layout.wallet), built)
+    deployment = deploy(
+        target, Settings(layout.rpc_url, layout.wallet, orders_per_minute=layout.orders_per_minute), built
+    )
     pools = pool_registry.seed(target.client("dynamodb"), deployment.outputs["PoolsTable"], layout.registry)
     report(f"deployed, with {pools} pools")
     description = _describe(layout, deployment, wallet)

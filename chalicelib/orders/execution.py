@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from chalicelib.orders.admission import Starts, is_on_time
 from chalicelib.orders.order import (
     MAX_ATTEMPTS,
     Leased,
@@ -21,6 +22,7 @@ from chalicelib.orders.order import (
     claim,
     fail_attempt,
     fill,
+    queue,
     release,
     sign,
     start_attempt,
@@ -101,9 +103,12 @@ class UnknownOrder(Exception):
 
 
 class Execution:
-    def __init__(self, store: OrderStore, trader: Trader, now_ms: Callable[[], int], lease_ms: int) -> None:
+    def __init__(
+        self, store: OrderStore, trader: Trader, starts: Starts, now_ms: Callable[[], int], lease_ms: int
+    ) -> None:
         self._store = store
         self._trader = trader
+        self._starts = starts
         self._now_ms = now_ms
         self._lease_ms = lease_ms
 
@@ -122,11 +127,24 @@ class Execution:
             if order.state is State.RETRYING and order.retry_at_ms > now_ms:
                 return ComeBack(order.retry_at_ms - now_ms, "backing off")
             try:
-                return self._carry_on(self._take(order, owner, now_ms))
+                waiting = self._await_turn(order, now_ms) if order.state is State.PENDING else None
+                return waiting or self._carry_on(self._take(order, owner, now_ms))
             except Leased as leased:
                 return ComeBack(leased.until_ms - now_ms, "another worker has it")
             except StaleOrder:
                 continue  # cancelled, or taken over: look at what it is now
+
+    def _await_turn(self, order: Order, now_ms: int) -> ComeBack | None:
+        """None where the order may start now; one that comes too late for its slot gets the next, which may be now."""
+        if order.start_at_ms > now_ms:
+            return ComeBack(order.start_at_ms - now_ms, "its turn has not come")
+        if is_on_time(order.start_at_ms, now_ms):
+            return None
+        start_at_ms = self._starts.reserve(now_ms)
+        if start_at_ms <= now_ms:
+            return None
+        self._store.replace(queue(order, start_at_ms, now_ms))
+        return ComeBack(start_at_ms - now_ms, "its turn had passed")
 
     def _take(self, order: Order, owner: str, now_ms: int) -> Order:
         taken = claim(order, owner, now_ms, self._lease_ms)

@@ -8,7 +8,8 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chalicelib.orders.order import IllegalTransition, Order, cancel, place
+from chalicelib.orders.admission import LONGEST_WAIT_MS, Starts
+from chalicelib.orders.order import IllegalTransition, Order, State, cancel, place
 from chalicelib.orders.pair import TokenDirectory, find_pair
 from chalicelib.orders.queue import OrdersQueue
 from chalicelib.orders.store import OrderStore, StaleOrder
@@ -34,12 +35,14 @@ class Intake:
         store: OrderStore,
         queue: OrdersQueue,
         tokens: TokenDirectory,
+        admission: Starts,
         now_ms: Callable[[], int],
         new_id: Callable[[], uuid.UUID],
     ) -> None:
         self._store = store
         self._queue = queue
         self._tokens = tokens
+        self._admission = admission
         self._now_ms = now_ms
         self._new_id = new_id
 
@@ -52,18 +55,24 @@ class Intake:
         Raises:
             InvalidRequest: a token, the amount or the slippage is wrong.
             Conflict: the key was used for another request.
+            Backlogged: more work waits than 15 minutes can take; nothing is stored.
         """
         order = self._new_order(account, request, idempotency_key)
-        if self._store.create(order):
-            self._queue.enqueue(order.order_id)
-            return Submitted(order, created=True)
-        earlier = self._store.load(order.order_id)
-        if earlier is None or earlier.request_digest != order.request_digest:
+        # a repeated request takes no starting slot, unless it comes at the very moment of the first
+        known = self._store.load(order.order_id) if idempotency_key is not None else None
+        if known is None:
+            start_at_ms = self._admission.reserve(order.created_at_ms, LONGEST_WAIT_MS)
+            placed = place(order, start_at_ms)
+            if self._store.create(placed):
+                self._queue.enqueue(placed.order_id, start_at_ms - order.created_at_ms)
+                return Submitted(placed, created=True)
+            known = self._store.load(order.order_id)
+        if known is None or known.request_digest != order.request_digest:
             raise Conflict("this Idempotency-Key was used for another order; use a new key, or the same body")
-        if not earlier.is_terminal and earlier.attempt == 1 and earlier.last_seq == 1:
+        if known.state is State.PENDING:
             # the first client may have died between put and enqueue; a second message for one order is harmless
-            self._queue.enqueue(earlier.order_id)
-        return Submitted(earlier, created=False)
+            self._queue.enqueue(known.order_id, known.start_at_ms - self._now_ms())
+        return Submitted(known, created=False)
 
     def cancel(self, account: str, order_id: str) -> Order:
         """Cancel an order that has not started, exactly once, against any racing worker.
@@ -96,18 +105,16 @@ class Intake:
             order_id = self._new_id()
         else:
             order_id = uuid.uuid5(ORDER_ID_NAMESPACE, f"{account}\n{validate_idempotency_key(idempotency_key)}")
-        return place(
-            Order(
-                order_id=str(order_id),
-                account=account,
-                type=request.type,
-                token_in=token_in,
-                token_out=token_out,
-                amount=amount,
-                slippage_ppm=slippage_ppm,
-                request_digest=_digest(request.type, token_in.mint, token_out.mint, amount, slippage_ppm),
-                created_at_ms=self._now_ms(),
-            )
+        return Order(
+            order_id=str(order_id),
+            account=account,
+            type=request.type,
+            token_in=token_in,
+            token_out=token_out,
+            amount=amount,
+            slippage_ppm=slippage_ppm,
+            request_digest=_digest(request.type, token_in.mint, token_out.mint, amount, slippage_ppm),
+            created_at_ms=self._now_ms(),
         )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import fields
 from typing import Any
+from zlib import crc32
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from chalicelib.orders.order import Change, Detail, Lease, Leg, Order, State, Status, Submission, Token
 
 ORDER_ITEM = "order"
+OPEN_SHARDS = 4
 
 Item = dict[str, Any]
 
@@ -59,7 +61,9 @@ def order_to_item(order: Order) -> Item:
         "errorCode": order.error_code,
         "submission": _submission_to_map(order.submission),
         "pastSignatures": list(order.past_signatures),
+        "startAtMs": order.start_at_ms,
         "retryAtMs": order.retry_at_ms,
+        **_due(order),
         "leaseOwner": order.lease.owner if order.lease else None,
         "leaseUntilMs": order.lease.until_ms if order.lease else None,
         "revision": order.revision,
@@ -90,10 +94,27 @@ def item_to_order(item: Item) -> Order:
         error_code=item.get("errorCode"),
         submission=_submission_from_map(item.get("submission")),
         past_signatures=tuple(item.get("pastSignatures", ())),
+        start_at_ms=int(item.get("startAtMs", 0)),
         retry_at_ms=int(item.get("retryAtMs", 0)),
         lease=Lease(item["leaseOwner"], int(item["leaseUntilMs"])) if "leaseOwner" in item else None,
         revision=int(item["revision"]),
     )
+
+
+def _due(order: Order) -> Item:
+    """What the sweeper's index needs: only orders that have not ended are in it, by when a worker should have come.
+
+    The index is spread over a few keys, for one key takes 1000 writes a second.
+    """
+    if order.is_terminal:
+        return {}
+    lease_until_ms = order.lease.until_ms if order.lease else 0
+    due_ms = max(order.start_at_ms, order.retry_at_ms, lease_until_ms, order.updated_at_ms)
+    return {"openShard": open_shard(order.order_id), "dueAtMs": due_ms}
+
+
+def open_shard(order_id: str) -> str:
+    return f"open#{crc32(order_id.encode()) % OPEN_SHARDS}"
 
 
 def _change_to_map(change: Change) -> Item:
@@ -126,6 +147,7 @@ def _change_from_map(change: Item) -> Change:
             error_code=detail.get("error_code"),
             terminal=detail.get("terminal"),
             retry_in_ms=_optional_int(detail.get("retry_in_ms")),
+            queued_until_ms=_optional_int(detail.get("queued_until_ms")),
         ),
     )
 

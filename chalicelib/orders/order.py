@@ -24,6 +24,7 @@ class Status(StrEnum):
 class Event(StrEnum):
     """What can happen to an order."""
 
+    QUEUED = "queued"
     ATTEMPT_STARTED = "attempt_started"
     ROUTE_CHOSEN = "route_chosen"
     SIGNED = "signed"
@@ -47,6 +48,7 @@ class State(StrEnum):
 
 
 LEGAL: dict[tuple[State, Event], State] = {
+    (State.PENDING, Event.QUEUED): State.PENDING,
     (State.PENDING, Event.ATTEMPT_STARTED): State.ROUTING,
     (State.PENDING, Event.GIVEN_UP): State.FAILED,
     (State.PENDING, Event.CANCELLED): State.CANCELLED,
@@ -134,6 +136,7 @@ class Detail:
     error_code: str | None = None
     terminal: bool | None = None
     retry_in_ms: int | None = None
+    queued_until_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,7 @@ class Order:
     error_code: str | None = None
     submission: Submission | None = field(default=None, repr=False)
     past_signatures: tuple[str, ...] = ()
+    start_at_ms: int = 0
     retry_at_ms: int = 0
     lease: Lease | None = None
     revision: int = 0
@@ -209,10 +213,16 @@ class Order:
         return "+".join(dict.fromkeys(leg.dex for leg in self.route)) if self.route else None
 
 
-def place(order: Order) -> Order:
-    """The first step of a new order: `pending`, told to whoever watches."""
-    change = Change(seq=1, status=Status.PENDING, at_ms=order.created_at_ms, retry_count=0)
-    return replace(order, history=(change,))
+def place(order: Order, start_at_ms: int = 0) -> Order:
+    """The first step of a new order: `pending`, told to whoever watches; and until when it must wait, if it must."""
+    detail = Detail(queued_until_ms=start_at_ms) if start_at_ms > order.created_at_ms else Detail()
+    change = Change(seq=1, status=Status.PENDING, at_ms=order.created_at_ms, retry_count=0, detail=detail)
+    return replace(order, start_at_ms=start_at_ms, history=(change,))
+
+
+def queue(order: Order, start_at_ms: int, now_ms: int) -> Order:
+    """The order came too late for its slot and has another: it waits on, and says so."""
+    return _step(replace(order, start_at_ms=start_at_ms), Event.QUEUED, now_ms, Detail(queued_until_ms=start_at_ms))
 
 
 def claim(order: Order, owner: str, now_ms: int, lease_ms: int) -> Order:

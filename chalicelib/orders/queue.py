@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 # A message may stay hidden for 12 h from its receipt on, of which some have passed by now.
+MAX_DELAY_SECONDS = 15 * 60
 MAX_VISIBILITY_SECONDS = 11 * 60 * 60
 
 
 class MalformedMessage(Exception):
     """A message that names no order."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message as it came out of the dead-letter queue, where it still is."""
+
+    receipt_handle: str
+    body: str
 
 
 class OrdersQueue:
@@ -22,9 +32,12 @@ class OrdersQueue:
         self._queue_url = queue_url
         self._dead_letter_queue_url = dead_letter_queue_url
 
-    def enqueue(self, order_id: str) -> None:
-        """Hand the order to the workers."""
-        self._client.send_message(QueueUrl=self._queue_url, MessageBody=message_body(order_id))
+    def enqueue(self, order_id: str, delay_ms: int = 0) -> None:
+        """Hand the order to the workers, after `delay_ms` rounded up to a second, at most SQS's 15 minutes."""
+        delay_seconds = min(max(-(-delay_ms // 1000), 0), MAX_DELAY_SECONDS)
+        self._client.send_message(
+            QueueUrl=self._queue_url, MessageBody=message_body(order_id), DelaySeconds=delay_seconds
+        )
 
     def waiting(self) -> int:
         """About how many orders wait for a worker."""
@@ -47,6 +60,28 @@ class OrdersQueue:
             MessageBody=body,
             MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}},
         )
+
+    def dead_letters(self, limit: int) -> list[DeadLetter]:
+        """About `limit` dead letters, all there are if fewer; out of others' sight until `leave`, or for a minute."""
+        letters: list[DeadLetter] = []
+        while len(letters) < limit:
+            response = self._client.receive_message(
+                QueueUrl=self._dead_letter_queue_url, MaxNumberOfMessages=10, VisibilityTimeout=60, WaitTimeSeconds=0
+            )
+            messages = response.get("Messages", [])
+            if not messages:
+                break
+            letters += [DeadLetter(message["ReceiptHandle"], message["Body"]) for message in messages]
+        return letters
+
+    def leave(self, letter: DeadLetter) -> None:
+        """Put a dead letter back where it was, for the next to see."""
+        self._client.change_message_visibility(
+            QueueUrl=self._dead_letter_queue_url, ReceiptHandle=letter.receipt_handle, VisibilityTimeout=0
+        )
+
+    def discard(self, letter: DeadLetter) -> None:
+        self._client.delete_message(QueueUrl=self._dead_letter_queue_url, ReceiptHandle=letter.receipt_handle)
 
 
 def message_body(order_id: str) -> str:

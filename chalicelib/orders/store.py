@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.orders.item import ORDER_ITEM, deserialize, item_to_order, order_to_item, serialize
+from chalicelib.orders.item import OPEN_SHARDS, ORDER_ITEM, deserialize, item_to_order, order_to_item, serialize
 from chalicelib.orders.order import Order
 from chalicelib.problems import FieldProblem, InvalidRequest
 
@@ -90,6 +90,40 @@ class OrderStore:
                 raise StaleOrder(order.order_id) from None
             raise
         return written
+
+    def overdue(self, before_ms: int, limit: int) -> Iterator[Order]:
+        """Orders that have not ended and that a worker should have come to before `before_ms`; the latest news of each.
+
+        At most `limit`, most overdue first in each part of the index.
+        """
+        for shard in range(OPEN_SHARDS):
+            response = self._client.query(
+                TableName=self._table,
+                IndexName="byDue",
+                KeyConditionExpression="openShard = :shard AND dueAtMs < :before",
+                ExpressionAttributeValues={":shard": {"S": f"open#{shard}"}, ":before": {"N": str(before_ms)}},
+                Limit=-(-limit // OPEN_SHARDS),
+            )
+            for item in response["Items"]:
+                order = self.load(item["orderId"]["S"])
+                if order is not None and not order.is_terminal:
+                    yield order
+
+    def look_again_at(self, order: Order, due_at_ms: int) -> bool:
+        """Note when the order is overdue next. False, and nothing written, where someone wrote it meanwhile."""
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=self._key(order.order_id),
+                UpdateExpression="SET dueAtMs = :due",
+                ConditionExpression="revision = :revision AND attribute_exists(openShard)",
+                ExpressionAttributeValues={":due": {"N": str(due_at_ms)}, ":revision": {"N": str(order.revision)}},
+            )
+        except ClientError as error:
+            if _is_condition_failure(error):
+                return False
+            raise
+        return True
 
     def page(self, account: str, keep: OrderFilter, limit: int, cursor: str | None) -> OrderPage:
         """An account's orders, newest first. Raises InvalidRequest on a cursor that is not one of ours.

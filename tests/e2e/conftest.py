@@ -10,6 +10,8 @@ from infra.stack import Layout, start, stop
 
 # Faster than the real 400 ms, so that confirmations take no time worth mentioning.
 SLOT_MS = 100
+# The tests send more than a desk's 100 orders a minute.
+ORDERS_PER_MINUTE = 10_000
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +23,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         aws_port=free_port(),
         rpc_port=free_port(following=1),
         localnet_arguments=("--slot-ms", str(SLOT_MS)),
+        orders_per_minute=ORDERS_PER_MINUTE,
     )
     try:
         yield start(layout, print) | {"directory": str(directory)}

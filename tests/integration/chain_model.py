@@ -100,12 +100,19 @@ class World:
 
     def worker(self) -> Execution:
         """A fresh process."""
-        return Execution(MortalStore(self), ModelTrader(self), lambda: self.now_ms, LEASE_MS)
+        return Execution(MortalStore(self), ModelTrader(self), AnyTime(), lambda: self.now_ms, LEASE_MS)
 
     def stored(self, order_id: str) -> Order:
         order = self.store.load(order_id)
         assert order is not None, f"no order {order_id} is stored"
         return order
+
+
+class AnyTime:
+    """Admission where nobody else wants to start."""
+
+    def reserve(self, now_ms: int, longest_wait_ms: int | None = None) -> int:
+        return now_ms
 
 
 class MortalStore(OrderStore):

@@ -17,6 +17,7 @@ from moto import mock_aws
 from moto.apigatewaymanagementapi.models import apigatewaymanagementapi_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
+from chalicelib.orders.admission import Admission, Pace
 from chalicelib.orders.delivery import Message
 from chalicelib.orders.order import Order
 from chalicelib.orders.queue import OrdersQueue
@@ -64,6 +65,9 @@ class Cloud:
 
     def orders_queue(self) -> OrdersQueue:
         return OrdersQueue(self.sqs, self.outputs["OrdersQueueUrl"], self.outputs["DeadLetterQueueUrl"])
+
+    def admission(self, limit: int = 10_000, burst: int = 1000) -> Admission:
+        return Admission(self.dynamodb, self.outputs["ControlTable"], Pace(limit, burst))
 
     def connections(self) -> Connections:
         return Connections(self.dynamodb, self.orders_table)

@@ -12,12 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chalicelib.orders.admission import Starts
 from chalicelib.orders.intake import Intake, Submitted
 from chalicelib.orders.order import Order, State, Status, Token, start_attempt
 from chalicelib.orders.queue import OrdersQueue, order_id_of
 from chalicelib.orders.store import OrderStore, StaleOrder
 from chalicelib.problems import Conflict, InvalidRequest, NotFound
 from chalicelib.wire import OrderRequest, validate
+from tests.integration.chain_model import AnyTime
 from tests.integration.cloud import Cloud
 from tests.sample_orders import CREATED_AT_MS, JUP, SOL, USDC, order_in
 
@@ -31,8 +33,8 @@ class Tokens:
         return next((token for token in (SOL, USDC, JUP) if text in (token.text, token.mint)), None)
 
 
-def intake_with(store: OrderStore, queue: OrdersQueue) -> Intake:
-    return Intake(store, queue, Tokens(), lambda: CREATED_AT_MS, uuid4)
+def intake_with(store: OrderStore, queue: OrdersQueue, admission: Starts | None = None) -> Intake:
+    return Intake(store, queue, Tokens(), admission or AnyTime(), lambda: CREATED_AT_MS, uuid4)
 
 
 @pytest.fixture
@@ -75,9 +77,9 @@ def test_the_order_is_stored_before_it_is_queued(cloud: Cloud) -> None:
     """A worker that is quicker than the client's answer must find it."""
 
     class WatchingQueue(OrdersQueue):
-        def enqueue(self, order_id: str) -> None:
+        def enqueue(self, order_id: str, delay_ms: int = 0) -> None:
             assert cloud.stored(order_id).status is Status.PENDING
-            super().enqueue(order_id)
+            super().enqueue(order_id, delay_ms)
 
     queue = WatchingQueue(cloud.sqs, cloud.outputs["OrdersQueueUrl"], cloud.outputs["DeadLetterQueueUrl"])
     assert intake_with(cloud.store(), queue).submit("local", a_request(), None).created
@@ -202,7 +204,7 @@ def _brought_to(state: State, store: OrderStore, placed: Order) -> Order:
 
 def test_a_client_that_died_between_storing_and_queueing_is_made_good_by_the_repetition(cloud: Cloud) -> None:
     class DyingQueue(OrdersQueue):
-        def enqueue(self, order_id: str) -> None:
+        def enqueue(self, order_id: str, delay_ms: int = 0) -> None:
             raise ConnectionError
 
     dying = DyingQueue(cloud.sqs, cloud.outputs["OrdersQueueUrl"], cloud.outputs["DeadLetterQueueUrl"])
@@ -230,9 +232,9 @@ def test_twenty_clients_at_once_with_one_key_get_one_order(cloud: Cloud, amounts
                 return super().load(order_id)
 
     class CrowdedQueue(OrdersQueue):
-        def enqueue(self, order_id: str) -> None:
+        def enqueue(self, order_id: str, delay_ms: int = 0) -> None:
             with in_turn:
-                super().enqueue(order_id)
+                super().enqueue(order_id, delay_ms)
 
     store = CrowdedStore(cloud.dynamodb, cloud.orders_table)
     queue = CrowdedQueue(cloud.sqs, cloud.outputs["OrdersQueueUrl"], cloud.outputs["DeadLetterQueueUrl"])

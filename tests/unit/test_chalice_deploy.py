@@ -9,7 +9,10 @@ from infra import package
 from infra.chalice_deploy import environment, mapping_settings
 from infra.deploy import Settings, Target
 
-DATA = {name: f"the {name}" for name in ("OrdersTable", "PoolsTable", "OrdersQueueUrl", "DeadLetterQueueUrl")}
+DATA = {
+    name: f"the {name}"
+    for name in ("OrdersTable", "PoolsTable", "ControlTable", "OrdersQueueUrl", "DeadLetterQueueUrl")
+}
 
 
 @pytest.mark.parametrize("endpoint_url", [None, "http://localhost.localstack.cloud:4566"])

@@ -29,6 +29,7 @@ from chalicelib.orders.order import (
     fail_attempt,
     fill,
     place,
+    queue,
     release,
     sign,
     start_attempt,
@@ -57,6 +58,7 @@ HAPPEN: dict[Event, Callable[[Order], Order]] = {
     Event.SIGNED: lambda order: sign(order, a_submission(), NOW),
     Event.FILLED: lambda order: fill(order, 1, NOW),
     Event.ATTEMPT_FAILED: lambda order: fail_attempt(order, "gone", "RPC_UNAVAILABLE", NOW, retry=True),
+    Event.QUEUED: lambda order: queue(order, NOW + 1000, NOW),
     Event.GIVEN_UP: lambda order: fail_attempt(order, "no", "NO_POOL", NOW, retry=False),
     Event.CANCELLED: lambda order: cancel(order, NOW),
 }
@@ -64,6 +66,7 @@ HAPPEN: dict[Event, Callable[[Order], Order]] = {
 # The contract's picture of the life, written out a second time: what the table must say.
 CONTRACT = {
     State.PENDING: {
+        Event.QUEUED: State.PENDING,
         Event.ATTEMPT_STARTED: State.ROUTING,
         Event.GIVEN_UP: State.FAILED,
         Event.CANCELLED: State.CANCELLED,
@@ -292,6 +295,7 @@ class AnyLife(RuleBasedStateMachine):
             Event.SIGNED: lambda order: sign(order, a_submission(order.attempt), now_ms),
             Event.FILLED: lambda order: fill(order, 1, now_ms),
             Event.ATTEMPT_FAILED: lambda order: fail_attempt(order, "x", "X", now_ms, retry=True),
+            Event.QUEUED: lambda order: queue(order, NOW + 1000, NOW),
             Event.GIVEN_UP: lambda order: fail_attempt(order, "x", "X", now_ms, retry=False),
             Event.CANCELLED: lambda order: cancel(order, now_ms),
         }

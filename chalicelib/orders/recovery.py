@@ -1,0 +1,76 @@
+"""What fell between: orders that no message carries any more, and messages that went to the dead-letter queue.
+
+Nothing here executes an order. It hands orders back to the workers, where a stored transaction is settled before
+anything is built; a message too many is harmless, for an order is claimed by one write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from chalicelib.orders.order import Order, State
+from chalicelib.orders.queue import DeadLetter, MalformedMessage, OrdersQueue, order_id_of
+from chalicelib.orders.store import OrderStore
+from chalicelib.telemetry import logger
+
+# An order this late has lost its message, or waits behind a long queue, where one more message changes nothing.
+OVERDUE_MS = 20_000
+# How long the sweeper leaves an order alone that it has handed back.
+SWEPT_FOR_MS = 120_000
+MAX_SWEPT = 500
+MAX_DEAD_LETTERS = 200
+
+
+@dataclass(slots=True)
+class Swept:
+    """What one sweep did, by order id."""
+
+    handed_back: list[str] = field(default_factory=list)
+    buried_finished: list[str] = field(default_factory=list)
+    buried_failed: list[str] = field(default_factory=list)
+
+
+class Recovery:
+    def __init__(self, store: OrderStore, queue: OrdersQueue, now_ms: Callable[[], int]) -> None:
+        self._store = store
+        self._queue = queue
+        self._now_ms = now_ms
+
+    def sweep(self) -> Swept:
+        """Hand back every order that a worker should have come to by now, then look through the dead letters.
+
+        Covers: stored but never enqueued, a dead worker's lease, a retry or a slot whose message is lost, a transaction
+        whose fate nobody asks for.
+        """
+        swept = Swept()
+        now_ms = self._now_ms()
+        for order in self._store.overdue(now_ms - OVERDUE_MS, MAX_SWEPT):
+            if self._store.look_again_at(order, now_ms + SWEPT_FOR_MS):
+                self._queue.enqueue(order.order_id)
+                swept.handed_back.append(order.order_id)
+        for letter in self._queue.dead_letters(MAX_DEAD_LETTERS):
+            self._reconcile(letter, swept)
+        logger.info("swept", handed_back=swept.handed_back, dead_letters_of_failed_orders=len(swept.buried_failed))
+        return swept
+
+    def _reconcile(self, letter: DeadLetter, swept: Swept) -> None:
+        """An order that goes on leaves the dead letters; one that failed for good stays, for `redrive` or a person."""
+        order = self._order_of(letter)
+        if order is None or order.state is State.FAILED:
+            self._queue.leave(letter)
+            if order is not None:
+                swept.buried_failed.append(order.order_id)
+            return
+        if not order.is_terminal:
+            self._queue.enqueue(order.order_id)
+            swept.handed_back.append(order.order_id)
+        else:
+            swept.buried_finished.append(order.order_id)
+        self._queue.discard(letter)
+
+    def _order_of(self, letter: DeadLetter) -> Order | None:
+        try:
+            return self._store.load(order_id_of(letter.body))
+        except MalformedMessage:
+            return None
