@@ -5,7 +5,8 @@ tested for being exactly what is stated.
 
 Raydium CPMM (@raydium-io/raydium-sdk-v2, CurveCalculator.swapBaseInput)
 - Creator fee on the input: the SDK rounds the trade fee and the creator fee up apart. The program rounds their sum up,
-  then splits it (curve/fees.rs `split_creator_fee`), which takes up to one unit less.
+  then splits it (curve/fees.rs `split_creator_fee`), which takes up to one unit less. Where its two fees come to more
+  than the input, the SDK trades a negative amount, or divides by zero.
 - With both rates zero and the creator fee on the input, that split divides by zero: the program can't trade.
 - The SDK doesn't refuse what would pay nothing, or what a vault of u64 can't hold.
 
@@ -120,12 +121,17 @@ def _hold_cpmm_against(
 ) -> None:
     pool = RaydiumCpmm().decode(address, accounts)
     for swap, answer in zip(swaps, sdk.quotes("raydium", address, accounts, clock, swaps), strict=True):
-        theirs = {name: int(amount) for name, amount in answer.items()}
         mint_in, amount_in = swap
         side = [mint.address for mint in pool.mints].index(mint_in)
         received = pool.mints[side].amount_after_transfer_fee(amount_in, clock.epoch)
         on_input = pool.creator_fee_on in (CREATOR_FEE_ON_BOTH, CREATOR_FEE_ON_TOKEN_0 + side)
         ours = _quote(pool, swap, clock)
+        if "error" in answer:
+            assert isinstance(ours, AmountTooSmall)
+            assert on_input
+            assert _share(received, pool.trade_fee_rate) + _share(received, pool.creator_fee_rate) > received
+            continue
+        theirs = {name: int(amount) for name, amount in answer.items()}
         if isinstance(ours, ExecutionError):
             assert type(ours) in _cpmm_refusals(pool, side, received, on_input, theirs), (swap, theirs)
             continue

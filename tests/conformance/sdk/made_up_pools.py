@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import log2
 
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from chalicelib.solana.tokens import (
 )
 from chalicelib.venues.meteora_dlmm_layout import BINS_PER_ARRAY, bitmap_extension_address
 from chalicelib.venues.meteora_dlmm_math import price_of_bin
+from infra.localnet.programs.genesis_pool import GenesisPool
 from infra.localnet.programs.meteora_dlmm_pool import DlmmPoolSpec, LimitOrders
 from infra.localnet.programs.meteora_dlmm_pool import genesis_pool as dlmm_pool
 from infra.localnet.programs.raydium_cpmm_pool import CpmmPoolSpec
@@ -26,24 +28,42 @@ from infra.localnet.programs.raydium_cpmm_pool import genesis_pool as cpmm_pool
 from infra.localnet.programs.token_accounts import mint_account
 
 U64_MAX = (1 << 64) - 1
+U127_MAX = (1 << 127) - 1
 EPOCH = 700
 NOW = 1_760_000_000
 # Of the three fees that a CPMM vault owes, each.
 _LARGEST_DEBT = 1 << 60
+# How far _bins goes from the active bin.
+_FARTHEST_BIN = 4 * (150 + 12)
 # Token 0 and 1, or X and Y.
 _FIRST_MINT, _SECOND_MINT = (Pubkey.find_program_address([name], TOKEN_PROGRAM)[0] for name in (b"first", b"second"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MadeUpPool:
-    """A pool with all of its accounts, a clock, and swaps (mint in, amount in) to try on it."""
+    """A pool, a clock, and swaps (mint in, amount in) to try on it."""
 
     spec: CpmmPoolSpec | DlmmPoolSpec
     clock: ChainClock
-    mints: tuple[Mint, Mint]
     swaps: tuple[tuple[Pubkey, int], ...]
-    address: Pubkey = field(repr=False)
-    accounts: dict[Pubkey, Account | None] = field(repr=False)
+
+    @cached_property
+    def _pool(self) -> GenesisPool:
+        return cpmm_pool(self.spec) if isinstance(self.spec, CpmmPoolSpec) else dlmm_pool(self.spec)
+
+    @property
+    def address(self) -> Pubkey:
+        return self._pool.address
+
+    @cached_property
+    def accounts(self) -> dict[Pubkey, Account | None]:
+        """All of its accounts, mints included; None for a bitmap extension that doesn't exist."""
+        spec, accounts = self.spec, dict[Pubkey, Account | None](self._pool.accounts)
+        mints_ = spec.mints if isinstance(spec, CpmmPoolSpec) else (spec.mint_x, spec.mint_y)
+        accounts |= {mint.address: mint_account(mint, supply=U64_MAX, authority=None) for mint in mints_}
+        if isinstance(spec, DlmmPoolSpec):
+            accounts.setdefault(bitmap_extension_address(self.address), None)
+        return accounts
 
 
 def sizes(largest: int) -> st.SearchStrategy[int]:
@@ -103,19 +123,11 @@ def cpmm_pools(draw: st.DrawFn) -> MadeUpPool:
         fund_fees=draw(owed_pairs),
         creator_fees=draw(owed_pairs),
     )
-    pool = cpmm_pool(spec)
     swap = st.one_of(
         st.tuples(st.just(first.address), st.one_of(sizes(spec.reserves[0]), sizes(U64_MAX))),
         st.tuples(st.just(second.address), st.one_of(sizes(spec.reserves[1]), sizes(U64_MAX))),
     )
-    return MadeUpPool(
-        spec=spec,
-        address=pool.address,
-        accounts={**pool.accounts, **_mint_accounts(first, second)},
-        clock=draw(clocks(st.just(NOW))),
-        mints=(first, second),
-        swaps=tuple(draw(st.lists(swap, min_size=4, max_size=8))),
-    )
+    return MadeUpPool(spec, draw(clocks(st.just(NOW))), tuple(draw(st.lists(swap, min_size=4, max_size=8))))
 
 
 @st.composite
@@ -124,7 +136,9 @@ def dlmm_pools(draw: st.DrawFn) -> MadeUpPool:
     mint_x, mint_y = draw(mints(_FIRST_MINT)), draw(mints(_SECOND_MINT))
     bin_step = draw(st.sampled_from([1, 2, 4, 5, 8, 10, 20, 25, 50, 80, 100, 200, 400]))
     active_id = draw(_active_ids(bin_step))
-    liquidity, orders = draw(_bins(active_id))
+    # The program keeps price times X as a u128.
+    largest = U127_MAX // price_of_bin(active_id + _FARTHEST_BIN, bin_step)
+    liquidity, orders = draw(_bins(active_id, largest))
     max_accumulator = draw(st.sampled_from([0, 100_000, 150_000, 350_000, 3_000_000]))
     filter_period = draw(st.sampled_from([1, 10, 30, 300]))
     decay_period = filter_period + draw(st.sampled_from([1, 60, 600]))
@@ -151,9 +165,6 @@ def dlmm_pools(draw: st.DrawFn) -> MadeUpPool:
         last_update_timestamp=NOW,
         with_bitmap_extension=draw(st.integers(0, 9)) == 0,
     )
-    pool = dlmm_pool(spec)
-    accounts: dict[Pubkey, Account | None] = {bitmap_extension_address(pool.address): None}
-    accounts |= pool.accounts
     elapsed = st.sampled_from(
         [-3, 0, filter_period - 1, filter_period, decay_period - 1, decay_period, decay_period + 9]
     )
@@ -162,19 +173,13 @@ def dlmm_pools(draw: st.DrawFn) -> MadeUpPool:
         st.tuples(st.just(mint_x.address), st.one_of(sizes(2 * capacity_x), st.integers(1, capacity_x))),
         st.tuples(st.just(mint_y.address), st.one_of(sizes(2 * capacity_y), st.integers(1, capacity_y))),
     )
-    return MadeUpPool(
-        spec=spec,
-        address=pool.address,
-        accounts={**accounts, **_mint_accounts(mint_x, mint_y)},
-        clock=draw(clocks(elapsed.map(lambda seconds: NOW + seconds))),
-        mints=(mint_x, mint_y),
-        swaps=tuple(draw(st.lists(swap, min_size=3, max_size=5))),
-    )
+    clock = draw(clocks(elapsed.map(lambda seconds: NOW + seconds)))
+    return MadeUpPool(spec, clock, tuple(draw(st.lists(swap, min_size=3, max_size=5))))
 
 
 def _active_ids(bin_step: int) -> st.SearchStrategy[int]:
     """Where prices stay between 2^-40 and 2^40: near par, anywhere, and where the pair's own bitmap ends."""
-    reach = int(40 / log2(1 + bin_step / 10_000)) - 600
+    reach = int(40 / log2(1 + bin_step / 10_000)) - _FARTHEST_BIN
     edge = 512 * BINS_PER_ARRAY
     near, anywhere = st.integers(-200, 200), st.integers(-reach, reach)
     if reach <= edge + 200:
@@ -184,9 +189,9 @@ def _active_ids(bin_step: int) -> st.SearchStrategy[int]:
 
 
 @st.composite
-def _bins(draw: st.DrawFn, active_id: int) -> tuple[dict[int, tuple[int, int]], dict[int, LimitOrders]]:
+def _bins(draw: st.DrawFn, active_id: int, most: int) -> tuple[dict[int, tuple[int, int]], dict[int, LimitOrders]]:
     """Runs of bins with liquidity on both sides, with gaps between them, and orders on some."""
-    largest = draw(st.sampled_from([3, 1_000, 10**9, 10**13]))
+    largest = min(most, draw(st.sampled_from([3, 1_000, 10**9, 10**13])))
     amounts = st.integers(0, largest)
     liquidity = {active_id: (draw(amounts), draw(amounts))}
     orders: dict[int, LimitOrders] = {}
@@ -209,7 +214,8 @@ def _capacities(spec: DlmmPoolSpec) -> tuple[int, int]:
     """About how much of X and of Y the pool takes, at the active bin's price."""
     price = price_of_bin(spec.active_id, spec.bin_step)
     pays_x, pays_y = (sum(amounts[side] for amounts in spec.liquidity.values()) for side in (0, 1))
-    return max(1, (pays_y << 64) // price), max(1, pays_x * price >> 64)
+    takes = (pays_y << 64) // price, pays_x * price >> 64
+    return max(1, min(takes[0], U64_MAX >> 1)), max(1, min(takes[1], U64_MAX >> 1))
 
 
 @st.composite
@@ -217,7 +223,3 @@ def _limit_orders(draw: st.DrawFn, ask: bool, largest: int) -> LimitOrders:
     amounts = st.integers(0, largest)
     processing = draw(amounts)
     return LimitOrders(ask, open=draw(amounts), processing=processing, remaining=draw(st.integers(0, processing)))
-
-
-def _mint_accounts(*mints_: Mint) -> dict[Pubkey, Account]:
-    return {mint.address: mint_account(mint, supply=U64_MAX, authority=None) for mint in mints_}

@@ -42,7 +42,7 @@ export function swap(pool, aToB, amount) {
   );
 }
 
-/** Each swap's quote. Transfer fees, which this SDK leaves to its caller, are spl-token's. */
+/** Each swap's quote; `error` where the SDK throws. Transfer fees, which this SDK leaves to its caller, are spl-token's. */
 export async function quotes({ pool: address, clock, swaps }, accounts) {
   const pool = decodePool(address, accounts);
   const mints = [pool.state.mintA, pool.state.mintB].map((mint) => {
@@ -52,7 +52,13 @@ export async function quotes({ pool: address, clock, swaps }, accounts) {
   return swaps.map(({ mintIn, amountIn }) => {
     const aToB = mintIn === pool.state.mintA.toString();
     const [mintFrom, mintTo] = aToB ? mints : [mints[1], mints[0]];
-    const result = swap(pool, aToB, afterTransferFee(new BN(amountIn), mintFrom, clock));
+    const received = afterTransferFee(new BN(amountIn), mintFrom, clock);
+    let result;
+    try {
+      result = swap(pool, aToB, received);
+    } catch (error) {
+      return { error: error.message };
+    }
     return {
       amountOut: afterTransferFee(result.outputAmount, mintTo, clock).toString(),
       tradeFee: result.tradeFee.toString(),
