@@ -149,10 +149,10 @@ class _Nodes:
         with self._lock:
             self._preferred = node
 
-    def leave(self, node: _Node) -> None:
-        """Prefer the best of the others, if there is one in service."""
-        with self._lock:
-            self._preferred = next((other for other in self._ranked() if other is not node), None)
+    def another_than(self, left: _Node | None) -> _Node:
+        """Whom to ask first, but rather anybody in service than `left`."""
+        turn = self.in_turn()
+        return next((node for node in turn if node is not left and node.in_service), turn[0])
 
     def down_for_ms(self) -> int | None:
         """Milliseconds until one may be asked again; None while any is in service."""
@@ -366,15 +366,15 @@ class OneNodeRpc(FailoverRpc):
         self._nodes = nodes
         self._send_patience = send_patience
         self._node: _Node | None = None
+        self._left: _Node | None = None
 
     def _read(self, question: Question[T]) -> T:
         # A breaker that has opened meanwhile is an error as well: `ask` raises, it doesn't look elsewhere.
-        node = self._node = self._node or self._nodes.in_turn()[0]
+        node = self._node = self._node or self._nodes.another_than(self._left)
         try:
             return node.ask(question)
         except (RpcUnavailable, RpcRefused) as error:
-            self._node = None
-            self._nodes.leave(node)
+            self._node, self._left = None, node
             raise self._failure([error]) from None
 
 
