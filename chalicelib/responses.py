@@ -42,7 +42,8 @@ def problem(status: int, detail: str) -> Response:
 
 def as_problem(response: Response) -> Response:
     """An error that the framework itself answered (wrong method, wrong media type), in the contract's form."""
-    if response.status_code < HTTPStatus.BAD_REQUEST or response.headers.get("Content-Type") == PROBLEM_JSON:
+    is_ours = response.headers.get("Content-Type") in (JSON, PROBLEM_JSON)  # GET /health has a 503 of its own
+    if is_ours or response.status_code < HTTPStatus.BAD_REQUEST:
         return response
     detail = response.body.get("Message", "") if isinstance(response.body, dict) else ""
     mended = problem(response.status_code, detail)

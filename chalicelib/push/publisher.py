@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from chalicelib.orders.item import ORDER_ITEM, deserialize, item_to_order
 from chalicelib.orders.order import Order
 from chalicelib.orders.store import OrderStore
@@ -39,32 +41,28 @@ class Publisher:
         self._sleep = sleep
 
     def publish(self, records: Iterable[StreamRecord]) -> None:
-        """Handle the stream's records in their order. A record that can't be read is logged and passed over.
+        """Handle the stream's records in their order. A record that can't be read or served is logged and passed over.
 
         Raises what AWS raises when it is out of reach: the stream then gives the same records again, and what was sent
         already is known by the cursors.
         """
         for record in records:
             try:
-                self._publish(record["dynamodb"])
-            except (AttributeError, KeyError, ValueError, TypeError):
-                logger.exception("unreadable stream record", event_id=record.get("eventID"))
+                self._publish(_read(record["dynamodb"]))
+            except (BotoCoreError, ClientError):
+                raise
+            except Exception:  # noqa: BLE001
+                # the boundary: whatever is wrong with one record would come again with it, and hold up all others' news
+                logger.exception("record passed over", event_id=record.get("eventID"))
 
-    def _publish(self, change: Mapping[str, Any]) -> None:
-        new, old = change.get("NewImage"), change.get("OldImage")
-        if new is None:
-            return
-        kind = new["item"]["S"]
-        if kind == ORDER_ITEM:
-            self._order_changed(item_to_order(deserialize(_without_submission(new))), old)
-        elif kind.startswith(SUBSCRIPTION_PREFIX):
-            asked = item_to_subscription(deserialize(new))
-            if not asked.cursor:  # else it is our own note of what was sent
-                self._subscribed(asked)
+    def _publish(self, news: Order | Subscription | None) -> None:
+        match news:
+            case Order():
+                self._order_changed(news)
+            case Subscription():
+                self._subscribed(news)
 
-    def _order_changed(self, order: Order, old: Mapping[str, Any] | None) -> None:
-        if old is not None and len(old["history"]["L"]) == len(order.history):
-            return  # only its lease or transaction changed
+    def _order_changed(self, order: Order) -> None:
         for subscription in self._connections.watchers(order.order_id):
             if subscription.cursor:  # else its own record is still to come, and sends all there is by then
                 self._send(order, subscription, establishing=False)
@@ -102,6 +100,22 @@ class Publisher:
                     raise
                 self._sleep(ESTABLISHING_PAUSE_SECONDS)
         return None
+
+
+def _read(change: Mapping[str, Any]) -> Order | Subscription | None:
+    """What a record tells: an order's new step, or a new wish to see an order; None where it is nobody's news."""
+    new, old = change.get("NewImage"), change.get("OldImage")
+    if new is None:
+        return None
+    kind = new["item"]["S"]
+    if kind == ORDER_ITEM:
+        order = item_to_order(deserialize(_without_submission(new)))
+        only_its_lease = old is not None and len(old["history"]["L"]) == len(order.history)
+        return None if only_its_lease else order
+    if kind.startswith(SUBSCRIPTION_PREFIX):
+        subscription = item_to_subscription(deserialize(new))
+        return None if subscription.cursor else subscription  # a cursor is our own note of what was sent
+    return None
 
 
 def _without_submission(image: Mapping[str, Any]) -> dict[str, Any]:

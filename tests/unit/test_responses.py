@@ -102,5 +102,7 @@ def test_whatever_body_a_framework_error_has_it_becomes_a_problem(body: Any) -> 
 
 
 def test_answers_and_problems_pass_as_they_are() -> None:
-    for response in (answer(lambda: (200, {})), problem(404, "x"), Response("", status_code=301)):
+    """Also an answer that tells of something wrong in its own words, as GET /health does."""
+    unwell = answer(lambda: (503, {"status": "unavailable"}))
+    for response in (answer(lambda: (200, {})), unwell, problem(404, "x"), Response("", status_code=301)):
         assert as_problem(response) is response
