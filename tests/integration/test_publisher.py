@@ -257,7 +257,7 @@ ORDERS = st.sampled_from([confirmed, failed, lambda order: confirmed(retrying(or
 
 
 @given(schedule=SCHEDULES, ending=ORDERS)
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_however_writes_subscriptions_and_deliveries_interleave_each_watcher_sees_every_change_once(
     push: Push, schedule: list[str | Delivery], ending: Any
 ) -> None:
@@ -321,7 +321,7 @@ class Play:
 
 
 @given(fails_at=st.sets(st.integers(0, 12), max_size=5), joins_after=st.integers(0, 10))
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_batch_that_failed_and_comes_again_leaves_no_gap_and_no_disorder(
     push: Push, fails_at: set[int], joins_after: int
 ) -> None:
@@ -483,6 +483,17 @@ def test_a_record_that_cannot_be_read_is_passed_over_and_the_next_is_pushed(push
     push.subscribe("order-1", "watcher")
     push.publisher().publish([record, *push.stream.new_records(), record])
     assert push.api.received("watcher") == whole_history(new_order())
+
+
+def test_an_order_that_can_no_longer_be_read_holds_up_nobody_elses_news(push: Push) -> None:
+    for order_id in ("order-1", "order-2"):
+        write(push, new_order(order_id))
+        push.subscribe(order_id, f"watches-{order_id}")
+    spoiled = {"orderId": {"S": "order-1"}, "item": {"S": "order"}, "state": {"S": "unheard-of"}}
+    push.cloud.dynamodb.put_item(TableName=push.cloud.orders_table, Item=spoiled)
+    push.pump()
+    assert push.api.received("watches-order-1") == []
+    assert push.api.received("watches-order-2") == whole_history(new_order("order-2"))
 
 
 def test_a_deleted_subscription_and_a_deleted_order_are_no_news(push: Push) -> None:

@@ -1,0 +1,580 @@
+"""The HTTP routes and the function handlers of app.py, on AWS in memory and a localnet of their own.
+
+Chalice's own test client plays API Gateway. Nothing is put in place of the product's parts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import boto3
+import pytest
+from chalice.test import Client, HTTPResponse
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from moto.apigatewaymanagementapi.models import apigatewaymanagementapi_backends
+from moto.core.models import DEFAULT_ACCOUNT_ID
+
+import app
+from chalicelib import composition
+from chalicelib.settings import settings as product_settings
+from chalicelib.solana.wallet import LocalWallet
+from infra.localnet.process import Localnet
+from tests.integration.cloud import REGION, WEBSOCKET_ENDPOINT, Cloud, Json, OrdersStream, aws
+from tests.sample_orders import confirmed, new_order
+
+ORDER = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "0.5", "slippage": "0.01"}
+API_KEY = "the operator's key"
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+
+
+@pytest.fixture(scope="module")
+def wallet_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("wallet") / "wallet.json"
+    LocalWallet.create(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pools_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pools") / "pools.json"
+
+
+@pytest.fixture(scope="module")
+def localnet(wallet_file: Path, pools_file: Path) -> Iterator[Localnet]:
+    arguments = ("--slot-ms", "50", "--no-traders", "--fund", str(wallet_file), "--pool-registry-out", str(pools_file))
+    with Localnet(*arguments) as chain:
+        yield chain
+
+
+class Web:
+    """A client of the API, and the functions behind it."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self._client = Client(app.app)
+
+    def __call__(
+        self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
+    ) -> HTTPResponse:
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        return self._client.http.request(method, path, headers=headers or {}, body=raw)
+
+    def json(self, method: str, path: str, body: object = None, **headers: str) -> Json:
+        response = self(method, path, body, headers)
+        assert response.headers["Content-Type"] == "application/json", response.body
+        return dict(response.json_body)
+
+    def execute(self, **changes: object) -> str:
+        """The id of an order that was taken."""
+        return str(self.json("POST", "/orders/execute", {**ORDER, **changes})["orderId"])
+
+    def invoke(self, function: str, event: Json) -> Any:
+        return self._client.lambda_.invoke(function, event).payload
+
+    def work(self) -> Json:
+        """Hand the queue's visible messages to a worker, as Lambda does."""
+        records = [
+            {"messageId": one.message_id, "receiptHandle": one.receipt_handle, "body": one.body}
+            for one in self.cloud.receive()
+        ]
+        return dict(self.invoke("execute_order", {"Records": records}))
+
+
+@pytest.fixture
+def environment(
+    cloud: Cloud, localnet: Localnet, wallet_file: Path, pools_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., None]]:
+    """Sets the functions' environment, and lets the product's parts be made anew with it."""
+
+    # whose service descriptions are read already
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", aws())
+
+    def set_up(**changes: str) -> None:
+        for name, value in {
+            **{_variable(output): value for output, value in cloud.outputs.items()},
+            "STAGE": "local",
+            "SOLANA_RPC_URL": localnet.url,
+            "WEBSOCKET_URL": "ws://gateway.example/api",
+            "WEBSOCKET_ENDPOINT": WEBSOCKET_ENDPOINT,
+            "WALLET_FILE": str(wallet_file),
+            **changes,
+        }.items():
+            monkeypatch.setenv(name, value)
+        forget()
+
+    def forget() -> None:
+        for part in (product_settings, *vars(composition).values()):
+            if hasattr(part, "cache_clear"):
+                part.cache_clear()
+
+    for entry in json.loads(pools_file.read_text()):
+        item = {name: {"S": entry[name]} for name in ("address", "program")}
+        cloud.dynamodb.put_item(TableName=cloud.outputs["PoolsTable"], Item=item)
+    set_up()
+    yield set_up
+    forget()
+
+
+def _variable(output: str) -> str:
+    """The environment variable of an output of infra/data.yaml: OrdersQueueUrl is ORDERS_QUEUE_URL."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", output).upper()
+
+
+@pytest.fixture
+def web(environment: Callable[..., None], cloud: Cloud) -> Web:
+    return Web(cloud)
+
+
+class Pushes:
+    """What moto's API Gateway was given for each connection, and which it was to close; moto itself forgets those."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.closed: list[str] = []
+        self._backend = apigatewaymanagementapi_backends[DEFAULT_ACCOUNT_ID][REGION]
+
+        def close(_: object, connection_id: str) -> None:
+            self.closed.append(connection_id)
+
+        monkeypatch.setattr(type(self._backend), "delete_connection", close)
+
+    def to(self, connection_id: str) -> list[Json]:
+        text, messages = self._backend.connections[connection_id].data.decode(), []
+        while text:
+            message, end = json.JSONDecoder().raw_decode(text)
+            messages.append(message)
+            text = text[end:]
+        return messages
+
+
+@pytest.fixture
+def pushes(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Pushes:
+    return Pushes(monkeypatch)
+
+
+def problem(response: HTTPResponse, status: int) -> Json:
+    """The body of a refusal, which must have the contract's form."""
+    body = dict(response.json_body)
+    assert (response.status_code, body["status"]) == (status, status), body
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert {"type", "title", "detail"} <= body.keys()
+    assert "Traceback" not in str(response.body)
+    return body
+
+
+def fields(response: HTTPResponse) -> list[str]:
+    return [one["field"] for one in problem(response, 400)["errors"]]
+
+
+# --- POST /orders/execute -----------------------------------------------------------------------------------------
+
+
+def test_an_order_is_taken_with_202_and_where_to_watch_it(web: Web) -> None:
+    response = web("POST", "/orders/execute", ORDER)
+    taken = dict(response.json_body)
+    assert response.status_code == 202
+    assert set(taken) == {"orderId", "status", "wsPath", "wsUrl", "createdAt"}
+    assert re.fullmatch(UUID, taken["orderId"])
+    assert re.fullmatch(TIME, taken["createdAt"])
+    assert taken["status"] == "pending"
+    url = urlsplit(taken["wsUrl"])
+    assert (url.scheme, url.netloc, url.path) == ("ws", "gateway.example", "/api")
+    assert parse_qs(url.query)["orderId"] == [taken["orderId"]]
+    assert taken["wsPath"] == f"{url.path}?{url.query}"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "application/x-www-form-urlencoded", "text/plain", "application/json; charset=utf-8"],
+)
+def test_a_body_is_json_whatever_a_simple_client_calls_it(web: Web, content_type: str) -> None:
+    assert web("POST", "/orders/execute", ORDER, {"Content-Type": content_type}).status_code == 202
+
+
+def test_a_json_number_is_taken_to_the_last_digit(web: Web) -> None:
+    body = json.dumps({**ORDER, "amount": "?"}).replace('"?"', "9007199.254740993").encode()
+    order_id = dict(web("POST", "/orders/execute", body).json_body)["orderId"]
+    assert web.json("GET", f"/orders/{order_id}")["amount"] == "9007199.254740993"
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "idempotency-key", "IDEMPOTENCY-KEY"])
+def test_the_same_key_and_body_is_200_with_the_same_order_and_another_body_409(web: Web, name: str) -> None:
+    first = web("POST", "/orders/execute", ORDER, {name: "key-1"})
+    again = web("POST", "/orders/execute", {**ORDER, "amount": 0.50}, {name: "key-1"})
+    assert (first.status_code, again.status_code) == (202, 200)
+    assert again.json_body == first.json_body
+    other = problem(web("POST", "/orders/execute", {**ORDER, "amount": "0.6"}, {name: "key-1"}), 409)
+    assert other["type"] == "urn:fillrate:problem:conflict"
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ({"type": "limit"}, ["type"]),
+        ({"type": None}, ["type"]),
+        ({"tokenIn": "DOGE"}, ["tokenIn"]),
+        ({"tokenOut": "x" * 1_000}, ["tokenOut"]),
+        ({"tokenOut": "SOL"}, ["tokenOut"]),
+        ({"tokenOut": 5}, ["tokenOut"]),
+        ({"tokenIn": ["SOL"]}, ["tokenIn"]),
+        ({"amount": "0"}, ["amount"]),
+        ({"amount": -1}, ["amount"]),
+        ({"amount": "1e400"}, ["amount"]),
+        ({"amount": "1e999999999"}, ["amount"]),
+        ({"amount": "1e-30"}, ["amount"]),
+        ({"amount": "0.0000000001"}, ["amount"]),
+        ({"amount": "NaN"}, ["amount"]),
+        ({"amount": True}, ["amount"]),
+        ({"amount": None}, ["amount"]),
+        ({"amount": {}}, ["amount"]),
+        ({"amount": "１"}, ["amount"]),
+        ({"slippage": "0.51"}, ["slippage"]),
+        ({"slippage": "1%"}, ["slippage"]),
+        ({"side": "buy"}, ["side"]),
+        ({"type": "limit", "amount": "x", "side": "buy"}, ["type", "amount", "side"]),
+        ({"\ud800": 1}, None),
+    ],
+)
+def test_a_wrong_order_is_400_and_names_each_wrong_field(web: Web, change: Json, wrong: list[str] | None) -> None:
+    named = fields(web("POST", "/orders/execute", {**ORDER, **change}))
+    assert len(named) == 1 if wrong is None else named == wrong
+    assert web.cloud.receive() == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b"{", b'"x"', b"\xff\xfe", b"[" * 8_000, b'{"amount": NaN}', b"{}" + b" " * 20_000],
+)
+def test_a_body_that_is_no_json_object_is_400(web: Web, body: bytes) -> None:
+    assert fields(web("POST", "/orders/execute", body)) == ["body"]
+
+
+@pytest.mark.parametrize("key", [" ", "a b", "x" * 129, "clé"])
+def test_a_wrong_idempotency_key_is_named_by_its_header(web: Web, key: str) -> None:
+    assert fields(web("POST", "/orders/execute", ORDER, {"Idempotency-Key": key})) == ["Idempotency-Key"]
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*ORDER, "x"]), JUNK).map(lambda body: json.dumps(body).encode()) | st.binary())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_body_whatever_is_our_failure(web: Web, body: bytes) -> None:
+    problem(web("POST", "/orders/execute", body), 400)
+
+
+# --- GET and DELETE /orders/{orderId} -----------------------------------------------------------------------------
+
+
+def test_an_order_is_shown_with_its_history_and_where_to_watch_it(web: Web) -> None:
+    order_id = web.execute()
+    order = web.json("GET", f"/orders/{order_id}")
+    shown = {name: order[name] for name in (*ORDER, "orderId", "status", "retryCount")}
+    assert shown == {**ORDER, "orderId": order_id, "status": "pending", "retryCount": 0}
+    assert order["history"][0] == {"seq": 1, "status": "pending", "at": order["createdAt"], "retryCount": 0}
+    assert order["wsUrl"].startswith("ws://gateway.example/api?")
+
+
+ODD_IDS = [
+    "unknown",
+    "0",
+    "..",
+    "health",
+    "a" * 5_000,
+    "%00",
+    "%ff",
+    "%F0%9F%92%A9",
+    "a%20b",
+    "%2e%2e%2f",
+    "%",
+    "'",
+    "ø",
+]
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("order_id", ODD_IDS)
+def test_an_id_that_no_order_has_is_404(web: Web, method: str, order_id: str) -> None:
+    problem(web(method, f"/orders/{order_id}"), 404)
+
+
+def test_an_order_is_cancelled_once(web: Web) -> None:
+    order_id = web.execute()
+    cancelled = web.json("DELETE", f"/orders/{order_id}")
+    assert (cancelled["status"], len(cancelled["history"])) == ("cancelled", 2)
+    problem(web("DELETE", f"/orders/{order_id}"), 409)
+    assert web.work() == {"batchItemFailures": []}
+    assert web.json("GET", f"/orders/{order_id}")["status"] == "cancelled"
+
+
+def test_an_order_that_has_ended_is_not_cancelled(web: Web) -> None:
+    web.cloud.store().create(confirmed())
+    assert "confirmed" in problem(web("DELETE", "/orders/order-1"), 409)["detail"]
+
+
+def test_another_accounts_order_looks_like_none(web: Web) -> None:
+    web.cloud.store().create(new_order("theirs", account="operator"))
+    for method in ("GET", "DELETE"):
+        seen = problem(web(method, "/orders/theirs"), 404)
+        none = problem(web(method, "/orders/nobody"), 404)
+        assert {**seen, "detail": ""} == {**none, "detail": ""}
+
+
+# --- GET /orders --------------------------------------------------------------------------------------------------
+
+
+def test_orders_are_listed_newest_first_page_by_page(web: Web) -> None:
+    for number in range(3):
+        web.cloud.store().create(new_order(f"order-{number}", created_at_ms=1_760_000_000_000 + number))
+    assert [one["orderId"] for one in web.json("GET", "/orders")["orders"]] == ["order-2", "order-1", "order-0"]
+    page = web.json("GET", "/orders?limit=2")
+    assert [one["orderId"] for one in page["orders"]] == ["order-2", "order-1"]
+    rest = web.json("GET", f"/orders?{urlencode({'limit': 2, 'cursor': page['nextCursor']})}")
+    assert [one["orderId"] for one in rest["orders"]] == ["order-0"]
+    assert rest["nextCursor"] is None
+
+
+def test_a_listing_keeps_a_status_and_tokens_by_symbol_or_mint(web: Web) -> None:
+    web.cloud.store().create(new_order("waits"))
+    web.cloud.store().create(confirmed(new_order("done")))
+
+    def listed(**query: str) -> list[str]:
+        return [one["orderId"] for one in web.json("GET", f"/orders?{urlencode(query)}")["orders"]]
+
+    mint = web.cloud.stored("done").token_out.mint
+    assert listed(status="confirmed") == ["done"]
+    assert set(listed(tokenIn="sol", tokenOut=mint)) == {"waits", "done"}
+    assert listed(tokenIn="USDC") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "wrong"),
+    [
+        ("limit=0", ["limit"]),
+        ("limit=201", ["limit"]),
+        ("limit=x", ["limit"]),
+        ("limit=", ["limit"]),
+        ("status=done", ["status"]),
+        ("status=", ["status"]),
+        ("tokenIn=DOGE", ["tokenIn"]),
+        ("tokenOut=", ["tokenOut"]),
+        ("cursor=nonsense", ["cursor"]),
+        ("cursor=WzEsIlx1ZDgwMCJd", ["cursor"]),
+        ("cursor=" + "A" * 2_000, ["cursor"]),
+        ("order=asc", ["order"]),
+        ("limit=0&status=x&page=2", ["status", "limit", "page"]),
+    ],
+)
+def test_a_wrong_query_is_400_and_names_each_wrong_field(web: Web, query: str, wrong: list[str]) -> None:
+    assert fields(web("GET", f"/orders?{query}")) == wrong
+
+
+# --- GET /quotes, /tokens, /health --------------------------------------------------------------------------------
+
+
+def test_a_quote_tells_every_venues_offer_and_the_best_route(web: Web) -> None:
+    told = web.json("GET", "/quotes?tokenIn=SOL&tokenOut=USDC&amount=1.5&slippage=0.005")
+    assert (told["tokenIn"], told["tokenOut"], told["amount"], told["slippage"]) == ("SOL", "USDC", "1.5", "0.005")
+    assert {one["dex"] for one in told["quotes"]} == {"raydium", "meteora"}
+    single = [float(one["amountOut"]) for one in told["quotes"] if "amountOut" in one]
+    assert float(told["amountOut"]) >= max(single)
+    assert float(told["minOut"]) <= float(told["amountOut"])
+    assert 0 <= float(told["priceImpact"]) < 1
+    assert sum(float(leg["share"]) for leg in told["route"]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("query", "wrong"),
+    [
+        ("", ["tokenIn", "tokenOut", "amount"]),
+        ("tokenIn=SOL&tokenOut=USDC&amount=0", ["amount"]),
+        ("tokenIn=SOL&tokenOut=USDC&amount=x", ["amount"]),
+        ("tokenIn=SOL&tokenOut=USDC&amount=1&slippage=2", ["slippage"]),
+        ("tokenIn=SOL&tokenOut=SOL&amount=1", ["tokenOut"]),
+        ("tokenIn=SOL&tokenOut=DOGE&amount=1", ["tokenOut"]),
+        ("tokenIn=SOL&tokenOut=USDC&amount=1&side=buy", ["side"]),
+    ],
+)
+def test_a_wrong_quote_is_400_and_names_each_wrong_field(web: Web, query: str, wrong: list[str]) -> None:
+    assert fields(web("GET", f"/quotes?{query}")) == wrong
+
+
+def test_a_quote_for_more_than_the_pools_hold_is_the_clients_to_mend(web: Web) -> None:
+    refused = problem(web("GET", "/quotes?tokenIn=USDC&tokenOut=SOL&amount=18446744073709.551615"), 422)
+    assert refused["title"] == "Insufficient liquidity"
+
+
+@given(st.dictionaries(st.sampled_from(["tokenIn", "tokenOut", "amount", "slippage", "x"]), st.text(max_size=12)))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_query_whatever_is_our_failure(web: Web, query: dict[str, str]) -> None:
+    for path in ("/quotes", "/orders"):
+        assert web("GET", f"{path}?{urlencode(query, errors='surrogatepass')}").status_code in (200, 400, 422)
+
+
+def test_every_token_that_is_listed_can_be_quoted_by_symbol_and_by_mint(web: Web) -> None:
+    tokens = web.json("GET", "/tokens")["tokens"]
+    assert {"symbol", "mint", "decimals"} <= tokens[0].keys()
+    assert {"SOL", "USDC", "USDT", "JUP", "RAY", "BONK"} <= {token["symbol"] for token in tokens}
+    for token in tokens:
+        if token["symbol"] != "USDC":
+            for name in (token["symbol"], token["mint"]):
+                query = urlencode({"tokenIn": name, "tokenOut": "USDC", "amount": "1"})
+                assert web("GET", f"/quotes?{query}").status_code == 200
+
+
+def test_health_tells_of_each_part_that_an_order_needs(web: Web) -> None:
+    health = web.json("GET", "/health")
+    assert (health["status"], health["stage"]) == ("ok", "local")
+    assert {name for name, one in health["checks"].items() if one["ok"]} >= {"solana", "orders", "queue"}
+
+
+# --- wrong ways in ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/orders/execute"),
+        ("POST", "/orders"),
+        ("PATCH", "/orders/x"),
+        ("POST", "/quotes"),
+        ("DELETE", "/tokens"),
+    ],
+)
+def test_a_wrong_method_is_405_and_tells_the_right_ones(web: Web, method: str, path: str) -> None:
+    response = web(method, path)
+    problem(response, 405)
+    assert response.headers["Allow"]
+
+
+@pytest.mark.parametrize("content_type", ["application/xml", "multipart/form-data; boundary=x", "image/png"])
+def test_a_body_that_is_surely_no_json_is_415(web: Web, content_type: str) -> None:
+    problem(web("POST", "/orders/execute", ORDER, {"Content-Type": content_type}), 415)
+
+
+ROUTES = [
+    ("POST", "/orders/execute"),
+    ("GET", "/orders"),
+    ("GET", "/orders/x"),
+    ("DELETE", "/orders/x"),
+    ("GET", "/quotes?tokenIn=SOL&tokenOut=USDC&amount=1"),
+    ("GET", "/tokens"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+@pytest.mark.parametrize("headers", [{}, {"x-api-key": "wrong"}])
+def test_no_stage_but_local_serves_anybody_without_a_key(
+    web: Web, environment: Callable[..., None], method: str, path: str, headers: dict[str, str]
+) -> None:
+    environment(STAGE="prod", API_KEY_SHA256=hashlib.sha256(API_KEY.encode()).hexdigest())
+    body = ORDER if method == "POST" else None
+    problem(web(method, path, body, headers), 401)
+    assert web(method, path, body, {"X-Api-Key": API_KEY}).status_code in (200, 202, 404)
+
+
+def test_health_needs_no_key(web: Web, environment: Callable[..., None]) -> None:
+    environment(STAGE="prod")
+    assert web("GET", "/health").status_code == 200
+
+
+# --- when something is out of reach -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("method", "path"), [ROUTES[0], ROUTES[4], ROUTES[5]])
+def test_without_a_solana_node_the_answer_is_503_and_nothing_is_taken(
+    web: Web, environment: Callable[..., None], method: str, path: str
+) -> None:
+    environment(SOLANA_RPC_URL="http://127.0.0.1:9/a-secret-provider-key")
+    refused = web(method, path, ORDER if method == "POST" else None)
+    assert problem(refused, 503)["type"] == "urn:fillrate:problem:rpc-unavailable"
+    assert "secret" not in str(refused.body)
+    assert web.cloud.receive() == []
+
+
+def test_orders_can_be_read_and_cancelled_without_a_solana_node(web: Web, environment: Callable[..., None]) -> None:
+    order_id = web.execute()
+    environment(SOLANA_RPC_URL="http://127.0.0.1:9")
+    assert web("GET", "/orders").status_code == 200
+    assert web("GET", f"/orders/{order_id}").status_code == 200
+    assert web("DELETE", f"/orders/{order_id}").status_code == 200
+
+
+def test_health_is_503_and_says_which_part_is_out_of_reach(web: Web, environment: Callable[..., None]) -> None:
+    environment(SOLANA_RPC_URL="http://127.0.0.1:9/a-secret-provider-key")
+    response = web("GET", "/health")
+    body = dict(response.json_body)
+    assert (response.status_code, body["status"]) == (503, "unavailable")
+    assert [name for name, one in body["checks"].items() if not one["ok"]] == ["solana"]
+    assert "secret" not in str(response.body)
+
+
+def test_a_failure_of_ours_is_500_and_tells_nothing_of_our_insides(web: Web, environment: Callable[..., None]) -> None:
+    environment(ORDERS_TABLE="a-table-that-is-not-there")
+    for method, path in ROUTES[:4]:
+        refused = web(method, path, ORDER if method == "POST" else None)
+        problem(refused, 500)
+        assert "table" not in str(refused.body).lower()
+
+
+# --- the whole way ------------------------------------------------------------------------------------------------
+
+
+def test_an_order_goes_all_the_way_through_the_functions_to_the_chain(
+    web: Web, stream: OrdersStream, pushes: Pushes, localnet: Localnet, cloud: Cloud
+) -> None:
+    order_id = web.execute(amount="0.25")
+    web.invoke("ws_connect", socket("CONNECT", "client", queryStringParameters={"orderId": order_id}))
+    for _ in range(30):
+        if web.work() == {"batchItemFailures": []} and cloud.stored(order_id).is_terminal:
+            break
+    web.invoke("push_changes", {"Records": stream.new_records()})
+
+    order = web.json("GET", f"/orders/{order_id}")
+    assert [change["status"] for change in order["history"]] == [
+        "pending", "routing", "building", "submitted", "confirmed",
+    ]  # fmt: skip
+    config = {"commitment": "confirmed", "maxSupportedTransactionVersion": 0}
+    transaction = localnet.call("getTransaction", order["txHash"], config)
+    assert transaction["meta"]["err"] is None
+    assert float(order["minOut"]) <= float(order["amountOut"])
+    assert pushes.to("client") == [{"type": "status", "orderId": order_id, **change} for change in order["history"]]
+    assert pushes.closed == ["client"]
+
+
+def test_a_client_that_stays_connected_is_answered_through_the_functions(web: Web, pushes: Pushes) -> None:
+    web.invoke("ws_connect", socket("CONNECT", "stays"))
+    web.invoke("ws_message", socket("MESSAGE", "stays", body='{"action": "ping"}'))
+    web.invoke("ws_message", socket("MESSAGE", "stays", body="nonsense"))
+    pong, error = pushes.to("stays")
+    assert pong == {"type": "pong"}
+    assert error["type"] == "error"
+    order_id = web.execute()
+    web.invoke("ws_message", socket("MESSAGE", "stays", body=json.dumps({"action": "subscribe", "orderId": order_id})))
+    assert len(web.cloud.connections().watchers(order_id)) == 1
+    web.invoke("ws_disconnect", socket("DISCONNECT", "stays"))
+    assert web.cloud.connections().watchers(order_id) == []
+
+
+def test_a_message_that_no_worker_can_handle_is_not_reported_as_done_before_it_is_buried(web: Web) -> None:
+    web.cloud.sqs.send_message(QueueUrl=web.cloud.outputs["OrdersQueueUrl"], MessageBody="nonsense")
+    assert web.work() == {"batchItemFailures": []}
+    assert web.cloud.dead_letters() == [("nonsense", "MalformedMessage")]
+
+
+def socket(kind: str, connection_id: str, **event: object) -> Json:
+    """An event of API Gateway's WebSocket API."""
+    context = {"connectionId": connection_id, "eventType": kind, "apiId": "fillrate", "stage": "api"}
+    context |= {"routeKey": f"${kind.lower()}", "domainName": f"fillrate.execute-api.{REGION}.amazonaws.com"}
+    return {"requestContext": context, **event}
