@@ -74,13 +74,13 @@ def sdk() -> Iterator[SdkOracle]:
 
 
 @given(made_up=cpmm_pools())
-@_made_up(200)
+@_made_up(150)
 def test_cpmm_quotes_of_any_pool_equal_the_sdks(sdk: SdkOracle, made_up: MadeUpPool) -> None:
     _hold_cpmm_against(sdk, made_up.address, made_up.accounts, made_up.clock, made_up.swaps)
 
 
 @given(made_up=dlmm_pools())
-@_made_up(120)
+@_made_up(100)
 def test_dlmm_quotes_of_any_pool_equal_the_sdks(sdk: SdkOracle, made_up: MadeUpPool) -> None:
     _hold_dlmm_against(sdk, made_up.address, made_up.accounts, made_up.clock, made_up.swaps)
 
