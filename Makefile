@@ -2,7 +2,7 @@
 # AWS_PORT, RPC_PORT, LOCALNET_ARGS and POOLS reach `up`; ARGS reaches `test`; PYTHON chooses the interpreter of .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs test lint bench package
+.PHONY: help up down logs test lint bench redrive package
 
 export AWS_PORT RPC_PORT LOCALNET_ARGS POOLS PYTHON
 
@@ -14,6 +14,7 @@ help:
 	@echo "              AWS_PORT=4566 RPC_PORT=8899 LOCALNET_ARGS='--slot-ms 200' POOLS=registry.json"
 	@echo "make down     stop what 'make up' started; orders and wallet stay in .local"
 	@echo "make logs     follow the chain's, the emulator's and the functions' logs"
+	@echo "make redrive  send dead letters back after an outage: a new order for each that failed, never two"
 	@echo "make test     run all tests (ARGS='tests/unit -x'), on an emulator of their own"
 	@echo "make lint     format, types, layers, templates"
 	@echo "make bench    time quotes, next to the official SDKs' where Node and 'npm ci' in tests/conformance/sdk are"
@@ -38,6 +39,9 @@ lint: .venv/.dev
 	.venv/bin/lint-imports --no-logo
 	$(RUN) -m infra.package --stage prod --output build/lint --template-only
 	.venv/bin/cfn-lint infra/data.yaml build/lint/template.json
+
+redrive: .venv/.local
+	@$(RUN) -m infra.redrive --stage $${STAGE:-local} --endpoint-url $$($(RUN) -c 'import json; print(json.load(open(".local/stack.json"))["awsEndpoint"])')
 
 bench: .venv/.dev
 	@$(RUN) -m bench

@@ -20,6 +20,7 @@ from chalicelib.orders.execution import Execution
 from chalicelib.orders.intake import Intake
 from chalicelib.orders.queue import OrdersQueue
 from chalicelib.orders.recovery import Recovery
+from chalicelib.orders.redrive import Redrive
 from chalicelib.orders.store import OrderStore
 from chalicelib.push.connections import Connections
 from chalicelib.push.gateway import WebSocketGateway
@@ -178,6 +179,11 @@ def recovery() -> Recovery:
 @cache
 def intake() -> Intake:
     return Intake(order_store(), orders_queue(), token_directory(), admission(), now_ms, uuid.uuid4)
+
+
+@cache
+def redrive() -> Redrive:
+    return Redrive(order_store(), orders_queue(), intake())
 
 
 @cache

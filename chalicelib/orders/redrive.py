@@ -1,0 +1,75 @@
+"""Send dead letters back after an outage, safely.
+
+An order that has failed stays failed: what is sent back of it is a new order for the same trade. Its Idempotency-Key
+is made of the failed order's id, so however often dead letters are redriven there is one new order for each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chalicelib.orders.intake import Intake
+from chalicelib.orders.order import Order, State
+from chalicelib.orders.queue import MalformedMessage, OrdersQueue, order_id_of
+from chalicelib.orders.store import OrderStore
+from chalicelib.problems import RequestError
+from chalicelib.wire import OrderRequest, to_text, validate
+
+
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """What became of one dead letter; `order_id` is the new order's, or the old one's where it goes on."""
+
+    dead_order_id: str
+    order_id: str | None
+    outcome: str
+
+
+class Redrive:
+    def __init__(self, store: OrderStore, queue: OrdersQueue, intake: Intake) -> None:
+        self._store = store
+        self._queue = queue
+        self._intake = intake
+
+    def run(self, limit: int) -> list[Redriven]:
+        """Send back up to about `limit` dead letters; what can't be sent back stays where it is."""
+        redriven = []
+        for letter in self._queue.dead_letters(limit):
+            done = self._redrive(letter.body)
+            if done.order_id is None:
+                self._queue.leave(letter)
+            else:
+                self._queue.discard(letter)
+            redriven.append(done)
+        return redriven
+
+    def _redrive(self, body: str) -> Redriven:
+        try:
+            dead_order_id = order_id_of(body)
+        except MalformedMessage:
+            return Redriven("", None, "names no order; left")
+        order = self._store.load(dead_order_id)
+        if order is None:
+            return Redriven(dead_order_id, None, "is not stored; left")
+        if order.state is State.FAILED:
+            return self._again(order)
+        if not order.is_terminal:
+            self._queue.enqueue(order.order_id)
+            return Redriven(dead_order_id, order.order_id, "goes on")
+        return Redriven(dead_order_id, order.order_id, f"is {order.status} by now")
+
+    def _again(self, order: Order) -> Redriven:
+        body = {
+            "type": order.type,
+            "tokenIn": order.token_in.text,
+            "tokenOut": order.token_out.text,
+            "amount": to_text(order.amount, order.token_in.decimals),
+            "slippage": to_text(order.slippage_ppm, 6),
+        }
+        try:
+            request = validate(OrderRequest, body)
+            submitted = self._intake.submit(order.account, request, f"redrive:{order.order_id}")
+        except RequestError as error:
+            return Redriven(order.order_id, None, f"{error}; left")
+        outcome = "placed anew" if submitted.created else "was placed anew before"
+        return Redriven(order.order_id, submitted.order.order_id, outcome)

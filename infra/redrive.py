@@ -1,0 +1,48 @@
+"""`make redrive`: send dead letters back after an outage, with the names and addresses that the worker itself has."""
+
+import argparse
+import os
+import sys
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.deploy import STAGES, Target, target_for
+
+LIMIT = 1000
+
+
+def redrive(target: Target, worker_function: str) -> int:
+    """Send back what the stage's dead-letter queue holds; prints each. Returns the exit code."""
+    configuration = target.client("lambda").get_function_configuration(FunctionName=worker_function)
+    os.environ.update(configuration["Environment"]["Variables"])
+    os.environ["AWS_DEFAULT_REGION"] = target.region
+    if target.endpoint_url:
+        os.environ.update(AWS_ENDPOINT_URL=target.endpoint_url, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test")  # noqa: S106
+    from chalicelib import composition
+
+    redriven = composition.redrive().run(LIMIT)
+    for one in redriven:
+        print(f"{one.dead_order_id or '(no order)'}  {one.outcome}  {one.order_id or ''}".rstrip())
+    print(f"{len(redriven)} dead letters, {sum(1 for one in redriven if one.order_id)} sent back or done with")
+    return 0
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m infra.redrive", description="Send dead letters back.")
+    parser.add_argument("--stage", choices=STAGES, required=True)
+    parser.add_argument("--endpoint-url", default=os.environ.get("AWS_ENDPOINT_URL"))
+    parser.add_argument("--region", default=os.environ.get("AWS_REGION"))
+    options = parser.parse_args()
+    target = target_for(options.stage, options.endpoint_url, options.region)
+    try:
+        outputs = target.client("cloudformation").describe_stacks(StackName=f"fillrate-{target.stage}")["Stacks"][0]
+        names = {output["OutputKey"]: output["OutputValue"] for output in outputs["Outputs"]}
+        return redrive(target, names["WorkerFunction"])
+    except (ClientError, BotoCoreError) as error:
+        print(f"redrive: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
