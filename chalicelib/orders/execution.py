@@ -28,7 +28,7 @@ from chalicelib.orders.order import (
     start_attempt,
 )
 from chalicelib.orders.store import OrderStore, StaleOrder
-from chalicelib.problems import ExecutionError, TransientError
+from chalicelib.problems import AllNodesDown, ExecutionError, TransientError
 from chalicelib.telemetry import logger
 
 UNDECIDED_AGAIN_MS = 1000
@@ -158,6 +158,10 @@ class Execution:
                 order = self._store.replace(chosen)
                 # stored before anything is sent: whoever comes after a crash asks for this transaction's fate
                 order = self._store.replace(sign(order, planned.build(), self._now_ms()))
+        except AllNodesDown as outage:
+            # nobody was asked, so nothing was tried: the order waits for Solana and keeps its attempts
+            self._store.replace(release(order))
+            return ComeBack(outage.retry_in_ms, "no Solana node answers")
         except ExecutionError as error:
             return self._after_failure(order, error)
         return self._settle(order)

@@ -14,6 +14,7 @@ from chalicelib.orders.execution import UNDECIDED_AGAIN_MS, ComeBack, Finished, 
 from chalicelib.orders.order import Order, State, cancel
 from chalicelib.orders.store import StaleOrder
 from chalicelib.problems import (
+    AllNodesDown,
     AmountTooSmall,
     ExecutionError,
     InsufficientBalance,
@@ -282,6 +283,18 @@ def test_a_permanent_failure_ends_the_order_at_once(world: World, where: str, er
     order = outcome.order
     assert (order.state, order.retry_count, order.error_code) == (State.FAILED, 0, error.code)
     assert order.history[-1].detail.terminal is True
+
+
+@pytest.mark.parametrize("where", ["market", "building"])
+def test_an_outage_of_all_solana_nodes_makes_an_order_wait_and_costs_it_no_attempt(world: World, where: str) -> None:
+    getattr(world, where).extend([AllNodesDown(4000)] * 5)
+    for delivery in range(5):
+        assert world.worker().run(ORDER, f"any/{delivery}") == ComeBack(4000, "no Solana node answers")
+        assert world.stored(ORDER).lease is None
+        world.now_ms += 4000
+    order = run_until_finished(world)
+    assert (order.state, order.retry_count) == (State.CONFIRMED, 0)
+    assert statuses(order) == ["pending", "routing", "building", "submitted", "confirmed"]
 
 
 def test_an_order_is_confirmed_by_its_third_attempt_if_need_be(world: World) -> None:
