@@ -156,6 +156,20 @@ def test_what_a_late_answer_to_an_old_survey_says_is_compared_with_nothing() -> 
     assert rpc.get_balance(ADDRESS) == 1
 
 
+def test_a_refusal_is_told_without_a_question_to_a_node_out_of_service() -> None:
+    fleet = Fleet()
+    dead, refusing = fleet.nodes
+    dead.mode = "down"
+    for _ in range(FAILURES_TO_OPEN):
+        fleet.rpc.send_transaction(WIRE, skip_preflight=True)
+    refusing.mode = "refusing"
+    fleet.clock.now_ms += 2_000
+    asked = len(dead.asked)
+    with pytest.raises(RpcRefused):
+        fleet.answering()
+    assert len(dead.asked) == asked
+
+
 def test_failures_of_long_ago_are_forgotten() -> None:
     fleet = Fleet(1)
     fleet.nodes[0].mode = "down"
