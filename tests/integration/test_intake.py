@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from threading import Barrier, Lock
 from uuid import UUID, uuid4
 
@@ -253,7 +254,7 @@ def test_a_key_belongs_to_the_first_body_it_came_with(intake: Intake, calls: lis
     account, first_amount = str(uuid4()), dict[str, str]()
     for key, amount in calls:
         earlier = first_amount.setdefault(key, amount)
-        if float(earlier) == float(amount):
+        if Decimal(earlier) == Decimal(amount):
             assert intake.submit(account, a_request(amount=amount), key).order.amount == int(amount[0]) * 10**9
         else:
             with pytest.raises(Conflict):
