@@ -6,7 +6,7 @@ import inspect
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,14 @@ def times_asked(node: Node, method: str = "getBalance") -> int:
 
 def hang_up(request: Any) -> Any:
     return HANG_UP
+
+
+def answer_each(results: Mapping[str, object]) -> Callable[[Any], tuple[int, bytes]]:
+    """The result for each method."""
+    return lambda request: (
+        200,
+        json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": results[request["method"]]}).encode(),
+    )
 
 
 def refuse(node: Node, reason: str, code: int = -32602) -> None:
@@ -275,21 +283,16 @@ def test_a_refusal_is_an_answer_and_no_failure(lone_node: Node, lone: FailoverRp
 def test_a_dead_node_among_living_ones_costs_no_question_and_is_tried_by_surveys_alone(
     nodes: list[Node], clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rpc = failover(nodes[:2], clock, start=on_the_spot)
-    nodes[0].answer = hang_up
-    nodes[1].results({"value": 1})
-    surveyed = {"getSlot": 7, "getBalance": {"value": 1}}
-    nodes[1].answer = lambda request: (
-        200,
-        json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": surveyed[request["method"]]}).encode(),
-    )
-    with caplog.at_level(logging.INFO):
-        for _ in range(2 * FAILURES_TO_OPEN):
-            clock.now_ms += SURVEY_EVERY_MS
-            assert rpc.get_balance(ADDRESS) == 1
-    assert times_asked(nodes[0]) == 0
-    assert [record.message for record in caplog.records][:1] == ["solana node left alone"]
-    nodes[0].answer, nodes[1].answer = nodes[1].answer, hang_up
+    caplog.set_level(logging.INFO, logger="fillrate")
+    dead, living = nodes[:2]
+    rpc = failover([dead, living], clock, start=on_the_spot)
+    dead.answer, living.answer = hang_up, answer_each(RESULTS)
+    for _ in range(2 * FAILURES_TO_OPEN):
+        clock.now_ms += SURVEY_EVERY_MS
+        assert rpc.get_balance(ADDRESS) == 1
+    assert times_asked(dead) == 0
+    assert {record.message for record in caplog.records} == {"solana node left alone"}
+    dead.answer, living.answer = answer_each(RESULTS), hang_up
     clock.now_ms += 30_000
     assert rpc.get_balance(ADDRESS) == 1
     assert caplog.records[-1].message == "solana node back in service"
@@ -354,14 +357,8 @@ def test_every_method_of_a_node_is_one_of_several_nodes() -> None:
 def test_a_question_reaches_the_last_node_just_as_it_would_reach_a_single_one(
     nodes: list[Node], clock: Clock, name: str
 ) -> None:
-    def answer(request: Any) -> tuple[int, bytes]:
-        return 200, json.dumps({"jsonrpc": "2.0", "id": 0, "result": RESULTS[request["method"]]}).encode()
-
-    def answer_as_asked(request: Any) -> tuple[int, bytes]:
-        return 200, answer(request)[1].replace(b'"id": 0', f'"id": {request["id"]}'.encode())
-
     nodes[0].answer = nodes[1].answer = hang_up
-    nodes[2].answer = answer_as_asked
+    nodes[2].answer = answer_each(RESULTS)
     alone = CALLS[name](SolanaRpc(nodes[2].url))
     among_others = CALLS[name](failover(nodes, clock, start=on_the_spot))
     assert among_others == alone

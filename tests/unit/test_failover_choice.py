@@ -32,6 +32,9 @@ class ScriptedNode(SolanaRpc):
         self.mode = "up"
         self.asked: list[str] = []
 
+    def __repr__(self) -> str:
+        return f"ScriptedNode({self.number}, {self.mode})"
+
     def _answer(self, method: str, answer: T) -> T:
         self.asked.append(method)
         self.clock.now_ms += self.takes_ms

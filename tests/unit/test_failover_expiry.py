@@ -57,7 +57,7 @@ def test_expiry_is_never_proven_by_one_nodes_height_and_anothers_ignorance(data:
 
     far = ChainNode(195, LANDED_AT, fails)
     ignorant = ChainNode(185, None, fails)
-    order = data.draw(st.permutations([far, ignorant]))
+    order = [far, ignorant] if data.draw(st.booleans()) else [ignorant, far]
     view = FailoverRpc(order, clock, BreakerPolicy(failures_to_open=3), start=on_the_spot).one_node()
     for _ in range(8):
         fate = decide_fate(view, "signature", LAST_VALID)
