@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import AccountsMissing, ExecutionError, InsufficientLiquidity
+from chalicelib.problems import AccountsMissing, AmountTooSmall, ExecutionError, InsufficientLiquidity
 from chalicelib.solana.accounts import ChainClock
 from chalicelib.venues.venue import Pool, PoolQuote
 
@@ -56,6 +56,28 @@ def quote_pool(pool: Pool, mint_in: Pubkey, amount_in: int, clock: ChainClock) -
             f"{quote.compute_units} compute units; that is more than one transaction can carry"
         )
     return quote
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPayment:
+    """What a pool pays, as a plain function for the split: 0 where the program refuses so little, None so much.
+
+    A pool that can't be traded at all takes nothing. Raises AccountsMissing.
+    """
+
+    pool: Pool
+    mint_in: Pubkey
+    clock: ChainClock
+
+    def __call__(self, amount_in: int) -> int | None:
+        try:
+            return quote_pool(self.pool, self.mint_in, amount_in, self.clock).amount_out
+        except AmountTooSmall:
+            return 0
+        except AccountsMissing:
+            raise
+        except ExecutionError:
+            return None
 
 
 def ask_pools(pools: Iterable[Pool], mint_in: Pubkey, amount_in: int, clock: ChainClock) -> tuple[PoolOffer, ...]:

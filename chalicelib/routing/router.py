@@ -9,7 +9,6 @@ from fractions import Fraction
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import (
-    AccountsMissing,
     AmountTooSmall,
     ExecutionError,
     InsufficientLiquidity,
@@ -17,7 +16,7 @@ from chalicelib.problems import (
     PermanentError,
     TransientError,
 )
-from chalicelib.routing.quote import PPM, ask_pools, quote_pool
+from chalicelib.routing.quote import PPM, PoolPayment, ask_pools, quote_pool
 from chalicelib.routing.split import Outlet, divide
 from chalicelib.solana.accounts import ChainClock
 from chalicelib.venues.venue import Pool, PoolQuote
@@ -160,30 +159,11 @@ def _split_hop(
 ) -> Hop | None:
     """All of `amount` over some of the pools, in order of their addresses; None where they can't take it."""
     ordered = sorted(pools, key=lambda pool: bytes(pool.address))
-    outlets = [Outlet(_Payer(pool, mint_in, clock)) for pool in ordered]
+    outlets = [Outlet(PoolPayment(pool, mint_in, clock)) for pool in ordered]
     division = divide(outlets, amount, limits.max_legs, limits.leg_cost) if outlets else None
     if division is None:
         return None
     return _hop([(pool, part) for pool, part in zip(ordered, division.amounts, strict=True) if part], mint_in, clock)
-
-
-@dataclass(frozen=True, slots=True)
-class _Payer:
-    """A pool's exact output as a plain function; None where it can't take the amount."""
-
-    pool: Pool
-    mint_in: Pubkey
-    clock: ChainClock
-
-    def __call__(self, amount: int) -> int | None:
-        try:
-            return quote_pool(self.pool, self.mint_in, amount, self.clock).amount_out
-        except AmountTooSmall:
-            return 0
-        except AccountsMissing:
-            raise
-        except ExecutionError:
-            return None
 
 
 def _over(bridge: Bridge, pools: PairPools, amount: int, limits: RouteLimits) -> Route | None:

@@ -79,7 +79,7 @@ def divide(outlets: Sequence[Outlet], amount: int, max_legs: int, leg_cost: int)
 
     At most `max_legs` outlets are used, and one more only if it gains more than `leg_cost` output units. Up to
     EXHAUSTIVE_INPUT no division is better. Beyond, of outputs that are concave but for rounding, each leg but one may
-    miss what rounding took from it: at most what a base unit of input is worth, and one of output.
+    miss what rounding takes from a leg: a base unit for each fee of the input, and one for the output.
     """
     if amount <= EXHAUSTIVE_INPUT:
         return _best_on_grid(outlets, amount, amount, max_legs, leg_cost)
@@ -111,7 +111,7 @@ def _climb(outlets: Sequence[Outlet], used: Sequence[int], amount: int, *, coars
 
 
 def _start(outlets: Sequence[Outlet], amount: int) -> list[int] | None:
-    """The best division on the coarse grid; where that has none, the roomiest outlets filled up first."""
+    """The best division on the coarse grid; where that has none, the outlets filled up one after another."""
     rest = amount % GRID_CELLS
     coarse = _best_on_grid(outlets, amount - rest, GRID_CELLS, len(outlets), 0)
     if coarse is not None:
@@ -121,8 +121,15 @@ def _start(outlets: Sequence[Outlet], amount: int) -> list[int] | None:
                 amounts[index] += rest
                 return amounts
     rooms = [outlet.room(amount) for outlet in outlets]
+    by_room = sorted(range(len(outlets)), key=lambda index: -rooms[index])
+    filled_up = (_filled_up(outlets, rooms, order, amount) for order in (by_room, by_room[::-1]))
+    return max(filter(None, filled_up), key=lambda amounts: sum(_payments(outlets, amounts)), default=None)
+
+
+def _filled_up(outlets: Sequence[Outlet], rooms: Sequence[int], order: Sequence[int], amount: int) -> list[int] | None:
+    """None where it doesn't work out; the last one may get too little to be paid for."""
     amounts, left = [0] * len(outlets), amount
-    for index in sorted(range(len(outlets)), key=lambda index: -rooms[index]):
+    for index in order:
         part = min(rooms[index], left)
         if outlets[index].paid(part) > 0:
             amounts[index] = part
@@ -168,21 +175,26 @@ def _give_up_legs(
     outlets: Sequence[Outlet], division: Division, amount: int, max_legs: int, leg_cost: int
 ) -> Division | None:
     """Give up leg after leg, as long as there are too many or one gains no more than it costs."""
-    best = division
-    while best.legs > 1:
-        legs = _legs(best)
+    while division.legs > 1:
+        legs = _legs(division)
         too_many = len(legs) > max_legs
-        doubtful = legs if too_many else _doubtful_legs(outlets, best, amount, leg_cost)
-        without = (
-            _climb(outlets, [leg for leg in legs if leg != given_up], amount, coarse=True) for given_up in doubtful
-        )
-        fewer = max(filter(None, without), key=lambda found: found.amount_out, default=None)
-        if fewer is None or not (too_many or fewer.amount_out + leg_cost >= best.amount_out):
+        doubtful = legs if too_many else _doubtful_legs(outlets, division, amount, leg_cost)
+        fewer = _without_one_of(outlets, legs, doubtful, amount)
+        if fewer is None or not (too_many or fewer.amount_out + leg_cost >= division.amount_out):
             break
-        best = fewer
-    if best.legs > max_legs:
+        division = fewer
+    return division if division.legs <= max_legs else None
+
+
+def _without_one_of(
+    outlets: Sequence[Outlet], legs: Sequence[int], doubtful: Sequence[int], amount: int
+) -> Division | None:
+    """The best division over all `legs` but one of the doubtful; which one, is told by coarse steps."""
+    remaining = ([leg for leg in legs if leg != given_up] for given_up in doubtful)
+    found = [division for each in remaining if (division := _climb(outlets, each, amount, coarse=True))]
+    if not found:
         return None
-    return best if best is division else _climb(outlets, _legs(best), amount)
+    return _climb(outlets, _legs(max(found, key=lambda division: division.amount_out)), amount)
 
 
 def _doubtful_legs(outlets: Sequence[Outlet], division: Division, amount: int, leg_cost: int) -> list[int]:

@@ -1,0 +1,454 @@
+"""A split pays as much as any division of the input: compared with all of them, or on large inputs with a fine grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chalicelib.routing.quote import PoolPayment
+from chalicelib.routing.split import EXHAUSTIVE_INPUT, Division, Outlet, divide
+from chalicelib.solana.tokens import Mint
+from chalicelib.venues.venue import Pool
+from tests.unit.routing_pools import CLOCK, JUP, USDC, around, cpmm, dlmm, taxed
+
+Pay = Callable[[int], int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantProduct:
+    """A pool of the simplest kind, its fee rounded up; it takes no more than `most`."""
+
+    reserve_in: int
+    reserve_out: int
+    fee_ppm: int = 2_500
+    most: int | None = None
+
+    def __call__(self, amount: int) -> int | None:
+        if self.most is not None and amount > self.most:
+            return None
+        traded = amount - -(-amount * self.fee_ppm // 1_000_000)
+        return traded * self.reserve_out // (self.reserve_in + traded)
+
+
+def split(pays: Sequence[Pay], amount: int, max_legs: int = 4, leg_cost: int = 0) -> Division | None:
+    return divide([Outlet(pay) for pay in pays], amount, max_legs, leg_cost)
+
+
+def worth(division: Division | None, leg_cost: int) -> int | None:
+    """What a division is worth: its output less the cost of each leg but one."""
+    return None if division is None else division.amount_out - leg_cost * (division.legs - 1)
+
+
+def partitions(amount: int, legs: int) -> Iterator[tuple[int, ...]]:
+    """All ways to write `amount` as a sum of so many parts above zero."""
+    if legs == 1:
+        yield (amount,)
+        return
+    for part in range(1, amount - legs + 2):
+        for rest in partitions(amount - part, legs - 1):
+            yield (part, *rest)
+
+
+def best_of_all(pays: Sequence[Pay], amount: int, max_legs: int, leg_cost: int) -> int | None:
+    """The most that any division whatever is worth, each tried."""
+    tables = [[pay(part) if part else None for part in range(amount + 1)] for pay in pays]
+    best: int | None = None
+    for legs in range(1, min(max_legs, len(pays)) + 1):
+        for chosen in combinations(tables, legs):
+            for parts in partitions(amount, legs):
+                paid = [table[part] for table, part in zip(chosen, parts, strict=True)]
+                if all(paid):
+                    found = sum(each or 0 for each in paid) - leg_cost * (legs - 1)
+                    best = found if best is None or found > best else best
+    return best
+
+
+def check_sound(division: Division, pays: Sequence[Pay], amount: int, max_legs: int = 4) -> None:
+    assert sum(division.amounts) == amount
+    assert 1 <= division.legs <= max_legs
+    paid = [pay(part) for pay, part in zip(pays, division.amounts, strict=True) if part]
+    assert all(paid), "a leg that is paid nothing fails on the chain"
+    assert division.amount_out == sum(each or 0 for each in paid)
+
+
+@st.composite
+def simple_pools(
+    draw: st.DrawFn, amount: int, least: int = 1, most: int = 3, least_room: int = 1
+) -> Sequence[ConstantProduct]:
+    """Pools a half to a hundred times the size of the input, at prices near each other; some can't take it all."""
+    out_per_in = draw(st.sampled_from([(1, 40), (1, 3), (1, 1), (7, 2), (300, 1)]))
+    pools = []
+    for _ in range(draw(st.integers(least, most))):
+        reserve = amount * draw(st.integers(5, 1_000)) // 10 + 1
+        off = draw(st.integers(950, 1_050))
+        pools.append(
+            ConstantProduct(
+                reserve,
+                reserve * out_per_in[0] * off // (out_per_in[1] * 1_000) + 1,
+                draw(st.sampled_from([0, 100, 2_500, 10_000])),
+                draw(st.none() | st.integers(least_room, amount)),
+            )
+        )
+    return pools
+
+
+@st.composite
+def real_pools(draw: st.DrawFn, amount: int, least: int = 2, most: int = 3) -> tuple[list[Pool], Mint]:
+    """Pools of both venues for one pair, and the token to sell, which may be taxed."""
+    sold = draw(st.sampled_from([JUP, taxed(300, maximum_fee=10**18)]))
+    pair = (sold, USDC)
+    pools: list[Pool] = []
+    for number in range(draw(st.integers(least, most))):
+        if draw(st.booleans()):
+            reserve = amount * draw(st.integers(3, 200))
+            off = draw(st.integers(900, 1_100))
+            more = {"creator_fee_rate": draw(st.sampled_from([0, 500])), "enable_creator_fee": True}
+            pools.append(cpmm(pair, (reserve, reserve * off // 1_000), number, trade_fee_rate=2_500, **more))
+        else:
+            each = amount * draw(st.integers(1, 60)) // 60 + 1
+            active = draw(st.integers(-5, 5))
+            liquidity = around(active, draw(st.integers(0, 12)), each, each)
+            mode = draw(st.sampled_from([0, 1]))
+            pools.append(dlmm(pair, liquidity, active, base_factor=10_000 + number, collect_fee_mode=mode))
+    return pools, sold
+
+
+def payments(pools: Sequence[Pool], sold: Mint) -> list[Pay]:
+    return [PoolPayment(pool, sold.address, CLOCK) for pool in pools]
+
+
+legs_allowed = st.integers(1, 3)
+costs = st.sampled_from([0, 0, 1, 2, 5, 40])
+
+
+class TestNoDivisionIsBetter:
+    """Small inputs."""
+
+    @given(st.data(), st.integers(1, 45), legs_allowed, costs)
+    @settings(deadline=None)
+    def test_of_all_that_can_be_made(self, data: st.DataObject, amount: int, max_legs: int, leg_cost: int) -> None:
+        pays = data.draw(simple_pools(amount))
+
+        division = split(pays, amount, max_legs, leg_cost)
+
+        assert worth(division, leg_cost) == best_of_all(pays, amount, max_legs, leg_cost)
+        if division is not None:
+            check_sound(division, pays, amount, max_legs)
+
+    @given(st.data(), st.integers(1, 40), legs_allowed, costs)
+    @settings(deadline=None, max_examples=50)
+    def test_of_all_over_pools_of_both_venues(
+        self, data: st.DataObject, amount: int, max_legs: int, leg_cost: int
+    ) -> None:
+        pays = payments(*data.draw(real_pools(amount)))
+
+        division = split(pays, amount, max_legs, leg_cost)
+
+        assert worth(division, leg_cost) == best_of_all(pays, amount, max_legs, leg_cost)
+
+    @given(st.data(), st.integers(EXHAUSTIVE_INPUT - 50, EXHAUSTIVE_INPUT), costs)
+    @settings(deadline=None, max_examples=30)
+    def test_of_all_over_two_pools_up_to_the_limit(self, data: st.DataObject, amount: int, leg_cost: int) -> None:
+        pays = payments(*data.draw(real_pools(amount, most=2)))
+
+        assert worth(split(pays, amount, 2, leg_cost), leg_cost) == best_of_all(pays, amount, 2, leg_cost)
+
+    def test_not_even_with_more_pools_than_legs(self) -> None:
+        pays = [ConstantProduct(100 + 7 * number, 90 + 9 * number) for number in range(6)]
+        for max_legs in (1, 2, 3):
+            assert worth(split(pays, 24, max_legs, 1), 1) == best_of_all(pays, 24, max_legs, 1)
+
+
+def best_price(pays: Sequence[Pay], amount: int) -> int:
+    """What a base unit of input is worth at most, rounded up."""
+    prices = [-(-paid // part) for pay in pays for part in (amount, amount // 16) if (paid := pay(part))]
+    return max(prices, default=0)
+
+
+class TestRoundingIsAllThatCanBeMissed:
+    """Inputs too large to try all divisions: each leg but one can miss what rounding takes from a leg."""
+
+    @given(st.data(), st.integers(EXHAUSTIVE_INPUT + 1, 5_000), costs)
+    @settings(deadline=None)
+    def test_by_two_pools(self, data: st.DataObject, amount: int, leg_cost: int) -> None:
+        pays = data.draw(simple_pools(amount, least=2, most=2))
+        self.check(pays, amount, 2, leg_cost, fees=1)
+
+    @given(st.data(), st.integers(EXHAUSTIVE_INPUT + 1, EXHAUSTIVE_INPUT + 80), costs)
+    @settings(deadline=None, max_examples=8)
+    def test_by_three_pools(self, data: st.DataObject, amount: int, leg_cost: int) -> None:
+        pays = data.draw(simple_pools(amount, least=3))
+        self.check(pays, amount, 3, leg_cost, fees=1)
+
+    @given(st.data(), st.integers(EXHAUSTIVE_INPUT + 1, 5_000), costs)
+    @settings(deadline=None, max_examples=60)
+    def test_by_pools_of_both_venues(self, data: st.DataObject, amount: int, leg_cost: int) -> None:
+        pays = payments(*data.draw(real_pools(amount, most=2)))
+        self.check(pays, amount, 2, leg_cost, fees=2)  # the transfer's and the pool's
+
+    def check(self, pays: Sequence[Pay], amount: int, max_legs: int, leg_cost: int, fees: int) -> None:
+        division = split(pays, amount, max_legs, leg_cost)
+
+        best = best_of_all(pays, amount, max_legs, leg_cost)
+        if best is None:
+            assert division is None
+            return
+        assert division is not None
+        check_sound(division, pays, amount, max_legs)
+        missed = best - division.amount_out + leg_cost * (division.legs - 1)
+        assert 0 <= missed <= (max_legs - 1) * (fees * best_price(pays, amount) + 1)
+
+
+large_amounts = st.integers(10**6, 10**15)
+
+
+class TestLargeInputs:
+    @given(st.data(), large_amounts)
+    @settings(deadline=None)
+    def test_no_point_of_a_fine_grid_is_better(self, data: st.DataObject, amount: int) -> None:
+        pays = data.draw(simple_pools(amount, least=2, most=2))
+        self.check(pays, amount, [amount * point // 500 for point in range(501)], fees=1)
+
+    @given(st.data(), large_amounts)
+    @settings(deadline=None, max_examples=25)
+    def test_no_point_of_a_fine_grid_is_better_at_pools_of_both_venues(self, data: st.DataObject, amount: int) -> None:
+        pays = payments(*data.draw(real_pools(amount, most=2)))
+        self.check(pays, amount, [amount * point // 300 for point in range(301)], fees=2)
+
+    @given(st.data(), large_amounts)
+    @settings(deadline=None, max_examples=15)
+    def test_no_point_of_a_grid_over_three_pools_is_better(self, data: st.DataObject, amount: int) -> None:
+        pays = data.draw(simple_pools(amount, least=3))
+        division = split(pays, amount)
+
+        cell = amount // 60
+        tables = [[pay(cell * count) if count else 0 for count in range(61)] for pay in pays]
+        best = (
+            max(
+                sum(each or 0 for each in paid)
+                for i in range(61)
+                for j in range(61 - i)
+                if None not in (paid := (tables[0][i], tables[1][j], tables[2][60 - i - j]))
+            )
+            if division
+            else 0
+        )
+        assert division is None or division.amount_out + 2 * (best_price(pays, amount) + 1) >= best
+
+    def check(self, pays: Sequence[Pay], amount: int, grid: Sequence[int], fees: int) -> None:
+        division = split(pays, amount)
+
+        outputs = [(pays[0](part) if part else 0, pays[1](amount - part) if part < amount else 0) for part in grid]
+        possible = [
+            (first or 0) + (second or 0)
+            for (first, second), part in zip(outputs, grid, strict=True)
+            if (first or not part) and (second or part == amount)
+        ]
+        if division is None:
+            assert not possible
+            return
+        check_sound(division, pays, amount)
+        # where the best is flat, a grid point can be luckier in its rounding
+        assert division.amount_out + fees * best_price(pays, amount) + 1 >= max(possible, default=0)
+
+
+class TestPoolsThatCannotTakeEverything:
+    @given(st.lists(st.integers(1, 10**12), min_size=2, max_size=4), st.integers(0, 10**6))
+    @settings(deadline=None)
+    def test_are_filled_to_the_brim_where_that_is_what_it_takes(self, rooms: list[int], spare: int) -> None:
+        pays = [_at_least_one(ConstantProduct(room * 50, room * 50, most=room)) for room in rooms]
+        total = sum(rooms)
+
+        division = split(pays, max(total - spare, max(rooms) + 1))
+
+        assert division is not None
+        check_sound(division, pays, max(total - spare, max(rooms) + 1))
+        full = split(pays, total)
+        assert full is not None
+        assert full.amounts == tuple(rooms)
+
+    def test_leave_the_last_one_enough_to_be_paid_for(self) -> None:
+        pays = [ConstantProduct(10**8, 10**6, most=999_990), ConstantProduct(10**8, 10**6, most=4_000)]
+
+        division = split(pays, 10**6)
+
+        assert division is not None  # although what the roomier one can't take buys nothing
+        check_sound(division, pays, 10**6)
+
+    @given(st.lists(st.integers(1, 10**12), min_size=1, max_size=4), st.integers(1, 10**12))
+    def test_leave_an_order_that_is_too_large_for_all_of_them_unserved(self, rooms: list[int], over: int) -> None:
+        assert split([ConstantProduct(room, room, most=room) for room in rooms], sum(rooms) + over) is None
+
+    def test_are_not_all_used_where_that_takes_more_legs_than_allowed(self) -> None:
+        pays = [ConstantProduct(10**12, 10**12, most=10**9) for _ in range(5)]
+        assert split(pays, 4 * 10**9, max_legs=4) is not None
+        assert split(pays, 4 * 10**9 + 1, max_legs=4) is None
+
+    def test_take_what_they_can_at_a_better_price(self) -> None:
+        better, deep = ConstantProduct(10**15, 2 * 10**15, most=3 * 10**9), ConstantProduct(10**15, 10**15)
+        division = split([deep, better], 10**10)
+        assert division is not None
+        assert division.amounts == (7 * 10**9, 3 * 10**9)
+
+
+def _at_least_one(pay: Pay) -> Pay:
+    """The same pool, only that it pays for a single unit of input too."""
+    return lambda amount: None if (paid := pay(amount)) is None else max(paid, 1)
+
+
+class TestPoolsThatPayNothingForLittle:
+    @given(st.integers(1, 10**9), st.integers(1, 10**6))
+    @settings(deadline=None)
+    def test_never_get_a_leg_that_they_would_refuse(self, amount: int, dust: int) -> None:
+        plain = ConstantProduct(10**9, 10**9)
+
+        def picky(amount_in: int) -> int | None:
+            return plain(amount_in) if amount_in >= dust else 0
+
+        pays: list[Pay] = [picky, ConstantProduct(10**7, 10**7), picky]
+        division = split(pays, amount)
+        if division is not None:
+            check_sound(division, pays, amount)
+        else:
+            assert not any(pay(amount) for pay in pays)
+
+    def test_and_nothing_for_all_of_it_serve_nothing(self) -> None:
+        assert split([lambda _: 0, lambda _: 0], 100) is None
+        assert split([lambda _: 0, lambda _: 0], 10**9) is None
+
+    def test_or_nothing_at_all_leave_the_order_to_the_others(self) -> None:
+        division = split([lambda _: 0, ConstantProduct(10**12, 10**12), lambda _: None], 10**9)
+        assert division is not None
+        assert division.amounts == (0, 10**9, 0)
+
+
+class TestLegsThatCostMoreThanTheyGain:
+    def gain_of_two(self, amount: int) -> tuple[list[Pay], int]:
+        """Two equal pools and what the second gains."""
+        pays: list[Pay] = [ConstantProduct(10**12, 10**12)] * 2
+        both, one = split(pays, amount), split(pays, amount, max_legs=1)
+        assert both is not None
+        assert one is not None
+        assert (both.legs, one.legs) == (2, 1)
+        return pays, both.amount_out - one.amount_out
+
+    @pytest.mark.parametrize("amount", [500 * 10**6, 10**9, 77 * 10**10])
+    def test_are_left_out_up_to_the_unit(self, amount: int) -> None:
+        pays, gain = self.gain_of_two(amount)
+
+        at_a_loss, at_a_gain = split(pays, amount, leg_cost=gain), split(pays, amount, leg_cost=gain - 1)
+
+        assert at_a_loss is not None
+        assert at_a_gain is not None
+        assert (at_a_loss.legs, at_a_gain.legs) == (1, 2)
+
+    @given(st.data(), large_amounts, st.integers(0, 5_000))
+    @settings(deadline=None, max_examples=40)
+    def test_are_left_out_one_by_one(self, data: st.DataObject, amount: int, cost_ppm: int) -> None:
+        pays = data.draw(simple_pools(amount, least=2, most=4, least_room=amount // 100))
+        leg_cost = best_price(pays, amount) * amount * cost_ppm // 1_000_000
+        division = split(pays, amount, leg_cost=leg_cost)
+        if division is None:
+            return
+        used = [pay for pay, part in zip(pays, division.amounts, strict=True) if part]
+        slack = 3 * (best_price(pays, amount) + 1) + division.amount_out // 10**9
+        for given_up in range(len(used) if len(used) > 1 else 0):
+            fewer = split(used[:given_up] + used[given_up + 1 :], amount)
+            assert fewer is None or division.amount_out - fewer.amount_out >= leg_cost - slack
+
+    def test_are_given_up_where_only_both_together_gain_too_little(self) -> None:
+        big, small = ConstantProduct(10**15, 10**15), ConstantProduct(10**10, 10**10)
+        division = split([small, big, small], 10**12, leg_cost=10**8)
+        assert division is not None
+        assert division.amounts == (0, 10**12, 0)
+
+
+class TestAFeeWithACap:
+    """A token's capped transfer fee is paid once per leg: an output that isn't concave."""
+
+    @pytest.mark.parametrize("cap", [10**3, 10**6, 10**8, 10**11])
+    def test_is_not_paid_twice_for_less_than_it_brings(self, cap: int) -> None:
+        sold, amount = taxed(300, cap), 10**10
+        pools = [cpmm((sold, USDC), (10**12 * (1 + number), 10**12 * (1 + number)), number) for number in range(3)]
+        pays = payments(pools, sold)
+
+        division = split(pays, amount)
+
+        assert division is not None
+        cell = amount // 60
+        grid = [[pay(cell * count) or 0 for count in range(61)] if cell else [] for pay in map(_from_one, pays)]
+        best = max(grid[0][i] + grid[1][j] + grid[2][60 - i - j] for i in range(61) for j in range(61 - i))
+        assert division.amount_out >= best
+
+
+def _from_one(pay: Pay) -> Pay:
+    """The same pool, asked for nothing too."""
+    return lambda amount: pay(amount) if amount else 0
+
+
+class TestChoosingAlike:
+    @given(st.data(), st.sampled_from([300, 10**7, 10**12]), costs)
+    @settings(deadline=None, max_examples=30)
+    def test_the_same_pools_give_the_same_split(self, data: st.DataObject, amount: int, leg_cost: int) -> None:
+        pays = data.draw(simple_pools(amount, most=4))
+        assert split(pays, amount, leg_cost=leg_cost) == split(pays, amount, leg_cost=leg_cost)
+
+    @pytest.mark.parametrize("amount", [100, 512, 513, 4_096, 10**6 + 1, 10**12 + 7])
+    @pytest.mark.parametrize("pools", [2, 3, 4])
+    def test_identical_pools_pay_at_least_what_equal_shares_do(self, pools: int, amount: int) -> None:
+        pay = ConstantProduct(amount * 3, amount * 3 * 10**4)
+        share, rest = divmod(amount, pools)
+
+        division = split([pay] * pools, amount)
+
+        assert division is not None
+        assert division.legs == pools
+        assert division.amount_out >= sum(pay(share + (number < rest)) or 0 for number in range(pools))
+
+    def test_of_equally_good_pools_the_first_serves_alone(self) -> None:
+        division = split([ConstantProduct(10**12, 10**12)] * 3, 1_000, leg_cost=1)
+        assert division is not None
+        assert division.amounts == (1_000, 0, 0)
+
+    def test_one_pool_takes_it_all(self) -> None:
+        for amount in (1, 2, 512, 513, 10**15):
+            pay = ConstantProduct(10**12, 10**16, fee_ppm=0)
+            assert split([pay], amount) == Division((amount,), pay(amount) or 0)
+
+
+class TestQuotesAsked:
+    """What a split costs is the quotes it asks for."""
+
+    def asked(self, pools: int, leg_cost: int) -> int:
+        count = 0
+
+        def counted(pay: Pay) -> Pay:
+            def ask(amount: int) -> int | None:
+                nonlocal count
+                count += 1
+                return pay(amount)
+
+            return ask
+
+        pays = [ConstantProduct(10**13 + number * 10**12, 10**13 + number * 10**12) for number in range(pools)]
+        assert split([counted(pay) for pay in pays], 10**12, leg_cost=leg_cost) is not None
+        return count
+
+    def test_are_a_few_hundred_for_four_pools(self) -> None:
+        assert self.asked(4, leg_cost=0) < 500
+        assert self.asked(2, leg_cost=0) < 250
+
+    def test_are_not_many_more_where_legs_hardly_gain_what_they_cost(self) -> None:
+        assert max(self.asked(4, leg_cost) for leg_cost in (10**5, 10**7, 10**8, 10**9, 5 * 10**9, 10**10)) < 1_000
+
+    def test_are_never_made_twice(self) -> None:
+        seen: list[int] = []
+        pay = ConstantProduct(10**13, 10**13)
+        outlet = Outlet(lambda amount: seen.append(amount) or pay(amount))  # type: ignore[func-returns-value]
+        divide([outlet, Outlet(ConstantProduct(10**12, 10**12))], 10**12, 2, 0)
+        assert len(seen) == len(set(seen))
