@@ -229,6 +229,24 @@ class ModelTrader:
             raise error
 
 
+# Every point at which a worker of one attempt may die, in the order in which it passes them.
+POINTS = [
+    "before writing routing",
+    "after writing routing",
+    "planning",
+    "before writing building",
+    "after writing building",
+    "before signing",
+    "after signing",
+    "before writing submitted",
+    "after writing submitted",
+    "before sending",
+    "after sending",
+    "before writing confirmed",
+    "after writing confirmed",
+]
+
+
 def kill_at(point: str, occurrence: int = 1) -> Callable[[str], None]:
     """Ends the worker when it passes `point` for the nth time; others live."""
     left = occurrence

@@ -29,6 +29,7 @@ from tests.integration.chain_model import (
     AMOUNT_OUT,
     BLOCKHASH_LIFE,
     LEASE_MS,
+    POINTS,
     Killed,
     Network,
     StoreInMemory,
@@ -40,23 +41,6 @@ from tests.integration.cloud import Cloud
 from tests.sample_orders import MIN_OUT, ROUTE, new_order
 
 ORDER = "order-1"
-
-# Every point at which a worker of one attempt may die, in the order in which it passes them.
-POINTS = [
-    "before writing routing",
-    "after writing routing",
-    "planning",
-    "before writing building",
-    "after writing building",
-    "before signing",
-    "after signing",
-    "before writing submitted",
-    "after writing submitted",
-    "before sending",
-    "after sending",
-    "before writing confirmed",
-    "after writing confirmed",
-]
 
 
 @pytest.fixture

@@ -11,26 +11,21 @@ import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import boto3
 import pytest
-from chalice.test import Client, HTTPResponse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from moto.apigatewaymanagementapi.models import apigatewaymanagementapi_backends
-from moto.core.models import DEFAULT_ACCOUNT_ID
 
-import app
 from chalicelib import composition
 from chalicelib.settings import settings as product_settings
 from chalicelib.solana.wallet import LocalWallet
 from infra.localnet.process import Localnet
-from tests.integration.cloud import REGION, WEBSOCKET_ENDPOINT, Cloud, Json, OrdersStream, aws
+from tests.integration.cloud import WEBSOCKET_ENDPOINT, Cloud, Json, OrdersStream, aws
+from tests.integration.web import ORDER, Pushes, Web, fields, problem, socket
 from tests.sample_orders import confirmed, new_order
 
-ORDER = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "0.5", "slippage": "0.01"}
 API_KEY = "the operator's key"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
@@ -53,40 +48,6 @@ def localnet(wallet_file: Path, pools_file: Path) -> Iterator[Localnet]:
     arguments = ("--slot-ms", "50", "--no-traders", "--fund", str(wallet_file), "--pool-registry-out", str(pools_file))
     with Localnet(*arguments) as chain:
         yield chain
-
-
-class Web:
-    """A client of the API, and the functions behind it."""
-
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud = cloud
-        self._client = Client(app.app)
-
-    def __call__(
-        self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
-    ) -> HTTPResponse:
-        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        return self._client.http.request(method, path, headers=headers or {}, body=raw)
-
-    def json(self, method: str, path: str, body: object = None, **headers: str) -> Json:
-        response = self(method, path, body, headers)
-        assert response.headers["Content-Type"] == "application/json", response.body
-        return dict(response.json_body)
-
-    def execute(self, **changes: object) -> str:
-        """The id of an order that was taken."""
-        return str(self.json("POST", "/orders/execute", {**ORDER, **changes})["orderId"])
-
-    def invoke(self, function: str, event: Json) -> Any:
-        return self._client.lambda_.invoke(function, event).payload
-
-    def work(self) -> Json:
-        """Hand the queue's visible messages to a worker, as Lambda does."""
-        records = [
-            {"messageId": one.message_id, "receiptHandle": one.receipt_handle, "body": one.body}
-            for one in self.cloud.receive()
-        ]
-        return dict(self.invoke("execute_order", {"Records": records}))
 
 
 @pytest.fixture
@@ -134,44 +95,9 @@ def web(environment: Callable[..., None], cloud: Cloud) -> Web:
     return Web(cloud)
 
 
-class Pushes:
-    """What moto's API Gateway was given for each connection, and which it was to close; moto itself forgets those."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.closed: list[str] = []
-        self._backend = apigatewaymanagementapi_backends[DEFAULT_ACCOUNT_ID][REGION]
-
-        def close(_: object, connection_id: str) -> None:
-            self.closed.append(connection_id)
-
-        monkeypatch.setattr(type(self._backend), "delete_connection", close)
-
-    def to(self, connection_id: str) -> list[Json]:
-        text, messages = self._backend.connections[connection_id].data.decode(), []
-        while text:
-            message, end = json.JSONDecoder().raw_decode(text)
-            messages.append(message)
-            text = text[end:]
-        return messages
-
-
 @pytest.fixture
 def pushes(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Pushes:
     return Pushes(monkeypatch)
-
-
-def problem(response: HTTPResponse, status: int) -> Json:
-    """The body of a refusal, which must have the contract's form."""
-    body = dict(response.json_body)
-    assert (response.status_code, body["status"]) == (status, status), body
-    assert response.headers["Content-Type"] == "application/problem+json"
-    assert {"type", "title", "detail"} <= body.keys()
-    assert "Traceback" not in str(response.body)
-    return body
-
-
-def fields(response: HTTPResponse) -> list[str]:
-    return [one["field"] for one in problem(response, 400)["errors"]]
 
 
 # --- POST /orders/execute -----------------------------------------------------------------------------------------
@@ -572,10 +498,3 @@ def test_a_message_that_no_worker_can_handle_is_not_reported_as_done_before_it_i
     web.cloud.sqs.send_message(QueueUrl=web.cloud.outputs["OrdersQueueUrl"], MessageBody="nonsense")
     assert web.work() == {"batchItemFailures": []}
     assert web.cloud.dead_letters() == [("nonsense", "MalformedMessage")]
-
-
-def socket(kind: str, connection_id: str, **event: object) -> Json:
-    """An event of API Gateway's WebSocket API."""
-    context = {"connectionId": connection_id, "eventType": kind, "apiId": "fillrate", "stage": "api"}
-    context |= {"routeKey": f"${kind.lower()}", "domainName": f"fillrate.execute-api.{REGION}.amazonaws.com"}
-    return {"requestContext": context, **event}

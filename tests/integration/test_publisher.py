@@ -6,8 +6,7 @@ The records are those of moto's own stream, written by the product's own store; 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -16,81 +15,20 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.orders.order import Order, State, claim, release
-from chalicelib.orders.store import OrderStore
-from chalicelib.push.connections import Connections, Subscription
+from chalicelib.orders.order import claim
+from chalicelib.push.connections import Subscription
 from chalicelib.push.gateway import ConnectionGone
-from chalicelib.push.publisher import ESTABLISHING_PAUSE_SECONDS, ESTABLISHING_TRIES, Publisher
-from chalicelib.wire import status_message
+from chalicelib.push.publisher import ESTABLISHING_PAUSE_SECONDS, ESTABLISHING_TRIES
 from tests.integration.cloud import Cloud, Json, OrdersStream, WebSocketApi, aws_error
+from tests.integration.pushing import Push, life_of, whole_history, write, write_all
 from tests.sample_orders import CREATED_AT_MS, confirmed, failed, new_order, retrying, submitted
 
 _numbers = count(1)
 
 
-@dataclass
-class Push:
-    """The publisher with its surroundings; `pump` delivers what the stream has."""
-
-    cloud: Cloud
-    stream: OrdersStream
-    api: WebSocketApi
-    slept: list[float] = field(default_factory=list)
-    clock_ms: int = CREATED_AT_MS
-
-    @property
-    def store(self) -> OrderStore:
-        return self.cloud.store()
-
-    @property
-    def connections(self) -> Connections:
-        return self.cloud.connections()
-
-    def publisher(self) -> Publisher:
-        return Publisher(self.store, self.connections, self.api.gateway(), self.slept.append)
-
-    def pump(self) -> None:
-        self.publisher().publish(self.stream.new_records())
-
-    def subscribe(self, order_id: str, connection_id: str, *, closes: bool = True) -> None:
-        self.clock_ms += 1
-        self.connections.subscribe(Subscription(order_id, connection_id, closes, self.clock_ms))
-
-
 @pytest.fixture
 def push(cloud: Cloud, stream: OrdersStream, websocket_api: WebSocketApi) -> Push:
     return Push(cloud, stream, websocket_api)
-
-
-def life_of(order: Order) -> Iterator[Order]:
-    """Every write that led to `order`: one for each step, and the worker's claims and releases in between."""
-    for steps in range(1, len(order.history) + 1):
-        history = order.history[:steps]
-        last = steps == len(order.history)
-        state = order.state if last else State.ROUTING
-        step = replace(order, history=history, state=state, submission=order.submission if last else None)
-        yield step
-        if not last:
-            yield claim(step, "worker", CREATED_AT_MS, 25_000)
-            yield release(step)
-
-
-def write_all(push: Push, order: Order) -> None:
-    for step in life_of(order):
-        write(push, step)
-
-
-def write(push: Push, step: Order) -> None:
-    """What intake and the workers do: create, then replace the stored revision."""
-    stored = push.store.load(step.order_id)
-    if stored is None:
-        assert push.store.create(step)
-    else:
-        push.store.replace(replace(step, revision=stored.revision))
-
-
-def whole_history(order: Order) -> list[Json]:
-    return [status_message(change, order) for change in order.history]
 
 
 def fresh_id() -> str:
