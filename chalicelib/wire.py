@@ -42,12 +42,29 @@ def parse_body(raw: bytes | str) -> Json:
     try:
         # JSON is UTF-8 (RFC 8259, 8.1); json.loads by itself guesses, and lets broken bytes through as lone surrogates
         text = raw if isinstance(raw, str) else raw.decode("utf-8-sig")
-        body = json.loads(text, parse_float=ExactNumber, parse_int=ExactNumber, parse_constant=_reject_constant)
+        body = json.loads(
+            text,
+            parse_float=ExactNumber,
+            parse_int=ExactNumber,
+            parse_constant=_reject_constant,
+            object_pairs_hook=_without_repetition,
+        )
     except (ValueError, RecursionError) as error:
         raise _invalid("body", 'must be a JSON object, such as {"type": "market", …}') from error
     if not isinstance(body, dict):
         raise _invalid("body", "must be a JSON object")
     return body
+
+
+def _without_repetition(pairs: list[tuple[str, object]]) -> Json:
+    """One of two amounts would win in silence."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise InvalidRequest(
+            FieldProblem(name[:64], "is given more than once") for name in content if names.count(name) > 1
+        )
+    return content
 
 
 def _reject_constant(name: str) -> None:

@@ -159,7 +159,7 @@ class Execution:
                 # stored before anything is sent: whoever comes after a crash asks for this transaction's fate
                 order = self._store.replace(sign(order, planned.build(), self._now_ms()))
         except AllNodesDown as outage:
-            # nobody was asked, so nothing was tried: the order waits for Solana and keeps its attempts
+            # Solana is out of reach, which is nothing about this order: it waits and keeps its attempts
             self._store.replace(release(order))
             return ComeBack(outage.retry_in_ms, "no Solana node answers")
         except ExecutionError as error:

@@ -245,7 +245,9 @@ def start_attempt(order: Order, now_ms: int) -> Order:
     """Begin to route. A worker that takes over from a dead one finds `routing` or `building` and just goes on."""
     if order.state in (State.ROUTING, State.BUILDING):
         return order
-    return _step(order, Event.ATTEMPT_STARTED, now_ms, Detail())
+    # what an earlier attempt chose and signed is its history, and no longer what the order stands by
+    anew = replace(order, route=None, quoted_out=None, min_out=None, tx_hash=None)
+    return _step(anew, Event.ATTEMPT_STARTED, now_ms, Detail())
 
 
 def choose_route(order: Order, route: tuple[Leg, ...], quoted_out: int, min_out: int, now_ms: int) -> Order:

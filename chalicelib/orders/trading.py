@@ -85,7 +85,7 @@ class ChainTrader:
     def settle(self, order: Order, submission: Submission) -> Fate:
         """Send the stored bytes and watch them. Raises RpcUnavailable where a landed fill can't be read yet."""
         fate = landing.land(
-            self._rpc,
+            self._rpc.one_node(),
             SignedTransaction(
                 submission.signature, submission.wire, submission.blockhash, submission.last_valid_block_height
             ),

@@ -23,9 +23,10 @@ StreamRecord = Mapping[str, Any]
 
 
 class Publisher:
-    """Sends what a subscription hasn't had yet. Records of one order come one after the other, in order.
+    """Sends what a subscription hasn't had yet, each record of the stream after the one before.
 
-    That is what DynamoDB promises of a partition key, and both the order and its subscriptions have the same one.
+    DynamoDB keeps the records of one item in order, and hands one partition's to one invocation at a time; an order and
+    its subscriptions are in one partition.
     """
 
     def __init__(

@@ -258,6 +258,16 @@ def test_three_transient_failures_end_the_order_after_one_and_two_seconds(world:
     assert not world.chain.sent
 
 
+def test_an_order_does_not_stand_by_the_dead_transaction_of_an_earlier_attempt(world: World) -> None:
+    world.network.append(Network.REVERTS)
+    world.market.extend([None, NoPool("gone")])
+    order = run_until_finished(world)
+    assert (order.state, order.error_code) == (State.FAILED, "NO_POOL")
+    assert (order.tx_hash, order.route, order.quoted_out, order.min_out) == (None, None, None, None)
+    assert len(order.past_signatures) == 1
+    assert [change.detail.tx_hash for change in order.history if change.detail.tx_hash] == list(order.past_signatures)
+
+
 @pytest.mark.parametrize("where", ["market", "building"])
 @pytest.mark.parametrize("error", PERMANENT, ids=lambda error: error.code)
 def test_a_permanent_failure_ends_the_order_at_once(world: World, where: str, error: ExecutionError) -> None:

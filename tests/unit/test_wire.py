@@ -481,3 +481,11 @@ def test_an_invalid_request_lists_each_wrong_field() -> None:
         {"field": "type", "message": "is odd"},
     ]
     assert problem["detail"] == "amount: is required; type: is odd"
+
+
+def test_a_field_that_is_given_twice_is_refused_by_name() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_body(b'{"amount": "1", "tokenIn": "SOL", "amount": "100"}')
+    assert [(problem.field, problem.message) for problem in refused.value.problems] == [
+        ("amount", "is given more than once")
+    ]
