@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Protocol
 
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import AccountsMissing, ExecutionError, NoPool, VenueUnavailable
-from chalicelib.routing.quote import PoolOffer, ask_pools
+from chalicelib.routing.quote import PoolAsRead, PoolOffer, ask_pools
 from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits, best_route
 from chalicelib.routing.swap_plan import fits_a_transaction
 from chalicelib.solana.accounts import CLOCK_SYSVAR, Account, AccountMap, ChainClock
@@ -23,6 +23,9 @@ BRIDGE_MINTS = (NATIVE_MINT, Pubkey.from_string("EPjFWdd5AufqSSqeM2qN1xzybapC8G4
 
 # Each round names what the last one's accounts pointed to: pool, its vaults and arrays, arrays further out, …
 MAX_READS = 8
+# How often quotes may ask for arrays further out than those around the active bin. A swap that needs still more crosses
+# more arrays than a transaction can name.
+MAX_DEEPER_READS = 2
 MAX_LEGS = 4
 
 
@@ -86,6 +89,7 @@ class Market:
         wanted = {CLOCK_SYSVAR}
         for pool in candidates.all:
             wanted |= self._needed.get(pool.address, frozenset({pool.address}))
+        deeper_reads = 0
         for _ in range(MAX_READS):
             read = self._source.get_multiple_accounts(sorted(wanted, key=bytes))
             read_at_ms = self._now_ms()
@@ -95,11 +99,14 @@ class Market:
                 continue
             try:
                 pools = _decode(candidates, read.accounts, mint_in, mint_out)
+                if deeper_reads >= MAX_DEEPER_READS:
+                    pools = _as_read(pools)
                 offers = ask_pools(pools.direct, mint_in, amount, pools.clock)
                 leg_cost = _leg_cost(pools, amount, offers, leg_lamports)
                 route = best_route(pools, amount, RouteLimits(MAX_LEGS, leg_cost, fits_a_transaction))
             except AccountsMissing as error:
                 wanted = wanted | needed | {Pubkey.from_string(address) for address in error.addresses}
+                deeper_reads += 1
                 continue
             return PricedPair(read.slot, read_at_ms, offers, route)
         raise VenueUnavailable("the pools' accounts changed at every read")
@@ -138,6 +145,15 @@ def _decode(candidates: _Candidates, accounts: AccountMap, mint_in: Pubkey, mint
     if failures and not direct and not any(bridge.first and bridge.second for bridge in bridges):
         raise failures[0]
     return PairPools(mint_in, mint_out, direct, bridges, _clock_of(accounts))
+
+
+def _as_read(pools: PairPools) -> PairPools:
+    """The same pools, none of which asks for further accounts any more."""
+    bridges = (
+        replace(bridge, first=tuple(map(PoolAsRead, bridge.first)), second=tuple(map(PoolAsRead, bridge.second)))
+        for bridge in pools.bridges
+    )
+    return replace(pools, direct=tuple(map(PoolAsRead, pools.direct)), bridges=tuple(bridges))
 
 
 def _decode_each(

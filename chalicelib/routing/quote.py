@@ -6,20 +6,33 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
+from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import AccountsMissing, AmountTooSmall, ExecutionError, InsufficientLiquidity
 from chalicelib.solana.accounts import ChainClock
-from chalicelib.venues.venue import Pool, PoolQuote
+from chalicelib.venues.venue import Pool, PoolQuote, TokenSide
 
 PPM = 1_000_000
 
-# What one swap may use of the 1.4 million units that a transaction has: the rest opens and closes accounts, and pays
-# for a fifth more than was simulated (chalicelib/solana/compute_budget.py).
+# What a route's swaps together may use of the 1.4 million units that a transaction has: the rest opens and closes
+# accounts, and pays for a fifth more than was simulated (chalicelib/solana/compute_budget.py).
 MAX_SWAP_COMPUTE_UNITS = 1_100_000
-# A v0 transaction has 1232 bytes and 32 for each account that it names: what is left for one swap's bin arrays beside
-# the fixed accounts of a wrap, an unwrap and the swap itself.
-MAX_REMAINING_ACCOUNTS = 9
+# Of 1232 bytes, 966 are taken in the worst case, a swap of SOL for a Token-2022 token at a pool with a bitmap
+# extension: the signature, the budget, the memo, the opening and closing of the temporary account and of the token's,
+# the swap's fixed accounts. A bin array takes 33 more, its address and its place in the instruction: 8 fit in 266.
+MAX_REMAINING_ACCOUNTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class LegLimits:
+    """What a single leg may use of the transaction: accounts beyond its fixed ones, compute units."""
+
+    remaining_accounts: int = MAX_REMAINING_ACCOUNTS
+    compute_units: int = MAX_SWAP_COMPUTE_UNITS
+
+
+WHOLE_TRANSACTION = LegLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +57,15 @@ def price_impact(ideal_out: Fraction, amount_out: int) -> Fraction:
     return (ideal_out - amount_out) / ideal_out
 
 
-def quote_pool(pool: Pool, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> PoolQuote:
-    """The pool's quote, if one transaction can carry the swap.
+def quote_pool(
+    pool: Pool, mint_in: Pubkey, amount_in: int, clock: ChainClock, limits: LegLimits = WHOLE_TRANSACTION
+) -> PoolQuote:
+    """The pool's quote, if the swap keeps within the limits.
 
-    Raises what `Pool.quote` raises, and InsufficientLiquidity where the swap crosses more than fits a transaction.
+    Raises what `Pool.quote` raises, and InsufficientLiquidity where the swap crosses more than the limits allow.
     """
     quote = pool.quote(mint_in, amount_in, clock)
-    if len(quote.remaining_accounts) > MAX_REMAINING_ACCOUNTS or quote.compute_units > MAX_SWAP_COMPUTE_UNITS:
+    if len(quote.remaining_accounts) > limits.remaining_accounts or quote.compute_units > limits.compute_units:
         raise InsufficientLiquidity(
             f"a swap of this size crosses {len(quote.remaining_accounts)} bin arrays and takes about "
             f"{quote.compute_units} compute units; that is more than one transaction can carry"
@@ -68,16 +83,54 @@ class PoolPayment:
     pool: Pool
     mint_in: Pubkey
     clock: ChainClock
+    limits: LegLimits = WHOLE_TRANSACTION
 
     def __call__(self, amount_in: int) -> int | None:
         try:
-            return quote_pool(self.pool, self.mint_in, amount_in, self.clock).amount_out
+            return quote_pool(self.pool, self.mint_in, amount_in, self.clock, self.limits).amount_out
         except AmountTooSmall:
             return 0
         except AccountsMissing:
             raise
         except ExecutionError:
             return None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolAsRead:
+    """A pool of which nothing more is read: for what takes further accounts it has no liquidity."""
+
+    pool: Pool
+
+    @property
+    def venue(self) -> str:
+        return self.pool.venue
+
+    @property
+    def address(self) -> Pubkey:
+        return self.pool.address
+
+    @property
+    def sides(self) -> tuple[TokenSide, TokenSide]:
+        return self.pool.sides
+
+    def mid_price(self, mint_in: Pubkey) -> Fraction:
+        return self.pool.mid_price(mint_in)
+
+    def quote(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> PoolQuote:
+        try:
+            return self.pool.quote(mint_in, amount_in, clock)
+        except AccountsMissing:
+            raise InsufficientLiquidity(
+                f"a swap of this size at pool {self.address} crosses more than one transaction can carry"
+            ) from None
+
+    def swap_instruction(
+        self, quote: PoolQuote, *, trader: Pubkey, source: Pubkey, destination: Pubkey, minimum_out: int
+    ) -> Instruction:
+        return self.pool.swap_instruction(
+            quote, trader=trader, source=source, destination=destination, minimum_out=minimum_out
+        )
 
 
 def ask_pools(pools: Iterable[Pool], mint_in: Pubkey, amount_in: int, clock: ChainClock) -> tuple[PoolOffer, ...]:

@@ -16,7 +16,15 @@ from chalicelib.problems import (
     PermanentError,
     TransientError,
 )
-from chalicelib.routing.quote import PPM, PoolPayment, ask_pools, quote_pool
+from chalicelib.routing.quote import (
+    MAX_SWAP_COMPUTE_UNITS,
+    PPM,
+    WHOLE_TRANSACTION,
+    LegLimits,
+    PoolPayment,
+    ask_pools,
+    quote_pool,
+)
 from chalicelib.routing.split import Outlet, divide
 from chalicelib.solana.accounts import ChainClock
 from chalicelib.venues.venue import Pool, PoolQuote
@@ -124,6 +132,10 @@ class RouteLimits:
     leg_cost: int
     fits: Callable[[Route], bool]
 
+    def worth(self, route: Route) -> int:
+        """What the route pays, less what its legs but one cost."""
+        return route.amount_out - self.leg_cost * (len(route.legs) - 1)
+
 
 def best_route(pools: PairPools, amount: int, limits: RouteLimits) -> Route:
     """The route that pays most for exactly `amount` base units, after the cost of its legs.
@@ -138,32 +150,63 @@ def best_route(pools: PairPools, amount: int, limits: RouteLimits) -> Route:
     if not routes:
         raise _why_none(pools, amount)
     # of equal ones the first, so that every worker chooses alike: the direct one before those over a third token
-    return max(routes, key=lambda route: route.amount_out - limits.leg_cost * (len(route.legs) - 1))
+    return max(routes, key=limits.worth)
 
 
 def _direct(pools: PairPools, amount: int, limits: RouteLimits) -> Route | None:
-    """Over as many of the pair's own pools as pay and fit."""
-    max_legs = limits.max_legs
-    while max_legs:
-        hop = _split_hop(pools.direct, pools.mint_in, amount, pools.clock, replace(limits, max_legs=max_legs))
-        if hop is None:
-            return None
-        if limits.fits(Route((hop,))):
-            return Route((hop,))
-        max_legs = len(hop.legs) - 1
-    return None
+    """Over the pair's own pools.
+
+    Where one transaction can't carry that, the longest legs are cut, so that more goes to others, or there are fewer.
+    """
+    found: list[Route] = []
+    while limits.max_legs:
+        leg_limits = WHOLE_TRANSACTION
+        whole = hop = _split_hop(pools, amount, limits, leg_limits)
+        while hop is not None and not _is_carried(Route((hop,)), limits):
+            leg_limits = _tightened(leg_limits, hop)
+            hop = _split_hop(pools, amount, limits, leg_limits)
+        if hop is not None:
+            found.append(Route((hop,)))
+        if whole is None or hop is whole:
+            break
+        limits = replace(limits, max_legs=len(whole.legs) - 1)
+    return max(found, key=limits.worth, default=None)
 
 
-def _split_hop(
-    pools: Sequence[Pool], mint_in: Pubkey, amount: int, clock: ChainClock, limits: RouteLimits
-) -> Hop | None:
-    """All of `amount` over some of the pools, in order of their addresses; None where they can't take it."""
-    ordered = sorted(pools, key=lambda pool: bytes(pool.address))
-    outlets = [Outlet(PoolPayment(pool, mint_in, clock)) for pool in ordered]
-    division = divide(outlets, amount, limits.max_legs, limits.leg_cost) if outlets else None
+def _is_carried(route: Route, limits: RouteLimits) -> bool:
+    return sum(leg.quote.compute_units for leg in route.legs) <= MAX_SWAP_COMPUTE_UNITS and limits.fits(route)
+
+
+def _tightened(limits: LegLimits, hop: Hop) -> LegLimits:
+    """Limits that the longest of the hop's legs don't keep: they will be shorter, or not be."""
+    units = [leg.quote.compute_units for leg in hop.legs]
+    if sum(units) > MAX_SWAP_COMPUTE_UNITS:
+        return replace(limits, compute_units=_level(units, MAX_SWAP_COMPUTE_UNITS))
+    return replace(limits, remaining_accounts=max(len(leg.quote.remaining_accounts) for leg in hop.legs) - 1)
+
+
+def _level(heights: Sequence[int], total: int) -> int:
+    """To what all that is higher must come down for the sum to come down to `total`."""
+    left = total
+    for number, height in enumerate(sorted(heights)):
+        share = left // (len(heights) - number)
+        if height > share:
+            return share
+        left -= height
+    return max(heights)
+
+
+def _split_hop(pools: PairPools, amount: int, limits: RouteLimits, leg_limits: LegLimits) -> Hop | None:
+    """All of `amount` over some of the direct pools, in order of their addresses; None where they can't take it."""
+    if leg_limits.remaining_accounts < 0 or not pools.direct:
+        return None
+    ordered = sorted(pools.direct, key=lambda pool: bytes(pool.address))
+    outlets = [Outlet(PoolPayment(pool, pools.mint_in, pools.clock, leg_limits)) for pool in ordered]
+    division = divide(outlets, amount, limits.max_legs, limits.leg_cost)
     if division is None:
         return None
-    return _hop([(pool, part) for pool, part in zip(ordered, division.amounts, strict=True) if part], mint_in, clock)
+    parts = [(pool, part) for pool, part in zip(ordered, division.amounts, strict=True) if part]
+    return _hop(parts, pools.mint_in, pools.clock)
 
 
 def _over(bridge: Bridge, pools: PairPools, amount: int, limits: RouteLimits) -> Route | None:
@@ -177,7 +220,7 @@ def _over(bridge: Bridge, pools: PairPools, amount: int, limits: RouteLimits) ->
         for second_hop in _single_hops(bridge.second, bridge.mint, first.quote.amount_out, pools.clock)
     ]
     routes.sort(key=lambda route: (-route.amount_out, [bytes(leg.pool.address) for leg in route.legs]))
-    return next((route for route in routes if limits.fits(route)), None)
+    return next((route for route in routes if _is_carried(route, limits)), None)
 
 
 def _single_hops(pools: Sequence[Pool], mint_in: Pubkey, amount: int, clock: ChainClock) -> list[Hop]:
@@ -197,13 +240,18 @@ def _hop(parts: Sequence[tuple[Pool, int]], mint_in: Pubkey, clock: ChainClock) 
 
 def _why_none(pools: PairPools, amount: int) -> ExecutionError:
     """The most telling refusal: one that may pass first, then too little liquidity, then too small."""
-    first_pools = (*pools.direct, *(pool for bridge in pools.bridges for pool in bridge.first))
-    offers = ask_pools(first_pools, pools.mint_in, amount, pools.clock)
+    offers = ask_pools(pools.direct, pools.mint_in, amount, pools.clock)
+    for bridge in pools.bridges:
+        first_offers = ask_pools(bridge.first, pools.mint_in, amount, pools.clock)
+        paid = [offer.quote.amount_out for offer in first_offers if offer.quote is not None]
+        offers += first_offers
+        if paid:
+            offers += ask_pools(bridge.second, bridge.mint, max(paid), pools.clock)
     refusals = [offer.refusal for offer in offers if offer.refusal is not None]
     for kind in (TransientError, InsufficientLiquidity, AmountTooSmall, PermanentError):
         for refusal in refusals:
             if isinstance(refusal, kind):
                 return refusal
-    if any(offer.quote is not None for offer in offers):
+    if offers:
         return InsufficientLiquidity("the pools would pay, but by no way that one transaction can carry")
     return NoPool("no pool trades this pair")

@@ -6,7 +6,7 @@ import pytest
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import AccountsMissing, InsufficientLiquidity, NoPool, RpcUnavailable, VenueUnavailable
-from chalicelib.routing.market import MAX_READS, Market
+from chalicelib.routing.market import MAX_DEEPER_READS, MAX_READS, Market
 from chalicelib.solana.accounts import CLOCK_SYSVAR, AccountMap
 from chalicelib.solana.tokens import NATIVE_MINT
 from tests.unit.model_market import ModelChain, ModelPool, ModelVenue, Read, address
@@ -138,9 +138,26 @@ class AsksForWhatItHas(ModelVenue):
         raise AccountsMissing([str(pool)])
 
 
-@pytest.mark.parametrize("venue", [NeverContent(), AsksForWhatItHas()], ids=lambda venue: type(venue).__name__)
-def test_reading_comes_to_an_end_also_where_accounts_never_suffice(chain: ModelChain, venue: ModelVenue) -> None:
-    market = market_of(chain, venue)
+def test_a_quote_that_never_has_enough_accounts_is_more_than_the_pool_can_take(chain: ModelChain) -> None:
+    market = market_of(chain, NeverContent())
+    with pytest.raises(InsufficientLiquidity, match="one transaction"):
+        market.price(A, B, 1_000, leg_lamports=0)
+    assert len(chain.reads) == 3 + MAX_DEEPER_READS
+
+
+def test_and_leaves_the_order_to_pools_that_can(chain: ModelChain) -> None:
+    chain.add_pool(2, (A, B), (10**12, 10**11))
+
+    class OneNeverContent(NeverContent):
+        def decode(self, pool: Pubkey, accounts: AccountMap) -> ModelPool:
+            return super().decode(pool, accounts) if pool == address(100) else ModelVenue().decode(pool, accounts)
+
+    route = market_of(chain, OneNeverContent()).price(A, B, 1_000, leg_lamports=0).route
+    assert [leg.pool.address for leg in route.legs] == [address(200)]
+
+
+def test_reading_comes_to_an_end_also_where_accounts_never_suffice(chain: ModelChain) -> None:
+    market = market_of(chain, AsksForWhatItHas())
     with pytest.raises(VenueUnavailable):
         market.price(A, B, 1_000, leg_lamports=0)
     assert len(chain.reads) == MAX_READS
