@@ -1,0 +1,111 @@
+"""The product's own trader on the model cluster: its landing protocol and its reading of fills are the real ones."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Self, cast
+
+from chalicelib.orders.execution import PlannedSwap
+from chalicelib.orders.order import Order, Submission
+from chalicelib.orders.trading import ChainTrader, Patience
+from chalicelib.problems import ExecutionError, RpcUnavailable
+from chalicelib.routing.market import Market
+from chalicelib.solana.compute_budget import PriorityFeePolicy
+from chalicelib.solana.rpc import Commitment, EpochInfo, SignatureStatuses, SolanaRpc
+from chalicelib.solana.wallet import Wallet
+from tests.faults.model.cluster import WALLET, Cluster
+from tests.faults.model.stage import PromiseBroken, Worker
+from tests.sample_orders import ROUTE
+
+# A price that no rounding hides: base units of USDC for each of SOL, in thousandths.
+PRICE = 149
+PATIENCE = Patience(watch=2.0, poll_every=1.0, rebroadcast_every=1.0)
+
+
+def silent() -> Exception:
+    return RpcUnavailable("the Solana node can't be reached")
+
+
+class NodeOf:
+    """One worker's SolanaRpc, as far as landing and fills need it. `on_send` sees each send before it happens."""
+
+    def __init__(self, cluster: Cluster, worker: Worker, on_send: Callable[[str], None]) -> None:
+        self._cluster = cluster
+        self._worker = worker
+        self._on_send = on_send
+
+    def one_node(self) -> Self:
+        return self
+
+    def send_transaction(self, wire: bytes, *, skip_preflight: bool) -> str:
+        signature = wire.decode()
+
+        def send() -> str:
+            self._on_send(signature)
+            self._cluster.send(signature)
+            return signature
+
+        return self._worker.call("sending", send, silent)
+
+    def get_signature_statuses(self, signatures: Sequence[str], *, search_history: bool) -> SignatureStatuses:
+        if not search_history:
+            raise PromiseBroken("the status cache is short: a search of it decides nothing")
+        return self._worker.call("asking its status", lambda: self._cluster.signature_statuses(signatures), silent)
+
+    def get_epoch_info(self, *, commitment: Commitment) -> EpochInfo:
+        if commitment != "finalized":
+            raise PromiseBroken("a height that may be taken back decides nothing")
+        return self._worker.call("asking the height", self._cluster.finalized, silent)
+
+    def get_transaction(self, signature: str) -> dict[str, Any] | None:
+        return self._worker.call("reading the fill", lambda: self._cluster.transaction(signature), silent)
+
+
+class Signer:
+    """Whose fills are read; nothing is signed in the model."""
+
+    address = WALLET
+
+
+class ModelTrader(ChainTrader):
+    """`market` holds what the next readings of it run into, None for nothing; `amount_out` is what it pays then."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        worker: Worker,
+        market: deque[ExecutionError | None],
+        on_send: Callable[[str], None],
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        super().__init__(
+            cast("SolanaRpc", NodeOf(cluster, worker, on_send)),
+            cast("Market", None),
+            cast("Wallet", Signer()),
+            PriorityFeePolicy(floor=0, cap=0),
+            PATIENCE,
+            clock,
+            sleep,
+        )
+        self._cluster = cluster
+        self._worker = worker
+        self._script = market
+
+    def plan(self, order: Order) -> PlannedSwap:
+        self._worker.call("reading the market", lambda: self._next_trouble(), silent)
+        amount_out = order.amount * PRICE // 1000
+        return PlannedSwap(ROUTE, amount_out, amount_out * 99 // 100, lambda: self._sign(order, amount_out))
+
+    def _sign(self, order: Order, amount_out: int) -> Submission:
+        self._worker.call("simulating", lambda: self._next_trouble(), silent)
+        signed = self._worker.call(
+            "reading the blockhash", lambda: self._cluster.sign(order.order_id, order.amount, amount_out), silent
+        )
+        return Submission(signed.signature, signed.signature.encode(), "blockhash", signed.last_valid)
+
+    def _next_trouble(self) -> None:
+        error = self._script.popleft() if self._script else None
+        if error is not None:
+            raise error

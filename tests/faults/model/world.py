@@ -1,0 +1,245 @@
+"""One engine in a model of everything around it: clients, workers, the sweeper, and the promises that must hold."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from chalicelib.orders.admission import Admission
+from chalicelib.orders.delivery import Delivery, Message
+from chalicelib.orders.execution import Execution
+from chalicelib.orders.intake import Intake
+from chalicelib.orders.order import LEGAL, MAX_ATTEMPTS, Order, State, Status, Token
+from chalicelib.orders.queue import message_body
+from chalicelib.orders.recovery import Recovery
+from chalicelib.problems import ExecutionError
+from chalicelib.wire import OrderRequest
+from tests.faults.model.cloud import Queue, QueuedMessage, QueueOf, StoreOf, Table, unreachable
+from tests.faults.model.cluster import FEE, Cluster, Transaction
+from tests.faults.model.stage import PromiseBroken, Worker
+from tests.faults.model.trader import ModelTrader
+from tests.sample_orders import SOL, USDC
+
+LEASE_MS = 25_000
+BEGINNING_MS = 1_760_000_000_000
+
+
+class TwoTokens:
+    def find(self, text: str) -> Token | None:
+        return {"SOL": SOL, "USDC": USDC}.get(text)
+
+
+class Starts(Admission):
+    """Admission as one worker sees it: the slot is the world's word."""
+
+    def __init__(self, world: World, worker: Worker) -> None:
+        self._world = world
+        self._worker = worker
+
+    def reserve(self, now_ms: int, longest_wait_ms: int | None = None) -> int:
+        return self._worker.call("reserving a slot", lambda: now_ms + self._world.start_delay_ms, unreachable)
+
+
+@dataclass
+class World:
+    now_ms: int = BEGINNING_MS
+    start_delay_ms: int = 0
+    # how many blocks come while a worker waits to ask again
+    blocks_a_wait: int = 1
+    cluster: Cluster = field(default_factory=Cluster)
+    table: Table = field(default_factory=Table)
+    queue: Queue = field(default_factory=Queue)
+    dead_letters: Queue = field(default_factory=Queue)
+    market: deque[ExecutionError | None] = field(default_factory=deque)
+    workers: list[Worker] = field(default_factory=list)
+    # order ids that a client was told, by the idempotency key if there was one
+    accepted: list[tuple[str | None, str]] = field(default_factory=list)
+    started: int = 0
+    posted: int = 0
+    # how many versions of each order were looked at already
+    seen: dict[str, int] = field(default_factory=dict)
+
+    # --- who acts -------------------------------------------------------------------------------------------------
+
+    def post(self, amount: int, key: str | None, skew_ms: int = 0) -> Worker:
+        """A client's POST, in a worker of its own."""
+        body = OrderRequest.model_validate(
+            {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": f"{amount}e-9", "slippage": "0.01"}
+        )
+
+        def job(worker: Worker) -> None:
+            submitted = self._intake(worker, skew_ms).submit("local", body, key)
+            self.accepted.append((key, submitted.order.order_id))
+
+        return self._start("post", _answering(job))
+
+    def cancel(self, order_id: str, skew_ms: int = 0) -> Worker:
+        def job(worker: Worker) -> None:
+            cancelled = self._intake(worker, skew_ms).cancel("local", order_id)
+            if cancelled.state is not State.CANCELLED:
+                raise PromiseBroken(f"a client was told that a {cancelled.state} order is cancelled")
+
+        return self._start("cancel", _answering(job))
+
+    def deliver(self, message: QueuedMessage, skew_ms: int = 0, *, deletion_is_lost: bool = False) -> Worker:
+        """Lambda's part: receive, call the function, delete what it doesn't name."""
+        receipt = self.queue.receive(message, self.now_ms)
+        received = Message(message.message_id, receipt, message.body)
+
+        def job(worker: Worker) -> list[str]:
+            clock = self._clock(skew_ms)
+            store, queue = StoreOf(self.table, worker), self._queue_of(worker)
+            trader = ModelTrader(
+                self.cluster,
+                worker,
+                self.market,
+                self._must_be_stored,
+                lambda: clock() / 1000,
+                lambda seconds: worker.call("waiting", lambda: self._wait(seconds), RuntimeError),
+            )
+            execution = Execution(store, trader, Starts(self, worker), clock, LEASE_MS)
+            failed = Delivery(execution, queue, LEASE_MS).handle([received], worker.name)
+            if not failed and not deletion_is_lost:
+                self.queue.delete(receipt)
+            return failed
+
+        return self._start("delivery", job)
+
+    def sweep(self, skew_ms: int = 0) -> Worker:
+        def job(worker: Worker) -> None:
+            Recovery(StoreOf(self.table, worker), self._queue_of(worker), self._clock(skew_ms)).sweep()
+
+        return self._start("sweep", _answering(job))
+
+    def pass_time(self, ms: int, blocks: int) -> None:
+        """Time, and as many blocks: the chain keeps its own time."""
+        self.now_ms += ms
+        for _ in range(blocks):
+            self.cluster.add_block()
+
+    def _wait(self, seconds: float) -> None:
+        self.pass_time(round(seconds * 1000), self.blocks_a_wait)
+
+    def living(self) -> list[Worker]:
+        self.workers = [worker for worker in self.workers if worker.lives]
+        return self.workers
+
+    def _intake(self, worker: Worker, skew_ms: int) -> Intake:
+        return Intake(
+            StoreOf(self.table, worker),
+            self._queue_of(worker),
+            TwoTokens(),
+            Starts(self, worker),
+            self._clock(skew_ms),
+            self._new_id,
+        )
+
+    def _new_id(self) -> UUID:
+        self.posted += 1
+        return UUID(int=self.posted)
+
+    def _queue_of(self, worker: Worker) -> QueueOf:
+        return QueueOf(self.queue, self.dead_letters, worker, lambda: self.now_ms)
+
+    def _clock(self, skew_ms: int) -> Callable[[], int]:
+        return lambda: self.now_ms + skew_ms
+
+    def _start(self, kind: str, job: Callable[[Worker], object]) -> Worker:
+        self.started += 1
+        worker = Worker(f"{kind}-{self.started}", job)
+        self.workers.append(worker)
+        return worker
+
+    # --- what must hold -------------------------------------------------------------------------------------------
+
+    def _must_be_stored(self, signature: str) -> None:
+        order_id = self.cluster.known[signature].order_id
+        stored = [one.submission.signature for one in self.table.versions[order_id] if one.submission]
+        if signature not in stored:
+            raise PromiseBroken(f"{signature} is sent and was never stored")
+
+    def check(self) -> None:
+        """Every promise that must hold at every moment."""
+        for order_id, versions in self.table.versions.items():
+            for number in range(max(self.seen.get(order_id, 0), 1), len(versions)):
+                _check_step(versions[number - 1], versions[number])
+                self._check_one_transaction(versions[number - 1], versions[number])
+            self.seen[order_id] = len(versions)
+            self._check_chain(versions[-1])
+        self._check_keys()
+
+    def _check_one_transaction(self, before: Order, after: Order) -> None:
+        """No version brings a new transaction into the world while an older one of the order may still take effect."""
+        if after.submission is None or after.submission == before.submission:
+            return
+        for signature in after.past_signatures:
+            assert not self.cluster.may_land(signature), f"{signature} may still land"
+
+    def _check_chain(self, order: Order) -> None:
+        swaps = self.cluster.swaps_of(order.order_id)
+        assert len(swaps) <= 1, f"{order.order_id} was swapped {len(swaps)} times"
+        if order.state is State.CONFIRMED:
+            assert [swap.signature for swap in swaps] == [order.tx_hash], "confirmed is what landed"
+            assert order.amount_out == swaps[0].amount_out
+        elif order.is_terminal:
+            assert not swaps, f"{order.order_id} is {order.state} and was swapped"
+            assert not [one for one in self._sent(order) if self.cluster.may_land(one.signature)], "it may still land"
+
+    def _sent(self, order: Order) -> list[Transaction]:
+        return [one for one in self.cluster.known.values() if one.order_id == order.order_id and one.under_way]
+
+    def _check_keys(self) -> None:
+        by_key: dict[str, set[str]] = {}
+        for key, order_id in self.accepted:
+            assert order_id in self.table.items, "an order was accepted and is not stored"
+            if key is not None:
+                by_key.setdefault(key, set()).add(order_id)
+        assert all(len(ids) == 1 for ids in by_key.values()), "one key is one order"
+
+    def check_ended(self) -> None:
+        """Every promise about the end, when faults have stopped."""
+        self.check()
+        orders = self.table.orders()
+        assert [order.order_id for order in orders if not order.is_terminal] == []
+        filled = [order for order in orders if order.state is State.CONFIRMED]
+        landed = len(self.cluster.landed())
+        beginning = Cluster()
+        assert beginning.lamports - self.cluster.lamports == sum(order.amount for order in filled) + FEE * landed
+        assert self.cluster.usdc - beginning.usdc == sum(order.amount_out or 0 for order in filled)
+        assert not self.queue.messages, "the queue drains"
+        for order in orders:
+            if order.state is State.FAILED and order.retry_count == MAX_ATTEMPTS:
+                assert message_body(order.order_id) in self.dead_letters.bodies(), "a used-up order is a dead letter"
+
+
+def _answering(job: Callable[[Worker], None]) -> Callable[[Worker], None]:
+    """As handlers do: an error is an answer, a 5xx or a failed invocation, and ends nothing else."""
+
+    def answering(worker: Worker) -> None:
+        with suppress(Exception):
+            job(worker)
+
+    return answering
+
+
+def _check_step(before: Order, after: Order) -> None:
+    """One write: the terminal is final, history only grows, by one legal step, and time in it never runs backwards."""
+    assert not before.is_terminal, f"{before.order_id} was {before.state} and was written again"
+    assert after.history[: len(before.history)] == before.history
+    assert len(after.history) - len(before.history) in (0, 1)
+    assert [change.seq for change in after.history] == list(range(1, len(after.history) + 1))
+    times = [change.at_ms for change in after.history]
+    assert times == sorted(times)
+    if len(after.history) > len(before.history):
+        assert after.state in {to for (source, _), to in LEGAL.items() if source is before.state}
+    else:
+        assert after.state is before.state, "a state that history doesn't tell"
+    assert before.retry_count <= after.retry_count <= MAX_ATTEMPTS
+    failures = [change for change in after.history if change.status is Status.FAILED]
+    assert after.retry_count in (len(failures), len(failures) - 1)
+    assert len(after.past_signatures) <= MAX_ATTEMPTS
+    waits = [change.detail.retry_in_ms for change in failures if not change.detail.terminal]
+    assert waits == [1000, 2000][: len(waits)]

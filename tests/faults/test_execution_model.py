@@ -1,0 +1,300 @@
+"""Any interleaving of clients, workers and the sweeper, any death, loss and delay: the promises hold, step by step.
+
+Hypothesis chooses who goes on, how each call goes, when blocks come and what they hold; World.check then looks at
+everything that was ever stored and ever landed. When the faults stop, every order must end and the books must close.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from chalicelib.orders.execution import ComeBack, Execution, Finished, Undecided
+from chalicelib.orders.order import Order, State, choose_route, claim, sign, start_attempt
+from chalicelib.problems import (
+    AllNodesDown,
+    ExecutionError,
+    NoPool,
+    RpcUnavailable,
+    SlippageExceeded,
+    TransactionExpired,
+    VenueUnavailable,
+)
+from chalicelib.solana import landing
+from chalicelib.solana.landing import LandingRpc
+from tests.faults.dice import FULL, SEED, scaled
+from tests.faults.model.cloud import Table
+from tests.faults.model.cluster import Leaders
+from tests.faults.model.stage import Verdict, Worker
+from tests.faults.model.world import LEASE_MS, World
+
+ROUNDS = 400
+STEPS = 50
+WORKERS = 4
+ORDERS = 3
+SKEWS = st.sampled_from([0, 0, 0, -3_000, 3_000])
+KEYS = st.sampled_from([None, None, "one", "two"])
+AMOUNTS = {None: 10_000_000_000, "one": 7_000_000_001, "two": 123_456_789}
+VERDICTS = st.sampled_from([*[Verdict.GO] * 5, *Verdict])
+TROUBLE = st.sampled_from(
+    [
+        *[RpcUnavailable("no answer"), SlippageExceeded("it moved"), VenueUnavailable("closed")] * 3,
+        AllNodesDown(3_000),
+        NoPool("none"),
+    ]
+)
+PAUSES_MS = st.sampled_from([0, 400, 1_000, 2_000, 8_000, LEASE_MS - 1, LEASE_MS, 120_000])
+
+
+BLOCKS = st.sampled_from([0, 0, 1, 1, 2, 3, 5, 8, 12])
+WAITS = st.integers(0, 4)
+CALLS = st.integers(0, 25)
+LAGS = st.sampled_from([(0,), (0,), (2,), (25, 0), (0, 25, 6)])
+
+
+class Engine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+
+    @initialize(key=KEYS, leaders=st.sampled_from(Leaders), fails=st.booleans(), lags=LAGS, blocks=WAITS)
+    def a_first_order_is_posted(
+        self, key: str | None, leaders: Leaders, fails: bool, lags: tuple[int, ...], blocks: int
+    ) -> None:
+        self.world.post(AMOUNTS[key], key).finish()
+        self.the_network_changes(True, leaders, fails, lags, blocks)
+
+    @precondition(lambda self: self.has_room() and len(self.world.table.versions) < ORDERS)
+    @rule(key=KEYS, skew_ms=SKEWS, calls=CALLS, verdict=VERDICTS)
+    def a_client_posts(self, key: str | None, skew_ms: int, calls: int, verdict: Verdict) -> None:
+        self.go_on(self.world.post(AMOUNTS[key], key, skew_ms), calls, verdict)
+
+    @precondition(lambda self: self.has_room() and self.pending())
+    @rule(data=st.data(), skew_ms=SKEWS, calls=st.sampled_from([0, 1, 1, 1, 9]), verdict=VERDICTS)
+    def a_client_cancels(self, data: st.DataObject, skew_ms: int, calls: int, verdict: Verdict) -> None:
+        self.go_on(self.world.cancel(data.draw(st.sampled_from(self.pending())), skew_ms), calls, verdict)
+
+    @precondition(lambda self: self.world.queue.messages and self.has_room())
+    @rule(data=st.data(), skew_ms=SKEWS, lost=st.booleans(), blocks=BLOCKS, calls=CALLS, verdict=VERDICTS)
+    def a_message_is_delivered(
+        self, data: st.DataObject, skew_ms: int, lost: bool, blocks: int, calls: int, verdict: Verdict
+    ) -> None:
+        """If none can be received, the first that can be."""
+        queue = self.world.queue
+        next_at_ms = min(message.visible_at_ms for message in queue.messages.values())
+        if next_at_ms > self.world.now_ms:
+            self.world.pass_time(next_at_ms - self.world.now_ms, blocks)
+        visible = queue.visible(self.world.now_ms)
+        message = visible[data.draw(st.integers(0, len(visible) - 1))]
+        self.go_on(self.world.deliver(message, skew_ms, deletion_is_lost=lost), calls, verdict)
+
+    @precondition(lambda self: self.world.living())
+    @rule(data=st.data(), calls=CALLS, verdict=VERDICTS)
+    def a_worker_goes_on(self, data: st.DataObject, calls: int, verdict: Verdict) -> None:
+        living = self.world.living()
+        self.go_on(living[data.draw(st.integers(0, len(living) - 1))], calls, verdict)
+
+    @precondition(lambda self: self.has_room())
+    @rule(skew_ms=SKEWS, calls=CALLS, verdict=VERDICTS)
+    def the_sweeper_comes(self, skew_ms: int, calls: int, verdict: Verdict) -> None:
+        self.go_on(self.world.sweep(skew_ms), calls, verdict)
+
+    @precondition(lambda self: self.world.queue.messages)
+    @rule(data=st.data(), redriven=st.booleans())
+    def a_message_is_duplicated_or_redriven(self, data: st.DataObject, redriven: bool) -> None:
+        """SQS delivers twice, or counts too many receives and moves the message to the dead letters."""
+        world = self.world
+        messages = list(world.queue.messages.values())
+        message = messages[data.draw(st.integers(0, len(messages) - 1))]
+        if redriven:
+            del world.queue.messages[message.message_id]
+        (world.dead_letters if redriven else world.queue).send(message.body, world.now_ms)
+
+    @rule(ms=PAUSES_MS, blocks=BLOCKS)
+    def time_passes(self, ms: int, blocks: int) -> None:
+        self.world.pass_time(ms, blocks)
+
+    @rule(carries=st.booleans(), leaders=st.sampled_from(Leaders), fails=st.booleans(), lags=LAGS, blocks=WAITS)
+    def the_network_changes(
+        self, carries: bool, leaders: Leaders, fails: bool, lags: tuple[int, ...], blocks: int
+    ) -> None:
+        cluster = self.world.cluster
+        cluster.carries, cluster.leaders, cluster.fails, cluster.lags = carries, leaders, fails, lags
+        self.world.blocks_a_wait = blocks
+
+    @rule(errors=st.lists(TROUBLE, max_size=4), slot_in_ms=st.sampled_from([0, 0, 700, 5_000, 60_000]))
+    def the_market_or_the_pace_gets_worse(self, errors: list[ExecutionError], slot_in_ms: int) -> None:
+        self.world.market.extend(errors)
+        self.world.start_delay_ms = slot_in_ms
+
+    @invariant()
+    def promises_hold(self) -> None:
+        self.world.check()
+
+    def teardown(self) -> None:
+        """The faults stop: every worker that hangs is killed, and the sweeper comes every minute."""
+        world = self.world
+        for worker in world.living():
+            worker.step(Verdict.DIE_BEFORE)
+        self.the_network_changes(carries=True, leaders=Leaders.PROMPT, fails=False, lags=(0,), blocks=1)
+        world.market.clear()
+        world.start_delay_ms = 0
+        swept_at_ms = 0
+        for _ in range(ROUNDS):
+            for message in world.queue.visible(world.now_ms):
+                world.deliver(message).finish()
+            if world.now_ms - swept_at_ms >= 60_000:
+                world.sweep().finish()
+                swept_at_ms = world.now_ms
+            if not world.queue.messages and all(order.is_terminal for order in world.table.orders()):
+                break
+            world.pass_time(1_000, 1)
+        world.check_ended()
+
+    def pending(self) -> list[str]:
+        return sorted(order.order_id for order in self.world.table.orders() if order.state is State.PENDING)
+
+    def has_room(self) -> bool:
+        return len(self.world.living()) < WORKERS
+
+    def go_on(self, worker: Worker, calls: int, verdict: Verdict) -> None:
+        """Some calls that go well, then one that goes as the verdict says."""
+        for _ in range(calls):
+            if worker.lives:
+                worker.step()
+                self.world.check()
+        if worker.lives:
+            worker.step(verdict)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Millions of log lines would be all that these tests do."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def run(examples: int, *, shrink: bool = True) -> None:
+    run_state_machine_as_test(
+        seed(SEED)(Engine),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=STEPS,
+            deadline=None,
+            database=None,
+            print_blob=True,
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
+        ),
+    )
+
+
+def test_whatever_dies_is_lost_or_comes_twice_an_order_is_swapped_once_at_most_and_always_ends() -> None:
+    run(scaled(short=200, full=5_000))
+
+
+# --- what the test is worth: mistakes that others made, planted one at a time ----------------------------------------
+
+
+def _unconditional_write(table: Table, order: Order) -> Order:
+    written = replace(order, revision=order.revision + 1)
+    table._write(written)
+    return written
+
+
+def _gives_up_early(rpc: LandingRpc, signature: str, last_valid_block_height: int) -> landing.Fate:
+    """Not seen by now, so it must be lost."""
+    fate = DECIDE_FATE(rpc, signature, last_valid_block_height)
+    return landing.Expired(0) if isinstance(fate, landing.Pending) else fate
+
+
+def _believes_any_node(rpc: LandingRpc, signature: str, last_valid_block_height: int) -> landing.Fate:
+    """One node's height, and the ignorance of another that may lag behind it."""
+    height = rpc.get_epoch_info(commitment="finalized").block_height
+    (status,) = rpc.get_signature_statuses([signature], search_history=True).statuses
+    if status is None and height > last_valid_block_height:
+        return landing.Expired(height)
+    return DECIDE_FATE(rpc, signature, last_valid_block_height)
+
+
+def _unreadable_is_failed(execution: Execution, order: Order) -> Finished | ComeBack:
+    """A node that doesn't tell about a transaction fails the attempt."""
+    assert order.submission is not None
+    try:
+        fate = execution._trader.settle(order, order.submission)
+    except ExecutionError as error:
+        return execution._after_failure(order, error)
+    if isinstance(fate, Undecided):
+        return execution._after_failure(order, TransactionExpired("not seen"))
+    return SETTLE(execution, order)
+
+
+def _signs_again(execution: Execution, order: Order, owner: str, now_ms: int) -> Order:
+    """A worker that comes back begins with a fresh quote."""
+    taken = claim(order, owner, now_ms, LEASE_MS)
+    if taken.state is State.SUBMITTED:
+        taken = replace(taken, state=State.BUILDING)
+    return execution._store.replace(start_attempt(taken, now_ms))
+
+
+def _sends_before_storing(execution: Execution, order: Order) -> Finished | ComeBack:
+    if order.state is State.SUBMITTED:
+        return CARRY_ON(execution, order)
+    try:
+        planned = execution._trader.plan(order)
+        order = execution._store.replace(
+            choose_route(order, planned.route, planned.quoted_out, planned.min_out, execution._now_ms())
+        )
+        signed = sign(order, planned.build(), execution._now_ms())
+    except ExecutionError as error:
+        return execution._after_failure(order, error)
+    assert signed.submission is not None
+    execution._trader.settle(signed, signed.submission)
+    return execution._settle(execution._store.replace(signed))
+
+
+def _sweeps_nothing(table: Table, before_ms: int, limit: int) -> list[Order]:
+    return []
+
+
+THOROUGH = pytest.mark.skipif(not FULL, reason="takes its time: `make faults`")
+DECIDE_FATE, SETTLE, CARRY_ON = landing.decide_fate, Execution._settle, Execution._carry_on
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "mistake"),
+    [
+        pytest.param(Table, "replace", _unconditional_write, id="a write that doesn't look whether it is stale"),
+        pytest.param(landing, "decide_fate", _gives_up_early, id="not seen taken for lost"),
+        pytest.param(
+            landing, "decide_fate", _believes_any_node, id="a lagging node's ignorance taken for proof", marks=THOROUGH
+        ),
+        pytest.param(
+            Execution, "_settle", _unreadable_is_failed, id="an unreadable fate taken for a failure", marks=THOROUGH
+        ),
+        pytest.param(Execution, "_take", _signs_again, id="signed again on coming back"),
+        pytest.param(Execution, "_carry_on", _sends_before_storing, id="sent before it is stored"),
+        pytest.param(Table, "overdue", _sweeps_nothing, id="no sweeper", marks=THOROUGH),
+    ],
+)
+def test_the_model_catches_a_planted_mistake(
+    monkeypatch: pytest.MonkeyPatch, owner: object, name: str, mistake: object
+) -> None:
+    monkeypatch.setattr(owner, name, mistake)
+    with pytest.raises(AssertionError):
+        run(5_000, shrink=False)
