@@ -369,7 +369,7 @@ class TestWhatATransactionCanCarry:
         assert 120 * 10**6 < used.amount_in < 150 * 10**6
 
     def test_counts_all_legs_compute_units_together(self) -> None:
-        below = {bin_id: (0, 10**6) for bin_id in range(70)}
+        below = dict.fromkeys(range(70), (0, 10**6))
         pools = [dlmm((JUP, USDC), below, 69, bin_step=1, base_factor=10_000 + number) for number in range(2)]
         alone = quote_pool(pools[0], JUP.address, 69 * 10**6, CLOCK)
         assert alone.compute_units <= MAX_SWAP_COMPUTE_UNITS < 2 * alone.compute_units
