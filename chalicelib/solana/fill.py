@@ -8,15 +8,11 @@ from typing import Any
 
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import FillrateError
 from chalicelib.solana.tokens import NATIVE_MINT
 
 
-class FillUnreadable(FillrateError):
+class FillUnreadable(Exception):
     """A landed transaction's fill can't be told. Not an ExecutionError: the swap did happen, nothing may repeat it."""
-
-    code = "FILL_UNREADABLE"
-    title = "Fill unreadable"
 
 
 @dataclass(frozen=True, slots=True)
