@@ -20,14 +20,33 @@ class FirstOrderError(Exception):
     """The order wasn't accepted, didn't reach an end in time, or failed; the text says which."""
 
 
-def follow_first_order(rest_url: str, report: Callable[[str], None]) -> dict[str, Any]:
-    """Post ORDER and `report` each of its statuses with the time since; returns the answer and the confirmed status.
+def choose_order(rest_url: str) -> dict[str, str] | None:
+    """1 SOL for USDC, or for the first token that a pool of another registry pays for SOL; None where none does.
 
     Raises FirstOrderError.
     """
+    tokens = _get(f"{rest_url}/tokens")["tokens"]
+    others = [token["symbol"] or token["mint"] for token in tokens if token["symbol"] != "SOL"]
+    if len(others) == len(tokens):
+        return None
+    for token in sorted(others, key=lambda name: name != ORDER["tokenOut"]):
+        answer = _get(f"{rest_url}/quotes?tokenIn=SOL&tokenOut={token}&amount={ORDER['amount']}")
+        if "amountOut" in answer:
+            return ORDER | {"tokenOut": token}
+    return None
+
+
+def follow_first_order(
+    rest_url: str, report: Callable[[str], None], order: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """Post `order` (or ORDER) and `report` each of its statuses with the time since.
+
+    Returns the answer to the post and the confirmed status as one. Raises FirstOrderError.
+    """
     started = time.monotonic()
-    accepted = _post(f"{rest_url}/orders/execute", ORDER)
-    report(f"order {accepted['orderId']}: {ORDER['amount']} {ORDER['tokenIn']} for {ORDER['tokenOut']}, accepted")
+    order = order or ORDER
+    accepted = _post(f"{rest_url}/orders/execute", order)
+    report(f"order {accepted['orderId']}: {order['amount']} {order['tokenIn']} for {order['tokenOut']}, accepted")
     shown: dict[str, Any] = {}
     for status in _statuses(accepted["wsUrl"], started + _PATIENCE_SECONDS):
         new = {name: status[name] for name in _SHOWN if status.get(name) not in (None, shown.get(name))}
@@ -39,6 +58,16 @@ def follow_first_order(rest_url: str, report: Callable[[str], None]) -> dict[str
         if status["status"] == "cancelled" or (status["status"] == "failed" and status.get("terminal", True)):
             raise FirstOrderError(f"the order {status['status']}: {status.get('error', 'no reason given')}")
     raise FirstOrderError("the WebSocket was closed before the order had ended")
+
+
+def _get(url: str) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = urllib3.request("GET", url, timeout=_PATIENCE_SECONDS, retries=False).json()
+    except (urllib3.exceptions.HTTPError, ValueError) as error:
+        raise FirstOrderError(f"GET {url}: {error}") from error
+    if answer.get("status", 0) >= 500:
+        raise FirstOrderError(f"GET {url}: {answer.get('detail')}")
+    return answer
 
 
 def _post(url: str, body: dict[str, str]) -> dict[str, Any]:

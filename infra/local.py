@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import stack
 from infra.cloudformation import StackError
-from infra.first_order import ORDER, FirstOrderError, follow_first_order
+from infra.first_order import ORDER, FirstOrderError, choose_order, follow_first_order
 from infra.package import PROJECT, PackageError
 from infra.pool_registry import RegistryError
 from infra.processes import PortTakenError, ProcessError
@@ -37,7 +37,8 @@ def up(layout: stack.Layout) -> int:
     try:
         description = stack.start(layout, report)
         _remember(layout)
-        confirmed = follow_first_order(description["restUrl"], report)
+        order = choose_order(description["restUrl"])
+        confirmed = follow_first_order(description["restUrl"], report, order) if order else None
     except PortTakenError as error:
         return _fail(f"{error}: stop it, or choose another, as in `{_other_port(layout, error.port)} make up`")
     except FirstOrderError as error:
@@ -50,7 +51,9 @@ def up(layout: stack.Layout) -> int:
         )
     if chain_started and FROM_GENESIS in layout.localnet().log.read_text(errors="replace"):
         print("\nThe chain started from genesis: orders from before are still listed, but their transactions are gone.")
-    _print_how_to_go_on(description, confirmed)
+    if confirmed is None:
+        report("no pool of the registry pays for SOL, so no first order was placed")
+    _print_how_to_go_on(description, order or ORDER, confirmed)
     return 0
 
 
@@ -91,23 +94,29 @@ def _print_added(path: Path, position: int) -> int:
     return position + len(added)
 
 
-def _print_how_to_go_on(description: dict[str, str], first_order: dict[str, Any]) -> None:
-    rest, order = description["restUrl"], json.dumps(ORDER)
-    look = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "getTransaction", "params": [first_order["txHash"], _LOOK]})
+def _print_how_to_go_on(description: dict[str, str], order: dict[str, str], first_order: dict[str, Any] | None) -> None:
+    rest = description["restUrl"]
+    pair = f"tokenIn={order['tokenIn']}&tokenOut={order['tokenOut']}"
     print(f"""
 REST API   {rest}
 WebSocket  {description["wsUrl"]}
 Solana     {description["rpcUrl"]}   (wallet {description["wallet"]})
 AWS        {description["awsEndpoint"]}
 
-Trade:     curl -s {rest}/orders/execute -H 'Content-Type: application/json' -d '{order}'
-Watch:     npx wscat -c '{first_order["wsUrl"]}'
-           (the order above, from its first status; each answer to a trade has its own wsUrl; without Node:
-           .venv/bin/websockets '{first_order["wsUrl"]}')
-Quote:     curl -s '{rest}/quotes?tokenIn=SOL&tokenOut=USDC&amount=1'
-Orders:    curl -s '{rest}/orders?limit=5'
-On chain:  curl -s {description["rpcUrl"]} -H 'Content-Type: application/json' -d '{look}'
+Trade:     curl -s {rest}/orders/execute -H 'Content-Type: application/json' -d '{json.dumps(order)}'
+Quote:     curl -s '{rest}/quotes?{pair}&amount=1'
+Tokens:    curl -s {rest}/tokens
+Orders:    curl -s '{rest}/orders?limit=5'{_how_to_look_at(first_order, description["rpcUrl"]) if first_order else ""}
 Stop:      make down""")
+
+
+def _how_to_look_at(order: dict[str, Any], rpc_url: str) -> str:
+    look = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "getTransaction", "params": [order["txHash"], _LOOK]})
+    return f"""
+Watch:     npx wscat -c '{order["wsUrl"]}'
+           (the order above, from its first status; each answer to a trade has its own wsUrl; without Node:
+           .venv/bin/websockets '{order["wsUrl"]}')
+On chain:  curl -s {rpc_url} -H 'Content-Type: application/json' -d '{look}'"""
 
 
 def _other_port(layout: stack.Layout, port: int) -> str:
