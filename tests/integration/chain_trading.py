@@ -1,0 +1,175 @@
+"""An engine on a localnet of its own: the real RPC client, pool registry, market and trader, and a funded wallet."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import urllib3
+from solders.keypair import Keypair
+from solders.pubkey import Pubkey
+
+from chalicelib.orders.execution import Fate, PlannedSwap
+from chalicelib.orders.order import Order, Submission, Token
+from chalicelib.orders.trading import ChainTrader, Patience
+from chalicelib.routing.market import Market, PricedPair
+from chalicelib.solana.compute_budget import PriorityFeePolicy
+from chalicelib.solana.rpc import SolanaRpc
+from chalicelib.solana.tokens import NATIVE_MINT, associated_token_address
+from chalicelib.solana.wallet import LocalWallet
+from chalicelib.venues.meteora_dlmm import MeteoraDlmmVenue
+from chalicelib.venues.meteora_dlmm_layout import PROGRAM_ID as METEORA
+from chalicelib.venues.raydium_cpmm import PROGRAM_ID as RAYDIUM
+from chalicelib.venues.raydium_cpmm import RaydiumCpmm
+from chalicelib.venues.registry import PoolEntry, PoolRegistry
+from infra.localnet import base58
+from infra.localnet.market.genesis import genesis_market
+from infra.localnet.market.tokens import TOKENS
+from infra.localnet.process import Localnet
+from infra.localnet.programs.genesis_pool import GenesisPool
+from tests.sample_orders import new_order
+
+MINTS = {token.symbol: token.mint for token in TOKENS}
+TOKEN = {token.symbol: Token(token.symbol, str(token.mint.address), token.mint.decimals) for token in TOKENS}
+
+_PATIENCE = Patience(watch=30, poll_every=0.02, rebroadcast_every=2)
+# Slots enough for what was processed to be confirmed.
+_CONFIRMED = 3
+_order_numbers = count(1)
+
+
+def genesis_pools() -> dict[frozenset[str], list[PoolEntry]]:
+    """The genesis market's pools by the symbols that they trade: of each pair Raydium's, then Meteora's."""
+    pools: dict[frozenset[str], list[PoolEntry]] = {}
+    for pool in genesis_market(seed=0).pools:
+        pair = frozenset((pool.base.symbol, pool.quote.symbol))
+        pools.setdefault(pair, []).append(PoolEntry(str(pool.address), str(pool.program)))
+    return pools
+
+
+def raydium(pool: GenesisPool) -> PoolEntry:
+    return PoolEntry(str(pool.address), str(RAYDIUM))
+
+
+def meteora(pool: GenesisPool) -> PoolEntry:
+    return PoolEntry(str(pool.address), str(METEORA))
+
+
+def dump_accounts(directory: Path, pools: Iterable[GenesisPool]) -> None:
+    """Files for the localnet's --account-dir."""
+    for pool in pools:
+        for address, account in pool.accounts.items():
+            data = [base64.b64encode(account.data).decode(), "base64"]
+            value = {"lamports": account.lamports, "owner": str(account.owner), "data": data, "executable": False}
+            (directory / f"{address}.json").write_text(json.dumps({"pubkey": str(address), "account": value}))
+
+
+class CountingHttp(urllib3.PoolManager):
+    """Notes the JSON-RPC method of each request: a batch's is that of its first call."""
+
+    def __init__(self) -> None:
+        super().__init__(maxsize=2)
+        self.methods: list[str] = []
+
+    def request(self, method: str, url: str, **more: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]
+        calls = json.loads(more["body"])
+        self.methods.append((calls[0] if isinstance(calls, list) else calls)["method"])
+        return super().request(method, url, **more)
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """An order that was planned, sent and brought to its fate."""
+
+    planned: PlannedSwap
+    submission: Submission
+    fate: Fate
+    transaction: dict[str, Any]
+
+    @property
+    def fee(self) -> int:
+        return int(self.transaction["meta"]["fee"])
+
+    @property
+    def swaps(self) -> list[tuple[str, int, int]]:
+        """Of each swap instruction its program, the amount in and the floor, as they stand in the transaction."""
+        message = self.transaction["transaction"]["message"]
+        found = []
+        for instruction in message["instructions"]:
+            program = message["accountKeys"][instruction["programIdIndex"]]
+            if program in (str(RAYDIUM), str(METEORA)):
+                data = base58.decode(instruction["data"])
+                found.append((program, int.from_bytes(data[8:16], "little"), int.from_bytes(data[16:24], "little")))
+        return found
+
+
+class Engine:
+    """What one Lambda would have, for the pools in `entries`."""
+
+    def __init__(self, chain: Localnet, keypair: Keypair, entries: Iterable[PoolEntry]) -> None:
+        lines = tuple(entries)
+        self.chain = chain
+        self.http = CountingHttp()
+        self.rpc = SolanaRpc(chain.url, http=self.http)
+        self.wallet = LocalWallet(keypair)
+        registry = PoolRegistry(
+            lambda: lines,
+            lambda addresses: self.rpc.get_multiple_accounts(addresses).accounts,
+            (RaydiumCpmm(), MeteoraDlmmVenue()),
+            lambda: 0,
+        )
+        self.market = Market(self.rpc, registry, lambda: 0)
+        self.trader = ChainTrader(
+            self.rpc, self.market, self.wallet, PriorityFeePolicy(), _PATIENCE, time.monotonic, time.sleep
+        )
+
+    def order(self, sold: str, bought: str, amount: int, slippage_ppm: int = 10_000) -> Order:
+        return new_order(
+            str(UUID(int=next(_order_numbers))),
+            token_in=TOKEN[sold],
+            token_out=TOKEN[bought],
+            amount=amount,
+            slippage_ppm=slippage_ppm,
+        )
+
+    def price(self, sold: str, bought: str, amount: int) -> PricedPair:
+        return self.market.price(
+            MINTS[sold].address, MINTS[bought].address, amount, leg_lamports=self.trader.leg_lamports()
+        )
+
+    def execute(self, order: Order) -> Executed:
+        planned = self.trader.plan(order)
+        return self.settle(order, planned, planned.build())
+
+    def settle(self, order: Order, planned: PlannedSwap, submission: Submission) -> Executed:
+        fate = self.trader.settle(order, submission)
+        transaction = self.rpc.get_transaction(submission.signature)
+        assert transaction is not None, fate
+        return Executed(planned, submission, fate, transaction)
+
+    def balance(self, symbol: str) -> int:
+        """What the wallet holds: lamports for SOL, whose wrapped form orders leave alone."""
+        mint = MINTS[symbol]
+        if mint.address == NATIVE_MINT:
+            return self.rpc.get_balance(self.wallet.address)
+        address = associated_token_address(self.wallet.address, mint.address, mint.token_program)
+        return self.rpc.get_token_account_balance(address)
+
+    def signatures(self) -> int:
+        """How many transactions the wallet has been part of."""
+        return len(self.chain.call("getSignaturesForAddress", str(self.wallet.address), {"commitment": "confirmed"}))
+
+    def another_trader_sells(self, pool: str | Pubkey, symbol: str, amount: int) -> dict[str, Any]:
+        """At any price; when it returns, the trade is confirmed."""
+        config = {"pool": str(pool), "mintIn": str(MINTS[symbol].address), "amount": str(amount)}
+        trade: dict[str, Any] = self.chain.call("localnet_trade", config)
+        assert trade["err"] is None
+        self.chain.call("localnet_advanceSlots", {"slots": _CONFIRMED})
+        return trade
