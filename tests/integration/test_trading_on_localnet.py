@@ -34,8 +34,8 @@ def cpmm(sold: str, bought: str, reserves: tuple[int, int], config_index: int) -
     )
 
 
-def scattered(base_factor: int) -> GenesisPool:
-    """A Meteora pool that sells LEVY for SOL, a bin in each of twenty bin arrays; with a bitmap extension."""
+def scattered(base_factor: int, *, extension: bool = False) -> GenesisPool:
+    """A Meteora pool that sells LEVY for SOL, far below its price, a bin in each of twenty bin arrays."""
     return meteora_dlmm_pool.genesis_pool(
         meteora_dlmm_pool.DlmmPoolSpec(
             mint_x=MINTS["LEVY"],
@@ -44,7 +44,7 @@ def scattered(base_factor: int) -> GenesisPool:
             base_factor=base_factor,
             active_id=35,
             liquidity={70 * array + 35: (10**9, 0) for array in range(20)},
-            with_bitmap_extension=True,
+            with_bitmap_extension=extension,
         )
     )
 
@@ -56,7 +56,7 @@ SIBLINGS = {
 }
 # At half the market's price.
 POOR = cpmm("RAY", "BONK", (10**12, 67_500 * 10**12 // 10 // 2), 20)
-LONG, MOVING, WIDE = scattered(10_001), scattered(10_002), scattered(10_003)
+LONG, MOVING, WIDE = scattered(10_001, extension=True), scattered(10_002), scattered(10_003)
 
 
 @pytest.fixture(scope="module")
