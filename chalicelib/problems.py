@@ -14,7 +14,9 @@ FillrateError
     │   ├── SlippageExceeded        the market moved beyond the order's floor
     │   ├── VenueUnavailable        the pool is closed, not open yet, or answers with an error of its own
     │   ├── AccountsMissing         the quote needs accounts that were not read: read them, quote again
-    │   └── TransactionExpired      the transaction's blockhash ran out and it never landed
+    │   ├── TransactionExpired      the transaction's blockhash ran out and it never landed
+    │   └── AwsUnavailable          AWS is out of reach, unwell, or asked too often
+    │       └── SubmissionUnknown   it can't be told whether the order was stored
     └── PermanentError              no retry can help
         ├── NoPool                  no registered pool trades this pair
         ├── InsufficientLiquidity   the pools hold less than the order asks for
@@ -152,6 +154,28 @@ class AccountsMissing(TransientError):
 class TransactionExpired(TransientError):
     code = "TRANSACTION_EXPIRED"
     title = "Transaction expired"
+
+
+class AwsUnavailable(TransientError):
+    """AWS did not serve a request, botocore's own retries included. Only clients are told so; see aws_errors."""
+
+    code = "AWS_UNAVAILABLE"
+    title = "Order storage unavailable"
+
+
+class SubmissionUnknown(AwsUnavailable):
+    """The answer to storing an order was lost, and the order can't be looked for: it may be executed, or not exist."""
+
+    code = "SUBMISSION_UNKNOWN"
+    title = "Outcome unknown"
+
+    def __init__(self, order_id: str, *, repeatable: bool) -> None:
+        """`repeatable`: the request had an Idempotency-Key, and sent again it can't become a second order."""
+        then = "Send it again with the same Idempotency-Key" if repeatable else "Look before you send it again"
+        super().__init__(f"it is not known whether order {order_id} was stored. {then}: GET /orders/{order_id}")
+        self.order_id = order_id
+        if not repeatable:  # a client that obeys the header on its own might trade twice
+            self.retry_after_seconds = None
 
 
 class PermanentError(ExecutionError):

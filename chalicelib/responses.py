@@ -9,7 +9,8 @@ from typing import Any
 
 from chalice.app import Response
 
-from chalicelib.problems import FillrateError
+from chalicelib.aws_errors import is_transient
+from chalicelib.problems import AwsUnavailable, FillrateError
 from chalicelib.telemetry import logger
 from chalicelib.wire import problem_json
 
@@ -22,14 +23,12 @@ def answer(use_case: Callable[[], tuple[int, dict[str, Any]]]) -> Response:
     try:
         status, body = use_case()
     except FillrateError as error:
-        logger.info("refused", code=error.code, status=error.http_status)
-        response = _response(error.http_status, problem_json(error), PROBLEM_JSON)
-        if error.retry_after_seconds is not None:
-            response.headers["Retry-After"] = str(error.retry_after_seconds)
-        return response
-    except Exception:  # noqa: BLE001
+        return _refusal(error)
+    except Exception as error:  # noqa: BLE001
         # the boundary: the client learns that it isn't its fault, the log learns the rest
         logger.exception("request failed")
+        if is_transient(error):
+            return _refusal(AwsUnavailable("the order storage does not answer just now; try again in a few seconds"))
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The request failed on our side; it may be sent again.")
     return _response(status, body, JSON)
 
@@ -49,6 +48,14 @@ def as_problem(response: Response) -> Response:
     mended = problem(response.status_code, detail)
     mended.headers.update({name: value for name, value in response.headers.items() if name.lower() != "content-type"})
     return mended
+
+
+def _refusal(error: FillrateError) -> Response:
+    logger.info("refused", code=error.code, status=error.http_status)
+    response = _response(error.http_status, problem_json(error), PROBLEM_JSON)
+    if error.retry_after_seconds is not None:
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
+    return response
 
 
 def _response(status: int, body: dict[str, Any], content_type: str) -> Response:

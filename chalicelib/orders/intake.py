@@ -8,12 +8,16 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.aws_errors import is_transient
 from chalicelib.orders.admission import LONGEST_WAIT_MS, Starts
 from chalicelib.orders.order import IllegalTransition, Order, State, cancel, place
 from chalicelib.orders.pair import TokenDirectory, find_pair
 from chalicelib.orders.queue import OrdersQueue
 from chalicelib.orders.store import OrderStore, StaleOrder
-from chalicelib.problems import Conflict, NotFound
+from chalicelib.problems import Conflict, NotFound, SubmissionUnknown
+from chalicelib.telemetry import logger
 from chalicelib.wire import OrderRequest, to_base_units, to_ppm, validate_idempotency_key
 
 ORDER_ID_NAMESPACE = uuid.UUID("5f0c9b1e-6f0b-4d53-9d0a-2f6f8f2f3b7a")
@@ -56,6 +60,8 @@ class Intake:
             InvalidRequest: a token, the amount or the slippage is wrong.
             Conflict: the key was used for another request.
             Backlogged: more work waits than 15 minutes can take; nothing is stored.
+            SubmissionUnknown: AWS left it open whether the order is stored.
+            botocore's errors: AWS is out of reach; nothing is stored.
         """
         order = self._new_order(account, request, idempotency_key)
         # a repeated request takes no starting slot, unless it comes at the very moment of the first
@@ -63,15 +69,15 @@ class Intake:
         if known is None:
             start_at_ms = self._admission.reserve(order.created_at_ms, LONGEST_WAIT_MS)
             placed = place(order, start_at_ms)
-            if self._store.create(placed):
-                self._queue.enqueue(placed.order_id, start_at_ms - order.created_at_ms)
+            if self._create(placed, repeatable=idempotency_key is not None):
+                self._hand_over(placed, start_at_ms - order.created_at_ms)
                 return Submitted(placed, created=True)
             known = self._store.load(order.order_id)
         if known is None or known.request_digest != order.request_digest:
             raise Conflict("this Idempotency-Key was used for another order; use a new key, or the same body")
         if known.state is State.PENDING:
             # the first client may have died between put and enqueue; a second message for one order is harmless
-            self._queue.enqueue(known.order_id, known.start_at_ms - self._now_ms())
+            self._hand_over(known, known.start_at_ms - self._now_ms())
         return Submitted(known, created=False)
 
     def cancel(self, account: str, order_id: str) -> Order:
@@ -96,6 +102,35 @@ class Intake:
         if order is None or order.account != account:
             raise NotFound(f"there is no order {order_id[:64]}")
         return order
+
+    def _create(self, order: Order, *, repeatable: bool) -> bool:
+        """Store a new order; False where its id is taken.
+
+        Raises SubmissionUnknown, or botocore's errors: it is not stored then.
+        """
+        try:
+            return self._store.create(order)
+        except (BotoCoreError, ClientError) as error:
+            if not is_transient(error):
+                raise
+            stored = self._look_for(order, repeatable=repeatable)
+            if stored is None:
+                raise
+            return (stored.created_at_ms, stored.request_digest) == (order.created_at_ms, order.request_digest)
+
+    def _look_for(self, order: Order, *, repeatable: bool) -> Order | None:
+        """What is stored under the order's id, although storing it ended in an error: an answer can be lost."""
+        try:
+            return self._store.load(order.order_id)
+        except (BotoCoreError, ClientError):
+            raise SubmissionUnknown(order.order_id, repeatable=repeatable) from None
+
+    def _hand_over(self, order: Order, delay_ms: int) -> None:
+        """Tell the workers. That this fails is no reason to refuse an order that is stored: the sweeper tells them."""
+        try:
+            self._queue.enqueue(order.order_id, delay_ms)
+        except (BotoCoreError, ClientError):
+            logger.exception("order not enqueued; the sweeper will do it", order_id=order.order_id)
 
     def _new_order(self, account: str, request: OrderRequest, idempotency_key: str | None) -> Order:
         token_in, token_out = find_pair(self._tokens, request.token_in, request.token_out)

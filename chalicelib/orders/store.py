@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import re
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -52,17 +53,7 @@ class OrderStore:
 
     def create(self, order: Order) -> bool:
         """Store a new order. False, and nothing written, where its id is taken."""
-        try:
-            self._client.put_item(
-                TableName=self._table,
-                Item=serialize(order_to_item(order)),
-                ConditionExpression="attribute_not_exists(orderId)",
-            )
-        except ClientError as error:
-            if _is_condition_failure(error):
-                return False
-            raise
-        return True
+        return self._put(order, "attribute_not_exists(orderId)", {})
 
     def load(self, order_id: str) -> Order | None:
         """The order as it stands, or None. Any text may be asked for."""
@@ -78,18 +69,29 @@ class OrderStore:
         Raises StaleOrder where the stored revision is another one; nothing is written then.
         """
         written = replace(order, revision=order.revision + 1)
+        if not self._put(written, "revision = :revision", {":revision": {"N": str(order.revision)}}):
+            raise StaleOrder(order.order_id)
+        return written
+
+    def _put(self, order: Order, condition: str, values: dict[str, Any]) -> bool:
+        """Write the order if `condition` holds; False, and nothing written, if it doesn't.
+
+        Where AWS's answer is lost botocore sends the write again. Each write has an id of its own, by which the second
+        finds that the first went through, and does not take it for another writer's.
+        """
+        write_id = {"S": uuid.uuid4().hex}
         try:
             self._client.put_item(
                 TableName=self._table,
-                Item=serialize(order_to_item(written)),
-                ConditionExpression="revision = :revision",
-                ExpressionAttributeValues={":revision": {"N": str(order.revision)}},
+                Item={**serialize(order_to_item(order)), "writeId": write_id},
+                ConditionExpression=f"{condition} OR writeId = :write",
+                ExpressionAttributeValues={**values, ":write": write_id},
             )
         except ClientError as error:
             if _is_condition_failure(error):
-                raise StaleOrder(order.order_id) from None
+                return False
             raise
-        return written
+        return True
 
     def overdue(self, before_ms: int, limit: int) -> Iterator[Order]:
         """Orders that have not ended and that a worker should have come to before `before_ms`; the latest news of each.

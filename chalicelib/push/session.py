@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from chalicelib.aws_errors import is_transient
 from chalicelib.orders.store import OrderStore
-from chalicelib.problems import FillrateError, NotFound, RequestError
+from chalicelib.problems import AwsUnavailable, FillrateError, NotFound, RequestError
 from chalicelib.push.connections import Connections, Subscription
 from chalicelib.push.gateway import ConnectionGone, WebSocketGateway
 from chalicelib.telemetry import logger
@@ -43,10 +44,11 @@ class Session:
             reply = self._reply(connection_id, body)
         except FillrateError as error:
             reply = {"type": "error", **_as_client_sees(error)}
-        except Exception:  # noqa: BLE001
+        except Exception as surprise:  # noqa: BLE001
             # the boundary: the gateway would send an exception's text to the client
             logger.exception("message failed", connection_id=connection_id)
-            reply = {"type": "error", **_as_client_sees(FillrateError("the message failed on our side; send it again"))}
+            error_type = AwsUnavailable if is_transient(surprise) else FillrateError
+            reply = {"type": "error", **_as_client_sees(error_type("the message failed on our side; send it again"))}
         try:
             self._gateway.post(connection_id, reply)
         except ConnectionGone:

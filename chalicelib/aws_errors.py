@@ -1,0 +1,38 @@
+"""Which errors of botocore will pass by themselves: AWS out of reach, unwell, or asked too often."""
+
+from __future__ import annotations
+
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+
+# What botocore's standard retry mode retries (botocore/retries/standard.py), plus what our services call theirs.
+_TRANSIENT_CODES = frozenset(
+    {
+        "InternalServerError",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottledException",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same request may succeed later. botocore has tried it several times by then.
+
+    Such an error does not say that nothing was done: an answer that was lost looks the same.
+    """
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return error.response.get("Error", {}).get("Code") in _TRANSIENT_CODES or status >= 500
+    return isinstance(error, ConnectionError | HTTPClientError)

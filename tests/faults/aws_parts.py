@@ -1,0 +1,109 @@
+"""The product's parts on an AWS in memory that fails them, and a trader that keeps what rules were broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+from uuid import uuid4
+
+import pytest
+
+from chalicelib.orders.admission import Admission, Pace
+from chalicelib.orders.execution import Fate, PlannedSwap
+from chalicelib.orders.intake import Intake
+from chalicelib.orders.order import Order, Submission
+from chalicelib.orders.queue import OrdersQueue, order_id_of
+from chalicelib.orders.recovery import Recovery
+from chalicelib.orders.store import OrderStore
+from chalicelib.push.connections import Connections
+from tests.faults.aws_faults import PRODUCT_CONFIG, FaultyAws, without_waiting
+from tests.integration.chain_model import AnyTime, ModelTrader, World
+from tests.integration.cloud import REGION, Cloud, aws, cloud_in_memory
+from tests.integration.test_intake import Tokens
+from tests.sample_orders import CREATED_AT_MS
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+Done = TypeVar("Done")
+
+
+@dataclass
+class Faulty:
+    """The product's parts on clients that meet faults; `cloud` shows what is really stored and queued."""
+
+    cloud: Cloud
+    aws: FaultyAws
+    sqs: SQSClient
+    store: OrderStore
+    queue: OrdersQueue
+    admission: Admission
+    connections: Connections
+    now_ms: int = CREATED_AT_MS
+
+    def intake(self, *, paced: bool = False) -> Intake:
+        starts = self.admission if paced else AnyTime()
+        return Intake(self.store, self.queue, Tokens(), starts, lambda: self.now_ms, uuid4)
+
+    def recovery(self) -> Recovery:
+        return Recovery(self.store, self.queue, lambda: self.now_ms)
+
+    def queued(self) -> list[str]:
+        """The order ids that workers would get now."""
+        return [order_id_of(message.body) for message in self.cloud.receive()]
+
+    def stored_ids(self) -> list[str]:
+        """Every order's id, in no order."""
+        items = self.cloud.dynamodb.scan(TableName=self.cloud.orders_table)["Items"]
+        return [item["orderId"]["S"] for item in items if item["item"]["S"] == "order"]
+
+
+@contextmanager
+def faulty_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
+    """A fresh account in memory and clients of it set up as the product's are, which meet no fault yet."""
+    use_no_settings_of_this_machine(monkeypatch)
+    without_waiting(monkeypatch)
+    with cloud_in_memory() as cloud:
+        dynamodb, sqs = aws().client("dynamodb", config=PRODUCT_CONFIG), aws().client("sqs", config=PRODUCT_CONFIG)
+        yield Faulty(
+            cloud,
+            FaultyAws(dynamodb, sqs),
+            sqs,
+            OrderStore(dynamodb, cloud.orders_table),
+            OrdersQueue(sqs, cloud.outputs["OrdersQueueUrl"], cloud.outputs["DeadLetterQueueUrl"]),
+            Admission(dynamodb, cloud.outputs["ControlTable"], Pace(100, 10)),
+            Connections(dynamodb, cloud.orders_table),
+        )
+
+
+def use_no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.setenv(name, REGION)
+
+
+class WatchfulTrader(ModelTrader):
+    """Keeps what rules a worker broke: a delivery takes the assertion for one more surprise and goes on."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.broken: list[AssertionError] = []
+
+    def plan(self, order: Order) -> PlannedSwap:
+        planned = self._watched(lambda: super(WatchfulTrader, self).plan(order))
+        return replace(planned, build=lambda: self._watched(planned.build))
+
+    def settle(self, order: Order, submission: Submission) -> Fate:
+        return self._watched(lambda: super(WatchfulTrader, self).settle(order, submission))
+
+    def _watched(self, act: Callable[[], Done]) -> Done:
+        try:
+            return act()
+        except AssertionError as error:
+            self.broken.append(error)
+            raise
