@@ -142,40 +142,34 @@ class RequestModel(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
 
 
-class OrderRequest(RequestModel):
-    """POST /orders/execute. `amount` and `slippage` are exact; they become integers once the token is known."""
+class QuoteRequest(RequestModel):
+    """GET /quotes. `amount` and `slippage` are exact; they become integers once the token is known."""
+
+    token_in: str = Field(min_length=1, max_length=44)
+    token_out: str = Field(min_length=1, max_length=44)
+    amount: Decimal
+    slippage: Decimal = Decimal("0.01")
+
+    @field_validator("amount", "slippage", mode="before")
+    @classmethod
+    def _exact(cls, value: object) -> Decimal:
+        return _decimal_or_value_error(value)
+
+    @field_validator("token_in", "token_out", mode="before")
+    @classmethod
+    def _token(cls, value: object) -> object:
+        return _text_or_value_error(value)
+
+
+class OrderRequest(QuoteRequest):
+    """POST /orders/execute."""
 
     type: Literal["market"] = Field(description="only market orders so far")
-    token_in: str = Field(min_length=1, max_length=44)
-    token_out: str = Field(min_length=1, max_length=44)
-    amount: Decimal
-    slippage: Decimal = Decimal("0.01")
 
-    @field_validator("amount", "slippage", mode="before")
+    @field_validator("type", mode="before")
     @classmethod
-    def _exact(cls, value: object) -> Decimal:
-        return _decimal_or_value_error(value)
-
-    @field_validator("type", "token_in", "token_out", mode="before")
-    @classmethod
-    def _text(cls, value: object) -> object:
-        if isinstance(value, ExactNumber):
-            raise ValueError("must be a string")
-        return value
-
-
-class QuoteRequest(RequestModel):
-    """GET /quotes."""
-
-    token_in: str = Field(min_length=1, max_length=44)
-    token_out: str = Field(min_length=1, max_length=44)
-    amount: Decimal
-    slippage: Decimal = Decimal("0.01")
-
-    @field_validator("amount", "slippage", mode="before")
-    @classmethod
-    def _exact(cls, value: object) -> Decimal:
-        return _decimal_or_value_error(value)
+    def _type(cls, value: object) -> object:
+        return _text_or_value_error(value)
 
 
 class OrderListRequest(RequestModel):
@@ -193,6 +187,12 @@ class ClientMessage(RequestModel):
 
     action: Literal["subscribe", "unsubscribe", "ping"]
     order_id: str | None = Field(default=None, min_length=1, max_length=64)
+
+
+def _text_or_value_error(value: object) -> object:
+    if isinstance(value, ExactNumber):
+        raise ValueError("must be a string")
+    return value
 
 
 def _decimal_or_value_error(value: object) -> Decimal:
