@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import urllib3
@@ -32,8 +32,9 @@ from chalicelib.venues.registry import PoolEntry, PoolRegistry
 from infra.localnet import base58
 from infra.localnet.market.genesis import genesis_market
 from infra.localnet.market.tokens import TOKENS
-from infra.localnet.process import Localnet
 from infra.localnet.programs.genesis_pool import GenesisPool
+from infra.localnet.rpc.dispatcher import Dispatcher
+from infra.localnet.startup import Options, build
 from tests.sample_orders import new_order
 
 MINTS = {token.symbol: token.mint for token in TOKENS}
@@ -71,6 +72,15 @@ def dump_accounts(directory: Path, pools: Iterable[GenesisPool]) -> None:
             (directory / f"{address}.json").write_text(json.dumps({"pubkey": str(address), "account": value}))
 
 
+class ServedChain(Protocol):
+    """A localnet: in a process of its own, or in this one."""
+
+    @property
+    def url(self) -> str: ...
+
+    def call(self, method: str, *params: Any) -> Any: ...
+
+
 class CountingHttp(urllib3.PoolManager):
     """Notes the JSON-RPC method of each request: a batch's is that of its first call."""
 
@@ -82,6 +92,39 @@ class CountingHttp(urllib3.PoolManager):
         calls = json.loads(more["body"])
         self.methods.append((calls[0] if isinstance(calls, list) else calls)["method"])
         return super().request(method, url, **more)
+
+
+class InProcessChain:
+    """A localnet in this process whose clock stands still: slots pass when somebody waits for them."""
+
+    url = "http://in-process"
+
+    def __init__(self, options: Options, unix_time: int) -> None:
+        self.unix_time = unix_time
+        self.chain = build(options, lambda: self.unix_time)
+        self._dispatcher = Dispatcher(self.chain.node)
+
+    def call(self, method: str, *params: Any) -> Any:
+        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        answer = json.loads(self.answer(json.dumps(request).encode()))
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    def answer(self, body: bytes) -> bytes:
+        return self._dispatcher.answer(body, local_client=True)
+
+    def wait(self, seconds: float) -> None:
+        """A slot passes, however long it is to be."""
+        self.chain.node.advance()
+
+
+class InProcessHttp(CountingHttp):
+    def __init__(self, chain: InProcessChain) -> None:
+        super().__init__()
+        self._chain = chain
+
+    def request(self, method: str, url: str, **more: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]
+        return urllib3.HTTPResponse(self._chain.answer(more["body"]), status=200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +156,13 @@ class Executed:
 class Engine:
     """What one Lambda would have, for the pools in `entries`."""
 
-    def __init__(self, chain: Localnet, keypair: Keypair, entries: Iterable[PoolEntry]) -> None:
+    def __init__(self, chain: ServedChain, keypair: Keypair, entries: Iterable[PoolEntry]) -> None:
         lines = tuple(entries)
         self.chain = chain
+        sleep: Callable[[float], None] = time.sleep
         self.http = CountingHttp()
+        if isinstance(chain, InProcessChain):
+            self.http, sleep = InProcessHttp(chain), chain.wait
         self.rpc = SolanaRpc(chain.url, http=self.http)
         self.wallet = LocalWallet(keypair)
         registry = PoolRegistry(
@@ -127,7 +173,13 @@ class Engine:
         )
         self.market = Market(self.rpc, registry, lambda: 0)
         self.trader = ChainTrader(
-            self.rpc, self.market, self.wallet, PriorityFeePolicy(), _PATIENCE, time.monotonic, time.sleep
+            self.rpc,
+            self.market,
+            self.wallet,
+            PriorityFeePolicy(),
+            _PATIENCE,
+            time.monotonic,
+            sleep,
         )
 
     def order(self, sold: str, bought: str, amount: int, slippage_ppm: int = 10_000) -> Order:

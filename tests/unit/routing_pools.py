@@ -27,14 +27,14 @@ CLOCK = ChainClock(slot=450_000_000, epoch=1041, unix_timestamp=1_760_000_000)
 
 SOL = Mint(NATIVE_MINT, TOKEN_PROGRAM, 9)
 USDC = Mint(Pubkey.from_string("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v"), TOKEN_PROGRAM, 6)
-JUP = Mint(Pubkey(bytes([7] * 32)), TOKEN_PROGRAM, 6)
-RAY = Mint(Pubkey(bytes([9] * 32)), TOKEN_PROGRAM, 6)
+JUP = Mint(Pubkey(bytes([70] * 32)), TOKEN_PROGRAM, 6)
+RAY = Mint(Pubkey(bytes([90] * 32)), TOKEN_PROGRAM, 6)
 
 
 def taxed(basis_points: int, maximum_fee: int) -> Mint:
     """A Token-2022 mint with a transfer fee."""
     fee = TransferFee(epoch=0, maximum_fee=maximum_fee, basis_points=basis_points)
-    return Mint(Pubkey(bytes([8] * 32)), TOKEN_2022_PROGRAM, 6, TransferFeeConfig(fee, fee), extensions=frozenset({1}))
+    return Mint(Pubkey(bytes([80] * 32)), TOKEN_2022_PROGRAM, 6, TransferFeeConfig(fee, fee), extensions=frozenset({1}))
 
 
 def accounts_of(made: GenesisPool, *mints: Mint) -> dict[Pubkey, Account]:
