@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Protocol
 
 from solders.pubkey import Pubkey
@@ -27,6 +26,8 @@ MAX_READS = 8
 # more arrays than a transaction can name.
 MAX_DEEPER_READS = 2
 MAX_LEGS = 4
+# Lamports: enough to be paid for in any token, too little to move a price.
+_SOL_SAMPLE = 10_000_000
 
 
 class AccountsRead(Protocol):
@@ -178,12 +179,17 @@ def _clock_of(accounts: AccountMap) -> ChainClock:
 
 
 def _leg_cost(pools: PairPools, amount: int, offers: Sequence[PoolOffer], lamports: int) -> int:
-    """`lamports` in base units of the output, rounded up, at least 1: by the pair's own pools or by SOL's."""
+    """`lamports` in base units of the output, rounded up, at least 1: at what SOL's pools pay for some, or the pair's.
+
+    Not at mid prices: an empty pool has one too, and it may be anything.
+    """
     if pools.mint_out == NATIVE_MINT:
         return max(lamports, 1)
     if pools.mint_in == NATIVE_MINT:
-        price = max((Fraction(offer.quote.amount_out, amount) for offer in offers if offer.quote), default=Fraction(0))
+        sold = amount
     else:
+        sold = _SOL_SAMPLE
         over_sol = (pool for bridge in pools.bridges if bridge.mint == NATIVE_MINT for pool in bridge.second)
-        price = max((pool.mid_price(NATIVE_MINT) for pool in over_sol), default=Fraction(0))
-    return max(-(-lamports * price.numerator // price.denominator), 1)
+        offers = ask_pools(over_sol, NATIVE_MINT, sold, pools.clock)
+    bought = max((offer.quote.amount_out for offer in offers if offer.quote is not None), default=0)
+    return max(-(-lamports * bought // sold), 1)

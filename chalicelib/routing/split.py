@@ -6,7 +6,7 @@ one pool to another loses. Three stages find it, with the programs' exact output
 
 1. All divisions on a coarse grid are tried, so that no bend of an output can lead the search astray.
 2. From the best one, amounts move from where the last units are paid worst to where the next ones are paid best, in
-   steps that halve down to what the output still shows. Legs that don't gain what they cost are given up.
+   steps that halve down to a single unit. Legs that don't gain what they cost are given up.
 3. So close to the best, rounding makes little hills of its own: there all divisions nearby are tried.
 
 For a small input the first stage is all, with cells of a single unit.
@@ -22,10 +22,10 @@ from operator import add
 # Up to this input the cells of the grid are single units.
 EXHAUSTIVE_INPUT = 512
 GRID_CELLS = 16
-# The last steps are worth this part of an output unit, or are a single unit of input.
-FINEST_PARTS = 8
-# So many of them to either side are tried in all combinations.
+# In the end, so many steps to either side are tried in all combinations, ...
 NEAR_STEPS = 8
+# ... so many of which buy an output unit, where it takes more than so many input units.
+UNIT_STEPS = 8
 # Steps of this part of the input tell which legs are worth their cost: a finer division hardly pays any more.
 COARSE_PARTS = 1024
 # So little that no sum with it is above zero: amounts are u64.
@@ -98,14 +98,13 @@ def _climb(outlets: Sequence[Outlet], used: Sequence[int], amount: int, *, coars
     amounts = _start(chosen, amount)
     if amounts is None:
         return None
-    finest = amount // COARSE_PARTS if coarse else amount // (FINEST_PARTS * sum(_payments(chosen, amounts)))
-    step, finest = amount // GRID_CELLS, max(finest, 1)
+    step, finest = amount // GRID_CELLS, max(amount // COARSE_PARTS if coarse else 1, 1)
     while step > finest:
         step = max(step // 2, finest)
         while _move(chosen, amounts, step):
             pass
     if not coarse:
-        _settle(chosen, amounts, finest)
+        _settle(chosen, amounts)
     parts = dict(zip(used, amounts, strict=True))
     return _division(outlets, [parts.get(index, 0) for index in range(len(outlets))])
 
@@ -157,9 +156,10 @@ def _move(outlets: Sequence[Outlet], amounts: list[int], step: int) -> bool:
     return best_gain > 0
 
 
-def _settle(outlets: Sequence[Outlet], amounts: list[int], step: int) -> None:
+def _settle(outlets: Sequence[Outlet], amounts: list[int]) -> None:
     """Make it the best of all divisions over the same legs whose parts differ by NEAR_STEPS steps at most."""
     legs = [index for index, amount in enumerate(amounts) if amount]
+    step = max(min(amounts[leg] // (UNIT_STEPS * outlets[leg].paid(amounts[leg])) for leg in legs), 1)
     near = range(-NEAR_STEPS, NEAR_STEPS + 1)
     tables = []
     for leg in legs:

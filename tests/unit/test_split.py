@@ -80,12 +80,12 @@ def check_sound(division: Division, pays: Sequence[Pay], amount: int, max_legs: 
 def simple_pools(
     draw: st.DrawFn, amount: int, least: int = 1, most: int = 3, least_room: int = 1
 ) -> Sequence[ConstantProduct]:
-    """Pools a half to a hundred times the size of the input, at prices near each other; some can't take it all."""
+    """Pools a half to a hundred times the input's size, mostly at prices near each other; some can't take it all."""
     out_per_in = draw(st.sampled_from([(1, 40), (1, 3), (1, 1), (7, 2), (300, 1)]))
     pools = []
     for _ in range(draw(st.integers(least, most))):
         reserve = amount * draw(st.integers(5, 1_000)) // 10 + 1
-        off = draw(st.integers(950, 1_050))
+        off = draw(st.integers(950, 1_050) | st.integers(950, 1_050) | st.integers(1, 20_000))
         pools.append(
             ConstantProduct(
                 reserve,
@@ -166,7 +166,8 @@ class TestNoDivisionIsBetter:
 
 def best_price(pays: Sequence[Pay], amount: int) -> int:
     """What a base unit of input is worth at most, rounded up."""
-    prices = [-(-paid // part) for pay in pays for part in (amount, amount // 16) if (paid := pay(part))]
+    parts = [amount >> halvings for halvings in range(amount.bit_length())]
+    prices = [-(-paid // part) for pay in pays for part in parts if (paid := pay(part))]
     return max(prices, default=0)
 
 
@@ -279,6 +280,12 @@ class TestPoolsThatCannotTakeEverything:
 
         assert division is not None  # although what the roomier one can't take buys nothing
         check_sound(division, pays, 10**6)
+
+    def test_are_found_however_small_a_part_they_take_and_however_poor_the_others_are(self) -> None:
+        small, poor = ConstantProduct(1_000, 1_000, most=10_000), ConstantProduct(50_000_000, 1_000)
+        division = split([small, poor], 160_016)
+        assert division is not None
+        assert division.amounts[0] > 9_990
 
     @given(st.lists(st.integers(1, 10**12), min_size=1, max_size=4), st.integers(1, 10**12))
     def test_leave_an_order_that_is_too_large_for_all_of_them_unserved(self, rooms: list[int], over: int) -> None:
