@@ -19,7 +19,6 @@ from chalicelib.problems import (
     AmountTooSmall,
     ExecutionError,
     InsufficientBalance,
-    InsufficientLiquidity,
     SlippageExceeded,
     TransactionExpired,
     TransactionRejected,
@@ -54,7 +53,8 @@ class _Reason:
 
 _MOVED = _Reason(SlippageExceeded, "the price moved beyond the order's slippage")
 _ZERO_OUT = _Reason(AmountTooSmall, "the amount is too small to buy anything")
-_TOO_THIN = _Reason(InsufficientLiquidity, "the pool can't fill the whole amount")
+# It could when it was quoted: someone took it meanwhile, and a new quote routes around that.
+_TOO_THIN = _Reason(VenueUnavailable, "the pool can't fill the whole amount any more")
 _CLOSED = _Reason(VenueUnavailable, "the pool is not open for swaps")
 _STALE = _Reason(VenueUnavailable, "the price moved out of the bins that the transaction names")
 _OUT_OF_UNITS = _Reason(VenueUnavailable, "the program ran out of compute units, or crashed")

@@ -165,7 +165,7 @@ def test_the_same_key_and_body_is_200_with_the_same_order_and_another_body_409(w
         ({"slippage": "0.51"}, ["slippage"]),
         ({"slippage": "1%"}, ["slippage"]),
         ({"side": "buy"}, ["side"]),
-        ({"type": "limit", "amount": "x", "side": "buy"}, ["type", "amount", "side"]),
+        ({"type": "limit", "amount": "x", "side": "buy"}, ["amount", "type", "side"]),
         ({"\ud800": 1}, None),
     ],
 )
