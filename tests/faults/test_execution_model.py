@@ -282,10 +282,10 @@ DECIDE_FATE, SETTLE, CARRY_ON = landing.decide_fate, Execution._settle, Executio
         pytest.param(Table, "replace", _unconditional_write, id="a write that doesn't look whether it is stale"),
         pytest.param(landing, "decide_fate", _gives_up_early, id="not seen taken for lost"),
         pytest.param(
-            landing, "decide_fate", _believes_any_node, id="a lagging node's ignorance taken for proof", marks=THOROUGH
+            landing, "decide_fate", _believes_any_node, id="a laggard's ignorance taken for proof", marks=THOROUGH
         ),
         pytest.param(
-            Execution, "_settle", _unreadable_is_failed, id="an unreadable fate taken for a failure", marks=THOROUGH
+            Execution, "_settle", _unreadable_is_failed, id="an unreadable fate taken for failure", marks=THOROUGH
         ),
         pytest.param(Execution, "_take", _signs_again, id="signed again on coming back"),
         pytest.param(Execution, "_carry_on", _sends_before_storing, id="sent before it is stored"),

@@ -1,0 +1,345 @@
+"""A whole running stack whose functions reach Solana and AWS through fault proxies, and whose processes may be killed.
+
+Nothing in the product knows of it: the functions get other addresses and shorter time-outs by their configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from random import Random
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import urllib3
+from botocore.config import Config
+
+from infra import emulator_state
+from infra.processes import free_port
+from infra.stack import Layout, start, stop
+from tests.e2e.chain import Chain
+from tests.e2e.client import Client, Reply
+from tests.faults import processes
+from tests.faults.proxy import Call, FaultProxy, Held, When
+
+SLOT_MS = 50
+ORDERS_PER_MINUTE = 60_000
+# A worker that is killed gives its order back after the sum of the first two.
+WORKER_TIMEOUT_SECONDS = 6
+LEASE_MARGIN_SECONDS = 1
+WATCH_SECONDS = 3
+PATIENCE_SECONDS = 240.0
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Engine:
+    """The stack, and what a test does to it. `solana` and `aws` stand between the functions and the two."""
+
+    layout: Layout
+    description: dict[str, str]
+    solana: FaultProxy
+    aws: FaultProxy
+
+    @cached_property
+    def client(self) -> Client:
+        return Client(self.description["restUrl"])
+
+    @cached_property
+    def chain(self) -> Chain:
+        return Chain(self.description["rpcUrl"])
+
+    @property
+    def wallet(self) -> str:
+        return self.description["wallet"]
+
+    @cached_property
+    def tokens(self) -> dict[str, Json]:
+        return {token["symbol"]: token for token in self.client.call("GET", "/tokens").body["tokens"]}
+
+    def boto(self, service: str) -> Any:
+        client: Any = boto3.client
+        return client(
+            service,
+            endpoint_url=self.description["awsEndpoint"],
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(retries={"mode": "standard", "max_attempts": 5}),
+        )
+
+    @cached_property
+    def _dynamodb(self) -> Any:
+        return self.boto("dynamodb")
+
+    @cached_property
+    def _sqs(self) -> Any:
+        return self.boto("sqs")
+
+    # --- orders ---------------------------------------------------------------------------------------------------
+
+    def post(self, body: Json, key: str | None = None) -> Reply:
+        """One POST, whatever comes of it. Raises urllib3's errors where no answer comes."""
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return self.client.call("POST", "/orders/execute", body, headers)
+
+    def post_until_accepted(self, body: Json, key: str) -> str:
+        """What a careful client does: the same request with the same key until it is told the order's id."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                reply = self.post(body, key)
+            except (urllib3.exceptions.HTTPError, ValueError):
+                continue
+            if reply.status in (200, 202):
+                return str(reply.body["orderId"])
+            assert reply.status >= 429, reply
+            time.sleep(0.1)
+        raise AssertionError("the order is never accepted")
+
+    def stored_orders(self) -> dict[str, Json]:
+        """Every order as it lies in the table: DynamoDB's plain values by attribute."""
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=self.description["ordersTable"], ConsistentRead=True
+        )
+        items = [_plain(item) for page in pages for item in page["Items"]]
+        return {item["orderId"]: item for item in items if item["item"] == "order"}
+
+    def wait_until_ended(self, order_ids: set[str] | None = None) -> dict[str, Json]:
+        """The orders (all there are, if none are named) as soon as each of them has ended."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            orders = self.stored_orders()
+            wanted = orders if order_ids is None else {one: orders[one] for one in order_ids}
+            open_ones = [order for order in wanted.values() if not is_ended(order)]
+            if not open_ones:
+                return wanted
+            assert time.monotonic() < deadline, f"{len(open_ones)} orders are stuck: {open_ones[:3]}"
+            time.sleep(0.3)
+
+    def enqueue_again(self, order_id: str) -> None:
+        """SQS delivers at least once: here it is a second message."""
+        self._sqs.send_message(QueueUrl=self.description["queueUrl"], MessageBody=f'{{"orderId": "{order_id}"}}')
+
+    def messages(self) -> int:
+        """All messages of the orders queue: visible, hidden and delayed."""
+        names = ["", "NotVisible", "Delayed"]
+        attributes = self._sqs.get_queue_attributes(
+            QueueUrl=self.description["queueUrl"],
+            AttributeNames=[f"ApproximateNumberOfMessages{name}" for name in names],
+        )["Attributes"]
+        return sum(map(int, attributes.values()))
+
+    def wait_until_drained(self) -> None:
+        """Until no message of an order is left, seen or hidden."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self.messages():
+            assert time.monotonic() < deadline, "the queue doesn't drain"
+            time.sleep(0.3)
+
+    def sweep(self) -> None:
+        """What the schedule does every minute."""
+        functions = self.boto("lambda")
+        (name,) = [one for one in self._functions() if one.endswith("sweep") or "-Sweep" in one]
+        functions.invoke(FunctionName=name, Payload=b"{}")
+
+    @contextmanager
+    def faster_chain(self) -> Iterator[None]:
+        """While inside, blocks come four times as fast, so that blockhashes run out in two seconds."""
+        over = threading.Event()
+
+        def run() -> None:
+            while not over.wait(0.2):
+                self.chain.call("localnet_advanceSlots", {"slots": 12})
+
+        thread = threading.Thread(target=run, name="faster-chain", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(PATIENCE_SECONDS)
+
+    def set_faults(self, **faults: float) -> None:
+        """The localnet's own: see infra/localnet/README.md. What is not named is off."""
+        self.chain.call("localnet_setFaults", faults)
+
+    def hold_one(self, target: str, when: When = When.BEFORE) -> Future[Held]:
+        """The next call of this operation to AWS, held; it is answered no more if its caller dies meanwhile."""
+        held: Future[Held] = Future()
+
+        def rule(call: Call, now: When) -> Callable[[Held], None] | None:
+            if held.running() or held.done() or target not in call.targets or now is not when:
+                return None
+            held.set_running_or_notify_cancel()
+            return held.set_result
+
+        self.aws.rule = rule
+        return held
+
+    # --- processes ------------------------------------------------------------------------------------------------
+
+    @property
+    def worker_function(self) -> str:
+        return self.description["workerFunction"]
+
+    def workers(self, function: str | None = None) -> list[int]:
+        """The pids of the processes of a function, the worker if none is named."""
+        return processes.functions_processes(
+            self.layout.emulator(), self.worker_function if function is None else function
+        )
+
+    def kill(self, pid: int) -> bool:
+        """`kill -9` one of the emulator's function processes."""
+        return processes.kill(self.layout.emulator(), pid)
+
+    def busy(self, function: str | None = None) -> list[int]:
+        """Those of the function's processes that have just called AWS: at work, and past their start.
+
+        (A process that dies while it starts makes the emulator end all the others of its function, too.)
+        """
+        lately = time.monotonic() - 1.0
+        return [pid for pid in self.workers(function) if self.aws.last_call.get(pid, 0.0) > lately]
+
+    @contextmanager
+    def killer(self, dice: Random, every_seconds: tuple[float, float], function: str | None = None) -> Iterator[Kills]:
+        """While inside, a busy process of the function (of any function, for "") dies every now and then."""
+        kills = Kills()
+        over = threading.Event()
+
+        def run() -> None:
+            while not over.wait(dice.uniform(*every_seconds)):
+                while not (pids := self.busy(function)) and not over.wait(0.01):
+                    pass
+                if pids and self.kill(dice.choice(pids)):
+                    kills.number += 1
+
+        thread = threading.Thread(target=run, name="killer", daemon=True)
+        thread.start()
+        try:
+            yield kills
+        finally:
+            over.set()
+            thread.join(PATIENCE_SECONDS)
+
+    def restart_emulator(self) -> None:
+        """SIGTERM, and started again on what it saved."""
+        emulator = self.layout.emulator()
+        assert emulator.stop()
+        emulator_state.adopt(self.layout.emulator_state, self.layout.aws_port)
+        emulator.start()
+        emulator.wait_until(lambda: _answers(f"{self.layout.aws_url}/_ministack/ready"), PATIENCE_SECONDS)
+
+    def restart_chain(self) -> None:
+        """SIGTERM, and started again on its ledger."""
+        chain = self.layout.localnet()
+        assert chain.stop()
+        chain.start()
+        chain.wait_until(lambda: _answers(f"{self.layout.rpc_url}/health"), PATIENCE_SECONDS)
+
+    def _functions(self) -> list[str]:
+        return [one["FunctionName"] for one in self.boto("lambda").list_functions()["Functions"]]
+
+    def reconfigure(self) -> None:
+        """Lead the functions' calls through the proxies, and give the worker shorter times."""
+        functions = self.boto("lambda")
+        for name in self._functions():
+            configuration = functions.get_function_configuration(FunctionName=name)
+            variables = configuration["Environment"]["Variables"] | {"AWS_ENDPOINT_URL": self.aws.url}
+            timeout = configuration["Timeout"]
+            if name == self.worker_function:
+                timeout = WORKER_TIMEOUT_SECONDS
+                variables |= {
+                    "SOLANA_RPC_URL": self.solana.url,
+                    "WORKER_TIMEOUT_SECONDS": str(WORKER_TIMEOUT_SECONDS),
+                    "LEASE_MARGIN_SECONDS": str(LEASE_MARGIN_SECONDS),
+                    "WATCH_SECONDS": str(WATCH_SECONDS),
+                }
+            functions.update_function_configuration(
+                FunctionName=name, Timeout=timeout, Environment={"Variables": variables}
+            )
+
+
+@dataclass
+class Kills:
+    number: int = 0
+
+
+@contextmanager
+def running_engine(directory: Path, report: Callable[[str], None], *localnet_arguments: str) -> Iterator[Engine]:
+    """A stack of its own in `directory`, on free ports, ended on leaving."""
+    layout = Layout(
+        directory,
+        aws_port=free_port(),
+        rpc_port=free_port(following=1),
+        localnet_arguments=("--slot-ms", str(SLOT_MS), *localnet_arguments),
+        orders_per_minute=ORDERS_PER_MINUTE,
+    )
+
+    def caller(port: int) -> int | None:
+        return processes.caller_of(layout.emulator(), port)
+
+    code = _in_memory(layout)
+    try:
+        description = start(layout, report)
+        with FaultProxy(layout.rpc_url, caller) as solana, FaultProxy(layout.aws_url, caller) as aws:
+            engine = Engine(layout, description, solana, aws)
+            engine.reconfigure()
+            yield engine
+    finally:
+        stop(layout)
+        if code is not None:
+            shutil.rmtree(code, ignore_errors=True)
+
+
+def _in_memory(layout: Layout) -> Path | None:
+    """Unpack the functions' code into memory where there is such a place: every process killed unpacks it once more."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        return None
+    code = Path(tempfile.mkdtemp(dir=memory))
+    layout.temporary.symlink_to(code)
+    return code
+
+
+def is_ended(order: Json) -> bool:
+    return order["state"] in ("confirmed", "failed", "cancelled")
+
+
+def _plain(item: Json) -> Json:
+    """DynamoDB's typed values as Python's; numbers as int."""
+    return {name: _plain_value(value) for name, value in item.items()}
+
+
+def _plain_value(value: Json) -> Any:
+    ((kind, inner),) = value.items()
+    match kind:
+        case "N":
+            return int(inner)
+        case "L":
+            return [_plain_value(one) for one in inner]
+        case "M":
+            return _plain(inner)
+        case "NULL":
+            return None
+    return inner
+
+
+def _answers(url: str) -> bool:
+    try:
+        answer = urllib3.request("GET", url, timeout=5, retries=False)
+    except urllib3.exceptions.HTTPError:
+        return False
+    ready = b"completed" in answer.data or answer.data == b"ok" or b"ready" in urlsplit(url).path.encode()
+    return answer.status == 200 and ready

@@ -1,0 +1,141 @@
+"""kill -9 at each step of an order's life, on the emulator: the next process takes over, with one swap.
+
+The fault proxies hold the very call that marks the step; then the process that made it dies, and is never answered.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.faults.audit import Audit
+from tests.faults.dice import scaled
+from tests.faults.engine import PATIENCE_SECONDS, Engine, is_ended
+from tests.faults.proxy import Call, Held, When
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A moment in a worker's life: a call of it, before or after that is carried out."""
+
+    name: str
+    target: str
+    when: When
+    # of a write of the order: the state that it writes
+    state: str | None = None
+    # whether a transaction is stored then that may run out before the next worker comes to send it
+    may_expire: bool = False
+
+    def is_it(self, call: Call, when: When) -> bool:
+        if self.target not in call.targets or when is not self.when:
+            return False
+        return self.state is None or call.body["Item"]["state"]["S"] == self.state
+
+
+Json = dict[str, Any]
+BODY = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "0.05", "slippage": "0.1"}
+STEPS = [
+    Step("after the claim", "PutItem", When.AFTER, "routing"),
+    Step("while it reads the market", "getMultipleAccounts", When.BEFORE),
+    Step("after `building` is stored", "PutItem", When.AFTER, "building"),
+    Step("while it simulates", "simulateTransaction", When.BEFORE),
+    Step("before `submitted` is stored", "PutItem", When.BEFORE, "submitted"),
+    Step("after `submitted` is stored, before the send", "PutItem", When.AFTER, "submitted", may_expire=True),
+    Step("at the send, which never leaves", "sendTransaction", When.BEFORE, may_expire=True),
+    Step("after the send, whose answer is lost", "sendTransaction", When.AFTER),
+    Step("while it watches", "getSignatureStatuses", When.BEFORE),
+    Step("after landing, before `confirmed` is stored", "PutItem", When.BEFORE, "confirmed"),
+    Step("after `confirmed` is stored, before the message is deleted", "PutItem", When.AFTER, "confirmed"),
+]
+
+
+@dataclass
+class Executioner:
+    """Gives each order that it comes to know a step, and kills the worker that comes to it there, once."""
+
+    engine: Engine
+    left: list[Step]
+    spared: set[str]
+    of_order: dict[str, Step] = field(default_factory=dict)
+    order_of: dict[int, str] = field(default_factory=dict)  # by the worker that reads it last
+    killed: dict[str, Step] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, call: Call, when: When) -> Callable[[Held], None] | None:
+        if call.pid is None:
+            return None
+        with self.lock:
+            self._learn(call)
+            order_id = self.order_of.get(call.pid)
+            step = self.of_order.get(order_id or "")
+            if order_id is None or step is None or order_id in self.killed or not step.is_it(call, when):
+                return None
+            self.killed[order_id] = step
+        return self._kill
+
+    def _learn(self, call: Call) -> None:
+        """A worker begins with reading its order."""
+        if "GetItem" not in call.targets or call.body["Key"].get("item") != {"S": "order"}:
+            return
+        if call.pid not in self.engine.workers():
+            return  # the API reads orders too
+        order_id = call.body["Key"]["orderId"]["S"]
+        self.order_of[call.pid] = order_id
+        if order_id not in self.of_order and order_id not in self.spared and self.left:
+            self.of_order[order_id] = self.left.pop()
+
+    def _kill(self, held: Held) -> None:
+        assert held.call.pid is not None
+        self.engine.kill(held.call.pid)
+
+
+def test_an_order_whose_process_is_killed_at_any_step_is_confirmed_with_one_swap(engine: Engine) -> None:
+    steps = STEPS * scaled(short=1, full=4)
+    audit = Audit(engine)
+    orphan = post_and_kill_the_api(engine)
+    executioner = Executioner(engine, list(reversed(steps)), {orphan})
+    engine.solana.rule = engine.aws.rule = executioner
+    accepted = {engine.post_until_accepted(BODY, f"step-{number}") for number in range(len(steps))}
+    orders = sweep_until_ended(engine, {orphan, *accepted})
+    engine.wait_until_drained()
+    findings = audit.close(accepted)
+    print(findings.line())
+    findings.assert_clean()
+    survived = [step.name for order_id, step in executioner.of_order.items() if order_id not in executioner.killed]
+    assert survived == [], "each step came, and each killed its worker"
+    assert len(executioner.killed) == len(steps)
+    assert {order["state"] for order in orders.values()} == {"confirmed"}
+    for order_id, step in executioner.killed.items():
+        failures = [error for change in orders[order_id]["history"] if (error := change["detail"].get("error_code"))]
+        assert failures in ([[], ["TRANSACTION_EXPIRED"]] if step.may_expire else [[]]), "a crash is no failed attempt"
+
+
+def post_and_kill_the_api(engine: Engine) -> str:
+    """The process that takes orders in dies between storing one and enqueueing it, and its client asks no more."""
+    known = set(engine.stored_orders())
+    held = engine.hold_one("SendMessage")
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(engine.post, BODY)
+        pid = held.result(PATIENCE_SECONDS).call.pid
+        assert pid is not None
+        assert engine.kill(pid)
+        assert answer.result(PATIENCE_SECONDS).status >= 500
+    (order_id,) = set(engine.stored_orders()) - known
+    assert engine.messages() == 0, "a row without a job"
+    return order_id
+
+
+def sweep_until_ended(engine: Engine, order_ids: set[str]) -> dict[str, Json]:
+    """The schedule's part is played more often than every minute; the sweeper leaves alone what is not overdue."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        engine.sweep()
+        orders = {one: order for one, order in engine.stored_orders().items() if one in order_ids}
+        if all(is_ended(order) for order in orders.values()):
+            return orders
+        time.sleep(1)
+    raise AssertionError(f"stuck: {[order for order in orders.values() if not is_ended(order)]}")
