@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 _POLL_SECONDS = 0.05
+# How long the children of what is being stopped may go on before they are ended.
+_GRACE_SECONDS = 2.0
 # Held so that a process started and stopped by the same program is reaped.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -77,7 +79,7 @@ class Service:
                 raise ProcessError(f"{self.name} isn't ready after {timeout_seconds:.0f} s:\n{self.log_tail()}")
             time.sleep(_POLL_SECONDS)
 
-    def stop(self, timeout_seconds: float = 20) -> bool:
+    def stop(self, timeout_seconds: float = 40) -> bool:
         """End it and all that it started, as gently as it lets itself; returns whether anything ran."""
         recorded = self._recorded()
         if recorded is None:
@@ -86,10 +88,9 @@ class Service:
         if _leader_runs(recorded):
             # To the leader alone: it saves its state and ends its workers itself.
             os.kill(recorded["pid"], signal.SIGTERM)
-            _wait(lambda: not _leader_runs(recorded), timeout_seconds)
+            _wait_for_end(recorded, timeout_seconds)
         for pid in _group(recorded):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            _kill(pid)
         _wait(lambda: not _group(recorded), timeout_seconds)
         self.pid_file.unlink(missing_ok=True)
         return ran
@@ -185,6 +186,27 @@ def _group(recorded: dict[str, Any]) -> list[int]:
     if leader is not None:
         return [process.pid for process in members] if _same_command(leader, recorded) else []
     return [process.pid for process in members if recorded["environment"]["TMPDIR"] in process.command]
+
+
+def _wait_for_end(recorded: dict[str, Any], timeout_seconds: float) -> None:
+    """Wait for the leader; every now and then end the children that it in turn may wait for.
+
+    The emulator has the functions of open WebSockets run to their end before it saves its state, while they ask it in
+    vain for their tables: with a page open and orders on their way that took minutes.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        _wait(lambda: not _leader_runs(recorded), _GRACE_SECONDS)
+        if not _leader_runs(recorded) or time.monotonic() > deadline:
+            return
+        for pid in _group(recorded):
+            if pid != recorded["pid"]:
+                _kill(pid)
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _wait(done: Callable[[], bool], timeout_seconds: float) -> None:
