@@ -2,7 +2,7 @@
 # AWS_PORT, RPC_PORT, LOCALNET_ARGS and POOLS reach `up`; ARGS reaches `test`; PYTHON chooses the interpreter of .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs test lint bench redrive package
+.PHONY: help up down logs test lint bench soak redrive package
 
 export AWS_PORT RPC_PORT LOCALNET_ARGS POOLS PYTHON
 
@@ -18,6 +18,7 @@ help:
 	@echo "make test     run all tests (ARGS='tests/unit -x'), on an emulator of their own"
 	@echo "make lint     format, types, layers, templates"
 	@echo "make bench    time quotes, next to the official SDKs' where Node and 'npm ci' in tests/conformance/sdk are"
+	@echo "make soak     steady orders under light faults (MINUTES=3), then every order compared with the chain; memory"
 	@echo "make package  build what is deployed: build/package"
 
 up: .venv/.local
@@ -45,6 +46,9 @@ redrive: .venv/.local
 
 bench: .venv/.dev
 	@$(RUN) -m bench
+
+soak: .venv/.dev
+	@$(RUN) -m bench.soak --minutes $(or $(MINUTES),3)
 
 package: .venv/.local
 	@$(RUN) -m infra.package --stage prod --output build/package

@@ -7,6 +7,7 @@ from html import escape
 from math import ceil, floor, log10
 
 from bench.measurement import AGAIN, FIRST, FROM_ACCOUNTS, SDK, SDK_FROM_ACCOUNTS, Row
+from bench.svg import drawing
 
 _COLOURS = {
     AGAIN: "#0b6e4f",
@@ -38,15 +39,7 @@ def chart(rows: Sequence[Row]) -> str:
                 parts.append(_bar(y, x(row.nanoseconds[kind]), kind, row.nanoseconds[kind]))
                 y += _BAR
         y += _GAP
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" font-family="sans-serif"'
-            ' font-size="12" role="img" aria-label="Time per quote, logarithmic">',
-            f'<rect width="{_WIDTH}" height="{height}" fill="white"/>',
-            *parts,
-            "</svg>\n",
-        ]
-    )
+    return drawing(_WIDTH, height, "Time per quote, logarithmic", parts)
 
 
 def _legend() -> list[str]:
