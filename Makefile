@@ -18,7 +18,7 @@ help:
 	@echo "make test     run all tests (ARGS='tests/unit -x'), on an emulator of their own"
 	@echo "make lint     format, types, layers, templates"
 	@echo "make bench    time quotes, next to the official SDKs' where Node and 'npm ci' in tests/conformance/sdk are"
-	@echo "make faults   kill, drop, expire, duplicate; FAULTS_SEED=1 replays, FAULTS_SCALE=short is quicker"
+	@echo "make faults   kill, drop, expire, duplicate, then audit; FAULTS_SEED=n replays, FAULTS_SCALE=short is quicker"
 	@echo "make soak     steady orders under light faults (MINUTES=3), then every order compared with the chain; memory"
 	@echo "make package  build what is deployed: build/package"
 
@@ -43,7 +43,8 @@ lint: .venv/.dev
 	.venv/bin/cfn-lint infra/data.yaml build/lint/template.json
 
 faults: .venv/.dev
-	@FAULTS_SCALE=$${FAULTS_SCALE:-full} $(RUN) -m pytest tests/faults -rA $(ARGS)
+	@export FAULTS_SCALE=$${FAULTS_SCALE:-full} FAULTS_SEED=$${FAULTS_SEED:-$$(date +%s)}; \
+	echo "FAULTS_SEED=$$FAULTS_SEED FAULTS_SCALE=$$FAULTS_SCALE"; $(RUN) -m pytest tests/faults -rA $(ARGS)
 
 redrive: .venv/.local
 	@$(RUN) -m infra.redrive --stage $${STAGE:-local} --endpoint-url $$($(RUN) -c 'import json; print(json.load(open(".local/stack.json"))["awsEndpoint"])')

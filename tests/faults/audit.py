@@ -34,6 +34,8 @@ class Landed:
     attempt: int
     succeeded: bool
     fee: int
+    # what it did to the wallet, by mint; lamports for SOL, without the fee
+    changes: dict[str, int]
 
 
 @dataclass
@@ -46,6 +48,8 @@ class Findings:
     attempts: int = 0
     stuck: int = 0
     double: int = 0
+    # what two-hop swaps left in the wallet of the token between, by mint: base units that no order tells of
+    left_between: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
     def assert_clean(self) -> None:
@@ -56,7 +60,7 @@ class Findings:
         return (
             f"{self.orders.total()} orders ({orders}), {self.landed} landed swaps, {self.landed_with_error} landed "
             f"with an error, {self.attempts} failed attempts, {self.stuck} stuck, {self.double} double, "
-            f"{len(self.faults)} findings"
+            f"{len(self.left_between)} tokens with something left between hops, {len(self.faults)} findings"
         )
 
 
@@ -76,7 +80,7 @@ class Audit:
             self._engine.chain.call("localnet_advanceSlots", {"slots": SLOTS_TO_FINALITY})
         orders = {one: order for one, order in self._engine.stored_orders().items() if one not in self._known}
         landed = self._landed()
-        findings = Findings(Counter(order["state"] for order in orders.values()), len(landed))
+        findings = Findings(Counter(order["state"] for order in orders.values()))
         findings.faults += [f"{one} was accepted and is not stored" for one in set(accepted) - set(orders)]
         by_order: dict[str, list[Landed]] = defaultdict(list)
         for one in landed:
@@ -98,6 +102,7 @@ class Audit:
             if order["state"] == "confirmed":
                 expected[order["mintIn"]] -= order["amount"]
                 expected[order["mintOut"]] += order["amountOut"]
+        expected.update(findings.left_between)
         for mint, balance in self._balances().items():
             if balance != expected[mint]:
                 findings.faults.append(f"the wallet holds {balance} of {mint}, the orders say {expected[mint]}")
@@ -125,6 +130,7 @@ class Audit:
             attempt=int(memo["attempt"]) if memo else 0,
             succeeded=entry["err"] is None,
             fee=int(meta["fee"]),
+            changes=_changes(meta, self._engine.wallet),
         )
 
 
@@ -141,6 +147,8 @@ def _audit_order(order: Json, landed: list[Landed], findings: Findings) -> None:
         findings.faults.append(f"{name} is {state}, and {len(swaps)} of its swaps landed")
     if state == "confirmed" and swaps and order["txHash"] != swaps[0].signature:
         findings.faults.append(f"{name} names {order['txHash']}, and {swaps[0].signature} landed")
+    if state == "confirmed" and swaps:
+        _audit_swap(order, swaps[0], findings)
     told = {order.get("txHash"), *order.get("pastSignatures", [])}
     for one in landed:
         if one.signature not in told:
@@ -149,6 +157,33 @@ def _audit_order(order: Json, landed: list[Landed], findings: Findings) -> None:
         findings.faults.append(f"{name}: two transactions of one attempt landed")
     findings.faults += [f"{name}: {fault}" for fault in faults_in_history(order["history"], order["retryCount"])]
     findings.attempts += sum(change["status"] == "failed" for change in order["history"])
+
+
+def _audit_swap(order: Json, swap: Landed, findings: Findings) -> None:
+    """The one landed swap moved what the order says, and nothing else but what is left over between two hops."""
+    rest = Counter(swap.changes)
+    rest[order["mintIn"]] += order["amount"]
+    rest[order["mintOut"]] -= order["amountOut"]
+    between = {leg["tokenOut"]["mint"] for leg in order["route"]} - {order["mintOut"]}
+    for mint, units in rest.items():
+        if mint in between and units > 0:
+            findings.left_between[mint] += units
+        elif units:
+            findings.faults.append(f"{order['orderId']}: its swap moved {units} of {mint} besides")
+
+
+def _changes(meta: Json, wallet: str) -> dict[str, int]:
+    """By mint, from the balances that the chain keeps with a transaction. The wallet is its first account."""
+    changes: Counter[str] = Counter()
+    own = {0}
+    for sign, name in ((-1, "preTokenBalances"), (1, "postTokenBalances")):
+        for balance in meta[name]:
+            if balance["owner"] == wallet:
+                changes[balance["mint"]] += sign * int(balance["uiTokenAmount"]["amount"])
+                own.add(balance["accountIndex"])
+    # SOL is what the wallet and its token accounts hold in lamports, wrapped or as rent
+    changes[SOL_MINT] = sum(meta["postBalances"][index] - meta["preBalances"][index] for index in own) + meta["fee"]
+    return {mint: units for mint, units in changes.items() if units}
 
 
 def faults_in_history(history: list[Json], retry_count: int) -> list[str]:

@@ -5,6 +5,7 @@ Nothing in the product knows of it: the functions get other addresses and shorte
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -35,9 +36,11 @@ from tests.faults.proxy import Call, FaultProxy, Held, When
 SLOT_MS = 50
 ORDERS_PER_MINUTE = 60_000
 # A worker that is killed gives its order back after the sum of the first two.
-WORKER_TIMEOUT_SECONDS = 6
+WORKER_TIMEOUT_SECONDS = 8
 LEASE_MARGIN_SECONDS = 1
-WATCH_SECONDS = 3
+WATCH_SECONDS = 4
+# A message whose worker dies before it has said anything comes back after this.
+VISIBILITY_SECONDS = 16
 PATIENCE_SECONDS = 240.0
 
 Json = dict[str, Any]
@@ -143,16 +146,22 @@ class Engine:
 
     def wait_until_drained(self) -> None:
         """Until no message of an order is left, seen or hidden."""
+        self.wait_until(lambda: self.messages() == 0)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while self.messages():
-            assert time.monotonic() < deadline, "the queue doesn't drain"
-            time.sleep(0.3)
+        while not condition():
+            assert time.monotonic() < deadline, "it never comes to hold"
+            time.sleep(0.1)
 
     def sweep(self) -> None:
         """What the schedule does every minute."""
         functions = self.boto("lambda")
-        (name,) = [one for one in self._functions() if one.endswith("sweep") or "-Sweep" in one]
-        functions.invoke(FunctionName=name, Payload=b"{}")
+        (name,) = [one for one in self._functions() if "-Sweep-" in one]
+        event = dict.fromkeys(("version", "account", "region", "detail-type", "source", "time", "id"), "")
+        payload = json.dumps({**event, "detail": {}, "resources": []}).encode()
+        answer = functions.invoke(FunctionName=name, Payload=payload)
+        assert "FunctionError" not in answer, answer["Payload"].read()
 
     @contextmanager
     def faster_chain(self) -> Iterator[None]:
@@ -205,12 +214,15 @@ class Engine:
         return processes.kill(self.layout.emulator(), pid)
 
     def busy(self, function: str | None = None) -> list[int]:
-        """Those of the function's processes that have just called AWS: at work, and past their start.
+        """Those of the function's processes that have just called AWS or Solana: at work, and past their start.
 
         (A process that dies while it starts makes the emulator end all the others of its function, too.)
         """
         lately = time.monotonic() - 1.0
-        return [pid for pid in self.workers(function) if self.aws.last_call.get(pid, 0.0) > lately]
+        called = [
+            {pid for pid, at in proxy.last_call.copy().items() if at > lately} for proxy in (self.aws, self.solana)
+        ]
+        return [pid for pid in self.workers(function) if pid in called[0] | called[1]]
 
     @contextmanager
     def killer(self, dice: Random, every_seconds: tuple[float, float], function: str | None = None) -> Iterator[Kills]:
@@ -252,7 +264,10 @@ class Engine:
         return [one["FunctionName"] for one in self.boto("lambda").list_functions()["Functions"]]
 
     def reconfigure(self) -> None:
-        """Lead the functions' calls through the proxies, and give the worker shorter times."""
+        """Lead the functions' calls through the proxies, and give the worker and its messages shorter times."""
+        self._sqs.set_queue_attributes(
+            QueueUrl=self.description["queueUrl"], Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS)}
+        )
         functions = self.boto("lambda")
         for name in self._functions():
             configuration = functions.get_function_configuration(FunctionName=name)

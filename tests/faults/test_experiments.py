@@ -8,7 +8,6 @@ the same order posted 20 times at once  20 orders
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
@@ -19,7 +18,7 @@ import pytest
 
 from tests.faults.audit import Audit
 from tests.faults.dice import SEED, dice, scaled
-from tests.faults.engine import PATIENCE_SECONDS, Engine
+from tests.faults.engine import Engine
 
 Json = dict[str, Any]
 CLIENTS = 8
@@ -66,14 +65,19 @@ def end_and_audit(engine: Engine, audit: Audit, accepted: set[str]) -> Counter[s
 
 
 def test_kill_9_with_20_orders_in_flight_leaves_none_stuck_and_none_sent_twice(engine: Engine) -> None:
+    """All that run have a transaction out: of one half it is lost, of the other it has landed and nobody knows yet."""
     audit = Audit(engine)
+    engine.chain.call("localnet_pause")
+    engine.set_faults(dropRate=0.5, seed=SEED)
     accepted = post_all(engine, market_orders(20), "in-flight")
-    wait_until_running(engine, accepted)
-    killed = [pid for pid in engine.workers() if engine.kill(pid)]
-    assert killed, "workers were running"
+    engine.wait_until(lambda: sum(order["state"] == "submitted" for order in engine.stored_orders().values()) >= 10)
+    killed = [pid for pid in engine.busy() if engine.kill(pid)]
+    engine.chain.call("localnet_resume")
+    engine.set_faults()
     ended = end_and_audit(engine, audit, accepted)
-    assert ended.total() == 20
-    assert ended["cancelled"] == 0
+    print(f"{len(killed)} workers killed")
+    assert len(killed) >= 5
+    assert ended["confirmed"] == 20
 
 
 def test_kills_while_orders_are_posted_leave_no_row_without_a_job_and_no_swap_twice(engine: Engine) -> None:
@@ -82,7 +86,7 @@ def test_kills_while_orders_are_posted_leave_no_row_without_a_job_and_no_swap_tw
     audit = Audit(engine)
     with engine.killer(dice("kills while posting"), every_seconds=(0.8, 2.4), function="") as kills:
         accepted = post_all(engine, market_orders(number), "posting")
-    assert kills.number > 0
+        engine.wait_until(lambda: kills.number >= number // 8)
     ended = end_and_audit(engine, audit, accepted)
     print(f"{kills.number} processes killed")
     assert ended.total() == number
@@ -135,13 +139,3 @@ def duplicate_some(engine: Engine, accepted: set[str], throws: Random) -> None:
     """A third of the messages come twice, some of them three times."""
     for order_id in throws.choices(sorted(accepted), k=len(accepted) // 3):
         engine.enqueue_again(order_id)
-
-
-def wait_until_running(engine: Engine, accepted: set[str]) -> None:
-    """Until some are on the chain's side and others aren't."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        states = Counter(engine.stored_orders()[order_id]["state"] for order_id in accepted)
-        if states["routing"] + states["building"] + states["submitted"] >= 3 or states["confirmed"] >= 3:
-            return
-    raise AssertionError("nothing runs")
