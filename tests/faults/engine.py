@@ -225,13 +225,18 @@ class Engine:
         return [pid for pid in self.workers(function) if pid in called[0] | called[1]]
 
     @contextmanager
-    def killer(self, dice: Random, every_seconds: tuple[float, float], function: str | None = None) -> Iterator[Kills]:
-        """While inside, a busy process of the function (of any function, for "") dies every now and then."""
+    def killer(
+        self, dice: Random, every_seconds: tuple[float, float], at_most: int, function: str | None = None
+    ) -> Iterator[Kills]:
+        """While inside, a busy process of the function (of any function, for "") dies every now and then.
+
+        Not without end: else the last order's worker is the only one left to be killed, and killed every time.
+        """
         kills = Kills()
         over = threading.Event()
 
         def run() -> None:
-            while not over.wait(dice.uniform(*every_seconds)):
+            while kills.number < at_most and not over.wait(dice.uniform(*every_seconds)):
                 while not (pids := self.busy(function)) and not over.wait(0.01):
                     pass
                 if pids and self.kill(dice.choice(pids)):

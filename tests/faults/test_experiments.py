@@ -8,6 +8,7 @@ the same order posted 20 times at once  20 orders
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
@@ -44,11 +45,16 @@ def market_orders(number: int, slippage: str = "0.1") -> list[Json]:
     ]
 
 
-def post_all(engine: Engine, orders: list[Json], name: str) -> set[str]:
+def post_all(engine: Engine, orders: list[Json], name: str, pause_seconds: float = 0.0) -> set[str]:
     """Each with a key of its own, by several clients who ask again until they are answered; the orders' ids."""
-    numbered = list(enumerate(orders))
+
+    def post(numbered: tuple[int, Json]) -> str:
+        number, order = numbered
+        time.sleep(pause_seconds)
+        return engine.post_until_accepted(order, f"{name}-{SEED}-{number}")
+
     with ThreadPoolExecutor(CLIENTS) as pool:
-        accepted = list(pool.map(lambda one: engine.post_until_accepted(one[1], f"{name}-{SEED}-{one[0]}"), numbered))
+        accepted = list(pool.map(post, enumerate(orders)))
     assert len(set(accepted)) == len(orders), "each key is an order of its own"
     return set(accepted)
 
@@ -82,13 +88,15 @@ def test_kill_9_with_20_orders_in_flight_leaves_none_stuck_and_none_sent_twice(e
 
 def test_kills_while_orders_are_posted_leave_no_row_without_a_job_and_no_swap_twice(engine: Engine) -> None:
     """Any of the engine's processes may die: those that take orders in, those that execute, those that push."""
-    number = scaled(short=24, full=495)
+    number = scaled(short=60, full=495)
     audit = Audit(engine)
-    with engine.killer(dice("kills while posting"), every_seconds=(0.8, 2.4), function="") as kills:
-        accepted = post_all(engine, market_orders(number), "posting")
-        engine.wait_until(lambda: kills.number >= number // 8)
+    throws, at_most = dice("kills while posting"), number // 6
+    with engine.killer(throws, (0.1, 0.9), at_most, function="") as kills:
+        accepted = post_all(engine, market_orders(number), "posting", pause_seconds=0.5)
+        engine.wait_until_ended()
     ended = end_and_audit(engine, audit, accepted)
     print(f"{kills.number} processes killed")
+    assert kills.number >= at_most // 2
     assert ended.total() == number
 
 
@@ -125,13 +133,13 @@ def test_drops_expiry_rpc_errors_duplicates_and_kills_all_at_once_leave_the_book
     throws = dice("everything at once")
     audit = Audit(engine)
     engine.set_faults(dropRate=0.2, rpcErrorRate=0.05, expireRate=0.05, seed=SEED)
-    with engine.faster_chain(), engine.killer(dice("workers"), every_seconds=(1.0, 4.0)) as kills:
+    with engine.faster_chain(), engine.killer(dice("workers"), (0.5, 2.0), at_most=number // 4) as kills:
         accepted = post_all(engine, market_orders(number), "everything")
         duplicate_some(engine, accepted, throws)
         engine.wait_until_ended()
     ended = end_and_audit(engine, audit, accepted)
     print(f"{kills.number} workers killed")
-    assert kills.number > 0
+    assert kills.number >= number // 8
     assert ended["confirmed"] + ended["failed"] == number
 
 
