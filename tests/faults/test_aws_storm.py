@@ -1,4 +1,4 @@
-"""All parts at once while any request to AWS may fail: afterwards every order that a client was promised is done, once.
+"""All parts at once while any request to AWS may fail: after it every order that a client was promised is done, once.
 
 Orders, messages, pushes and the sweeper go on in turns, under one clock; each request to DynamoDB and SQS throws dice.
 """
@@ -27,7 +27,10 @@ from tests.integration.cloud import Json, OrdersStream, WebSocketApi
 from tests.integration.test_intake import a_request
 
 ORDERS = scaled(short=12, full=80)
-FAULTS_IN_PERCENT = 15
+# A fault lasts for some requests in a row: often for more than botocore's four tries.
+FAULTS_BEGIN_IN_PERCENT = 8
+FAULTS_LAST = range(1, 13)
+TURNS_MORE = 25
 TICK_MS = 3_000
 SWEEP_EVERY = 5
 ENOUGH_TURNS = 400
@@ -52,6 +55,7 @@ class Storm:
     unknown: list[str] = field(default_factory=list)
     unpublished: list[Json] = field(default_factory=list)
     turns: int = 0
+    swept: int = 0
 
     def submit(self, number: int) -> None:
         """A client's order; half of the clients have a key and send it again until they are told something."""
@@ -101,7 +105,7 @@ class Storm:
 
     def _sweep(self) -> None:
         try:
-            self.faulty.recovery().sweep()
+            self.swept += len(self.faulty.recovery().sweep().handed_back)
         except (ClientError, BotoCoreError):
             return  # the next sweep comes
 
@@ -118,19 +122,31 @@ def test_whatever_requests_to_aws_fail_each_order_ends_once_and_is_told_in_full(
     thrown = dice("aws storm")
     storm.world.network = deque(thrown.choices([Network.CARRIES, Network.DROPS, Network.HIDES], (6, 2, 2), k=ORDERS))
 
+    fault, lasts = Fault.THROTTLED, 0
+
     def some_fail(operation: str) -> Fault | None:
-        return thrown.choice(list(Fault)) if thrown.randrange(100) < FAULTS_IN_PERCENT else None
+        nonlocal fault, lasts
+        if not lasts and thrown.randrange(100) < FAULTS_BEGIN_IN_PERCENT:
+            fault, lasts = thrown.choice(list(Fault)), thrown.choice(FAULTS_LAST)
+        if not lasts:
+            return None
+        lasts -= 1
+        return fault
 
     storm.faulty.aws.choose = some_fail
     for number in range(ORDERS):
         storm.submit(number)
         storm.turn()
+    for _ in range(TURNS_MORE):
+        storm.turn()
+    storm.faulty.aws.end()
     while not (storm.ended() and storm.turns % SWEEP_EVERY == 0 and not storm.unpublished):
         storm.turn()
         assert storm.turns < ENOUGH_TURNS, "orders are stuck"
 
     assert storm.trader.broken == []
     assert set(storm.faulty.aws.met) == set(Fault)
+    assert storm.swept > 0, "nothing ever needed the sweeper"
     # what a client was not told of may be there only where it was told that nobody knows
     assert set(storm.accepted) <= set(storm.faulty.stored_ids()) <= {*storm.accepted, *storm.unknown}
     for order_id in storm.faulty.stored_ids():
