@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.faults.dice import ASKED_FOR, FULL, SEED
+from tests.faults.dice import FULL, SEED
 from tests.faults.engine import Engine, running_engine
 
 
@@ -20,8 +20,6 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    if not ASKED_FOR:
-        pytest.skip("kills real processes for minutes: run `make faults`, or set FAULTS_SCALE=short")
     with running_engine(tmp_path_factory.mktemp("faults"), print) as engine:
         yield engine
 

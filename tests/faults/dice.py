@@ -9,8 +9,6 @@ import os
 from random import Random
 
 SEED = int(os.environ.get("FAULTS_SEED", "1"))
-# Without FAULTS_SCALE the tests that kill real processes stay out of a run: they take minutes, and a quiet machine.
-ASKED_FOR = "FAULTS_SCALE" in os.environ
 FULL = os.environ.get("FAULTS_SCALE", "short") == "full"
 
 

@@ -20,7 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 from infra import emulator_state
 from tests.e2e.client import eventually
 from tests.faults.audit import Audit
-from tests.faults.dice import ASKED_FOR, FULL, SEED, scaled
+from tests.faults.dice import FULL, SEED, scaled
 from tests.faults.engine import PATIENCE_SECONDS, Engine, is_ended, running_engine
 
 ORDERS = scaled(short=10, full=40)
@@ -34,8 +34,6 @@ Json = dict[str, Any]
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """One of their own: others' tests go on without restarts."""
-    if not ASKED_FOR:
-        pytest.skip("restarts real processes for a minute: run `make faults`, or set FAULTS_SCALE=short")
     with running_engine(tmp_path_factory.mktemp("restarts"), print) as one:
         yield one
 
