@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ class Step:
 
 
 Json = dict[str, Any]
+# How often steps that killed nobody are given to new orders.
+ROUNDS = 4
 BODY = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "0.05", "slippage": "0.1"}
 STEPS = [
     Step("after the claim", "PutItem", When.AFTER, "routing"),
@@ -77,6 +80,16 @@ class Executioner:
             self.killed[order_id] = step
         return self._kill
 
+    def take_back_the_missed(self) -> list[Step]:
+        """The steps that killed nobody, to be given to other orders.
+
+        Now and then a worker is not known in time: it is told by its connection, which a busy machine may see too late.
+        """
+        with self.lock:
+            self.left += [step for order_id, step in self.of_order.items() if order_id not in self.killed]
+            self.of_order = dict(self.killed)
+            return self.left
+
     def _learn(self, call: Call) -> None:
         """A worker begins with reading its order."""
         if "GetItem" not in call.targets or call.body["Key"].get("item") != {"S": "order"}:
@@ -99,15 +112,21 @@ def test_an_order_whose_process_is_killed_at_any_step_is_confirmed_with_one_swap
     orphan = post_and_kill_the_api(engine)
     executioner = Executioner(engine, list(reversed(steps)), {orphan})
     engine.solana.rule = engine.aws.rule = executioner
-    accepted = {engine.post_until_accepted(BODY, f"step-{number}") for number in range(len(steps))}
-    orders = sweep_until_ended(engine, {orphan, *accepted})
+    accepted, orders = {orphan}, {}
+    for round_ in range(ROUNDS):
+        posted = {
+            engine.post_until_accepted(BODY, f"step-{round_}-{number}") for number in range(len(executioner.left))
+        }
+        accepted |= posted
+        orders = sweep_until_ended(engine, accepted)
+        if not executioner.take_back_the_missed():
+            break
     engine.wait_until_drained()
     findings = audit.close(accepted)
     print(findings.line())
     findings.assert_clean()
-    survived = [step.name for order_id, step in executioner.of_order.items() if order_id not in executioner.killed]
-    assert survived == [], "each step came, and each killed its worker"
-    assert len(executioner.killed) == len(steps)
+    assert executioner.left == [], "each step came, and each killed its worker"
+    assert Counter(executioner.killed.values()) == Counter(steps)
     assert {order["state"] for order in orders.values()} == {"confirmed"}
     for order_id, step in executioner.killed.items():
         failures = [error for change in orders[order_id]["history"] if (error := change["detail"].get("error_code"))]
