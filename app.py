@@ -87,6 +87,11 @@ def health() -> Response:
     return answer(lambda: composition.health().check())
 
 
+@app.route("/openapi.json", methods=["GET"])
+def openapi() -> Response:
+    return answer(lambda: (200, composition.openapi_document()))
+
+
 @app.on_sqs_message(queue_arn=ORDERS_QUEUE_ARN, batch_size=1, maximum_concurrency=10, name="execute_order")
 def execute_order(event: SQSEvent) -> dict[str, Any]:
     messages = [Message(raw["messageId"], raw["receiptHandle"], raw["body"]) for raw in event.to_dict()["Records"]]

@@ -17,6 +17,7 @@ from chalicelib.wire import (
     QuoteRequest,
     order_json,
     parse_body,
+    parse_query,
     time_text,
     to_base_units,
     to_ppm,
@@ -64,7 +65,7 @@ class OrdersApi:
 
     def list(self, account: str, query: Mapping[str, str]) -> Answer:
         """GET /orders: newest first."""
-        request = validate(OrderListRequest, query)
+        request = validate(OrderListRequest, parse_query(query))
         keep = OrderFilter(
             status=request.status,
             mint_in=self._mint_filter("tokenIn", request.token_in),
@@ -94,7 +95,7 @@ class MarketApi:
 
     def quotes(self, _account: str, query: Mapping[str, str]) -> Answer:
         """GET /quotes."""
-        request = validate(QuoteRequest, query)
+        request = validate(QuoteRequest, parse_query(query))
         token_in, token_out = find_pair(self._tokens, request.token_in, request.token_out)
         amount = to_base_units(request.amount, token_in.decimals, "amount")
         return 200, self._quote_pair(token_in, token_out, amount, to_ppm(request.slippage, "slippage"))

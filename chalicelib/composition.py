@@ -9,7 +9,7 @@ import time
 import uuid
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -217,3 +217,10 @@ def health() -> HealthApi:
         },
         config.stage,
     )
+
+
+@cache
+def openapi_document() -> dict[str, Any]:
+    from chalicelib.openapi import document
+
+    return document(key_optional=settings().stage == "local")

@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Context, Decimal, InvalidOperation
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, field_validator
 from pydantic.alias_generators import to_camel
 
 from chalicelib.orders.order import Change, Detail, Leg, Order
@@ -25,10 +25,15 @@ Model = TypeVar("Model", bound=BaseModel)
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_NUMBER_LENGTH = 64
+# How much of a wrong request is told back.
+MAX_PROBLEMS = 20
+MAX_NAME_LENGTH = 64
 _PRICE = Context(prec=18)
+_DECIMAL = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
 # Holds every digit that a number of MAX_NUMBER_LENGTH characters can have.
 _EXACT = Context(prec=MAX_NUMBER_LENGTH)
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}")
+IDEMPOTENCY_KEY_PATTERN = r"^[!-~]{1,128}$"
+_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")  # for fullmatch: `$` also stands before a last line break
 
 
 class ExactNumber(str):
@@ -56,13 +61,26 @@ def parse_body(raw: bytes | str) -> Json:
     return body
 
 
+class _MultiValued(Protocol):
+    def getlist(self, name: str) -> list[str]: ...
+
+
+def parse_query(query: Mapping[str, str]) -> dict[str, str]:
+    """A query's parameters, each once. Raises InvalidRequest naming one that is repeated: which should count?"""
+    if hasattr(query, "getlist"):
+        repeated = [name for name in query if len(cast("_MultiValued", query).getlist(name)) > 1]
+        if repeated:
+            raise InvalidRequest(FieldProblem(name[:MAX_NAME_LENGTH], "is given more than once") for name in repeated)
+    return dict(query)
+
+
 def _without_repetition(pairs: list[tuple[str, object]]) -> Json:
     """One of two amounts would win in silence."""
     content = dict(pairs)
     if len(content) < len(pairs):
         names = [name for name, _ in pairs]
         raise InvalidRequest(
-            FieldProblem(name[:64], "is given more than once") for name in content if names.count(name) > 1
+            FieldProblem(name[:MAX_NAME_LENGTH], "is given more than once") for name in content if names.count(name) > 1
         )
     return content
 
@@ -78,7 +96,7 @@ def parse_decimal(value: object, field: str) -> Decimal:
     if len(value) > MAX_NUMBER_LENGTH:
         raise _invalid(field, f"has more than {MAX_NUMBER_LENGTH} characters")
     try:
-        if not re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", value, re.ASCII):
+        if not re.fullmatch(_DECIMAL, value):
             raise InvalidOperation
         number = Decimal(value)
     except InvalidOperation:
@@ -137,6 +155,20 @@ def time_text(at_ms: int) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
 
 
+# How a number that is read exactly looks to a schema: text of a decimal number, or a JSON number.
+ExactDecimal = Annotated[
+    Decimal,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": f"^{_DECIMAL}$", "maxLength": MAX_NUMBER_LENGTH},
+                {"type": "number", "minimum": 0},
+            ]
+        }
+    ),
+]
+
+
 class RequestModel(BaseModel):
     # By the camelCase names alone: with a second way to write a field, a request could say two things at once.
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
@@ -145,10 +177,10 @@ class RequestModel(BaseModel):
 class QuoteRequest(RequestModel):
     """GET /quotes. `amount` and `slippage` are exact; they become integers once the token is known."""
 
-    token_in: str = Field(min_length=1, max_length=44)
-    token_out: str = Field(min_length=1, max_length=44)
-    amount: Decimal
-    slippage: Decimal = Decimal("0.01")
+    token_in: str = Field(min_length=1, max_length=44, description="a symbol or a mint address")
+    token_out: str = Field(min_length=1, max_length=44, description="a symbol or a mint address")
+    amount: ExactDecimal = Field(description="of tokenIn, in whole tokens, above zero")
+    slippage: ExactDecimal = Field(default=Decimal("0.01"), description="a fraction from 0 to 0.5")
 
     @field_validator("amount", "slippage", mode="before")
     @classmethod
@@ -181,6 +213,13 @@ class OrderListRequest(RequestModel):
     limit: int = Field(default=50, ge=1, le=200)
     cursor: str | None = Field(default=None, min_length=1, max_length=1024)
 
+    @field_validator("limit", mode="before")
+    @classmethod
+    def _whole_number(cls, value: object) -> object:
+        if isinstance(value, str) and not re.fullmatch("[0-9]{1,9}", value):
+            raise ValueError("must be a whole number")  # pydantic would also take " 5", "5.0" and "5_0"
+        return value
+
 
 class ClientMessage(RequestModel):
     """What a client may send over the WebSocket."""
@@ -209,9 +248,12 @@ def validate(model: type[Model], content: Mapping[str, object]) -> Model:
     try:
         return model.model_validate(dict(content))
     except ValidationError as error:
-        raise InvalidRequest(
-            FieldProblem(".".join(map(str, problem["loc"])) or "body", _message(problem)) for problem in error.errors()
-        ) from None
+        raise InvalidRequest(map(_field_problem, error.errors()[:MAX_PROBLEMS])) from None
+
+
+def _field_problem(problem: Mapping[str, Any]) -> FieldProblem:
+    name = ".".join(map(str, problem["loc"]))[:MAX_NAME_LENGTH]
+    return FieldProblem(name or "body", _message(problem))
 
 
 def _message(problem: Mapping[str, Any]) -> str:
@@ -315,10 +357,15 @@ def leg_json(leg: Leg) -> Json:
     }
 
 
+def problem_type(error: type[FillrateError]) -> str:
+    """The URN that names a kind of problem."""
+    return f"urn:fillrate:problem:{error.code.lower().replace('_', '-')}"
+
+
 def problem_json(error: FillrateError) -> Json:
     """RFC 9457 problem details."""
     problem: Json = {
-        "type": f"urn:fillrate:problem:{error.code.lower().replace('_', '-')}",
+        "type": problem_type(type(error)),
         "title": error.title,
         "status": error.http_status,
         "detail": str(error),

@@ -12,6 +12,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 
 import app
 from tests.integration.cloud import REGION, Cloud, Json
+from tests.openapi_contract import check_answer
 
 ORDER = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "0.5", "slippage": "0.01"}
 
@@ -27,7 +28,9 @@ class Web:
         self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
     ) -> HTTPResponse:
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        return self._client.http.request(method, path, headers=headers or {}, body=raw)
+        response = self._client.http.request(method, path, headers=headers or {}, body=raw)
+        check_answer(method, path, response.status_code, response.headers, response.json_body)
+        return response
 
     def json(self, method: str, path: str, body: object = None, **headers: str) -> Json:
         response = self(method, path, body, headers)
