@@ -19,7 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from localstack_client.session import Session as LocalSession
 
-from infra import package, pool_registry
+from infra import artifacts, ministack_gaps, package, pool_registry
 from infra.cloudformation import StackError, deploy_stack
 
 Stage = Literal["local", "localstack", "prod"]
@@ -49,6 +49,16 @@ class Target:
         return urlsplit(self.endpoint_url).netloc if self.endpoint_url else ""
 
     @property
+    def transport(self) -> str:
+        """How its endpoints are reached: https, or an emulator's http."""
+        return urlsplit(self.endpoint_url).scheme if self.endpoint_url else "https"
+
+    @property
+    def on_ministack(self) -> bool:
+        """Whether it is MiniStack, with its gaps: any emulator but the one that the stage `localstack` is for."""
+        return self.endpoint_url is not None and self.stage != "localstack"
+
+    @property
     def poll_seconds(self) -> float:
         """How often to look at a stack: an emulator needs a second for one, AWS minutes."""
         return 0.1 if self.endpoint_url else 3.0
@@ -71,6 +81,7 @@ class Settings:
     api_key_sha256: str = ""
     orders_per_minute: int = 100
     orders_at_once: int = 10
+    requests_per_second: int = 200
     log_level: str = "INFO"
 
 
@@ -89,13 +100,15 @@ class Deployment:
 
 
 def target_for(stage: Stage, endpoint_url: str | None = None, region: str | None = None) -> Target:
-    """The session for `stage`: localstack-client's for the emulators, the caller's own AWS credentials for prod."""
-    if stage == "prod":
+    """The session for `stage`: localstack-client's wherever there is an emulator's `endpoint_url` (the stages but prod
+    have a default), else the caller's own AWS credentials.
+    """
+    endpoint = endpoint_url or _DEFAULT_ENDPOINTS.get(stage)
+    if endpoint is None:
         session = boto3.Session(region_name=region)
         if session.region_name is None:
             raise DeployError("no AWS region: set AWS_REGION or give --region")
-        return Target(stage, session, session.region_name, endpoint_url)
-    endpoint = endpoint_url or _DEFAULT_ENDPOINTS[stage]
+        return Target(stage, session, session.region_name)
     region = region or "us-east-1"
     # localstack-client lets AWS_ENDPOINT_URL win over the host it is given.
     shadowed = os.environ.pop("AWS_ENDPOINT_URL", None)
@@ -117,16 +130,19 @@ def deploy(target: Target, settings: Settings, built: package.Package) -> Deploy
         "WalletFile": str(settings.wallet_file or ""),
         "ApiKeySha256": settings.api_key_sha256,
         "OrdersPerMinute": str(settings.orders_per_minute),
+        "GatewayRate": str(settings.requests_per_second),
+        "GatewayBurst": str(2 * settings.requests_per_second),
+        "AccessLogs": _access_logs(target),
         "LogLevel": settings.log_level,
     }
-    bucket = _artifacts_bucket(target)
-    template = _functions_template(target, settings, built, bucket, _upload(target, bucket, built))
+    template = _functions_template(target, settings, built, *_upload(target, built))
     functions = deploy_stack(
         target.client("cloudformation"), f"fillrate-{target.stage}", template, parameters, target.poll_seconds
     )
     outputs = data | functions
-    if target.stage == "local":
-        _ensure_gateway_responses(target.client("apigateway"), outputs["RestAPIId"], built.template)
+    if target.on_ministack:
+        api_gateway = target.client("apigateway")
+        ministack_gaps.ensure_gateway_responses(api_gateway, outputs["RestAPIId"], _API_STAGE, built.template)
     return Deployment(
         rest_url=api_url(target, "http", outputs["RestAPIId"]),
         websocket_url=api_url(target, "ws", outputs["WebsocketAPIId"]),
@@ -138,68 +154,25 @@ def deploy_data(target: Target) -> dict[str, str]:
     """Bring the data stack to infra/data.yaml; returns its outputs."""
     template = (package.PROJECT / "infra" / "data.yaml").read_text()
     client = target.client("cloudformation")
-    outputs = deploy_stack(client, f"fillrate-{target.stage}-data", template, {}, target.poll_seconds)
-    _ensure_time_to_live(target.client("dynamodb"), outputs["OrdersTable"])
+    parameters = {"Stage": target.stage, "Transport": target.transport}
+    outputs = deploy_stack(client, f"fillrate-{target.stage}-data", template, parameters, target.poll_seconds)
+    ministack_gaps.ensure_time_to_live(target.client("dynamodb"), outputs["OrdersTable"])
     return outputs
 
 
-def _ensure_time_to_live(dynamodb: Any, table: str) -> None:
-    """What the template asks for, where CloudFormation is emulated without it."""
-    state = dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]["TimeToLiveStatus"]
-    if state == "DISABLED":
-        wish = {"Enabled": True, "AttributeName": "expiresAt"}
-        dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification=wish)
+def _access_logs(target: Target) -> str:
+    """Whether the account lets API Gateway write logs: with no role for that, a stage with access logs is refused."""
+    return "on" if target.client("apigateway").get_account().get("cloudwatchRoleArn") else "off"
 
 
-def _ensure_gateway_responses(api_gateway: Any, api: str, template: dict[str, Any]) -> None:
-    """What the template says of the gateway's own answers, which MiniStack doesn't read out of the API's definition."""
-    present = {item["responseType"]: item for item in api_gateway.get_gateway_responses(restApiId=api)["items"]}
-    wanted = template["Resources"]["RestAPI"]["Properties"]["GatewayResponses"]
-    changed = False
-    for response_type, response in wanted.items():
-        headers = response["ResponseParameters"]["Headers"]
-        wish = {
-            "responseParameters": {f"gatewayresponse.header.{name}": value for name, value in headers.items()},
-            "responseTemplates": response["ResponseTemplates"],
-            **({"statusCode": response["StatusCode"]} if "StatusCode" in response else {}),
-        }
-        if any(present.get(response_type, {}).get(name) != value for name, value in wish.items()):
-            api_gateway.put_gateway_response(restApiId=api, responseType=response_type, **wish)
-            changed = True
-    if changed:
-        api_gateway.create_deployment(restApiId=api, stageName=_API_STAGE)
-
-
-def _artifacts_bucket(target: Target) -> str:
-    """The bucket that CloudFormation reads the code from, made if missing."""
+def _upload(target: Target, built: package.Package) -> tuple[str, str]:
+    """Upload the zip; returns its bucket and key."""
     account = target.client("sts").get_caller_identity()["Account"]
-    bucket = f"fillrate-{target.stage}-artifacts-{account}-{target.region}"
+    bucket, key = f"fillrate-{target.stage}-artifacts-{account}-{target.region}", f"{built.digest}.zip"
     s3 = target.client("s3")
-    try:
-        s3.head_bucket(Bucket=bucket)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
-            raise
-        # us-east-1 is the one region that S3 doesn't want named.
-        place = {"LocationConstraint": target.region}
-        s3.create_bucket(
-            Bucket=bucket, **({} if target.region == "us-east-1" else {"CreateBucketConfiguration": place})
-        )
-    return bucket
-
-
-def _upload(target: Target, bucket: str, built: package.Package) -> str:
-    """Upload the zip unless the same one is there; returns its key."""
-    key = f"{built.digest}.zip"
-    s3 = target.client("s3")
-    present = {entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket).get("Contents", [])}
-    if key not in present:
-        s3.put_object(Bucket=bucket, Key=key, Body=built.archive.read_bytes())
-    if target.endpoint_url:
-        # An emulator keeps them in memory; on AWS a rollback wants the former one.
-        for old in present - {key}:
-            s3.delete_object(Bucket=bucket, Key=old)
-    return key
+    artifacts.ensure_bucket(s3, bucket, account, target.region, over_tls=target.transport == "https")
+    artifacts.upload(s3, bucket, key, built.archive.read_bytes(), alone=target.endpoint_url is not None)
+    return bucket, key
 
 
 def _functions_template(target: Target, settings: Settings, built: package.Package, bucket: str, key: str) -> str:
@@ -212,22 +185,14 @@ def _functions_template(target: Target, settings: Settings, built: package.Packa
     # A number in the template itself: MiniStack compares what a Ref to a parameter gives it as text.
     queue = resources["ExecuteOrder"]["Properties"]["Events"]["ExecuteOrderSqsEventSource"]["Properties"]
     queue["ScalingConfig"] = {"MaximumConcurrency": settings.orders_at_once}
-    if target.stage == "local":
-        _without_websocket_deployment(resources)
+    if target.on_ministack:
+        ministack_gaps.without_websocket_deployment(resources)
     text = json.dumps(template, separators=(",", ":"))
     if len(text) <= 51_200:
         return text
     s3 = target.client("s3")
     s3.put_object(Bucket=bucket, Key=f"{built.digest}.json", Body=text.encode())
     return f"{s3.meta.endpoint_url}/{bucket}/{built.digest}.json"
-
-
-def _without_websocket_deployment(resources: dict[str, Any]) -> None:
-    """MiniStack has no AWS::ApiGatewayV2::Deployment: let the stage deploy itself."""
-    resources.pop("WebsocketAPIDeployment", None)
-    stage = resources["WebsocketAPIStage"]["Properties"]
-    stage.pop("DeploymentId", None)
-    stage["AutoDeploy"] = True
 
 
 def api_url(target: Target, scheme: str, api: str) -> str:
@@ -255,6 +220,12 @@ def command_line(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--orders-at-once", type=int, default=10, help="at most so many orders execute at once (default: 10)"
     )
+    parser.add_argument(
+        "--requests-per-second",
+        type=int,
+        default=200,
+        help="at most so many requests of all clients, twice as many in a burst (default: 200)",
+    )
     parser.add_argument("--wallet-file", type=Path, help="solana-keygen file to sign with (local stages)")
     parser.add_argument("--pools", type=Path, help='pool registry to seed: [{"address", "program"}]')
     return parser
@@ -268,7 +239,14 @@ def settings_from(options: argparse.Namespace) -> Settings:
     if options.stage != "local" and not options.api_key_sha256:
         raise DeployError("no API key: give the SHA-256 of one as API_KEY_SHA256 or --api-key-sha256")
     wallet = options.wallet_file.absolute() if options.wallet_file else None
-    return Settings(rpc_url, wallet, options.api_key_sha256, options.orders_per_minute, options.orders_at_once)
+    return Settings(
+        rpc_url,
+        wallet,
+        options.api_key_sha256,
+        options.orders_per_minute,
+        options.orders_at_once,
+        options.requests_per_second,
+    )
 
 
 def seed_pools(target: Target, table: str, registry: Path | None) -> None:
@@ -299,7 +277,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _deploy_from(options: argparse.Namespace) -> Deployment:
     settings = settings_from(options)
     target = target_for(options.stage, options.endpoint_url, options.region)
-    dependencies = options.dependencies or (package.local_dependencies() if target.stage == "local" else "lambda")
+    dependencies = options.dependencies or (package.local_dependencies() if target.on_ministack else "lambda")
     built = package.build(target.stage, package.PROJECT / "build" / target.stage, dependencies, target.region)
     deployment = deploy(target, settings, built)
     seed_pools(target, deployment.outputs["PoolsTable"], options.pools)

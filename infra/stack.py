@@ -23,6 +23,8 @@ AWS_PORT = 4566
 RPC_PORT = 8899
 
 _READY_SECONDS = 60
+# More than this machine can serve: here nobody must be kept from anybody.
+_REQUESTS_PER_SECOND = 10_000
 Report = Callable[[str], None]
 
 
@@ -39,6 +41,8 @@ class Layout:
     localnet_arguments: tuple[str, ...] = field(default=())
     pools: Path | None = None
     orders_per_minute: int = 100
+    # Whether the emulator verifies signatures and enforces every role's policies, as AWS does.
+    enforce_iam: bool = False
 
     @property
     def description(self) -> Path:
@@ -94,6 +98,7 @@ class Layout:
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "PERSIST_STATE": "1",
+            **({"AUTH": "true"} if self.enforce_iam else {}),
             "STATE_DIR": str(self.emulator_state),
             # The developer's own AWS settings are none of its business.
             "AWS_CONFIG_FILE": os.devnull,
@@ -140,9 +145,13 @@ def start(layout: Layout, report: Report, dependencies: package.Dependencies | N
     layout.emulator().wait_until(lambda: _healthy_emulator(layout.aws_url), _READY_SECONDS)
     report("the chain and the emulator are ready")
     target = target_for("local", layout.aws_url)
-    deployment = deploy(
-        target, Settings(layout.rpc_url, layout.wallet, orders_per_minute=layout.orders_per_minute), built
+    settings = Settings(
+        layout.rpc_url,
+        layout.wallet,
+        orders_per_minute=layout.orders_per_minute,
+        requests_per_second=_REQUESTS_PER_SECOND,
     )
+    deployment = deploy(target, settings, built)
     pools = pool_registry.seed(target.client("dynamodb"), deployment.outputs["PoolsTable"], layout.registry)
     report(f"deployed, with {pools} pools")
     description = _describe(layout, deployment, wallet)
@@ -198,6 +207,7 @@ def _answer(method: str, url: str, body: dict[str, Any] | None = None) -> bytes:
 
 def _describe(layout: Layout, deployment: Deployment, wallet: str) -> dict[str, str]:
     return {
+        "stage": "local",
         "restUrl": deployment.rest_url,
         "wsUrl": deployment.websocket_url,
         "uiUrl": f"{deployment.rest_url}/",

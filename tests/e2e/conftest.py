@@ -17,13 +17,23 @@ ORDERS_PER_MINUTE = 10_000
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The description of a running stack, as in .local/stack.json, with `directory` besides (wallet.json, logs)."""
-    directory: Path = tmp_path_factory.mktemp("stack")
+    yield from _running(tmp_path_factory.mktemp("stack"))
+
+
+@pytest.fixture(scope="session")
+def secured_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Another, whose emulator verifies every signature and enforces every role's policies, as AWS does."""
+    yield from _running(tmp_path_factory.mktemp("secured"), enforce_iam=True)
+
+
+def _running(directory: Path, *, enforce_iam: bool = False) -> Iterator[dict[str, str]]:
     layout = Layout(
         directory,
         aws_port=free_port(),
         rpc_port=free_port(following=1),
         localnet_arguments=("--slot-ms", str(SLOT_MS)),
         orders_per_minute=ORDERS_PER_MINUTE,
+        enforce_iam=enforce_iam,
     )
     try:
         yield start(layout, print) | {"directory": str(directory)}

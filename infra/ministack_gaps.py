@@ -1,0 +1,38 @@
+"""What MiniStack lacks of AWS, made good where a deploy goes there. docs/deploy.md lists the gaps."""
+
+from typing import Any
+
+
+def ensure_time_to_live(dynamodb: Any, table: str) -> None:
+    """What the template asks for, where CloudFormation is emulated without it."""
+    state = dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]["TimeToLiveStatus"]
+    if state == "DISABLED":
+        wish = {"Enabled": True, "AttributeName": "expiresAt"}
+        dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification=wish)
+
+
+def ensure_gateway_responses(api_gateway: Any, api: str, stage: str, template: dict[str, Any]) -> None:
+    """What the template says of the gateway's own answers, which isn't read out of the API's definition."""
+    present = {item["responseType"]: item for item in api_gateway.get_gateway_responses(restApiId=api)["items"]}
+    wanted = template["Resources"]["RestAPI"]["Properties"]["GatewayResponses"]
+    changed = False
+    for response_type, response in wanted.items():
+        headers = response["ResponseParameters"]["Headers"]
+        wish = {
+            "responseParameters": {f"gatewayresponse.header.{name}": value for name, value in headers.items()},
+            "responseTemplates": response["ResponseTemplates"],
+            **({"statusCode": response["StatusCode"]} if "StatusCode" in response else {}),
+        }
+        if any(present.get(response_type, {}).get(name) != value for name, value in wish.items()):
+            api_gateway.put_gateway_response(restApiId=api, responseType=response_type, **wish)
+            changed = True
+    if changed:
+        api_gateway.create_deployment(restApiId=api, stageName=stage)
+
+
+def without_websocket_deployment(resources: dict[str, Any]) -> None:
+    """There is no AWS::ApiGatewayV2::Deployment: let the stage deploy itself."""
+    resources.pop("WebsocketAPIDeployment", None)
+    stage = resources["WebsocketAPIStage"]["Properties"]
+    stage.pop("DeploymentId", None)
+    stage["AutoDeploy"] = True

@@ -1,0 +1,115 @@
+"""The core of what is promised, again where every signature is verified and every role has its own rights only.
+
+The specifications are those of the local stage, run on another stack; what they lack, a cancel, a sweep and a redrive,
+is here. A right that a function needs and doesn't have shows as one of these failing.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from infra.package import PROJECT
+from tests.e2e.client import PATIENCE_SECONDS, Client, eventually
+from tests.e2e.test_orders import (  # noqa: F401 - run here by being here
+    client,
+    test_a_late_subscriber_sees_the_whole_history_and_is_closed,
+    test_a_quote_is_what_an_order_then_gets,
+    test_an_order_beyond_the_wallet_fails_at_once_and_says_why,
+    test_health_tells_each_part,
+    test_orders_are_listed_newest_first_page_by_page,
+    test_the_same_idempotency_key_is_one_order,
+    tokens,
+)
+from tests.e2e.test_websocket import (  # noqa: F401
+    test_a_vanished_client_leaves_no_subscription,
+    test_an_unknown_order_is_refused_at_the_door,
+    test_asking_again_gives_the_history_again,
+    test_one_connection_can_watch_several_orders,
+)
+
+Aws = Any
+
+
+@pytest.fixture(scope="module")
+def stack(secured_stack: dict[str, str]) -> dict[str, str]:
+    return secured_stack
+
+
+@pytest.fixture(scope="module")
+def aws(stack: dict[str, str]) -> Aws:
+    """Clients of the operator."""
+    session = boto3.Session("test", "test", region_name="us-east-1")
+    return lambda service: session.client(service, endpoint_url=stack["awsEndpoint"])
+
+
+@pytest.fixture
+def idle_workers(aws: Aws, stack: dict[str, str]) -> Iterator[None]:
+    """While the queue isn't read, orders stay pending."""
+    mappings = aws("lambda").list_event_source_mappings(FunctionName=stack["workerFunction"])
+    (mapping,) = mappings["EventSourceMappings"]
+    aws("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    yield
+    aws("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+
+def test_an_order_that_has_not_started_is_cancelled(idle_workers: None, client: Client) -> None:  # noqa: F811
+    order_id = client.execute("USDC", "SOL", "2")["orderId"]
+    reply = client.call("DELETE", f"/orders/{order_id}")
+    assert (reply.status, reply.body["status"]) == (200, "cancelled")
+
+
+def test_the_sweep_clears_away_the_dead_letter_of_an_order_that_went_on(
+    aws: Aws,
+    client: Client,  # noqa: F811
+    stack: dict[str, str],
+) -> None:
+    order_id = client.execute("USDC", "USDT", "2")["orderId"]
+    assert client.ended(order_id)["status"] == "confirmed"
+    _bury(aws, stack, order_id)
+    sweep = next(it for it in aws("lambda").list_functions()["Functions"] if it["Handler"] == "app.sweep")
+    answer = aws("lambda").invoke(FunctionName=sweep["FunctionName"], Payload=json.dumps(_SCHEDULED).encode())
+    assert "FunctionError" not in answer, answer["Payload"].read()
+    eventually(lambda: _buried(aws, stack) == 0)
+
+
+def test_redrive_places_a_failed_order_anew(aws: Aws, client: Client, stack: dict[str, str]) -> None:  # noqa: F811
+    order_id = client.execute("SOL", "USDC", "90001")["orderId"]
+    assert client.ended(order_id)["status"] == "failed"
+    _bury(aws, stack, order_id)
+    command = [sys.executable, "-m", "infra.redrive", "--stage", stack["stage"]]
+    command += ["--endpoint-url", stack["awsEndpoint"]]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if order_id in line]
+    assert "placed anew" in line
+    assert client.ended(line.split()[-1])["errorCode"] == "INSUFFICIENT_BALANCE"
+
+
+_SCHEDULED = {
+    "version": "0",
+    "id": "1",
+    "detail-type": "Scheduled Event",
+    "source": "aws.events",
+    "account": "000000000000",
+    "time": "2026-01-01T00:00:00Z",
+    "region": "us-east-1",
+    "resources": [],
+    "detail": {},
+}
+
+
+def _bury(aws: Aws, stack: dict[str, str], order_id: str) -> None:
+    aws("sqs").send_message(QueueUrl=stack["dlqUrl"], MessageBody=json.dumps({"orderId": order_id}))
+
+
+def _buried(aws: Aws, stack: dict[str, str]) -> int:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    attributes = aws("sqs").get_queue_attributes(QueueUrl=stack["dlqUrl"], AttributeNames=names)["Attributes"]
+    return sum(int(attributes[name]) for name in names)

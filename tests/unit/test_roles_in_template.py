@@ -1,0 +1,92 @@
+"""Read from the template that is deployed: each function has a role of its own, which may do named things only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra import package
+
+Json = dict[str, Any]
+
+# The action knows no narrower resource: dynamodb in AWS's service authorization reference.
+ANY_RESOURCE = {("PushChangesRole", "dynamodb:ListStreams")}
+# WebSocket connections have no names before they exist.
+WITH_WILDCARD = {"/@connections/*"}
+
+
+@pytest.fixture(scope="module")
+def resources() -> Json:
+    resources: Json = package.build_template("prod")["Resources"]
+    return resources
+
+
+def of_type(resources: Json, kind: str) -> Json:
+    return {name: resource["Properties"] for name, resource in resources.items() if resource["Type"] == kind}
+
+
+def statements(role: Json) -> Iterator[Json]:
+    for policy in role.get("Policies", []):
+        yield from policy["PolicyDocument"]["Statement"]
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_every_function_has_a_role_that_no_other_has(resources: Json) -> None:
+    functions = of_type(resources, "AWS::Serverless::Function")
+    roles = {name: function["Role"]["Fn::GetAtt"][0] for name, function in functions.items()}
+    assert len(functions) >= 7
+    assert len(set(roles.values())) == len(functions)
+    assert set(roles.values()) == of_type(resources, "AWS::IAM::Role").keys()
+
+
+def test_only_lambda_takes_on_a_role_and_it_brings_no_policy_of_aws(resources: Json) -> None:
+    for role in of_type(resources, "AWS::IAM::Role").values():
+        trust = role["AssumeRolePolicyDocument"]["Statement"]
+        assert [statement["Principal"] for statement in trust] == [{"Service": "lambda.amazonaws.com"}]
+        assert not role.get("ManagedPolicyArns")
+
+
+def test_actions_are_named_one_by_one(resources: Json) -> None:
+    for role in of_type(resources, "AWS::IAM::Role").values():
+        for statement in statements(role):
+            assert statement["Effect"] == "Allow"
+            assert "NotAction" not in statement
+            assert not [action for action in listed(statement["Action"]) if "*" in action]
+
+
+def test_resources_are_named_but_where_aws_knows_none(resources: Json) -> None:
+    any_resource = set()
+    for name, role in of_type(resources, "AWS::IAM::Role").items():
+        for statement in statements(role):
+            assert "NotResource" not in statement
+            for resource in listed(statement["Resource"]):
+                if resource == "*":
+                    any_resource |= {(name, action) for action in listed(statement["Action"])}
+                elif "*" in str(resource):
+                    assert any(resource["Fn::Sub"].endswith(ending) for ending in WITH_WILDCARD), resource
+    assert any_resource == ANY_RESOURCE
+
+
+def test_each_function_logs_to_its_own_group_which_forgets_after_a_year(resources: Json) -> None:
+    groups = of_type(resources, "AWS::Logs::LogGroup")
+    for function in of_type(resources, "AWS::Serverless::Function").values():
+        group = function["LoggingConfig"]["LogGroup"]["Ref"]
+        assert groups[group]["RetentionInDays"] == 365
+        role = resources[function["Role"]["Fn::GetAtt"][0]]["Properties"]
+        logs = [statement for statement in statements(role) if statement["Action"][0].startswith("logs:")]
+        assert [statement["Resource"] for statement in logs] == [{"Fn::GetAtt": [group, "Arn"]}]
+        assert set(logs[0]["Action"]) == {"logs:CreateLogStream", "logs:PutLogEvents"}
+
+
+def test_the_gateways_are_throttled(resources: Json) -> None:
+    (method,) = resources["RestAPI"]["Properties"]["MethodSettings"]
+    route = resources["WebsocketAPIStage"]["Properties"]["DefaultRouteSettings"]
+    assert (method["ResourcePath"], method["HttpMethod"]) == ("/*", "*")
+    for throttle in (method, route):
+        assert throttle["ThrottlingRateLimit"] == {"Ref": "GatewayRate"}
+        assert throttle["ThrottlingBurstLimit"] == {"Ref": "GatewayBurst"}
