@@ -6,7 +6,6 @@ The fault proxies hold the very call that marks the step; then the process that 
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from typing import Any
 
 from tests.faults.audit import Audit
 from tests.faults.dice import scaled
-from tests.faults.engine import PATIENCE_SECONDS, Engine, is_ended
+from tests.faults.engine import PATIENCE_SECONDS, Engine
 from tests.faults.proxy import Call, Held, When
 
 
@@ -118,7 +117,7 @@ def test_an_order_whose_process_is_killed_at_any_step_is_confirmed_with_one_swap
             engine.post_until_accepted(BODY, f"step-{round_}-{number}") for number in range(len(executioner.left))
         }
         accepted |= posted
-        orders = sweep_until_ended(engine, accepted)
+        orders = engine.wait_until_ended(accepted, sweeping=True)
         if not executioner.take_back_the_missed():
             break
     engine.wait_until_drained()
@@ -146,15 +145,3 @@ def post_and_kill_the_api(engine: Engine) -> str:
     (order_id,) = set(engine.stored_orders()) - known
     assert engine.messages() == 0, "a row without a job"
     return order_id
-
-
-def sweep_until_ended(engine: Engine, order_ids: set[str]) -> dict[str, Json]:
-    """The schedule's part is played more often than every minute; the sweeper leaves alone what is not overdue."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        engine.sweep()
-        orders = {one: order for one, order in engine.stored_orders().items() if one in order_ids}
-        if all(is_ended(order) for order in orders.values()):
-            return orders
-        time.sleep(1)
-    raise AssertionError(f"stuck: {[order for order in orders.values() if not is_ended(order)]}")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import cycle, islice, permutations
@@ -21,12 +20,11 @@ from infra import emulator_state
 from tests.e2e.client import eventually
 from tests.faults.audit import Audit
 from tests.faults.dice import FULL, SEED, scaled
-from tests.faults.engine import PATIENCE_SECONDS, Engine, is_ended, running_engine
+from tests.faults.engine import Engine, is_ended, running_engine
 
 ORDERS = scaled(short=10, full=40)
 AMOUNTS = {"SOL": "0.05", "USDC": "7", "USDT": "7", "JUP": "17", "RAY": "3.5", "BONK": "400000"}
 RECONNECT_SECONDS = 0.2
-SWEEP_SECONDS = 1.0
 
 Json = dict[str, Any]
 
@@ -131,7 +129,7 @@ def test_orders_in_flight_end_once_after_a_restart_and_their_watcher_missed_noth
         engine.set_faults()
         interrupted = [one for one, order in engine.stored_orders().items() if one in accepted and not is_ended(order)]
         assert interrupted, "the restart came too late"
-        orders = swept_until_ended(engine, set(accepted))
+        orders = engine.wait_until_ended(set(accepted), sweeping=True)
 
     findings = audit.close(accepted)
     print(findings.line())
@@ -143,22 +141,6 @@ def test_orders_in_flight_end_once_after_a_restart_and_their_watcher_missed_noth
         history = engine.client.order(order_id)["history"]
         assert watcher.seen(order_id) == [{"type": "status", "orderId": order_id, **change} for change in history]
         assert all(in_order(told.get(order_id, [])) for told in watcher.told)
-
-
-def swept_until_ended(engine: Engine, order_ids: set[str]) -> dict[str, Json]:
-    """The orders once they have ended; the sweeper is called more often than every minute, so that nobody waits for it.
-
-    A worker that is killed before it has looked at its message leaves it hidden for minutes.
-    """
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        orders = engine.stored_orders()
-        wanted = {order_id: orders[order_id] for order_id in order_ids}
-        if all(map(is_ended, wanted.values())):
-            return wanted
-        engine.sweep()
-        time.sleep(SWEEP_SECONDS)
-    raise AssertionError(f"orders are stuck: {wanted}")
 
 
 def in_flight(engine: Engine) -> int:
