@@ -2,12 +2,14 @@
 # AWS_PORT, RPC_PORT, LOCALNET_ARGS and POOLS reach `up`; ARGS reaches `test`; PYTHON chooses the interpreter of .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs test lint bench soak redrive package faults
+.PHONY: help up down logs test lint bench soak redrive package faults audit lock sbom
 
 export AWS_PORT RPC_PORT LOCALNET_ARGS POOLS PYTHON
 
 RUN := .venv/bin/python
-PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --no-compile
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --no-build-isolation
+PIP := $(RUN) $(PIP_INSTALL)
+AUDIT := .venv-audit/bin
 
 help:
 	@echo "make up       start the local stack, deploy, trade once live (again: redeploy changed code)"
@@ -21,6 +23,9 @@ help:
 	@echo "make faults   kill, drop, expire, duplicate, then audit; FAULTS_SEED=n replays, FAULTS_SCALE=short is quicker"
 	@echo "make soak     steady orders under light faults (MINUTES=3), then every order compared with the chain; memory"
 	@echo "make package  build what is deployed: build/package"
+	@echo "make audit    known vulnerabilities (where their database is reached), licences, unused packages, the templates' safety"
+	@echo "make sbom     what is deployed, and what builds and tests it, as CycloneDX: build/sbom"
+	@echo "make lock     after a change of a requirements*.in: pin every package with its hashes (UPGRADE=--upgrade: the newest)"
 
 up: .venv/.local
 	@$(RUN) -m infra.local up
@@ -58,17 +63,40 @@ soak: .venv/.dev
 package: .venv/.local
 	@$(RUN) -m infra.package --stage prod --output build/package
 
+audit: .venv/.dev .venv-audit/.done
+	@$(RUN) -m infra.audit
+
+# Chalice's runtime is in the zip too, put there by Chalice itself.
+sbom: .venv-audit/.done
+	@mkdir -p build/sbom
+	@{ cat requirements.txt; sed -n '/^chalice==/,/[^\]$$/p' requirements-local.txt; } > build/sbom/deployed.txt
+	@$(AUDIT)/cyclonedx-py requirements build/sbom/deployed.txt --sv 1.6 --of JSON --output-reproducible -o build/sbom/deployed.json
+	@$(AUDIT)/cyclonedx-py requirements requirements-dev.txt --sv 1.6 --of JSON --output-reproducible -o build/sbom/development.json
+	@rm build/sbom/deployed.txt
+	@ls build/sbom/*.json
+
+LOCK := $(AUDIT)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
+lock: .venv-audit/.done
+	@for part in "" -local -dev -audit -build; do $(LOCK) requirements$$part.in -o requirements$$part.txt || exit 1; done
+
 # Two steps, because `up` needs a third of what `test` needs. Made again when the requirements change.
 .venv/bin/python:
 	@echo "creating .venv"
 	@infra/create_venv.sh
 
-.venv/.local: .venv/bin/python requirements.txt requirements-local.txt constraints.txt
+.venv/.local: .venv/bin/python requirements-build.txt requirements-local.txt
 	@echo "installing what the local stack needs"
+	@$(PIP) -r requirements-build.txt
 	@$(PIP) -r requirements-local.txt
 	@touch $@
 
 .venv/.dev: .venv/.local requirements-dev.txt
 	@echo "installing what the tests need"
 	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+.venv-audit/.done: .venv/bin/python requirements-audit.txt
+	@echo "installing what the audit needs"
+	@test -x $(AUDIT)/python || $(RUN) -m venv .venv-audit
+	@$(AUDIT)/python $(PIP_INSTALL) --only-binary :all: -r requirements-audit.txt
 	@touch $@

@@ -124,9 +124,9 @@ def _run_chalice(stage: str, region: str, work: Path) -> dict[str, Any]:
 
 def _dependencies_archive(dependencies: Dependencies, runtime: str) -> Path:
     """A zip of requirements.txt's packages, from the cache if it was made before."""
-    requirements, constraints = PROJECT / "requirements.txt", PROJECT / "constraints.txt"
+    requirements = PROJECT / "requirements.txt"
     target = runtime if dependencies == "lambda" else f"{_python()}-{sysconfig.get_platform()}"
-    contents = "\0".join([_CACHE_VERSION, target, requirements.read_text(), constraints.read_text()])
+    contents = "\0".join([_CACHE_VERSION, target, requirements.read_text()])
     cached = CACHE / f"{dependencies}-{target}-{hashlib.sha256(contents.encode()).hexdigest()[:16]}.zip"
     if cached.exists():
         return cached
@@ -134,7 +134,8 @@ def _dependencies_archive(dependencies: Dependencies, runtime: str) -> Path:
     with tempfile.TemporaryDirectory(dir=CACHE) as directory:
         packages = Path(directory) / "packages"
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-        command += ["--target", str(packages), "--requirement", str(requirements), "--constraint", str(constraints)]
+        command += ["--target", str(packages), "--require-hashes", "--only-binary", ":all:"]
+        command += ["--requirement", str(requirements)]
         command += _lambda_wheels(runtime) if dependencies == "lambda" else []
         _run(command, dict(os.environ), "the functions' dependencies can't be installed")
         shutil.rmtree(packages / "bin", ignore_errors=True)
@@ -151,7 +152,7 @@ def _lambda_wheels(runtime: str) -> list[str]:
     version = runtime.removeprefix("python")
     glibc = 26 if int(version.split(".")[1]) <= 11 else 34
     platforms = [f"manylinux_2_{minor}_x86_64" for minor in range(glibc, _OLDEST_GLIBC - 1, -1)]
-    options = ["--only-binary", ":all:", "--implementation", "cp", "--python-version", version]
+    options = ["--implementation", "cp", "--python-version", version]
     for name in [*platforms, "manylinux2014_x86_64"]:
         options += ["--platform", name]
     return options
