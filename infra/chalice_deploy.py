@@ -5,10 +5,15 @@ docs/deploy.md. Don't mix the two in one account and stage.
 """
 
 import argparse
+import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -28,7 +33,9 @@ from infra.deploy import (
 )
 from infra.package import PROJECT
 from infra.pool_registry import RegistryError
+from infra.role_policies import Deployed, policies
 
+_LOG_DAYS = 365
 _CHALICE = "from chalice.cli import main; main()"
 # Chalice's names of what it deployed, and the names of the same mappings in infra/functions.yaml.
 _MAPPINGS = {
@@ -52,7 +59,7 @@ def deploy_by_chalice(target: Target, settings: Settings) -> dict[str, str]:
     """
     data = deploy_data(target)
     _run_chalice(target, data)
-    deployed = json.loads((PROJECT / ".chalice" / "deployed" / f"{target.stage}.json").read_text())
+    deployed = json.loads(_state(PROJECT, target).read_text())
     resources = {resource["name"]: resource for resource in deployed["resources"]}
     websocket_api = resources["websocket_api"]["websocket_api_id"]
     client = target.client("lambda")
@@ -123,9 +130,58 @@ def _run_chalice(target: Target, data: dict[str, str]) -> None:
     if target.endpoint_url:
         variables |= {"AWS_ENDPOINT_URL": target.endpoint_url}
         variables |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    command = [sys.executable, "-c", _CHALICE, "--project-dir", str(PROJECT), "deploy", "--stage", target.stage]
-    if subprocess.run(command, env=variables, check=False).returncode:
+    identity = target.client("sts").get_caller_identity()
+    place = Deployed(target.stage, target.region, identity["Account"], identity["Arn"].split(":")[1], data)
+    with tempfile.TemporaryDirectory(prefix="fillrate-chalice-") as directory:
+        project = Path(directory)
+        _copy_project(project)
+        documents = policies(_template(), place)
+        write_policies(project / ".chalice", documents)
+        _ensure_log_groups(target, documents)
+        if _state(PROJECT, target).exists():
+            _state(project, target).parent.mkdir()
+            shutil.copy(_state(PROJECT, target), _state(project, target))
+        command = [sys.executable, "-c", _CHALICE, "--project-dir", str(project), "deploy", "--stage", target.stage]
+        failed = subprocess.run(command, env=variables, check=False).returncode
+        if _state(project, target).exists():  # also after a failure: what was made must be found again
+            _state(PROJECT, target).parent.mkdir(exist_ok=True)
+            shutil.copy(_state(project, target), _state(PROJECT, target))
+    if failed:
         raise DeployError("chalice deploy failed")
+
+
+def write_policies(settings: Path, documents: dict[str, Any]) -> None:
+    """Give each function its own policy in `settings`, a directory with Chalice's config.json."""
+    config = json.loads((settings / "config.json").read_text())
+    for function, document in documents.items():
+        name = f"policy-{function}.json"
+        (settings / name).write_text(json.dumps(document))
+        config["lambda_functions"].setdefault(function, {})["iam_policy_file"] = name
+    (settings / "config.json").write_text(json.dumps(config))
+
+
+def _ensure_log_groups(target: Target, functions: Iterable[str]) -> None:
+    """A group for each function, as in infra/functions.yaml: their roles may write to it, and not make it."""
+    logs = target.client("logs")
+    for function in functions:
+        name = f"/aws/lambda/fillrate-{target.stage}-{function}"
+        with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_group(logGroupName=name)
+        logs.put_retention_policy(logGroupName=name, retentionInDays=_LOG_DAYS)
+
+
+def _copy_project(project: Path) -> None:
+    for name in ("app.py", "requirements.txt"):
+        shutil.copy(PROJECT / name, project)
+    shutil.copytree(PROJECT / "chalicelib", project / "chalicelib", ignore=shutil.ignore_patterns("__pycache__"))
+    (project / ".chalice").mkdir()
+    for settings in (PROJECT / ".chalice").glob("*.json"):
+        shutil.copy(settings, project / ".chalice")
+
+
+def _state(project: Path, target: Target) -> Path:
+    """What Chalice notes of what it has deployed."""
+    return project / ".chalice" / "deployed" / f"{target.stage}.json"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,8 +29,11 @@ def of_type(resources: Json, kind: str) -> Json:
 
 
 def statements(role: Json) -> Iterator[Json]:
+    """Every statement of the role's, those included that hold under a condition."""
     for policy in role.get("Policies", []):
-        yield from policy["PolicyDocument"]["Statement"]
+        for statement in policy["PolicyDocument"]["Statement"]:
+            branches = statement["Fn::If"][1:] if "Fn::If" in statement else [statement]
+            yield from (branch for branch in branches if branch != {"Ref": "AWS::NoValue"})
 
 
 def listed(value: Any) -> list[Any]:
@@ -78,7 +82,7 @@ def test_each_function_logs_to_its_own_group_which_forgets_after_a_year(resource
         group = function["LoggingConfig"]["LogGroup"]["Ref"]
         assert groups[group]["RetentionInDays"] == 365
         role = resources[function["Role"]["Fn::GetAtt"][0]]["Properties"]
-        logs = [statement for statement in statements(role) if statement["Action"][0].startswith("logs:")]
+        logs = [statement for statement in statements(role) if listed(statement["Action"])[0].startswith("logs:")]
         assert [statement["Resource"] for statement in logs] == [{"Fn::GetAtt": [group, "Arn"]}]
         assert set(logs[0]["Action"]) == {"logs:CreateLogStream", "logs:PutLogEvents"}
 
@@ -90,3 +94,12 @@ def test_the_gateways_are_throttled(resources: Json) -> None:
     for throttle in (method, route):
         assert throttle["ThrottlingRateLimit"] == {"Ref": "GatewayRate"}
         assert throttle["ThrottlingBurstLimit"] == {"Ref": "GatewayBurst"}
+
+
+def test_a_function_whose_policy_is_forgotten_may_write_its_logs_and_no_more() -> None:
+    """.chalice/policy.json is what Chalice gives a function that infra/functions.yaml doesn't know."""
+    policy = json.loads((package.PROJECT / ".chalice" / "policy.json").read_text())
+    assert {action for it in policy["Statement"] for action in it["Action"]} == {
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+    }
