@@ -7,13 +7,24 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from chalice.app import Chalice, CloudWatchEvent, DynamoDBEvent, Rate, Request, Response, SQSEvent, WebsocketEvent
+from chalice.app import (
+    AuthRequest,
+    AuthResponse,
+    Chalice,
+    CloudWatchEvent,
+    DynamoDBEvent,
+    Rate,
+    Request,
+    Response,
+    SQSEvent,
+    WebsocketEvent,
+)
 
 from chalicelib import composition
-from chalicelib.account import account_of
+from chalicelib.access.authentication import HEADER
+from chalicelib.access.keys import Scope
 from chalicelib.orders.delivery import Message
 from chalicelib.responses import answer, as_problem
-from chalicelib.settings import settings
 from chalicelib.telemetry import logger
 
 ORDERS_QUEUE_ARN = os.environ.get("ORDERS_QUEUE_ARN", "arn:aws:sqs:us-east-1:000000000000:orders")
@@ -48,38 +59,50 @@ def invocation_id(event: SQSEvent) -> str:
     return str(getattr(event.context, "aws_request_id", "") or uuid.uuid4())
 
 
-def account() -> str:
-    return account_of(request().headers, settings())
+@app.authorizer(header=HEADER, ttl_seconds=30)
+def authorize(asked: AuthRequest) -> AuthResponse:
+    """The gateway's own doorkeeper, whose word it remembers for a while; `account` asks anew at each request."""
+    key = composition.authentication().recognise(asked.token)
+    return AuthResponse(routes=["*"] if key else [], principal_id=key.account if key else "nobody")
 
 
-@app.route("/orders/execute", methods=["POST"], content_types=ANY_BODY)
+def account(scope: Scope) -> str:
+    return composition.authentication().caller(request().headers, scope).account
+
+
+@app.route("/orders/execute", methods=["POST"], content_types=ANY_BODY, authorizer=authorize)
 def execute_order_route() -> Response:
-    return answer(lambda: composition.orders_api().execute(account(), request().raw_body, request().headers))
+    return answer(lambda: composition.orders_api().execute(account(Scope.TRADE), request().raw_body, request().headers))
 
 
-@app.route("/orders", methods=["GET"])
+@app.route("/orders", methods=["GET"], authorizer=authorize)
 def list_orders() -> Response:
-    return answer(lambda: composition.orders_api().list(account(), request().query_params or {}))
+    return answer(lambda: composition.orders_api().list(account(Scope.READ), request().query_params or {}))
 
 
-@app.route("/orders/{order_id}", methods=["GET"])
+@app.route("/orders/{order_id}", methods=["GET"], authorizer=authorize)
 def show_order(order_id: str) -> Response:
-    return answer(lambda: composition.orders_api().show(account(), order_id))
+    return answer(lambda: composition.orders_api().show(account(Scope.READ), order_id))
 
 
-@app.route("/orders/{order_id}", methods=["DELETE"])
+@app.route("/orders/{order_id}", methods=["DELETE"], authorizer=authorize)
 def cancel_order(order_id: str) -> Response:
-    return answer(lambda: composition.orders_api().cancel(account(), order_id))
+    return answer(lambda: composition.orders_api().cancel(account(Scope.TRADE), order_id))
 
 
-@app.route("/quotes", methods=["GET"])
+@app.route("/ws-tickets", methods=["POST"], content_types=ANY_BODY, authorizer=authorize)
+def issue_ws_ticket() -> Response:
+    return answer(lambda: composition.tickets_api().issue(account(Scope.READ), request().raw_body))
+
+
+@app.route("/quotes", methods=["GET"], authorizer=authorize)
 def quotes() -> Response:
-    return answer(lambda: composition.market_api().quotes(account(), request().query_params or {}))
+    return answer(lambda: composition.market_api().quotes(account(Scope.READ), request().query_params or {}))
 
 
-@app.route("/tokens", methods=["GET"])
+@app.route("/tokens", methods=["GET"], authorizer=authorize)
 def tokens() -> Response:
-    return answer(lambda: composition.market_api().tokens(account()))
+    return answer(lambda: composition.market_api().tokens(account(Scope.READ)))
 
 
 @app.route("/health", methods=["GET"])

@@ -92,6 +92,15 @@ class ShownOrder(ListedOrder):
 
 
 @with_config(_CLOSED)
+class WsTicket(TypedDict):
+    """An address that lets one WebSocket connection in, until `expiresAt`."""
+
+    wsPath: str
+    wsUrl: str
+    expiresAt: Time
+
+
+@with_config(_CLOSED)
 class AcceptedOrder(TypedDict):
     """An order was taken; `wsUrl` tells what becomes of it."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlencode, urlsplit
 
+from chalicelib.access.ticket_office import TicketOffice
 from chalicelib.orders.intake import Intake
 from chalicelib.orders.order import Order, Token
 from chalicelib.orders.pair import TokenDirectory, find_pair, find_token
@@ -15,6 +16,7 @@ from chalicelib.wire import (
     OrderListRequest,
     OrderRequest,
     QuoteRequest,
+    TicketRequest,
     order_json,
     parse_body,
     parse_query,
@@ -33,24 +35,45 @@ class TradedTokens(TokenDirectory, Protocol):
         """Every traded token as GET /tokens shows it."""
 
 
+class WebSocketDoors:
+    """Addresses that let one connection in, each with a ticket of its own."""
+
+    def __init__(self, websocket_url: str, tickets: TicketOffice) -> None:
+        self._websocket_url = websocket_url
+        self._tickets = tickets
+
+    def open(self) -> None:
+        """See that `address` works afterwards, whatever becomes of AWS. Raises botocore's errors."""
+        self._tickets.open()
+
+    def address(self, account: str, order_id: str | None) -> tuple[Json, int]:
+        """wsPath and wsUrl for one order, or with None for all of the account's; and until when (ms) they let in."""
+        text, ticket = self._tickets.issue(account, order_id)
+        query = {"ticket": text} if order_id is None else {"orderId": order_id, "ticket": text}
+        url = f"{self._websocket_url}?{urlencode(query)}"
+        parts = urlsplit(url)
+        return {"wsPath": f"{parts.path}?{parts.query}", "wsUrl": url}, ticket.expires_at_ms
+
+
 class OrdersApi:
     """What an account can do with its orders."""
 
-    def __init__(self, intake: Intake, store: OrderStore, tokens: TokenDirectory, websocket_url: str) -> None:
+    def __init__(self, intake: Intake, store: OrderStore, tokens: TokenDirectory, doors: WebSocketDoors) -> None:
         self._intake = intake
         self._store = store
         self._tokens = tokens
-        self._websocket_url = websocket_url
+        self._doors = doors
 
     def execute(self, account: str, raw_body: bytes | str, headers: Mapping[str, str]) -> Answer:
         """POST /orders/execute: 202 for a new order, 200 where the Idempotency-Key found it."""
         request = validate(OrderRequest, parse_body(raw_body))
+        self._doors.open()  # once the order is stored nothing may fail
         submitted = self._intake.submit(account, request, headers.get("idempotency-key"))
         order = submitted.order
         body = {
             "orderId": order.order_id,
             "status": order.status.value,
-            **self._websocket(order),
+            **self._address(order),
             "createdAt": time_text(order.created_at_ms),
         }
         return (202 if submitted.created else 200), body
@@ -61,6 +84,7 @@ class OrdersApi:
 
     def cancel(self, account: str, order_id: str) -> Answer:
         """DELETE /orders/{orderId}."""
+        self._doors.open()
         return self._shown(self._intake.cancel(account, order_id))
 
     def list(self, account: str, query: Mapping[str, str]) -> Answer:
@@ -75,15 +99,29 @@ class OrdersApi:
         return 200, {"orders": [order_json(order) for order in page.orders], "nextCursor": page.next_cursor}
 
     def _shown(self, order: Order) -> Answer:
-        return 200, {**order_json(order), **self._websocket(order)}
+        return 200, {**order_json(order), **self._address(order)}
 
-    def _websocket(self, order: Order) -> Json:
-        url = f"{self._websocket_url}?orderId={quote(order.order_id)}"
-        parts = urlsplit(url)
-        return {"wsPath": f"{parts.path}?{parts.query}", "wsUrl": url}
+    def _address(self, order: Order) -> Json:
+        return self._doors.address(order.account, order.order_id)[0]
 
     def _mint_filter(self, field: str, text: str | None) -> str | None:
         return None if text is None else find_token(self._tokens, field, text).mint
+
+
+class TicketsApi:
+    """Tickets for the WebSocket."""
+
+    def __init__(self, intake: Intake, doors: WebSocketDoors) -> None:
+        self._intake = intake
+        self._doors = doors
+
+    def issue(self, account: str, raw_body: bytes | str) -> Answer:
+        """POST /ws-tickets: for one order, or for all of the account's."""
+        request = validate(TicketRequest, parse_body(raw_body or b"{}"))
+        if request.order_id is not None:
+            self._intake.find(account, request.order_id)
+        address, expires_at_ms = self._doors.address(account, request.order_id)
+        return 200, {**address, "expiresAt": time_text(expires_at_ms)}
 
 
 class MarketApi:

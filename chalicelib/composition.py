@@ -5,6 +5,7 @@ What reaches the chain imports solders inside its function: the WebSocket and st
 
 from __future__ import annotations
 
+import secrets
 import time
 import uuid
 from functools import cache
@@ -14,6 +15,11 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from chalicelib.access.authentication import Authentication
+from chalicelib.access.caller import LOCAL_CALLER, Caller
+from chalicelib.access.key_table import KeyTable
+from chalicelib.access.ticket_office import TicketOffice
+from chalicelib.access.ticket_secret import TicketSecret
 from chalicelib.orders.admission import Admission, Pace
 from chalicelib.orders.delivery import Delivery
 from chalicelib.orders.execution import Execution
@@ -22,6 +28,7 @@ from chalicelib.orders.queue import OrdersQueue
 from chalicelib.orders.recovery import Recovery
 from chalicelib.orders.redrive import Redrive
 from chalicelib.orders.store import OrderStore
+from chalicelib.push.connection_table import ConnectionTable
 from chalicelib.push.connections import Connections
 from chalicelib.push.gateway import WebSocketGateway
 from chalicelib.push.publisher import Publisher
@@ -32,7 +39,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
-    from chalicelib.api import HealthApi, MarketApi, OrdersApi
+    from chalicelib.api import HealthApi, MarketApi, OrdersApi, TicketsApi, WebSocketDoors
     from chalicelib.orders.token_directory import ChainTokenDirectory
     from chalicelib.routing.market import Market
     from chalicelib.solana.rpc import SolanaRpc
@@ -72,6 +79,27 @@ def admission() -> Admission:
     return Admission(dynamodb(), settings().control_table, pace)
 
 
+def keyless() -> Caller | None:
+    """Whoever comes without a key or a ticket: the `local` stage's own account; on any other stage nobody may."""
+    return LOCAL_CALLER if settings().stage == "local" else None
+
+
+@cache
+def authentication() -> Authentication:
+    return Authentication(KeyTable(dynamodb(), settings().access_table), now_ms, keyless())
+
+
+@cache
+def ticket_office() -> TicketOffice:
+    secret = TicketSecret(boto3.client("secretsmanager", config=_AWS), settings().ticket_secret_arn, now_ms)
+    return TicketOffice(secret, now_ms, secrets.token_bytes)
+
+
+@cache
+def connection_table() -> ConnectionTable:
+    return ConnectionTable(dynamodb(), settings().connections_table)
+
+
 @cache
 def connections() -> Connections:
     return Connections(dynamodb(), settings().orders_table)
@@ -90,7 +118,16 @@ def publisher() -> Publisher:
 
 @cache
 def session() -> Session:
-    return Session(order_store(), connections(), gateway(), now_ms)
+    without_ticket = keyless()
+    return Session(
+        order_store(),
+        connections(),
+        connection_table(),
+        gateway(),
+        ticket_office(),
+        now_ms,
+        without_ticket.account if without_ticket else None,
+    )
 
 
 @cache
@@ -190,7 +227,21 @@ def redrive() -> Redrive:
 def orders_api() -> OrdersApi:
     from chalicelib.api import OrdersApi
 
-    return OrdersApi(intake(), order_store(), token_directory(), settings().websocket_url)
+    return OrdersApi(intake(), order_store(), token_directory(), websocket_doors())
+
+
+@cache
+def websocket_doors() -> WebSocketDoors:
+    from chalicelib.api import WebSocketDoors
+
+    return WebSocketDoors(settings().websocket_url, ticket_office())
+
+
+@cache
+def tickets_api() -> TicketsApi:
+    from chalicelib.api import TicketsApi
+
+    return TicketsApi(intake(), websocket_doors())
 
 
 @cache

@@ -14,7 +14,14 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from chalicelib import answers, problems
 from chalicelib import openapi_examples as examples
-from chalicelib.wire import IDEMPOTENCY_KEY_PATTERN, OrderListRequest, OrderRequest, QuoteRequest, problem_type
+from chalicelib.wire import (
+    IDEMPOTENCY_KEY_PATTERN,
+    OrderListRequest,
+    OrderRequest,
+    QuoteRequest,
+    TicketRequest,
+    problem_type,
+)
 
 Json = dict[str, Any]
 
@@ -47,6 +54,7 @@ class _Operation:
     query_example: Mapping[str, object] | None = None
     body: type[BaseModel] | None = None
     body_example: Json | None = None
+    body_required: bool = True
     idempotent: bool = False
     needs_key: bool = True
 
@@ -96,6 +104,17 @@ _OPERATIONS = (
         (404, 409, *_ANY),
     ),
     _Operation(
+        "post",
+        "/ws-tickets",
+        "issueWsTicket",
+        "Let one WebSocket connection in, for one order or for all of the account's",
+        {200: _Success("WsTicket", "Where to connect.", examples.WS_TICKET)},
+        (400, 404, 415, *_ANY),
+        body=TicketRequest,
+        body_example=examples.TICKET_REQUEST,
+        body_required=False,
+    ),
+    _Operation(
         "get",
         "/quotes",
         "quote",
@@ -142,6 +161,7 @@ _PROBLEM_MEANINGS = {
     403: "The API key may not do this.",
     404: "There is no such order of this account.",
     409: "The request contradicts what is there.",
+    413: "The message is too large (WebSocket).",
     415: "The body is of a media type that is surely no JSON.",
     422: "The request is understood, and can't be carried out.",
     429: "Too many requests, or too many orders waiting.",
@@ -200,7 +220,7 @@ def _operation(operation: _Operation, key_optional: bool) -> Json:
         described["parameters"] = parameters
     if operation.body is not None:
         content = {"schema": {"$ref": SCHEMAS + operation.body.__name__}, "example": operation.body_example}
-        described["requestBody"] = {"required": True, "content": {JSON: content}}
+        described["requestBody"] = {"required": operation.body_required, "content": {JSON: content}}
     return described
 
 

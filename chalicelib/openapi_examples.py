@@ -7,7 +7,8 @@ from typing import Any
 Json = dict[str, Any]
 
 ORDER_ID = "5f3b8f0e-7c1d-4a53-9c2a-0d9f5e6b7a81"
-_WS_PATH = f"/api?orderId={ORDER_ID}"
+_TICKET = "WyJkZXNrIiwxNzYwMDAwMDYwMDAwXQ.pZ3gJqVZl2rB0o1yq1uXc3mO7k5yq8u3n4zB2w6tQxE"
+_WS_PATH = f"/api?orderId={ORDER_ID}&ticket={_TICKET}"
 _WEBSOCKET = {"wsPath": _WS_PATH, "wsUrl": f"wss://example.execute-api.us-east-1.amazonaws.com{_WS_PATH}"}
 _POOL = "8sLbNZoA1cfnvMJLPfp98ZLAnFSYCFApfJKMbiXNLwxj"
 _SIGNATURE = "5VERv8NMvzbJMEkV8xnrLkEaWRtSz9CosKDYjCJjBRnbJLgp8uirBgmQpjKhoR4tjF3ZpRzrFmBV6UjKdiSZkQUW"
@@ -32,6 +33,9 @@ ACCEPTED_ORDER: Json = {
     **_WEBSOCKET,
     "createdAt": "2025-10-09T08:53:20.000Z",
 }
+
+TICKET_REQUEST: Json = {"orderId": ORDER_ID}
+WS_TICKET: Json = {**_WEBSOCKET, "expiresAt": "2025-10-09T08:54:20.000Z"}
 
 _CANCELLED: Json = {
     "orderId": ORDER_ID,

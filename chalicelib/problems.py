@@ -4,8 +4,12 @@ FillrateError
 ├── RequestError                    the client can mend it: 4xx
 │   ├── InvalidRequest              400, with the fields that are wrong
 │   ├── Unauthorized                401
+│   ├── Forbidden                   403: the key lacks a scope
 │   ├── NotFound                    404
 │   ├── Conflict                    409
+│   ├── MessageTooLarge             413
+│   ├── TooManySubscriptions        429
+│   ├── RateLimited                 429: this key, or this connection, asks too often
 │   └── Backlogged                  429: too much work is waiting
 └── ExecutionError                  an attempt at an order, or a quote, did not succeed
     ├── TransientError              another attempt may succeed
@@ -76,6 +80,14 @@ class Unauthorized(RequestError):
     http_status = 401
 
 
+class Forbidden(RequestError):
+    """The API key is valid, and not for this."""
+
+    code = "FORBIDDEN"
+    title = "Forbidden"
+    http_status = 403
+
+
 class NotFound(RequestError):
     code = "NOT_FOUND"
     title = "Not found"
@@ -86,6 +98,30 @@ class Conflict(RequestError):
     code = "CONFLICT"
     title = "Conflict"
     http_status = 409
+
+
+class MessageTooLarge(RequestError):
+    code = "MESSAGE_TOO_LARGE"
+    title = "Message too large"
+    http_status = 413
+
+
+class TooManySubscriptions(RequestError):
+    code = "TOO_MANY_SUBSCRIPTIONS"
+    title = "Too many subscriptions"
+    http_status = 429
+
+
+class RateLimited(RequestError):
+    """Asked too often."""
+
+    code = "RATE_LIMITED"
+    title = "Too many requests"
+    http_status = 429
+
+    def __init__(self, what: str, retry_after_seconds: int) -> None:
+        super().__init__(f"{what}; try again in {retry_after_seconds} s")
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Backlogged(RequestError):

@@ -19,13 +19,15 @@ class Settings(BaseModel):
     orders_table: str
     pools_table: str
     control_table: str
+    access_table: str  # API keys
+    connections_table: str  # open WebSocket connections, used tickets
+    ticket_secret_arn: str
     orders_queue_url: str
     dead_letter_queue_url: str
     solana_rpc_url: str = Field(repr=False)  # a node, or several by commas; may hold providers' keys
     websocket_url: str
     websocket_endpoint: str
     wallet_file: str | None = None
-    api_key_sha256: str | None = None  # hex digest of the key that stages other than `local` ask for
     worker_timeout_seconds: int = 20
 
     # At most so many orders start in any 60 s, of which so many at once.

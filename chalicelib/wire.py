@@ -221,6 +221,17 @@ class OrderListRequest(RequestModel):
         return value
 
 
+class TicketRequest(RequestModel):
+    """POST /ws-tickets."""
+
+    order_id: str | None = Field(default=None, min_length=1, max_length=64)
+
+    @field_validator("order_id", mode="before")
+    @classmethod
+    def _order_id(cls, value: object) -> object:
+        return _text_or_value_error(value)
+
+
 class ClientMessage(RequestModel):
     """What a client may send over the WebSocket."""
 

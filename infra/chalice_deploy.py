@@ -86,6 +86,9 @@ def environment(target: Target, settings: Settings, data: dict[str, str], websoc
         "ORDERS_TABLE": data["OrdersTable"],
         "POOLS_TABLE": data["PoolsTable"],
         "CONTROL_TABLE": data["ControlTable"],
+        "ACCESS_TABLE": data["AccessTable"],
+        "CONNECTIONS_TABLE": data["ConnectionsTable"],
+        "TICKET_SECRET_ARN": data["TicketSecretArn"],
         "ORDERS_PER_MINUTE": str(settings.orders_per_minute),
         "ORDERS_QUEUE_URL": data["OrdersQueueUrl"],
         "DEAD_LETTER_QUEUE_URL": data["DeadLetterQueueUrl"],
@@ -93,7 +96,6 @@ def environment(target: Target, settings: Settings, data: dict[str, str], websoc
         "WEBSOCKET_URL": api_url(target, "ws", websocket_api),
         "WEBSOCKET_ENDPOINT": api_url(target, "http", websocket_api),
         "WALLET_FILE": str(settings.wallet_file or ""),
-        "API_KEY_SHA256": settings.api_key_sha256,
         "LOG_LEVEL": settings.log_level,
     }
     constants = {name: value for name, value in _template_variables().items() if isinstance(value, str)}

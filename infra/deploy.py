@@ -19,7 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from localstack_client.session import Session as LocalSession
 
-from infra import artifacts, ministack_gaps, package, pool_registry
+from infra import artifacts, guarded_routes, ministack_gaps, package, pool_registry
 from infra.cloudformation import StackError, deploy_stack
 
 Stage = Literal["local", "localstack", "prod"]
@@ -78,7 +78,6 @@ class Settings:
 
     solana_rpc_url: str
     wallet_file: Path | None = None
-    api_key_sha256: str = ""
     orders_per_minute: int = 100
     orders_at_once: int = 10
     requests_per_second: int = 200
@@ -128,7 +127,6 @@ def deploy(target: Target, settings: Settings, built: package.Package) -> Deploy
         "SolanaRpcUrl": settings.solana_rpc_url,
         "GatewayHost": target.gateway_host,
         "WalletFile": str(settings.wallet_file or ""),
-        "ApiKeySha256": settings.api_key_sha256,
         "OrdersPerMinute": str(settings.orders_per_minute),
         "GatewayRate": str(settings.requests_per_second),
         "GatewayBurst": str(2 * settings.requests_per_second),
@@ -156,7 +154,8 @@ def deploy_data(target: Target) -> dict[str, str]:
     client = target.client("cloudformation")
     parameters = {"Stage": target.stage, "Transport": target.transport}
     outputs = deploy_stack(client, f"fillrate-{target.stage}-data", template, parameters, target.poll_seconds)
-    ministack_gaps.ensure_time_to_live(target.client("dynamodb"), outputs["OrdersTable"])
+    for table in ("OrdersTable", "ConnectionsTable"):
+        ministack_gaps.ensure_time_to_live(target.client("dynamodb"), outputs[table])
     return outputs
 
 
@@ -187,6 +186,10 @@ def _functions_template(target: Target, settings: Settings, built: package.Packa
     queue["ScalingConfig"] = {"MaximumConcurrency": settings.orders_at_once}
     if target.on_ministack:
         ministack_gaps.without_websocket_deployment(resources)
+    if target.stage == "local":
+        guarded_routes.open_all(template)
+    else:
+        guarded_routes.check(template)
     text = json.dumps(template, separators=(",", ":"))
     if len(text) <= 51_200:
         return text
@@ -210,11 +213,6 @@ def command_line(program: str) -> argparse.ArgumentParser:
     parser.add_argument("--region", default=os.environ.get("AWS_REGION"))
     parser.add_argument("--solana-rpc-url", default=os.environ.get("SOLANA_RPC_URL"))
     parser.add_argument(
-        "--api-key-sha256",
-        default=os.environ.get("API_KEY_SHA256", ""),
-        help="digest of the key that clients must send",
-    )
-    parser.add_argument(
         "--orders-per-minute", type=int, default=100, help="at most so many orders start in any 60 s (default: 100)"
     )
     parser.add_argument(
@@ -236,17 +234,8 @@ def settings_from(options: argparse.Namespace) -> Settings:
     rpc_url = options.solana_rpc_url or _DEFAULT_RPC_URLS.get(options.stage)
     if rpc_url is None:
         raise DeployError("no Solana RPC address: set SOLANA_RPC_URL or give --solana-rpc-url")
-    if options.stage != "local" and not options.api_key_sha256:
-        raise DeployError("no API key: give the SHA-256 of one as API_KEY_SHA256 or --api-key-sha256")
     wallet = options.wallet_file.absolute() if options.wallet_file else None
-    return Settings(
-        rpc_url,
-        wallet,
-        options.api_key_sha256,
-        options.orders_per_minute,
-        options.orders_at_once,
-        options.requests_per_second,
-    )
+    return Settings(rpc_url, wallet, options.orders_per_minute, options.orders_at_once, options.requests_per_second)
 
 
 def seed_pools(target: Target, table: str, registry: Path | None) -> None:
@@ -262,7 +251,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         deployment = _deploy_from(options)
-    except (DeployError, StackError, package.PackageError, pool_registry.RegistryError) as error:
+    except (
+        DeployError,
+        StackError,
+        package.PackageError,
+        pool_registry.RegistryError,
+        guarded_routes.UnguardedRoute,
+    ) as error:
         print(f"deploy: {error}", file=sys.stderr)
         return 1
     except (ClientError, BotoCoreError) as error:

@@ -15,8 +15,10 @@ from typing import Any
 import urllib3
 from solders.keypair import Keypair
 
-from infra import emulator_state, package, pool_registry
-from infra.deploy import Deployment, Settings, deploy, target_for
+from chalicelib.access.caller import LOCAL_CALLER
+from chalicelib.access.keys import Scope
+from infra import emulator_state, keys, package, pool_registry
+from infra.deploy import Deployment, Settings, Target, deploy, target_for
 from infra.processes import Service, check_port_free
 
 AWS_PORT = 4566
@@ -25,6 +27,8 @@ RPC_PORT = 8899
 _READY_SECONDS = 60
 # More than this machine can serve: here nobody must be kept from anybody.
 _REQUESTS_PER_SECOND = 10_000
+# No limit worth mentioning: this machine's own tools use the key.
+_KEY_RATE_PER_MINUTE = 100_000
 Report = Callable[[str], None]
 
 
@@ -53,6 +57,11 @@ class Layout:
     def wallet(self) -> Path:
         """The trading wallet, in solana-keygen's format."""
         return self.directory / "wallet.json"
+
+    @property
+    def api_key(self) -> Path:
+        """A key of the account `local`, for programs that send one."""
+        return self.directory / "api-key"
 
     @property
     def registry(self) -> Path:
@@ -154,8 +163,9 @@ def start(layout: Layout, report: Report, dependencies: package.Dependencies | N
     deployment = deploy(target, settings, built)
     pools = pool_registry.seed(target.client("dynamodb"), deployment.outputs["PoolsTable"], layout.registry)
     report(f"deployed, with {pools} pools")
-    description = _describe(layout, deployment, wallet)
-    layout.description.write_text(json.dumps(description, indent=2) + "\n")
+    api_key = _api_key(layout.api_key, target, deployment.outputs["AccessTable"])
+    description = _describe(layout, deployment, wallet, api_key)
+    _write_private(layout.description, json.dumps(description, indent=2) + "\n")  # it has the key
     return description
 
 
@@ -188,6 +198,27 @@ def _wallet(path: Path) -> str:
     return str(Keypair.from_bytes(bytes(json.loads(path.read_text()))).pubkey())
 
 
+def _api_key(path: Path, target: Target, table: str) -> str:
+    """The stack's own API key; a new one if there is none yet, or the emulator has lost it."""
+    administration = keys.administration(target, table)
+    if path.exists() and administration.is_valid(path.read_text()):
+        return path.read_text()
+    new = administration.create(
+        LOCAL_CALLER.account, frozenset(Scope), rate_per_minute=_KEY_RATE_PER_MINUTE, label="made by make up"
+    )
+    _write_private(path, new.secret)
+    return new.secret
+
+
+def _write_private(path: Path, text: str) -> None:
+    """The file, readable by its owner alone, in one step: other programs read it at any time."""
+    unfinished = path.with_name(f"{path.name}.new")
+    unfinished.unlink(missing_ok=True)
+    unfinished.touch(mode=0o600)
+    unfinished.write_text(text)
+    unfinished.replace(path)
+
+
 def _healthy_chain(url: str) -> bool:
     return b'"ok"' in _answer("POST", url, {"jsonrpc": "2.0", "id": 1, "method": "getHealth"})
 
@@ -205,7 +236,7 @@ def _answer(method: str, url: str, body: dict[str, Any] | None = None) -> bytes:
     return response.data if response.status == 200 else b""
 
 
-def _describe(layout: Layout, deployment: Deployment, wallet: str) -> dict[str, str]:
+def _describe(layout: Layout, deployment: Deployment, wallet: str, api_key: str) -> dict[str, str]:
     return {
         "stage": "local",
         "restUrl": deployment.rest_url,
@@ -213,9 +244,10 @@ def _describe(layout: Layout, deployment: Deployment, wallet: str) -> dict[str, 
         "uiUrl": f"{deployment.rest_url}/",
         "awsEndpoint": layout.aws_url,
         "rpcUrl": layout.rpc_url,
-        "apiKey": "",  # the local stage needs none
+        "apiKey": api_key,
         "wallet": wallet,
         "ordersTable": deployment.outputs["OrdersTable"],
+        "accessTable": deployment.outputs["AccessTable"],
         "poolsTable": deployment.outputs["PoolsTable"],
         "queueUrl": deployment.outputs["OrdersQueueUrl"],
         "dlqUrl": deployment.outputs["DeadLetterQueueUrl"],

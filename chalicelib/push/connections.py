@@ -1,7 +1,8 @@
 """Who watches which order. A subscription lies beside its order in the orders table.
 
 Being in the order's own partition puts it into the same, ordered stream as the order's changes, so that the publisher
-sends the history and every later change one after the other, without a gap and without a race.
+sends the history and every later change one after the other, without a gap and without a race. A subscription to all of
+an account's orders lies in a partition of its own, under `account_partition`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ SUBSCRIPTION_PREFIX = "subscription#"
 # API Gateway ends a connection after 2 h; what is left of it after that is nobody's.
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
 CONNECTION_LIFE_SECONDS = 2 * 60 * 60 + 10 * 60
+
+
+def account_partition(account: str) -> str:
+    """What stands in for the order's id in a subscription to all orders of `account`."""
+    return f"account#{account}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,18 @@ class Connections:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
+
+    def count(self, connection_id: str, at_most: int) -> int:
+        """How many subscriptions the connection has, counted no further than `at_most`; those of just now may lack."""
+        response = self._client.query(
+            TableName=self._table,
+            IndexName="byConnection",
+            KeyConditionExpression="connectionId = :connection",
+            ExpressionAttributeValues={":connection": {"S": connection_id}},
+            Select="COUNT",
+            Limit=at_most,
+        )
+        return response["Count"]
 
     def forget(self, connection_id: str) -> None:
         """Drop every subscription of a connection that is gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,7 +11,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.orders.item import ORDER_ITEM, deserialize, item_to_order
 from chalicelib.orders.order import Order
 from chalicelib.orders.store import OrderStore
-from chalicelib.push.connections import SUBSCRIPTION_PREFIX, Connections, Subscription, item_to_subscription
+from chalicelib.push.connections import (
+    SUBSCRIPTION_PREFIX,
+    Connections,
+    Subscription,
+    account_partition,
+    item_to_subscription,
+)
 from chalicelib.push.gateway import ConnectionGone, WebSocketGateway
 from chalicelib.telemetry import logger
 from chalicelib.wire import status_message
@@ -20,6 +27,14 @@ ESTABLISHING_TRIES = 10
 ESTABLISHING_PAUSE_SECONDS = 0.1
 
 StreamRecord = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """An order as a record shows it, and how many of its changes were there before the record."""
+
+    order: Order
+    known: int
 
 
 class Publisher:
@@ -56,17 +71,38 @@ class Publisher:
                 # the boundary: whatever is wrong with one record would come again with it, and hold up all others' news
                 logger.exception("record passed over", event_id=record.get("eventID"))
 
-    def _publish(self, news: Order | Subscription | None) -> None:
+    def _publish(self, news: _Step | Subscription | None) -> None:
         match news:
-            case Order():
+            case _Step():
                 self._order_changed(news)
             case Subscription():
                 self._subscribed(news)
 
-    def _order_changed(self, order: Order) -> None:
-        for subscription in self._connections.watchers(order.order_id):
+    def _order_changed(self, step: _Step) -> None:
+        order = step.order
+        watchers = self._connections.watchers(order.order_id)
+        for subscription in watchers:
             if subscription.cursor:  # else its own record is still to come, and sends all there is by then
                 self._send(order, subscription, establishing=False)
+        served = {subscription.connection_id for subscription in watchers}
+        for subscription in self._connections.watchers(account_partition(order.account)):
+            if subscription.connection_id not in served:
+                self._send_step(step, subscription)
+
+    def _send_step(self, step: _Step, subscription: Subscription) -> None:
+        """Send a watcher of the whole account what the record brought.
+
+        Its cursor tells only that something was sent: after a failed batch it may be sent the same again.
+        """
+        try:
+            for change in step.order.history[step.known :]:
+                message = status_message(change, step.order)
+                self._post(subscription.connection_id, message, establishing=not subscription.cursor)
+        except ConnectionGone:
+            self._connections.forget(subscription.connection_id)
+            return
+        if not subscription.cursor:
+            self._connections.advance(subscription, 1)
 
     def _subscribed(self, asked: Subscription) -> None:
         # the stored one, not the record's: after a failed batch it knows what was sent the first time
@@ -103,7 +139,7 @@ class Publisher:
         return None
 
 
-def _read(change: Mapping[str, Any]) -> Order | Subscription | None:
+def _read(change: Mapping[str, Any]) -> _Step | Subscription | None:
     """What a record tells: an order's new step, or a new wish to see an order; None where it is nobody's news."""
     new, old = change.get("NewImage"), change.get("OldImage")
     if new is None:
@@ -111,8 +147,8 @@ def _read(change: Mapping[str, Any]) -> Order | Subscription | None:
     kind = new["item"]["S"]
     if kind == ORDER_ITEM:
         order = item_to_order(deserialize(_without_submission(new)))
-        only_its_lease = old is not None and len(old["history"]["L"]) == len(order.history)
-        return None if only_its_lease else order
+        known = 0 if old is None else len(old["history"]["L"])
+        return None if known == len(order.history) else _Step(order, known)  # None: only its lease changed
     if kind.startswith(SUBSCRIPTION_PREFIX):
         subscription = item_to_subscription(deserialize(new))
         return None if subscription.cursor else subscription  # a cursor is our own note of what was sent

@@ -5,44 +5,85 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from chalicelib.access.meter import Unusable, UsedTooOften
+from chalicelib.access.ticket_office import TicketOffice
+from chalicelib.access.tickets import Ticket
 from chalicelib.aws_errors import is_transient
 from chalicelib.orders.store import OrderStore
-from chalicelib.problems import AwsUnavailable, FillrateError, NotFound, RequestError
-from chalicelib.push.connections import Connections, Subscription
+from chalicelib.problems import (
+    AwsUnavailable,
+    FillrateError,
+    MessageTooLarge,
+    NotFound,
+    RateLimited,
+    RequestError,
+    TooManySubscriptions,
+    Unauthorized,
+)
+from chalicelib.push.connection_table import ConnectionTable
+from chalicelib.push.connections import Connections, Subscription, account_partition
 from chalicelib.push.gateway import ConnectionGone, WebSocketGateway
 from chalicelib.telemetry import logger
 from chalicelib.wire import ClientMessage, parse_body, problem_json, validate
 
 MAX_MESSAGE_BYTES = 4 * 1024
+MAX_SUBSCRIPTIONS = 50
+
+# After one of these nothing more is heard from the connection.
+_ENDS_CONNECTION = (MessageTooLarge, RateLimited, TooManySubscriptions, Unauthorized)
 
 
 class Session:
+    """`account_without_ticket` is whose a connection is that shows no ticket; None where none may connect so."""
+
     def __init__(
         self,
         store: OrderStore,
         connections: Connections,
+        connection_table: ConnectionTable,
         gateway: WebSocketGateway,
+        tickets: TicketOffice,
         now_ms: Callable[[], int],
+        account_without_ticket: str | None,
     ) -> None:
         self._store = store
         self._connections = connections
+        self._connection_table = connection_table
         self._gateway = gateway
+        self._tickets = tickets
         self._now_ms = now_ms
+        self._account_without_ticket = account_without_ticket
 
     def connect(self, connection_id: str, query: Mapping[str, str]) -> None:
-        """Open the connection; with `orderId` in the query it is for that order alone and ends with it.
+        """Open the connection, for one order (then it ends with it) or for all of the account's, as its ticket says.
 
-        Raises NotFound for an unknown order: the client is refused.
+        Raises Unauthorized without a ticket that is valid and unused, NotFound for an order that the account doesn't
+        have: the client is refused.
         """
-        order_id = query.get("orderId")
+        order_id, text = query.get("orderId"), query.get("ticket")
+        if text is not None:
+            ticket = self._used_up(text, order_id, connection_id)
+            account, order_id, all_orders = ticket.account, ticket.order_id, ticket.order_id is None
+        elif self._account_without_ticket is not None:
+            account, all_orders = self._account_without_ticket, False
+        else:
+            raise Unauthorized("connect with a ticket: POST /ws-tickets gives one")
+        self._connection_table.open(connection_id, account, self._now_ms())
         if order_id is not None:
-            self._subscribe(order_id, connection_id, closes=True)
+            self._subscribe(account, order_id, connection_id, closes=True)
+        elif all_orders:
+            self._connections.subscribe(Subscription(account_partition(account), connection_id, False, self._now_ms()))
 
     def receive(self, connection_id: str, body: str) -> None:
-        """Answer one client message. Whatever is wrong with it is told to the client, and nothing else is."""
+        """Answer one client message. Whatever is wrong with it is told to the client, and nothing else is.
+
+        A client that goes beyond the limits is told which, and then its connection is closed.
+        """
+        closes = False
         try:
             reply = self._reply(connection_id, body)
         except FillrateError as error:
+            closes = isinstance(error, _ENDS_CONNECTION)
             reply = {"type": "error", **_as_client_sees(error)}
         except Exception as surprise:  # noqa: BLE001
             # the boundary: the gateway would send an exception's text to the client
@@ -52,33 +93,63 @@ class Session:
         try:
             self._gateway.post(connection_id, reply)
         except ConnectionGone:
-            self._connections.forget(connection_id)
+            closes = True
+        if closes:
+            self._gateway.close(connection_id)
+            self.disconnect(connection_id)
 
     def disconnect(self, connection_id: str) -> None:
         self._connections.forget(connection_id)
+        self._connection_table.close(connection_id)
+
+    def _used_up(self, text: str, order_id: str | None, connection_id: str) -> Ticket:
+        ticket = self._tickets.check(text)
+        if order_id != ticket.order_id:
+            raise Unauthorized("the ticket is for something else; ask for one for this order")
+        if not self._connection_table.use_ticket(ticket, connection_id):
+            raise Unauthorized("the ticket was used already; ask for a new one")
+        return ticket
 
     def _reply(self, connection_id: str, body: str) -> dict[str, Any]:
         raw = body.encode(errors="surrogatepass")  # for parse_body to refuse
         if len(raw) > MAX_MESSAGE_BYTES:
-            raise RequestError(f"a message may have at most {MAX_MESSAGE_BYTES} bytes")
+            raise MessageTooLarge(f"a message may have at most {MAX_MESSAGE_BYTES} bytes; the connection is closed")
+        account = self._account_of(connection_id)
         message = validate(ClientMessage, parse_body(raw))
         if message.action == "ping":
             return {"type": "pong"}
         if message.order_id is None:
             raise RequestError(f"orderId: is required to {message.action}")
         if message.action == "subscribe":
-            self._subscribe(message.order_id, connection_id, closes=False)
+            self._subscribe(account, message.order_id, connection_id, closes=False)
             return {"type": "subscribed", "orderId": message.order_id}
         self._connections.unsubscribe(message.order_id, connection_id)
         return {"type": "unsubscribed", "orderId": message.order_id}
 
-    def _subscribe(self, order_id: str, connection_id: str, *, closes: bool) -> None:
-        if self._store.load(order_id) is None:
+    def _account_of(self, connection_id: str) -> str:
+        """Whose connection it is; counts the message."""
+        try:
+            return self._connection_table.hear(connection_id, self._now_ms())
+        except Unusable:
+            raise Unauthorized("this connection is not known any more; connect again") from None
+        except UsedTooOften as error:
+            raise RateLimited(
+                "more than 10 messages a second, the connection is closed", -(-error.retry_in_us // 1_000_000)
+            ) from None
+
+    def _subscribe(self, account: str, order_id: str, connection_id: str, *, closes: bool) -> None:
+        order = self._store.load(order_id)
+        if order is None or order.account != account:
             raise NotFound(f"there is no order {order_id[:64]}")
-        earlier = self._connections.find(
-            order_id, connection_id
-        )  # a connection for one order stays so if it asks again
-        closes = closes or (earlier is not None and earlier.closes)
+        earlier = self._connections.find(order_id, connection_id)
+        # at its opening a connection has none, and $connect's role couldn't count them
+        if (
+            not closes
+            and earlier is None
+            and self._connections.count(connection_id, MAX_SUBSCRIPTIONS) >= MAX_SUBSCRIPTIONS
+        ):
+            raise TooManySubscriptions(f"a connection may have at most {MAX_SUBSCRIPTIONS} subscriptions; it is closed")
+        closes = closes or (earlier is not None and earlier.closes)  # a connection for one order stays so
         self._connections.subscribe(Subscription(order_id, connection_id, closes, self._now_ms()))
 
 

@@ -95,6 +95,28 @@ TRIALS: dict[str, Callable[[Place], Any]] = {
         TableName=p.names["ControlTable"], Key={"name": {"S": "nobody"}}
     ),
     "control: all": lambda p: p.client("dynamodb").scan(TableName=p.names["ControlTable"], Limit=1),
+    "api keys: read one": lambda p: p.client("dynamodb").get_item(
+        TableName=p.names["AccessTable"], Key={"name": {"S": "nobody"}}
+    ),
+    "api keys: count a use": lambda p: _update(p, "AccessTable", {"name": {"S": "nobody"}}),
+    "api keys: add one": lambda p: _put(p, "AccessTable", {"name": {"S": "nobody"}}),
+    "api keys: delete one": lambda p: p.client("dynamodb").delete_item(
+        TableName=p.names["AccessTable"], Key={"name": {"S": "nobody"}}
+    ),
+    "api keys: all": lambda p: p.client("dynamodb").scan(TableName=p.names["AccessTable"], Limit=1),
+    "sessions: read one": lambda p: p.client("dynamodb").get_item(
+        TableName=p.names["ConnectionsTable"], Key={"name": {"S": "nobody"}}
+    ),
+    "sessions: open": lambda p: _put(p, "ConnectionsTable", {"name": {"S": "nobody"}}),
+    "sessions: hear": lambda p: _update(p, "ConnectionsTable", {"name": {"S": "nobody"}}),
+    "sessions: close": lambda p: p.client("dynamodb").delete_item(
+        TableName=p.names["ConnectionsTable"], Key={"name": {"S": "nobody"}}
+    ),
+    "sessions: all": lambda p: p.client("dynamodb").scan(TableName=p.names["ConnectionsTable"], Limit=1),
+    "ticket secret: read": lambda p: p.client("secretsmanager").get_secret_value(SecretId=p.names["TicketSecretArn"]),
+    "ticket secret: replace": lambda p: p.client("secretsmanager").put_secret_value(
+        SecretId=p.names["TicketSecretArn"], SecretString="x" * 64
+    ),
     "queue: send": lambda p: _queue(p, "send_message", "OrdersQueueUrl", MessageBody="{}", DelaySeconds=99_999),
     "queue: receive": lambda p: _queue(p, "receive_message", "OrdersQueueUrl", VisibilityTimeout=0, WaitTimeSeconds=0),
     "queue: delete": lambda p: _queue(p, "delete_message", "OrdersQueueUrl", ReceiptHandle="none"),
@@ -150,7 +172,10 @@ MAY: dict[str, set[str]] = {
         "control: change",
         "queue: send",
         "queue: length",
+        "api keys: count a use",
+        "ticket secret: read",
     },
+    "Authorize": {"api keys: read one"},
     "ExecuteOrder": {
         "orders: read one",
         "orders: write one",
@@ -181,15 +206,18 @@ MAY: dict[str, set[str]] = {
         "dead letters: delete",
         "dead letters: hide",
     },
-    "WebsocketConnect": {"orders: read one", "orders: write one"},
+    "WebsocketConnect": {"orders: read one", "orders: write one", "sessions: open", "ticket secret: read"},
     "WebsocketMessage": {
         "orders: read one",
         "orders: write one",
         "orders: delete one",
         "orders: a connection's",
         "connections: post",
+        "connections: close",
+        "sessions: hear",
+        "sessions: close",
     },
-    "WebsocketDisconnect": {"orders: delete one", "orders: a connection's"},
+    "WebsocketDisconnect": {"orders: delete one", "orders: a connection's", "sessions: close"},
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,13 +18,20 @@ from moto import mock_aws
 from moto.apigatewaymanagementapi.models import apigatewaymanagementapi_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
+from chalicelib.access.key_administration import KeyAdministration, NewKey
+from chalicelib.access.key_table import KeyTable
+from chalicelib.access.keys import Scope
+from chalicelib.access.ticket_office import TicketOffice
+from chalicelib.access.ticket_secret import TicketSecret
 from chalicelib.orders.admission import Admission, Pace
 from chalicelib.orders.delivery import Message
 from chalicelib.orders.order import Order
 from chalicelib.orders.queue import OrdersQueue
 from chalicelib.orders.store import OrderStore
+from chalicelib.push.connection_table import ConnectionTable
 from chalicelib.push.connections import Connections
 from chalicelib.push.gateway import WebSocketGateway
+from tests.integration import moto_secret as moto_secret  # lets moto make the template's secret
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
@@ -71,6 +79,21 @@ class Cloud:
 
     def connections(self) -> Connections:
         return Connections(self.dynamodb, self.orders_table)
+
+    def connection_table(self) -> ConnectionTable:
+        return ConnectionTable(self.dynamodb, self.outputs["ConnectionsTable"])
+
+    def keys(self) -> KeyTable:
+        return KeyTable(self.dynamodb, self.outputs["AccessTable"])
+
+    def new_key(self, account: str, *scopes: Scope, rate_per_minute: int = 100_000) -> NewKey:
+        administration = KeyAdministration(self.keys(), lambda: 0, secrets.token_bytes)
+        return administration.create(account, frozenset(scopes or Scope), rate_per_minute=rate_per_minute)
+
+    def tickets(self, now_ms: Callable[[], int]) -> TicketOffice:
+        client: Any = aws().client("secretsmanager")
+        secret = TicketSecret(client, self.outputs["TicketSecretArn"], now_ms)
+        return TicketOffice(secret, now_ms, secrets.token_bytes)
 
     def receive(self) -> list[Message]:
         """The visible messages, as a worker gets them; they are hidden until they come back."""

@@ -23,7 +23,7 @@ from tests.integration.cloud import (
     aws,
     cloud_in_memory,
 )
-from tests.integration.web import Pushes, Web
+from tests.integration.web import Pushes, Web, without_authorizer
 
 
 @pytest.fixture
@@ -109,7 +109,8 @@ def _variable(output: str) -> str:
 
 
 @pytest.fixture
-def web(environment: Callable[..., None], cloud: Cloud) -> Web:
+def web(environment: Callable[..., None], cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Web:
+    without_authorizer(monkeypatch)
     return Web(cloud)
 
 

@@ -13,6 +13,7 @@ from infra import pool_registry
 from infra.cloudformation import StackError, deploy_stack
 from infra.deploy import Target, deploy_data, main
 from infra.package import PROJECT
+from tests.integration import moto_secret as moto_secret  # lets moto make the template's secret
 
 REGION = "eu-central-1"
 SOL_USDC = {"address": "pool1", "program": "cpmm"}
@@ -105,14 +106,13 @@ def test_a_stack_that_fails_says_which_resource_and_why() -> None:
     ("arguments", "missing"),
     [
         (["--stage", "prod"], "SOLANA_RPC_URL"),
-        (["--stage", "prod", "--solana-rpc-url", "https://rpc.example"], "API_KEY_SHA256"),
         (["--stage", "local", "--pools", "nowhere.json", "--endpoint-url", "http://127.0.0.1:9"], "127.0.0.1:9"),
     ],
 )
 def test_a_deploy_that_cannot_be_says_what_is_missing(
     arguments: list[str], missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("SOLANA_RPC_URL", "API_KEY_SHA256", "AWS_ENDPOINT_URL"):
+    for name in ("SOLANA_RPC_URL", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
     assert main(arguments) == 1
     complaint = capsys.readouterr().err

@@ -53,6 +53,13 @@ class Web:
         return dict(self.invoke("execute_order", {"Records": records}))
 
 
+def without_authorizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As infra/deploy.py does for the local stage. (Chalice's own gateway would look for the key in another header.)"""
+    for operations in app.app.routes.values():
+        for route in operations.values():
+            monkeypatch.setattr(route, "authorizer", None)
+
+
 class Pushes:
     """What moto's API Gateway was given for each connection, and which it was to close; moto itself forgets those."""
 
