@@ -24,6 +24,7 @@ from tests.faults.engine import Engine, is_ended, running_engine
 
 ORDERS = scaled(short=10, full=40)
 AMOUNTS = {"SOL": "0.05", "USDC": "7", "USDT": "7", "JUP": "17", "RAY": "3.5", "BONK": "400000"}
+PACE_SECONDS = 0.1  # a connection may send ten messages a second
 RECONNECT_SECONDS = 0.2
 
 Json = dict[str, Any]
@@ -78,6 +79,7 @@ class Watcher:
         answered = True
         while self._open and not self._over.is_set():
             if answered and unasked:
+                self._over.wait(PACE_SECONDS)
                 websocket.send(json.dumps({"action": "subscribe", "orderId": unasked.pop()}))
                 answered = False
             try:
