@@ -20,7 +20,7 @@ from tests.faults.aws_faults import ATTEMPTS, DONE_UNTOLD, NOTHING_DONE, Fault, 
 from tests.faults.aws_parts import use_no_settings_of_this_machine
 from tests.integration.cloud import WEBSOCKET_ENDPOINT, Cloud, Json, aws, cloud_in_memory
 from tests.integration.test_intake import Tokens
-from tests.integration.web import ORDER, Pushes, Web, problem, socket
+from tests.integration.web import ORDER, Pushes, Web, problem, socket, without_authorizer
 from tests.sample_orders import CREATED_AT_MS, new_order
 
 CALLS = [
@@ -44,6 +44,7 @@ class Site:
 def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Site]:
     use_no_settings_of_this_machine(monkeypatch)
     without_waiting(monkeypatch)
+    without_authorizer(monkeypatch)
     with cloud_in_memory() as cloud:
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", aws())
         for output, value in cloud.outputs.items():
@@ -148,6 +149,7 @@ def test_health_tells_which_part_is_out_of_reach(site: Site) -> None:
 @pytest.mark.parametrize("fault", NOTHING_DONE)
 def test_a_websocket_client_is_told_to_try_again(site: Site, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     pushes = Pushes(monkeypatch)
+    site.web.invoke("ws_connect", socket("CONNECT", "client"))
     site.aws.always(fault)
     event = socket("MESSAGE", "client", body='{"action": "subscribe", "orderId": "order-1"}')
     site.web.invoke("ws_message", event)

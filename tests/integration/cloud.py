@@ -126,7 +126,11 @@ def cloud_in_memory() -> Iterator[Cloud]:
     """A fresh account with nothing but the data stack."""
     with mock_aws():
         cloudformation: Any = aws().client("cloudformation")
-        cloudformation.create_stack(StackName="fillrate", TemplateBody=DATA_STACK.read_text())
+        cloudformation.create_stack(
+            StackName="fillrate",
+            TemplateBody=DATA_STACK.read_text(),
+            Parameters=[{"ParameterKey": "Stage", "ParameterValue": "local"}],
+        )
         (stack,) = cloudformation.describe_stacks(StackName="fillrate")["Stacks"]
         yield Cloud({output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]})
 

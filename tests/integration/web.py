@@ -53,6 +53,11 @@ class Web:
         return dict(self.invoke("execute_order", {"Records": records}))
 
 
+def without_ticket(answer: Json) -> Json:
+    """All of an answer but the address with its ticket, which is another each time."""
+    return {name: value for name, value in answer.items() if name not in ("wsUrl", "wsPath")}
+
+
 def without_authorizer(monkeypatch: pytest.MonkeyPatch) -> None:
     """As infra/deploy.py does for the local stage. (Chalice's own gateway would look for the key in another header.)"""
     for operations in app.app.routes.values():
