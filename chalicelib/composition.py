@@ -34,6 +34,7 @@ from chalicelib.push.gateway import WebSocketGateway
 from chalicelib.push.publisher import Publisher
 from chalicelib.push.session import Session
 from chalicelib.settings import settings
+from chalicelib.solana.wallet_choice import WalletKind
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from chalicelib.orders.token_directory import ChainTokenDirectory
     from chalicelib.routing.market import Market
     from chalicelib.solana.rpc import SolanaRpc
+    from chalicelib.solana.signing_policy import SigningPolicy
     from chalicelib.solana.wallet import Wallet
     from chalicelib.venues.registry import PoolRegistry
 
@@ -181,12 +183,33 @@ def market() -> Market:
 
 @cache
 def wallet() -> Wallet:
-    from chalicelib.solana.wallet import LocalWallet
+    """Raises RuntimeError where no wallet was chosen, and what LocalWallet.load raises."""
+    choice = settings().wallet_choice
+    if choice is None:
+        raise RuntimeError("no wallet: set WALLET to kms:<key id>, secret:<name> or, on local stages, file:<path>")
+    match choice.kind:
+        case WalletKind.KMS:
+            from chalicelib.solana.kms_wallet import KmsWallet
 
-    wallet_file = settings().wallet_file
-    if wallet_file is None or settings().stage not in ("local", "localstack"):
-        raise RuntimeError("WALLET_FILE is for the local stages only; other stages have no wallet yet")
-    return LocalWallet.load(Path(wallet_file))
+            return KmsWallet(boto3.client("kms", config=_AWS), choice.place)
+        case WalletKind.SECRET:
+            from chalicelib.solana.secret_wallet import SecretWallet
+
+            return SecretWallet(boto3.client("secretsmanager", config=_AWS), choice.place)
+        case WalletKind.FILE:
+            from chalicelib.solana.wallet import LocalWallet
+
+            return LocalWallet.load(Path(choice.place))
+
+
+@cache
+def signing_policy() -> SigningPolicy:
+    from chalicelib.solana.signing_policy import SigningPolicy
+    from chalicelib.venues.meteora_dlmm import MeteoraDlmmVenue
+    from chalicelib.venues.raydium_cpmm import RaydiumCpmm
+
+    pools = pool_registry().tradable
+    return SigningPolicy((RaydiumCpmm(), MeteoraDlmmVenue()), pools, settings().max_priority_fee_lamports)
 
 
 @cache
@@ -199,7 +222,12 @@ def delivery() -> Delivery:
         rpc(),
         market(),
         wallet(),
-        PriorityFeePolicy(floor=config.priority_fee_floor, cap=config.priority_fee_cap),
+        signing_policy(),
+        PriorityFeePolicy(
+            floor=config.priority_fee_floor,
+            cap=config.priority_fee_cap,
+            max_lamports=config.max_priority_fee_lamports,
+        ),
         Patience(config.watch_seconds, config.confirm_poll_ms / 1000, config.rebroadcast_ms / 1000),
         time.monotonic,
         time.sleep,

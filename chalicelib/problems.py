@@ -19,6 +19,7 @@ FillrateError
     │   ├── VenueUnavailable        the pool is closed, not open yet, or answers with an error of its own
     │   ├── AccountsMissing         the quote needs accounts that were not read: read them, quote again
     │   ├── TransactionExpired      the transaction's blockhash ran out and it never landed
+    │   ├── WalletUnavailable       the wallet's key can't be asked now; nothing was signed
     │   └── AwsUnavailable          AWS is out of reach, unwell, or asked too often
     │       └── SubmissionUnknown   it can't be told whether the order was stored
     └── PermanentError              no retry can help
@@ -26,6 +27,7 @@ FillrateError
         ├── InsufficientLiquidity   the pools hold less than the order asks for
         ├── InsufficientBalance     the wallet holds too little of the input token or of SOL for fees
         ├── AmountTooSmall          the output would be zero
+        ├── SigningRefused          the transaction is not what the order says: it was not signed
         └── TransactionRejected     the chain refuses the transaction for a reason that no retry changes
 """
 
@@ -192,6 +194,13 @@ class TransactionExpired(TransientError):
     title = "Transaction expired"
 
 
+class WalletUnavailable(TransientError):
+    """The service that keeps the wallet's key did not answer, or refused. Nothing was signed."""
+
+    code = "WALLET_UNAVAILABLE"
+    title = "Wallet unavailable"
+
+
 class AwsUnavailable(TransientError):
     """AWS did not serve a request, botocore's own retries included. Only clients are told so; see aws_errors."""
 
@@ -238,6 +247,13 @@ class InsufficientBalance(PermanentError):
 class AmountTooSmall(PermanentError):
     code = "AMOUNT_TOO_SMALL"
     title = "Amount too small"
+
+
+class SigningRefused(PermanentError):
+    """The signing policy did not pass the transaction's final bytes. That is a fault of ours, or an attack."""
+
+    code = "SIGNING_REFUSED"
+    title = "Signing refused"
 
 
 class TransactionRejected(PermanentError):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cache
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from chalicelib.solana.wallet_choice import WalletChoice
 
 
 class Settings(BaseModel):
@@ -27,7 +30,7 @@ class Settings(BaseModel):
     solana_rpc_url: str = Field(repr=False)  # a node, or several by commas; may hold providers' keys
     websocket_url: str
     websocket_endpoint: str
-    wallet_file: str | None = None
+    wallet: str | None = None  # kms:…, secret:… or file:…, see WalletChoice; only the worker needs one
     worker_timeout_seconds: int = 20
 
     # At most so many orders start in any 60 s, of which so many at once.
@@ -42,6 +45,8 @@ class Settings(BaseModel):
     rebroadcast_ms: int = 2000
     priority_fee_floor: int = 1_000  # micro-lamports per compute unit
     priority_fee_cap: int = 2_000_000
+    # What the wallet signs at most for priority, whatever the price: 1.4 million units at 2,000,000 micro-lamports.
+    max_priority_fee_lamports: int = Field(default=2_800_000, ge=0)
 
     # When a Solana node is left alone, and for how long at first and at most (see BreakerPolicy); how often all of
     # several nodes are measured.
@@ -57,6 +62,17 @@ class Settings(BaseModel):
         if not urls or not all(url.startswith(("http://", "https://")) for url in urls):
             raise ValueError("one or more http(s) URLs, parted by commas")
         return text
+
+    @model_validator(mode="after")
+    def _wallet_for_the_stage(self) -> Self:
+        if self.wallet is not None:
+            WalletChoice.parse(self.wallet, self.stage)
+        return self
+
+    @property
+    def wallet_choice(self) -> WalletChoice | None:
+        """Which wallet the worker signs with; None where none was chosen."""
+        return None if self.wallet is None else WalletChoice.parse(self.wallet, self.stage)
 
     @property
     def solana_rpc_urls(self) -> tuple[str, ...]:

@@ -30,10 +30,12 @@ from infra.deploy import (
     seed_pools,
     settings_from,
     target_for,
+    wallet_of,
 )
 from infra.package import PROJECT
 from infra.pool_registry import RegistryError
 from infra.role_policies import Deployed, policies
+from infra.wallet import WalletError
 
 _LOG_DAYS = 365
 _CHALICE = "from chalice.cli import main; main()"
@@ -57,13 +59,14 @@ def deploy_by_chalice(target: Target, settings: Settings) -> dict[str, str]:
 
     Raises DeployError, StackError or boto3's errors.
     """
-    data = deploy_data(target)
-    _run_chalice(target, data)
+    data = deploy_data(target, settings.wallet)
+    wallet = wallet_of(target, settings, data)
+    _run_chalice(target, data | wallet.parameters)
     deployed = json.loads(_state(PROJECT, target).read_text())
     resources = {resource["name"]: resource for resource in deployed["resources"]}
     websocket_api = resources["websocket_api"]["websocket_api_id"]
     client = target.client("lambda")
-    variables = environment(target, settings, data, websocket_api)
+    variables = environment(target, settings, data, wallet.setting, websocket_api)
     # The functions first: the mappings must not report failures to functions that can't work yet.
     for resource in resources.values():
         if resource["resource_type"] == "lambda_function":
@@ -73,13 +76,16 @@ def deploy_by_chalice(target: Target, settings: Settings) -> dict[str, str]:
     for name, mapping in mapping_settings().items():
         client.update_event_source_mapping(UUID=resources[name]["event_uuid"], **mapping)
     return data | {
+        "wallet": wallet.address or "",
         "restUrl": api_url(target, "http", resources["rest_api"]["rest_api_id"]),
         "wsUrl": variables["WEBSOCKET_URL"],
         "WorkerFunction": resources["execute_order"]["lambda_arn"],
     }
 
 
-def environment(target: Target, settings: Settings, data: dict[str, str], websocket_api: str) -> dict[str, str]:
+def environment(
+    target: Target, settings: Settings, data: dict[str, str], wallet: str, websocket_api: str
+) -> dict[str, str]:
     """The functions' environment: what infra/functions.yaml gives them, from the same parts."""
     variables = {
         "STAGE": target.stage,
@@ -95,7 +101,7 @@ def environment(target: Target, settings: Settings, data: dict[str, str], websoc
         "SOLANA_RPC_URL": settings.solana_rpc_url,
         "WEBSOCKET_URL": api_url(target, "ws", websocket_api),
         "WEBSOCKET_ENDPOINT": api_url(target, "http", websocket_api),
-        "WALLET_FILE": str(settings.wallet_file or ""),
+        "WALLET": wallet,
         "LOG_LEVEL": settings.log_level,
     }
     constants = {name: value for name, value in _template_variables().items() if isinstance(value, str)}
@@ -191,7 +197,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = command_line("python -m infra.chalice_deploy").parse_args(arguments)
     try:
         deployed = _deploy_from(options)
-    except (DeployError, StackError, RegistryError) as error:
+    except (DeployError, WalletError, StackError, RegistryError) as error:
         print(f"deploy: {error}", file=sys.stderr)
         return 1
     except (ClientError, BotoCoreError) as error:

@@ -21,6 +21,7 @@ from localstack_client.session import Session as LocalSession
 
 from infra import artifacts, guarded_routes, ministack_gaps, package, pool_registry
 from infra.cloudformation import StackError, deploy_stack
+from infra.wallet import OWN_KEY, DeployedWallet, WalletError, check_option, deployed_wallet
 
 Stage = Literal["local", "localstack", "prod"]
 STAGES: tuple[Stage, ...] = ("local", "localstack", "prod")
@@ -77,7 +78,7 @@ class Settings:
     """What the functions are told besides the names of the deployed resources."""
 
     solana_rpc_url: str
-    wallet_file: Path | None = None
+    wallet: str  # as `--wallet` says it, see infra/wallet.py
     orders_per_minute: int = 100
     orders_at_once: int = 10
     requests_per_second: int = 200
@@ -90,6 +91,8 @@ class Deployment:
 
     rest_url: str
     websocket_url: str
+    # Base58; None where it can't be known here.
+    wallet: str | None
     outputs: dict[str, str] = field(repr=False)
 
     @property
@@ -121,12 +124,14 @@ def target_for(stage: Stage, endpoint_url: str | None = None, region: str | None
 
 def deploy(target: Target, settings: Settings, built: package.Package) -> Deployment:
     """Bring both stacks of `target` to the present code. Raises StackError, or boto3's errors."""
-    data = deploy_data(target)
-    parameters = data | {
+    data = deploy_data(target, settings.wallet)
+    wallet = wallet_of(target, settings, data)
+    parameters = {
+        **data,
+        **wallet.parameters,
         "Stage": target.stage,
         "SolanaRpcUrl": settings.solana_rpc_url,
         "GatewayHost": target.gateway_host,
-        "WalletFile": str(settings.wallet_file or ""),
         "OrdersPerMinute": str(settings.orders_per_minute),
         "GatewayRate": str(settings.requests_per_second),
         "GatewayBurst": str(2 * settings.requests_per_second),
@@ -144,19 +149,26 @@ def deploy(target: Target, settings: Settings, built: package.Package) -> Deploy
     return Deployment(
         rest_url=api_url(target, "http", outputs["RestAPIId"]),
         websocket_url=api_url(target, "ws", outputs["WebsocketAPIId"]),
+        wallet=wallet.address,
         outputs=outputs,
     )
 
 
-def deploy_data(target: Target) -> dict[str, str]:
-    """Bring the data stack to infra/data.yaml; returns its outputs."""
+def deploy_data(target: Target, wallet: str = "") -> dict[str, str]:
+    """Bring the data stack to infra/data.yaml; returns its outputs. `wallet` is as in Settings."""
     template = (package.PROJECT / "infra" / "data.yaml").read_text()
     client = target.client("cloudformation")
-    parameters = {"Stage": target.stage, "Transport": target.transport}
+    wallet_key = "made" if wallet == OWN_KEY else "none"
+    parameters = {"Stage": target.stage, "Transport": target.transport, "WalletKey": wallet_key}
     outputs = deploy_stack(client, f"fillrate-{target.stage}-data", template, parameters, target.poll_seconds)
     for table in ("OrdersTable", "ConnectionsTable"):
         ministack_gaps.ensure_time_to_live(target.client("dynamodb"), outputs[table])
     return outputs
+
+
+def wallet_of(target: Target, settings: Settings, data: dict[str, str]) -> DeployedWallet:
+    """The wallet that the settings choose; `data` are the data stack's outputs. Raises WalletError, boto3's errors."""
+    return deployed_wallet(settings.wallet, target.stage, target.client, data)
 
 
 def _access_logs(target: Target) -> str:
@@ -186,6 +198,7 @@ def _functions_template(target: Target, settings: Settings, built: package.Packa
     queue["ScalingConfig"] = {"MaximumConcurrency": settings.orders_at_once}
     if target.on_ministack:
         ministack_gaps.without_websocket_deployment(resources)
+        ministack_gaps.without_kms_conditions(resources)
     if target.stage == "local":
         guarded_routes.open_all(template)
     else:
@@ -224,17 +237,21 @@ def command_line(program: str) -> argparse.ArgumentParser:
         default=200,
         help="at most so many requests of all clients, twice as many in a burst (default: 200)",
     )
-    parser.add_argument("--wallet-file", type=Path, help="solana-keygen file to sign with (local stages)")
+    parser.add_argument(
+        "--wallet",
+        default=os.environ.get("WALLET", ""),
+        help="kms (a key of the stack's own), kms:<key id, ARN or alias>, secret:<name or ARN>, file:<path> (local)",
+    )
     parser.add_argument("--pools", type=Path, help='pool registry to seed: [{"address", "program"}]')
     return parser
 
 
 def settings_from(options: argparse.Namespace) -> Settings:
-    """What the functions are told, from the command line. Raises DeployError if something is missing."""
+    """What the functions are told, from the command line. Raises DeployError, WalletError if something is missing."""
     rpc_url = options.solana_rpc_url or _DEFAULT_RPC_URLS.get(options.stage)
     if rpc_url is None:
         raise DeployError("no Solana RPC address: set SOLANA_RPC_URL or give --solana-rpc-url")
-    wallet = options.wallet_file.absolute() if options.wallet_file else None
+    wallet = check_option(options.wallet, options.stage)
     return Settings(rpc_url, wallet, options.orders_per_minute, options.orders_at_once, options.requests_per_second)
 
 
@@ -253,6 +270,7 @@ def main(arguments: list[str] | None = None) -> int:
         deployment = _deploy_from(options)
     except (
         DeployError,
+        WalletError,
         StackError,
         package.PackageError,
         pool_registry.RegistryError,
@@ -263,9 +281,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (ClientError, BotoCoreError) as error:
         print(f"deploy: AWS refused: {error}", file=sys.stderr)
         return 1
-    print(
-        json.dumps({"restUrl": deployment.rest_url, "wsUrl": deployment.websocket_url} | deployment.outputs, indent=2)
-    )
+    addresses = {"restUrl": deployment.rest_url, "wsUrl": deployment.websocket_url, "wallet": deployment.wallet}
+    print(json.dumps(addresses | deployment.outputs, indent=2))
     return 0
 
 

@@ -18,6 +18,7 @@ from infra.first_order import ORDER, FirstOrderError, choose_order, follow_first
 from infra.package import PROJECT, PackageError
 from infra.pool_registry import RegistryError
 from infra.processes import PortTakenError, ProcessError
+from infra.wallet import WalletError
 
 DIRECTORY = PROJECT / ".local"
 
@@ -43,7 +44,7 @@ def up(layout: stack.Layout) -> int:
         return _fail(f"{error}: stop it, or choose another, as in `{_other_port(layout, error.port)} make up`")
     except FirstOrderError as error:
         return _fail(f"the stack runs, but its first order didn't go through: {error}\n(`make logs` shows more)")
-    except (ProcessError, StackError, PackageError, RegistryError) as error:
+    except (ProcessError, StackError, PackageError, RegistryError, WalletError) as error:
         return _fail(str(error))
     except (ClientError, BotoCoreError) as error:
         return _fail(

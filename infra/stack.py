@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
-from solders.keypair import Keypair
 
 from chalicelib.access.caller import LOCAL_CALLER
 from chalicelib.access.keys import Scope
+from chalicelib.solana.wallet import LocalWallet
 from infra import emulator_state, keys, package, pool_registry
 from infra.deploy import Deployment, Settings, Target, deploy, target_for
 from infra.processes import Service, check_port_free
@@ -47,6 +47,8 @@ class Layout:
     orders_per_minute: int = 100
     # Whether the emulator verifies signatures and enforces every role's policies, as AWS does.
     enforce_iam: bool = False
+    # What the worker signs with instead of `wallet`, as infra.deploy's --wallet says it.
+    wallet_option: str | None = None
 
     @property
     def description(self) -> Path:
@@ -139,7 +141,7 @@ def start(layout: Layout, report: Report, dependencies: package.Dependencies | N
     `report` is told each step. Raises ProcessError, PackageError, StackError, RegistryError or boto3's errors.
     """
     layout.temporary.mkdir(parents=True, exist_ok=True)
-    wallet = _wallet(layout.wallet)
+    _ensure_wallet(layout.wallet)
     # The chain's WebSocket is on the port after its RPC's, as with solana-test-validator.
     _start(layout.localnet(), (layout.rpc_port, layout.rpc_port + 1), report)
     _start(
@@ -156,7 +158,7 @@ def start(layout: Layout, report: Report, dependencies: package.Dependencies | N
     target = target_for("local", layout.aws_url)
     settings = Settings(
         layout.rpc_url,
-        layout.wallet,
+        layout.wallet_option or f"file:{layout.wallet.absolute()}",
         orders_per_minute=layout.orders_per_minute,
         requests_per_second=_REQUESTS_PER_SECOND,
     )
@@ -164,7 +166,7 @@ def start(layout: Layout, report: Report, dependencies: package.Dependencies | N
     pools = pool_registry.seed(target.client("dynamodb"), deployment.outputs["PoolsTable"], layout.registry)
     report(f"deployed, with {pools} pools")
     api_key = _api_key(layout.api_key, target, deployment.outputs["AccessTable"])
-    description = _describe(layout, deployment, wallet, api_key)
+    description = _describe(layout, deployment, api_key)
     _write_private(layout.description, json.dumps(description, indent=2) + "\n")  # it has the key
     return description
 
@@ -190,12 +192,10 @@ def _start(service: Service, ports: tuple[int, ...], report: Report, before: Cal
     report(f"started {service.name} on port {ports[0]}")
 
 
-def _wallet(path: Path) -> str:
-    """The wallet's address in base58; the wallet is made if there is none."""
+def _ensure_wallet(path: Path) -> None:
+    """Make the wallet's file if there is none."""
     if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(list(bytes(Keypair()))))
-    return str(Keypair.from_bytes(bytes(json.loads(path.read_text()))).pubkey())
+        LocalWallet.create(path)
 
 
 def _api_key(path: Path, target: Target, table: str) -> str:
@@ -236,7 +236,7 @@ def _answer(method: str, url: str, body: dict[str, Any] | None = None) -> bytes:
     return response.data if response.status == 200 else b""
 
 
-def _describe(layout: Layout, deployment: Deployment, wallet: str, api_key: str) -> dict[str, str]:
+def _describe(layout: Layout, deployment: Deployment, api_key: str) -> dict[str, str]:
     return {
         "stage": "local",
         "restUrl": deployment.rest_url,
@@ -245,7 +245,7 @@ def _describe(layout: Layout, deployment: Deployment, wallet: str, api_key: str)
         "awsEndpoint": layout.aws_url,
         "rpcUrl": layout.rpc_url,
         "apiKey": api_key,
-        "wallet": wallet,
+        "wallet": deployment.wallet or "",
         "ordersTable": deployment.outputs["OrdersTable"],
         "accessTable": deployment.outputs["AccessTable"],
         "poolsTable": deployment.outputs["PoolsTable"],

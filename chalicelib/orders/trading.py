@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from solders.message import MessageV0, to_bytes_versioned
 from solders.pubkey import Pubkey
 
 from chalicelib.orders.execution import Fate, Landed, LandedFailed, NeverLands, PlannedSwap, Undecided
 from chalicelib.orders.order import Order, Submission
 from chalicelib.orders.quoting import order_legs
-from chalicelib.problems import TransactionExpired
+from chalicelib.problems import SigningRefused, TransactionExpired
 from chalicelib.routing.market import Market
 from chalicelib.routing.quote import floor_of
 from chalicelib.routing.router import Route
@@ -23,13 +24,14 @@ from chalicelib.solana.compute_budget import (
 from chalicelib.solana.fill import FillUnreadable, read_fill
 from chalicelib.solana.program_errors import failure_of
 from chalicelib.solana.rpc import RpcRefused, SolanaRpc
+from chalicelib.solana.signing import sign
+from chalicelib.solana.signing_policy import ApprovedMessage, OrderTerms, SigningPolicy
 from chalicelib.solana.simulation import measure_budget
 from chalicelib.solana.tokens import TOKEN_ACCOUNT_LENGTH
 from chalicelib.solana.transaction import (
     OrderMemo,
     SignedTransaction,
     build_message,
-    sign,
 )
 from chalicelib.solana.wallet import Wallet
 from chalicelib.telemetry import logger
@@ -55,6 +57,7 @@ class ChainTrader:
         rpc: SolanaRpc,
         market: Market,
         wallet: Wallet,
+        signing_policy: SigningPolicy,
         fees: PriorityFeePolicy,
         patience: Patience,
         clock: Callable[[], float],
@@ -63,6 +66,7 @@ class ChainTrader:
         self._rpc = rpc
         self._market = market
         self._wallet = wallet
+        self._signing_policy = signing_policy
         self._fees = fees
         self._patience = patience
         self._clock = clock
@@ -125,8 +129,29 @@ class ChainTrader:
         budget = measure_budget(self._rpc, plan, self._fees)
         self._unit_price = budget.unit_price
         latest = self._rpc.get_latest_blockhash()
-        signed = sign(build_message(plan, budget, latest.blockhash), self._wallet, latest)
+        approved = self._approve(build_message(plan, budget, latest.blockhash), order, route)
+        signed = sign(approved, self._wallet, latest)
         return Submission(signed.signature, signed.wire, signed.blockhash, signed.last_valid_block_height)
+
+    def _approve(self, message: MessageV0, order: Order, route: Route) -> ApprovedMessage:
+        """Let the policy read the final bytes, on its own. A refusal is a fault of ours, or an attack: it is loud."""
+        mint_in, mint_out = _mints(order)
+        terms = OrderTerms(
+            wallet=self._wallet.address,
+            order_id=order.order_id,
+            attempt=order.attempt,
+            mint_in=mint_in,
+            mint_out=mint_out,
+            amount_in=order.amount,
+            quoted_out=route.amount_out,
+            slippage_ppm=order.slippage_ppm,
+            rent_lamports=self._token_account_rent(),
+        )
+        try:
+            return self._signing_policy.approve(bytes(to_bytes_versioned(message)), terms)
+        except SigningRefused as refusal:
+            logger.critical("the signing policy refused a transaction", reason=str(refusal), attempt=order.attempt)
+            raise
 
     def _token_account_rent(self) -> int:
         if self._rent_lamports is None:

@@ -37,17 +37,27 @@ class ComputeBudget:
 
 @dataclass(frozen=True, slots=True)
 class PriorityFeePolicy:
-    """Offer what `percentile` of the recent slots asked for, never below `floor` nor above `cap` micro-lamports."""
+    """Offer what `percentile` of the recent slots asked for, never below `floor` nor above `cap` micro-lamports.
+
+    Whatever the price, a transaction pays no more than `max_lamports`: the signing policy refuses more.
+    """
 
     percentile: int = 75
     floor: int = 1_000
     cap: int = 1_000_000
+    max_lamports: int = 2_800_000
 
     def __post_init__(self) -> None:
         if not 0 < self.percentile <= 100:
             raise ValueError("percentile: 1 to 100")
         if not 0 <= self.floor <= self.cap:
             raise ValueError("floor must lie between 0 and cap")
+
+    def budget(self, simulated_units: int, recent_fees: Sequence[int]) -> ComputeBudget:
+        """What to sign with, for what a simulation used and what recent slots asked for."""
+        limit = compute_unit_limit(simulated_units)
+        affordable = self.max_lamports * 1_000_000 // max(limit, 1)
+        return ComputeBudget(limit, min(priority_fee(recent_fees, self), affordable))
 
 
 def compute_unit_limit(simulated_units: int) -> int:

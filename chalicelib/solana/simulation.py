@@ -13,8 +13,6 @@ from chalicelib.solana.compute_budget import (
     MAX_COMPUTE_UNITS,
     ComputeBudget,
     PriorityFeePolicy,
-    compute_unit_limit,
-    priority_fee,
 )
 from chalicelib.solana.program_errors import classify
 from chalicelib.solana.rpc import Simulation
@@ -47,7 +45,7 @@ def measure_budget(rpc: SimulationRpc, plan: SwapPlan, policy: PriorityFeePolicy
             f"the node can't simulate the swap ({simulation.err})"
         )
     fees = rpc.get_recent_prioritization_fees(writable_accounts(message))
-    return ComputeBudget(compute_unit_limit(simulation.units_consumed), priority_fee(fees, policy))
+    return policy.budget(simulation.units_consumed, fees)
 
 
 def _programs(message: MessageV0) -> list[Pubkey]:

@@ -1,4 +1,4 @@
-"""From a planned swap to a signed v0 transaction. Pure: what the chain knows is passed in.
+"""From a planned swap to the v0 message to sign. Pure: what the chain knows is passed in.
 
 The instructions, in this order: compute-unit limit and price; open the token accounts (wrapping SOL); the swaps;
 close the temporary accounts (unwrapping SOL); a memo, signed by the wallet, that names the order.
@@ -12,16 +12,14 @@ from dataclasses import dataclass, field
 from solders.address_lookup_table_account import AddressLookupTableAccount
 from solders.hash import Hash
 from solders.instruction import AccountMeta, Instruction
-from solders.message import CompileError, MessageV0, to_bytes_versioned
+from solders.message import CompileError, MessageV0
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
 from chalicelib.problems import TransactionRejected
 from chalicelib.solana.compute_budget import ComputeBudget
-from chalicelib.solana.rpc import LatestBlockhash
 from chalicelib.solana.token_accounts import TradingAccount
-from chalicelib.solana.wallet import Wallet
 
 # SPL Memo, version 2: fails unless the named accounts have signed, and logs the text.
 MEMO_PROGRAM = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
@@ -115,21 +113,6 @@ def unsigned_wire(message: MessageV0) -> bytes:
     """The transaction's bytes with empty signatures, as a simulation takes them."""
     signatures = [Signature.default()] * message.header.num_required_signatures
     return bytes(VersionedTransaction.populate(message, signatures))
-
-
-def sign(message: MessageV0, wallet: Wallet, latest: LatestBlockhash) -> SignedTransaction:
-    """Sign a message that was built on `latest`. Raises ValueError if it was not, or if others must sign too."""
-    if message.recent_blockhash != latest.blockhash:
-        raise ValueError("the message was built on another blockhash than the one whose last height is given")
-    if message.header.num_required_signatures != 1 or message.account_keys[0] != wallet.address:
-        raise ValueError("the message is not this wallet's alone to sign")
-    signature = wallet.sign(bytes(to_bytes_versioned(message)))
-    return SignedTransaction(
-        signature=str(signature),
-        wire=bytes(VersionedTransaction.populate(message, [signature])),
-        blockhash=str(latest.blockhash),
-        last_valid_block_height=latest.last_valid_block_height,
-    )
 
 
 def writable_accounts(message: MessageV0) -> tuple[Pubkey, ...]:

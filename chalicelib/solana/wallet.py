@@ -10,19 +10,25 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
+from chalicelib.solana.signing_policy import ApprovedMessage
+
 
 class InvalidWalletError(ValueError):
     """A key file can't be read as a keypair. The text never quotes its content."""
 
 
 class Wallet(Protocol):
-    """Signs for one address."""
+    """Signs for one address, and only what the signing policy has passed."""
 
     @property
-    def address(self) -> Pubkey: ...
+    def address(self) -> Pubkey:
+        """Raises WalletUnavailable where a key that is kept elsewhere can't be asked now."""
 
-    def sign(self, message: bytes) -> Signature:
-        """The Ed25519 signature over exactly these bytes (a transaction's serialised message)."""
+    def sign(self, approved: ApprovedMessage) -> Signature:
+        """The Ed25519 signature over exactly the approved bytes: the same bytes always get the same one (RFC 8032).
+
+        Raises ValueError where they were approved for another wallet, and WalletUnavailable: nothing was signed.
+        """
 
 
 class LocalWallet:
@@ -65,11 +71,18 @@ class LocalWallet:
     def address(self) -> Pubkey:
         return self._keypair.pubkey()
 
-    def sign(self, message: bytes) -> Signature:
-        return self._keypair.sign_message(message)
+    def sign(self, approved: ApprovedMessage) -> Signature:
+        check_signer(approved, self.address)
+        return self._keypair.sign_message(bytes(approved))
 
     def __repr__(self) -> str:
         return f"LocalWallet({self.address})"
 
     def __reduce__(self) -> str | tuple[object, ...]:
         raise TypeError("a wallet is not to be copied or stored: load its key file")
+
+
+def check_signer(approved: ApprovedMessage, address: Pubkey) -> None:
+    """Raises ValueError unless the message was approved for this address to sign."""
+    if approved.signer != address:
+        raise ValueError("the message was approved for another wallet")

@@ -6,20 +6,22 @@ what a swap computes in meteora_dlmm_math.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
-from struct import Struct
 
-from solders.instruction import AccountMeta, Instruction
+from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import AccountsMissing, AmountTooSmall, InsufficientLiquidity, VenueUnavailable
 from chalicelib.solana.accounts import Account, AccountMap, ChainClock
+from chalicelib.solana.decoded_swap import DecodedSwap
+from chalicelib.solana.token_accounts import Token
 from chalicelib.solana.tokens import InvalidTokenDataError, Mint
+from chalicelib.venues.meteora_dlmm_instruction import Swap2, decode_swap
 from chalicelib.venues.meteora_dlmm_layout import (
     BINS_PER_ARRAY,
-    EVENT_AUTHORITY,
     PROGRAM_ID,
     BinArrayBitmap,
     BinColumns,
@@ -44,8 +46,6 @@ from chalicelib.venues.venue import PoolQuote, TokenSide
 
 SYSTEM_PROGRAM = Pubkey.from_string("11111111111111111111111111111111")
 VENUE_NAME = "meteora"
-MEMO_PROGRAM = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
-SWAP2_DISCRIMINATOR = bytes([65, 75, 63, 76, 235, 91, 91, 136])
 
 # How many bin arrays with liquidity are read on each side of the active bin, or further on when a quote needs more.
 ARRAYS_EACH_WAY = 4
@@ -54,9 +54,6 @@ ARRAYS_EACH_WAY = 4
 _UNITS_FIXED = 60_000
 _UNITS_PER_ARRAY = 15_000
 _UNITS_PER_BIN = 7_500
-
-# discriminator, amount_in, min_amount_out, then the length of an empty remaining_accounts_info
-_SWAP2 = Struct("<8sQQI")
 
 
 @dataclass(slots=True)
@@ -127,36 +124,26 @@ class MeteoraDlmmPool:
     def swap_instruction(
         self, quote: PoolQuote, *, trader: Pubkey, source: Pubkey, destination: Pubkey, minimum_out: int
     ) -> Instruction:
-        """swap2 without host fee: its 16 accounts, then the quote's bin arrays.
+        """swap2 without host fee, with the quote's bin arrays.
 
         Raises ValueError for a quote of another pool.
         """
         if quote.pool != self.address:
             raise ValueError(f"a quote of pool {quote.pool}, not of {self.address}")
-        pair = self.pair
-        # The program takes its own id for an optional account that is not given.
-        none = AccountMeta(PROGRAM_ID, is_signer=False, is_writable=False)
-        extension = _writable(bitmap_extension_address(self.address)) if self.has_bitmap_extension else none
-        accounts = [
-            _writable(self.address),
-            extension,
-            _writable(pair.reserve_x),
-            _writable(pair.reserve_y),
-            _writable(source),
-            _writable(destination),
-            _readonly(pair.mint_x),
-            _readonly(pair.mint_y),
-            _writable(pair.oracle),
-            none,
-            AccountMeta(trader, is_signer=True, is_writable=False),
-            _readonly(self.mint_x.token_program),
-            _readonly(self.mint_y.token_program),
-            _readonly(MEMO_PROGRAM),
-            _readonly(EVENT_AUTHORITY),
-            _readonly(PROGRAM_ID),
-            *(_writable(address) for address in quote.remaining_accounts),
-        ]
-        return Instruction(PROGRAM_ID, _SWAP2.pack(SWAP2_DISCRIMINATOR, quote.amount_in, minimum_out, 0), accounts)
+        x, y, pair = self.mint_x, self.mint_y, self.pair
+        return Swap2(
+            pool=self.address,
+            has_bitmap_extension=self.has_bitmap_extension,
+            reserves=(pair.reserve_x, pair.reserve_y),
+            tokens=(Token(x.address, x.token_program), Token(y.address, y.token_program)),
+            oracle=pair.oracle,
+            trader=trader,
+            source=source,
+            destination=destination,
+            bin_arrays=quote.remaining_accounts,
+            amount_in=quote.amount_in,
+            minimum_out=minimum_out,
+        ).encode()
 
     def swap(
         self, swap_for_y: bool, amount_in: int, clock: ChainClock, fills: list[BinFill] | None = None
@@ -260,6 +247,10 @@ class MeteoraDlmmVenue:
             _accounts=dict(accounts),
         )
 
+    def decode_swap(self, accounts: Sequence[Pubkey], data: bytes) -> DecodedSwap:
+        """A pool's swap_instruction, read back. Raises NotOurSwapError."""
+        return decode_swap(accounts, data)
+
 
 def _read(address: Pubkey, accounts: AccountMap) -> Account | None:
     try:
@@ -301,11 +292,3 @@ def _mint(address: Pubkey, accounts: AccountMap) -> Mint:
     if mint.unsupported_extensions:
         raise VenueUnavailable(f"mint {address} has {', '.join(mint.unsupported_extensions)}")
     return mint
-
-
-def _writable(address: Pubkey) -> AccountMeta:
-    return AccountMeta(address, is_signer=False, is_writable=True)
-
-
-def _readonly(address: Pubkey) -> AccountMeta:
-    return AccountMeta(address, is_signer=False, is_writable=False)

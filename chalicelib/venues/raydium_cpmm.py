@@ -5,13 +5,13 @@ Facts: raydium-io/raydium-cp-swap, programs/cp-swap/src. Amounts are base units,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from struct import Struct
 from typing import NamedTuple
 
-from solders.instruction import AccountMeta, Instruction
+from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import (
@@ -22,20 +22,20 @@ from chalicelib.problems import (
     VenueUnavailable,
 )
 from chalicelib.solana.accounts import Account, AccountMap, ChainClock
+from chalicelib.solana.decoded_swap import DecodedSwap
+from chalicelib.solana.token_accounts import Token
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, InvalidTokenDataError, Mint, spendable_amount
+from chalicelib.venues.raydium_cpmm_instruction import AUTHORITY as AUTHORITY
+from chalicelib.venues.raydium_cpmm_instruction import PROGRAM_ID as PROGRAM_ID
+from chalicelib.venues.raydium_cpmm_instruction import SwapBaseInput, decode_swap
 from chalicelib.venues.venue import PoolQuote, TokenSide
 
-PROGRAM_ID = Pubkey.from_string("CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C")
-# Owns every vault and mints every LP token of the program.
-AUTHORITY, AUTHORITY_BUMP = Pubkey.find_program_address([b"vault_and_lp_mint_auth_seed"], PROGRAM_ID)
 _AUTHORITY_BYTES = bytes(AUTHORITY)
 NAME = "raydium"
 
 # The first eight bytes of SHA-256 of "account:PoolState" and so on: Anchor's way of telling accounts apart.
 POOL_DISCRIMINATOR = bytes.fromhex("f7ede3f5d7c3de46")
 CONFIG_DISCRIMINATOR = bytes.fromhex("daf42168cbcb2b6f")
-SWAP_BASE_INPUT = bytes.fromhex("8fbe5adac41e33de")
-SWAP_ARGUMENTS = Struct("<QQ")  # amount_in, minimum_amount_out
 
 FEE_RATE_DENOMINATOR = 1_000_000
 STATUS_SWAP_DISABLED = 1 << 2
@@ -254,25 +254,21 @@ class RaydiumCpmmPool:
     def swap_instruction(
         self, quote: PoolQuote, *, trader: Pubkey, source: Pubkey, destination: Pubkey, minimum_out: int
     ) -> Instruction:
-        """swap_base_input of the quoted amount; accounts as in instructions/swap_base_input.rs `Swap`."""
+        """swap_base_input of the quoted amount. Raises ValueError for a quote of another pair."""
         side = self._side(quote.mint_in)
         mint_in, mint_out = self.mints[side], self.mints[1 - side]
-        metas = [
-            AccountMeta(trader, is_signer=True, is_writable=False),
-            _readonly(AUTHORITY),
-            _readonly(self.config),
-            _writable(self.address),
-            _writable(source),
-            _writable(destination),
-            _writable(self.vaults[side]),
-            _writable(self.vaults[1 - side]),
-            _readonly(mint_in.token_program),
-            _readonly(mint_out.token_program),
-            _readonly(mint_in.address),
-            _readonly(mint_out.address),
-            _writable(self.observation),
-        ]
-        return Instruction(PROGRAM_ID, SWAP_BASE_INPUT + SWAP_ARGUMENTS.pack(quote.amount_in, minimum_out), metas)
+        return SwapBaseInput(
+            pool=self.address,
+            config=self.config,
+            observation=self.observation,
+            trader=trader,
+            source=source,
+            destination=destination,
+            vaults=(self.vaults[side], self.vaults[1 - side]),
+            tokens=(Token(mint_in.address, mint_in.token_program), Token(mint_out.address, mint_out.token_program)),
+            amount_in=quote.amount_in,
+            minimum_out=minimum_out,
+        ).encode()
 
     def _side(self, mint: Pubkey) -> int:
         if mint == self.mints[0].address:
@@ -353,6 +349,10 @@ class RaydiumCpmm:
             open_time=state.open_time,
         )
 
+    def decode_swap(self, accounts: Sequence[Pubkey], data: bytes) -> DecodedSwap:
+        """A pool's swap_instruction, read back. Raises NotOurSwapError."""
+        return decode_swap(accounts, data)
+
 
 def _pool_state(pool: Pubkey, accounts: AccountMap) -> _PoolState:
     if pool not in accounts:
@@ -393,11 +393,3 @@ def _vault_amount(address: Pubkey, account: Account | None, mint: bytes) -> int:
         return spendable_amount(account, mint, _AUTHORITY_BYTES)
     except InvalidTokenDataError as error:
         raise VenueUnavailable(f"Raydium CPMM: vault {address}: {error}") from error
-
-
-def _readonly(address: Pubkey) -> AccountMeta:
-    return AccountMeta(address, is_signer=False, is_writable=False)
-
-
-def _writable(address: Pubkey) -> AccountMeta:
-    return AccountMeta(address, is_signer=False, is_writable=True)

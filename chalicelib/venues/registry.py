@@ -9,6 +9,7 @@ from solders.pubkey import Pubkey
 
 from chalicelib.problems import VenueUnavailable
 from chalicelib.solana.accounts import AccountMap
+from chalicelib.solana.signing_policy import TradablePool
 from chalicelib.venues.venue import Venue
 
 AccountReader = Callable[[Sequence[Pubkey]], AccountMap]
@@ -68,6 +69,10 @@ class PoolRegistry:
         """The pools that trade the two mints, either way round. Raises RpcUnavailable."""
         wanted = {mint_a, mint_b}
         return tuple(pool for pool in self.pools() if set(pool.mints) == wanted)
+
+    def tradable(self) -> dict[Pubkey, TradablePool]:
+        """The pools by address, for the signing policy. Raises RpcUnavailable."""
+        return {pool.address: TradablePool(pool.venue.program_id, pool.mints) for pool in self.pools()}
 
     def mints(self) -> frozenset[Pubkey]:
         """Every mint that some registered pool trades. Raises RpcUnavailable."""

@@ -54,7 +54,7 @@ def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Site]:
         monkeypatch.setenv("WEBSOCKET_URL", "ws://gateway.example/api")
         monkeypatch.setenv("WEBSOCKET_ENDPOINT", WEBSOCKET_ENDPOINT)
         LocalWallet.create(tmp_path / "wallet.json")
-        monkeypatch.setenv("WALLET_FILE", str(tmp_path / "wallet.json"))
+        monkeypatch.setenv("WALLET", f"file:{tmp_path / 'wallet.json'}")
         _forget()
         monkeypatch.setattr(composition, "token_directory", Tokens)
         assert cloud.store().create(new_order())

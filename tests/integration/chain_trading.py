@@ -22,8 +22,9 @@ from chalicelib.orders.trading import ChainTrader, Patience
 from chalicelib.routing.market import Market, PricedPair
 from chalicelib.solana.compute_budget import PriorityFeePolicy
 from chalicelib.solana.rpc import SolanaRpc
+from chalicelib.solana.signing_policy import SigningPolicy
 from chalicelib.solana.tokens import NATIVE_MINT, associated_token_address
-from chalicelib.solana.wallet import LocalWallet
+from chalicelib.solana.wallet import LocalWallet, Wallet
 from chalicelib.venues.meteora_dlmm import MeteoraDlmmVenue
 from chalicelib.venues.meteora_dlmm_layout import PROGRAM_ID as METEORA
 from chalicelib.venues.raydium_cpmm import PROGRAM_ID as RAYDIUM
@@ -156,7 +157,7 @@ class Executed:
 class Engine:
     """What one Lambda would have, for the pools in `entries`."""
 
-    def __init__(self, chain: ServedChain, keypair: Keypair, entries: Iterable[PoolEntry]) -> None:
+    def __init__(self, chain: ServedChain, wallet: Wallet | Keypair, entries: Iterable[PoolEntry]) -> None:
         lines = tuple(entries)
         self.chain = chain
         sleep: Callable[[float], None] = time.sleep
@@ -164,11 +165,12 @@ class Engine:
         if isinstance(chain, InProcessChain):
             self.http, sleep = InProcessHttp(chain), chain.wait
         self.rpc = SolanaRpc(chain.url, http=self.http)
-        self.wallet = LocalWallet(keypair)
+        self.wallet = wallet if not isinstance(wallet, Keypair) else LocalWallet(wallet)
+        venues = RaydiumCpmm(), MeteoraDlmmVenue()
         registry = PoolRegistry(
             lambda: lines,
             lambda addresses: self.rpc.get_multiple_accounts(addresses).accounts,
-            (RaydiumCpmm(), MeteoraDlmmVenue()),
+            venues,
             lambda: 0,
         )
         self.market = Market(self.rpc, registry, lambda: 0)
@@ -176,6 +178,7 @@ class Engine:
             self.rpc,
             self.market,
             self.wallet,
+            SigningPolicy(venues, registry.tradable, max_priority_fee_lamports=2_800_000),
             PriorityFeePolicy(),
             _PATIENCE,
             time.monotonic,

@@ -84,7 +84,7 @@ def environment(
             "SOLANA_RPC_URL": localnet.url,
             "WEBSOCKET_URL": "ws://gateway.example/api",
             "WEBSOCKET_ENDPOINT": WEBSOCKET_ENDPOINT,
-            "WALLET_FILE": str(wallet_file),
+            "WALLET": "kms:key" if changes.get("STAGE") == "prod" else f"file:{wallet_file}",
             **changes,
         }.items():
             monkeypatch.setenv(name, value)

@@ -28,7 +28,7 @@ from chalicelib.solana.accounts import Account
 from chalicelib.solana.compute_budget import ComputeBudget, PriorityFeePolicy
 from chalicelib.solana.fill import Fill, read_fill
 from chalicelib.solana.program_errors import failure_of
-from chalicelib.solana.rpc import LatestBlockhash, Simulation
+from chalicelib.solana.rpc import Simulation
 from chalicelib.solana.simulation import measure_budget
 from chalicelib.solana.token_accounts import Token, destination_account, source_account
 from chalicelib.solana.tokens import (
@@ -44,8 +44,7 @@ from chalicelib.solana.tokens import (
     TransferFeeConfig,
     associated_token_address,
 )
-from chalicelib.solana.transaction import OrderMemo, SignedTransaction, SwapPlan, build_message, sign
-from chalicelib.solana.wallet import LocalWallet
+from chalicelib.solana.transaction import OrderMemo, SignedTransaction, SwapPlan, build_message
 from infra.localnet.programs.token_accounts import mint_account, token_account
 
 SOL = Mint(NATIVE_MINT, TOKEN_PROGRAM, 9)
@@ -70,11 +69,15 @@ class Chain:
     """LiteSVM with a wallet and a pool's vaults, seen as a node shows it: simulation, and landed transactions."""
 
     svm: LiteSVM = field(default_factory=LiteSVM)
-    wallet: LocalWallet = field(default_factory=lambda: LocalWallet(Keypair()))
+    keypair: Keypair = field(default_factory=Keypair)
     vaults: dict[Pubkey, Pubkey] = field(default_factory=dict)
 
+    @property
+    def wallet(self) -> Pubkey:
+        return self.keypair.pubkey()
+
     def __post_init__(self) -> None:
-        self.svm.airdrop(self.wallet.address, 100 * 10**9)
+        self.svm.airdrop(self.wallet, 100 * 10**9)
         for mint in (SOL, USDC, TAXED):
             self.vaults[mint.address] = vault = Pubkey.new_unique()
             self.put(mint.address, mint_account(mint, supply=RICH, authority=None))
@@ -82,7 +85,7 @@ class Chain:
 
     def _delegated(self, vault: Account) -> Account:
         data = bytearray(vault.data)
-        data[72:108] = pack("<I32s", 1, bytes(self.wallet.address))
+        data[72:108] = pack("<I32s", 1, bytes(self.wallet))
         data[121:129] = pack("<Q", RICH)
         return replace(vault, data=bytes(data))
 
@@ -92,11 +95,11 @@ class Chain:
     def give(self, mint: Mint, amount: int) -> Pubkey:
         """Put so much into the wallet's associated account."""
         address = self.ata(mint)
-        self.put(address, token_account(mint, self.wallet.address, amount))
+        self.put(address, token_account(mint, self.wallet, amount))
         return address
 
     def ata(self, mint: Mint) -> Pubkey:
-        return associated_token_address(self.wallet.address, mint.address, mint.token_program)
+        return associated_token_address(self.wallet, mint.address, mint.token_program)
 
     def tokens(self, address: Pubkey) -> TokenAccount | None:
         """The token account at an address, if it is one."""
@@ -111,14 +114,14 @@ class Chain:
         return 0 if held is None else held.amount
 
     def lamports(self, address: Pubkey | None = None) -> int:
-        return self.svm.get_balance(address or self.wallet.address) or 0
+        return self.svm.get_balance(address or self.wallet) or 0
 
     def rent(self, length: int = TOKEN_ACCOUNT_LENGTH) -> int:
         return self.svm.minimum_balance_for_rent_exemption(length)
 
     def plan(self, mint_in: Mint, mint_out: Mint, amount_in: int, pool_pays: int, attempt: int = 1) -> SwapPlan:
         order = {"order_id": "0197c3d2-order", "attempt": attempt, "rent_lamports": self.rent()}
-        wallet = self.wallet.address
+        wallet = self.wallet
         source = source_account(wallet, _token(mint_in), amount_in, **order)  # type: ignore[arg-type]
         destination = destination_account(wallet, _token(mint_out), **order)  # type: ignore[arg-type]
         swap = (
@@ -128,8 +131,10 @@ class Chain:
         return SwapPlan(wallet, OrderMemo("0197c3d2-order", attempt), source, destination, swap)
 
     def sign(self, plan: SwapPlan, budget: ComputeBudget = BUDGET) -> SignedTransaction:
-        latest = LatestBlockhash(self.svm.latest_blockhash(), last_valid_block_height=150, slot=0)
-        return sign(build_message(plan, budget, latest.blockhash), self.wallet, latest)
+        """With the key itself: the swap is played by transfers, which no signing policy would pass."""
+        blockhash = self.svm.latest_blockhash()
+        transaction = VersionedTransaction(build_message(plan, budget, blockhash), [self.keypair])
+        return SignedTransaction(str(transaction.signatures[0]), bytes(transaction), str(blockhash), 150)
 
     def run(self, signed: SignedTransaction) -> dict[str, Any]:
         """Execute a transaction and answer as getTransaction would."""
@@ -182,7 +187,7 @@ class Chain:
         return Simulation(0, _error(result), tuple(meta.logs()), meta.compute_units_consumed())
 
     def get_recent_prioritization_fees(self, writable: tuple[Pubkey, ...]) -> tuple[int, ...]:
-        return (0, 2_000, 9_000, 4_000) if self.wallet.address in writable else ()
+        return (0, 2_000, 9_000, 4_000) if self.wallet in writable else ()
 
 
 def _token(mint: Mint) -> Token:
@@ -227,7 +232,7 @@ def test_selling_sol_spends_exactly_the_amount_and_opens_the_account_for_the_out
     assert chain.balance(USDC) == 450_000_123
     assert chain.lamports(chain.ata(USDC)) == chain.rent()
     assert before - chain.lamports() == 3_000_000_001 + FEE + chain.rent()
-    assert read_fill(transaction, chain.wallet.address, SOL.address, USDC.address) == Fill(
+    assert read_fill(transaction, chain.wallet, SOL.address, USDC.address) == Fill(
         amount_in=3_000_000_001, amount_out=450_000_123, fee_lamports=FEE, slot=7
     )
 
@@ -239,7 +244,7 @@ def test_buying_sol_pays_it_out_as_sol(chain: Chain) -> None:
 
     assert chain.balance(USDC) == 50_000_000
     assert chain.lamports() - before == 987_654_321 - FEE
-    assert read_fill(transaction, chain.wallet.address, USDC.address, SOL.address) == Fill(
+    assert read_fill(transaction, chain.wallet, USDC.address, SOL.address) == Fill(
         amount_in=150_000_000, amount_out=987_654_321, fee_lamports=FEE, slot=7
     )
 
@@ -248,7 +253,7 @@ def test_a_transfer_fee_is_not_counted_as_received(chain: Chain) -> None:
     chain.give(USDC, 1_000_000)
     transaction = _landed(chain, chain.plan(USDC, TAXED, 1_000_000, 5_000_000))
 
-    fill = read_fill(transaction, chain.wallet.address, USDC.address, TAXED.address)
+    fill = read_fill(transaction, chain.wallet, USDC.address, TAXED.address)
     assert fill.amount_out == chain.balance(TAXED) == 4_950_000
 
 
@@ -257,7 +262,7 @@ def test_a_transfer_fee_on_the_input_is_part_of_what_was_paid(chain: Chain) -> N
     before = chain.lamports()
     transaction = _landed(chain, chain.plan(TAXED, SOL, 1_000_000, 7_000_000))
 
-    fill = read_fill(transaction, chain.wallet.address, TAXED.address, SOL.address)
+    fill = read_fill(transaction, chain.wallet, TAXED.address, SOL.address)
     assert (fill.amount_in, fill.amount_out) == (1_000_000, 7_000_000)
     assert chain.lamports() - before == 7_000_000 - FEE
 
@@ -270,7 +275,7 @@ def test_wrapped_sol_that_the_wallet_already_holds_is_left_alone(chain: Chain, m
     transaction = _landed(chain, chain.plan(mint_in, mint_out, 1_000_000_000, 2_000_000))
 
     assert (chain.balance(SOL), chain.lamports(wrapped)) == (4_444_444_444, lamports)
-    fill = read_fill(transaction, chain.wallet.address, mint_in.address, mint_out.address)
+    fill = read_fill(transaction, chain.wallet, mint_in.address, mint_out.address)
     assert (fill.amount_in, fill.amount_out) == (1_000_000_000, 2_000_000)
 
 
@@ -287,10 +292,10 @@ def test_nothing_is_left_of_the_temporary_account(chain: Chain, mint_in: Mint, m
 def test_what_a_swap_does_not_take_of_the_wrapped_sol_comes_back(chain: Chain) -> None:
     before = chain.lamports()
     plan = chain.plan(SOL, USDC, 1_000_000_000, 5)
-    partly = _transfer(SOL, plan.source.address, chain.vaults[NATIVE_MINT], chain.wallet.address, 600_000_000)
+    partly = _transfer(SOL, plan.source.address, chain.vaults[NATIVE_MINT], chain.wallet, 600_000_000)
     transaction = _landed(chain, replace(plan, swaps=(partly, plan.swaps[1])))
 
-    assert read_fill(transaction, chain.wallet.address, SOL.address, USDC.address).amount_in == 600_000_000
+    assert read_fill(transaction, chain.wallet, SOL.address, USDC.address).amount_in == 600_000_000
     assert before - chain.lamports() == 600_000_000 + FEE + chain.rent()
 
 
@@ -347,7 +352,7 @@ def test_a_wallet_without_the_tokens_to_sell_is_told_so(chain: Chain) -> None:
 
 def test_a_wallet_that_cannot_pay_the_fee_is_told_so(chain: Chain) -> None:
     plan = chain.plan(SOL, USDC, 1, 1)
-    chain.svm.set_account(chain.wallet.address, SvmAccount(FEE - 1, b"", Pubkey.default()))
+    chain.svm.set_account(chain.wallet, SvmAccount(FEE - 1, b"", Pubkey.default()))
     assert isinstance(_failure(chain, plan), InsufficientBalance)
 
 
@@ -403,7 +408,7 @@ def test_the_fill_is_the_difference_of_the_balances(
     before = worth(mint_in), worth(mint_out)
     fill = read_fill(
         _landed(chain, chain.plan(mint_in, mint_out, amount_in, pool_pays)),
-        chain.wallet.address,
+        chain.wallet,
         mint_in.address,
         mint_out.address,
     )

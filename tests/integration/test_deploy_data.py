@@ -16,6 +16,7 @@ from infra.package import PROJECT
 from tests.integration import moto_secret as moto_secret  # lets moto make the template's secret
 
 REGION = "eu-central-1"
+PROD = ["--stage", "prod", "--solana-rpc-url", "https://rpc.example"]
 SOL_USDC = {"address": "pool1", "program": "cpmm"}
 JUP_USDC = {"address": "pool2", "program": "dlmm"}
 
@@ -106,13 +107,17 @@ def test_a_stack_that_fails_says_which_resource_and_why() -> None:
     ("arguments", "missing"),
     [
         (["--stage", "prod"], "SOLANA_RPC_URL"),
-        (["--stage", "local", "--pools", "nowhere.json", "--endpoint-url", "http://127.0.0.1:9"], "127.0.0.1:9"),
+        (["--stage", "local"], "give --wallet"),
+        (["--stage", "local", "--wallet", "file:w.json", "--endpoint-url", "http://127.0.0.1:9"], "127.0.0.1:9"),
+        ([*PROD, "--wallet", "file:w.json"], "stage prod takes no wallet from a file"),
+        ([*PROD, "--wallet", "ledger:0"], "kms:<key id, ARN or alias>"),
+        (PROD, "give --wallet"),
     ],
 )
 def test_a_deploy_that_cannot_be_says_what_is_missing(
     arguments: list[str], missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("SOLANA_RPC_URL", "AWS_ENDPOINT_URL"):
+    for name in ("SOLANA_RPC_URL", "AWS_ENDPOINT_URL", "WALLET"):
         monkeypatch.delenv(name, raising=False)
     assert main(arguments) == 1
     complaint = capsys.readouterr().err

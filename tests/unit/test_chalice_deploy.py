@@ -32,8 +32,8 @@ DATA = {
 @pytest.mark.parametrize("endpoint_url", [None, "http://localhost.localstack.cloud:4566"])
 def test_the_functions_get_every_variable_that_the_template_gives_them(endpoint_url: str | None) -> None:
     target = Target("prod", session=None, region="eu-central-1", endpoint_url=endpoint_url)
-    settings = Settings("https://rpc.example", Path("/wallet.json"))
-    variables = environment(target, settings, DATA, websocket_api="abc123")
+    settings = Settings("https://rpc.example", "kms:key")
+    variables = environment(target, settings, DATA, wallet="kms:arn", websocket_api="abc123")
     template = (package.PROJECT / "infra" / "functions.yaml").read_text()
     block = template[template.index("Variables:") : template.index("\nResources:")]
     assert set(variables) == set(re.findall(r"^ +([A-Z0-9_]+):", block, re.MULTILINE))
@@ -42,8 +42,8 @@ def test_the_functions_get_every_variable_that_the_template_gives_them(endpoint_
 
 def test_what_is_not_given_is_absent() -> None:
     target = Target("prod", session=None, region="eu-central-1")
-    variables = environment(target, Settings("https://rpc.example"), DATA, websocket_api="abc123")
-    assert "WALLET_FILE" not in variables
+    settings = Settings("https://rpc.example", "kms")
+    variables = environment(target, settings, DATA, wallet="kms:arn", websocket_api="abc123")
     assert variables["WEBSOCKET_URL"] == "wss://abc123.execute-api.eu-central-1.amazonaws.com/api"
     assert variables["WEBSOCKET_ENDPOINT"] == "https://abc123.execute-api.eu-central-1.amazonaws.com/api"
 

@@ -20,7 +20,8 @@ from chalicelib.problems import (
 )
 from chalicelib.solana.accounts import Account, ChainClock
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM, Mint, TransferFee, TransferFeeConfig
-from chalicelib.venues.meteora_dlmm import ARRAYS_EACH_WAY, MEMO_PROGRAM, MeteoraDlmmPool, MeteoraDlmmVenue
+from chalicelib.venues.meteora_dlmm import ARRAYS_EACH_WAY, MeteoraDlmmPool, MeteoraDlmmVenue
+from chalicelib.venues.meteora_dlmm_instruction import MEMO_PROGRAM
 from chalicelib.venues.meteora_dlmm_layout import (
     BINS_PER_ARRAY,
     EVENT_AUTHORITY,

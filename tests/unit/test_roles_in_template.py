@@ -76,6 +76,22 @@ def test_resources_are_named_but_where_aws_knows_none(resources: Json) -> None:
     assert any_resource == ANY_RESOURCE
 
 
+def test_only_the_worker_reaches_the_wallets_key_and_signs_with_it_as_solana_does(resources: Json) -> None:
+    grants = [
+        (name, action, statement["Resource"], statement.get("Condition"))
+        for name, role in of_type(resources, "AWS::IAM::Role").items()
+        for statement in statements(role)
+        for action in listed(statement["Action"])
+        if action.startswith("kms:") or statement["Resource"] == {"Ref": "WalletSecretArn"}
+    ]
+    as_solana_does = {"StringEquals": {"kms:SigningAlgorithm": "ED25519_SHA_512", "kms:MessageType": "RAW"}}
+    assert grants == [
+        ("ExecuteOrderRole", "kms:Sign", {"Ref": "WalletKeyArn"}, as_solana_does),
+        ("ExecuteOrderRole", "kms:GetPublicKey", {"Ref": "WalletKeyArn"}, None),
+        ("ExecuteOrderRole", "secretsmanager:GetSecretValue", {"Ref": "WalletSecretArn"}, None),
+    ]
+
+
 def test_each_function_logs_to_its_own_group_which_forgets_after_a_year(resources: Json) -> None:
     groups = of_type(resources, "AWS::Logs::LogGroup")
     for function in of_type(resources, "AWS::Serverless::Function").values():

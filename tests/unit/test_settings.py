@@ -22,8 +22,8 @@ ENVIRONMENT = {
 
 
 def test_every_setting_comes_from_the_variable_of_its_name() -> None:
-    settings = read_settings({**ENVIRONMENT, "WORKER_TIMEOUT_SECONDS": "60", "PATH": "/bin", "WALLET_FILE": "w.json"})
-    assert (settings.stage, settings.orders_table, settings.wallet_file) == ("local", "the orders_table", "w.json")
+    settings = read_settings({**ENVIRONMENT, "WORKER_TIMEOUT_SECONDS": "60", "PATH": "/bin", "WALLET": "file:w.json"})
+    assert (settings.stage, settings.orders_table, settings.wallet) == ("local", "the orders_table", "file:w.json")
     assert settings.worker_timeout_seconds == 60
 
 

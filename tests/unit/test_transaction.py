@@ -12,9 +12,7 @@ from solders.address_lookup_table_account import AddressLookupTableAccount
 from solders.hash import Hash
 from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
-from solders.message import to_bytes_versioned
 from solders.pubkey import Pubkey
-from solders.transaction import VersionedTransaction
 
 from chalicelib.problems import PermanentError
 from chalicelib.solana.compute_budget import (
@@ -40,14 +38,11 @@ from chalicelib.solana.transaction import (
     SwapPlan,
     TransactionTooLarge,
     build_message,
-    sign,
     unsigned_wire,
     writable_accounts,
 )
-from chalicelib.solana.wallet import LocalWallet
 
-WALLET = LocalWallet(Keypair.from_seed(bytes(range(32))))
-ME = WALLET.address
+ME = Keypair.from_seed(bytes(range(32))).pubkey()
 SOL = Token(NATIVE_MINT, TOKEN_PROGRAM)
 USDC = Token(Pubkey.from_string("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"), TOKEN_PROGRAM)
 PYUSD = Token(Pubkey.from_string("2b1kV6DkPAnxd5ixfnxCpjxmKwqjjaYmCZfHsFu24GXo"), TOKEN_2022_PROGRAM)
@@ -147,30 +142,6 @@ def test_a_memo_of_somebody_else_is_not_taken_for_ours(text: str) -> None:
     assert OrderMemo.parse(text) is None
 
 
-def test_the_signed_bytes_carry_the_wallets_signature_over_the_message() -> None:
-    message = build_message(_plan(SOL, USDC), BUDGET, LATEST.blockhash)
-    signed = sign(message, WALLET, LATEST)
-    transaction = VersionedTransaction.from_bytes(signed.wire)
-    assert [str(signature) for signature in transaction.signatures] == [signed.signature]
-    assert transaction.signatures[0].verify(ME, bytes(to_bytes_versioned(transaction.message)))
-    assert (signed.blockhash, signed.last_valid_block_height) == (str(LATEST.blockhash), 1_150)
-
-
-def test_a_message_on_another_blockhash_is_not_signed() -> None:
-    message = build_message(_plan(SOL, USDC), BUDGET, Hash.new_unique())
-    with pytest.raises(ValueError, match="another blockhash"):
-        sign(message, WALLET, LATEST)
-
-
-def test_a_message_that_others_must_sign_or_pay_for_is_not_signed() -> None:
-    plan = _plan(SOL, USDC)
-    cosigned = replace(plan, swaps=(_swap(signers=(Pubkey.new_unique(),)),))
-    with pytest.raises(ValueError, match="this wallet's alone"):
-        sign(build_message(cosigned, BUDGET, LATEST.blockhash), WALLET, LATEST)
-    with pytest.raises(ValueError, match="this wallet's alone"):
-        sign(build_message(plan, BUDGET, LATEST.blockhash), LocalWallet(Keypair()), LATEST)
-
-
 @given(accounts=st.integers(0, 300))
 def test_a_transaction_fits_a_packet_or_is_refused(accounts: int) -> None:
     plan = _plan(SOL, USDC, *(Pubkey.new_unique() for _ in range(accounts)))
@@ -181,7 +152,6 @@ def test_a_transaction_fits_a_packet_or_is_refused(accounts: int) -> None:
         assert accounts > 16
     else:
         assert len(unsigned_wire(message)) <= MAX_TRANSACTION_BYTES
-        assert len(sign(message, WALLET, LATEST).wire) == len(unsigned_wire(message))
 
 
 def test_a_route_that_fits_no_transaction_is_not_tried_again() -> None:

@@ -6,11 +6,13 @@ import json
 import pickle
 import stat
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from solders.keypair import Keypair
 
 from chalicelib.solana.wallet import InvalidWalletError, LocalWallet, Wallet
+from tests.trades_to_sign import KEYPAIR, approved
 
 
 def test_a_created_wallet_is_a_solana_keygen_file_that_only_its_user_can_read(tmp_path: Path) -> None:
@@ -36,11 +38,22 @@ def test_creating_never_overwrites_a_key(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_signature_is_the_addresss_own_over_exactly_these_bytes(tmp_path: Path) -> None:
-    wallet: Wallet = LocalWallet.create(tmp_path / "wallet.json")
-    signature = wallet.sign(b"message")
-    assert signature.verify(wallet.address, b"message")
-    assert not signature.verify(wallet.address, b"massage")
+def test_a_signature_is_the_addresss_own_over_exactly_the_approved_bytes() -> None:
+    wallet: Wallet = LocalWallet(KEYPAIR)
+    message = approved()
+    signature = wallet.sign(message)
+    assert signature.verify(wallet.address, bytes(message))
+    assert not signature.verify(wallet.address, bytes(message) + b" ")
+
+
+def test_a_message_that_was_approved_for_another_wallet_is_not_signed() -> None:
+    with pytest.raises(ValueError, match="another wallet"):
+        LocalWallet(Keypair()).sign(approved())
+
+
+def test_bytes_that_nobody_approved_can_not_be_signed() -> None:
+    with pytest.raises(AttributeError):
+        LocalWallet(KEYPAIR).sign(cast("Any", b"message"))
 
 
 def test_the_key_shows_in_no_text_and_can_not_be_copied() -> None:

@@ -17,7 +17,8 @@ from solders.pubkey import Pubkey
 
 from chalicelib.solana.accounts import ChainClock
 from chalicelib.solana.tokens import TOKEN_PROGRAM, Mint
-from chalicelib.venues.meteora_dlmm import MEMO_PROGRAM, SWAP2_DISCRIMINATOR, compute_units
+from chalicelib.venues.meteora_dlmm import compute_units
+from chalicelib.venues.meteora_dlmm_instruction import MEMO_PROGRAM, SWAP2_DISCRIMINATOR
 from chalicelib.venues.meteora_dlmm_layout import (
     BIN_ARRAY_DISCRIMINATOR,
     BIN_ARRAY_LENGTH,

@@ -21,13 +21,12 @@ from chalicelib.venues.raydium_cpmm import (
     POOL_DISCRIMINATOR,
     POOL_LENGTH,
     PROGRAM_ID,
-    SWAP_ARGUMENTS,
-    SWAP_BASE_INPUT,
     RaydiumCpmm,
     RaydiumCpmmPool,
     SwapOutcome,
     SwapRefusedError,
 )
+from chalicelib.venues.raydium_cpmm_instruction import SWAP_ARGUMENTS, SWAP_BASE_INPUT
 from infra.localnet.programs import anchor
 from infra.localnet.programs.program import ProgramError, SwapEffect, TokenTransfer
 

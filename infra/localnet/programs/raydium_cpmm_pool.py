@@ -16,7 +16,6 @@ from chalicelib.solana.accounts import Account
 from chalicelib.solana.tokens import TOKEN_PROGRAM, Mint
 from chalicelib.venues.raydium_cpmm import (
     AUTHORITY,
-    AUTHORITY_BUMP,
     CONFIG_DISCRIMINATOR,
     CREATOR_FEE_ON_BOTH,
     CREATOR_FEE_ON_TOKEN_0,
@@ -24,6 +23,7 @@ from chalicelib.venues.raydium_cpmm import (
     POOL_DISCRIMINATOR,
     PROGRAM_ID,
 )
+from chalicelib.venues.raydium_cpmm_instruction import AUTHORITY_BUMP
 from infra.localnet.programs.genesis_pool import GenesisPool
 from infra.localnet.programs.raydium_cpmm import (
     OBSERVATION_DISCRIMINATOR,

@@ -13,6 +13,7 @@ from chalicelib.problems import ExecutionError, RpcUnavailable
 from chalicelib.routing.market import Market
 from chalicelib.solana.compute_budget import PriorityFeePolicy
 from chalicelib.solana.rpc import Commitment, EpochInfo, SignatureStatuses, SolanaRpc
+from chalicelib.solana.signing_policy import SigningPolicy
 from chalicelib.solana.wallet import Wallet
 from tests.faults.model.cluster import WALLET, Cluster
 from tests.faults.model.stage import PromiseBroken, Worker
@@ -84,6 +85,7 @@ class ModelTrader(ChainTrader):
             cast("SolanaRpc", NodeOf(cluster, worker, on_send)),
             cast("Market", None),
             cast("Wallet", Signer()),
+            cast("SigningPolicy", None),
             PriorityFeePolicy(floor=0, cap=0),
             PATIENCE,
             clock,

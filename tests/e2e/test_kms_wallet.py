@@ -1,0 +1,124 @@
+"""A stack whose wallet is a key in KMS, made by its own deploy: it signs a whole order, for the worker's role alone.
+
+The emulator enforces the roles' policies and the key's own, as AWS does, but for conditions on how a key is used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+
+from chalicelib.solana.kms_wallet import KmsWallet
+from chalicelib.solana.wallet import InvalidWalletError
+from infra.deploy import target_for
+from infra.processes import free_port
+from infra.stack import Layout, start, stop
+from infra.wallet import WalletError, deployed_wallet
+from tests.e2e.chain import Chain
+from tests.e2e.client import Client, eventually
+from tests.e2e.conftest import SLOT_MS
+from tests.e2e.test_roles import MAY, Account, is_allowed
+
+SOL = 10**9
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """As the other tests' stack, but for its wallet."""
+    layout = Layout(
+        tmp_path_factory.mktemp("kms"),
+        aws_port=free_port(),
+        rpc_port=free_port(following=1),
+        localnet_arguments=("--slot-ms", str(SLOT_MS)),
+        wallet_option="kms",
+        enforce_iam=True,
+    )
+    try:
+        yield start(layout, print) | {"directory": str(layout.directory)}
+    finally:
+        stop(layout)
+
+
+@pytest.fixture(scope="module")
+def kms(stack: dict[str, str]) -> Any:
+    return target_for("local", stack["awsEndpoint"]).client("kms")
+
+
+@pytest.fixture(scope="module")
+def key_id(kms: Any) -> str:
+    (key,) = kms.list_keys()["Keys"]
+    return str(key["KeyId"])
+
+
+def test_an_order_trades_from_the_keys_address(stack: dict[str, str]) -> None:
+    chain, client = Chain(stack["rpcUrl"]), Client(stack["restUrl"])
+    chain.call("requestAirdrop", stack["wallet"], 20 * SOL)
+    eventually(lambda: chain.call("getBalance", stack["wallet"], {"commitment": "confirmed"})["value"] == 20 * SOL)
+
+    order = client.ended(client.execute("SOL", "USDC", "2")["orderId"])
+
+    assert order["status"] == "confirmed", order
+    message = chain.transaction(order["txHash"])["transaction"]["message"]
+    assert message["accountKeys"][0] == stack["wallet"]
+    back = client.ended(client.execute("USDC", "SOL", "50")["orderId"])
+    assert back["status"] == "confirmed", back
+
+
+def test_the_key_is_what_the_template_says_and_only_the_worker_may_sign(kms: Any, key_id: str) -> None:
+    key = kms.describe_key(KeyId=key_id)["KeyMetadata"]
+    assert (key["KeySpec"], key["KeyUsage"]) == ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY")
+    policy = json.loads(kms.get_key_policy(KeyId=key_id, PolicyName="default")["Policy"])
+    (signing,) = [each for each in policy["Statement"] if {"kms:Sign", "kms:*", "*"} & {*_listed(each["Action"])}]
+    assert signing["Action"] == "kms:Sign"
+    roles = signing["Condition"]["ArnLike"]["aws:PrincipalArn"]
+    assert {role.rpartition("/")[2] for role in roles} == {
+        "fillrate-local-ExecuteOrderRole-*",
+        "fillrate-local-execute_order",
+    }
+
+
+def _listed(one_or_more: str | list[str]) -> list[str]:
+    return [one_or_more] if isinstance(one_or_more, str) else one_or_more
+
+
+@pytest.mark.parametrize("function", list(MAY))
+def test_only_the_workers_role_may_sign(stack: dict[str, str], key_id: str, function: str) -> None:
+    kms = Account(stack).place_of(function).client("kms")
+    request = {"KeyId": key_id, "Message": b"x", "MessageType": "RAW", "SigningAlgorithm": "ED25519_SHA_512"}
+    trials = {
+        "sign": lambda place: kms.sign(**request),
+        "address": lambda place: kms.get_public_key(KeyId=key_id),
+        "delete": lambda place: kms.schedule_key_deletion(KeyId="alias/nobodys"),
+        "change who may": lambda place: kms.put_key_policy(KeyId="alias/nobodys", Policy="{}"),
+        "sign with another": lambda place: kms.sign(**request | {"KeyId": "alias/nobodys"}),
+    }
+    allowed = {name for name, trial in trials.items() if is_allowed(trial, cast("Any", kms))}
+    assert allowed == ({"sign", "address"} if function == "ExecuteOrder" else set())
+
+
+def test_a_second_deploy_keeps_the_key(stack: dict[str, str], kms: Any, key_id: str) -> None:
+    wallet = deployed_wallet(f"kms:{key_id}", "local", lambda service: kms, {})
+    assert wallet.address == stack["wallet"] == str(KmsWallet(kms, key_id).address)
+    assert wallet.setting == f"kms:{wallet.key_arn}"
+
+
+def test_an_alias_is_pinned_to_the_key_that_it_names_now(kms: Any, key_id: str) -> None:
+    kms.create_alias(AliasName="alias/wallet", TargetKeyId=key_id)
+    assert deployed_wallet("kms:alias/wallet", "prod", lambda service: kms, {}).key_arn.endswith(key_id)
+
+
+def test_a_key_of_another_kind_or_that_is_disabled_or_not_there_refuses_the_deploy(kms: Any) -> None:
+    other = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
+    with pytest.raises(WalletError, match="ECC_NIST_EDWARDS25519"):
+        deployed_wallet(f"kms:{other}", "prod", lambda service: kms, {})
+    with pytest.raises(InvalidWalletError):
+        _ = KmsWallet(kms, other).address
+    off = kms.create_key(KeySpec="ECC_NIST_EDWARDS25519", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
+    kms.disable_key(KeyId=off)
+    with pytest.raises(WalletError, match="Disabled"):
+        deployed_wallet(f"kms:{off}", "prod", lambda service: kms, {})
+    with pytest.raises(WalletError, match="nowhere"):
+        deployed_wallet("kms:nowhere", "prod", lambda service: kms, {})
