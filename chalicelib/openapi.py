@@ -38,6 +38,7 @@ class _Success:
     schema: str
     meaning: str
     example: Json
+    links: Json | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,12 @@ class _Operation:
     needs_key: bool = True
 
 
+_ITS_ORDER = {"parameters": {"orderId": "$response.body#/orderId"}}
+_LINKS: Json = {
+    "show": {"operationId": "showOrder", **_ITS_ORDER},
+    "cancel": {"operationId": "cancelOrder", **_ITS_ORDER},
+}
+
 # What any route that needs a key may answer.
 _ANY = (401, 403, 429, 500, 503)
 
@@ -69,8 +76,8 @@ _OPERATIONS = (
         "executeOrder",
         "Place an order",
         {
-            202: _Success("AcceptedOrder", "The order is taken.", examples.ACCEPTED_ORDER),
-            200: _Success("AcceptedOrder", "The Idempotency-Key's earlier order.", examples.ACCEPTED_ORDER),
+            202: _Success("AcceptedOrder", "The order is taken.", examples.ACCEPTED_ORDER, _LINKS),
+            200: _Success("AcceptedOrder", "The Idempotency-Key's earlier order.", examples.ACCEPTED_ORDER, _LINKS),
         },
         (400, 409, 415, 422, *_ANY),
         body=OrderRequest,
@@ -275,7 +282,8 @@ def _success_response(success: _Success) -> Json:
     content: Json = {"schema": {"$ref": SCHEMAS + success.schema}}
     if success.example:
         content["example"] = success.example
-    return {"description": success.meaning, "content": {JSON: content}}
+    response: Json = {"description": success.meaning, "content": {JSON: content}}
+    return response if success.links is None else {**response, "links": success.links}
 
 
 def _problem_response(status: int) -> Json:
