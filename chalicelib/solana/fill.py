@@ -45,8 +45,8 @@ def read_fill(transaction: Mapping[str, Any], wallet: Pubkey, mint_in: Pubkey, m
         amount_in = -balances.change(mint_in)
         amount_out = balances.change(mint_out)
         fill = Fill(amount_in, amount_out, int(meta["fee"]), int(transaction["slot"]))
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise FillUnreadable(f"the transaction lacks what its fill is read from ({error!r})") from error
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise FillUnreadable(f"the transaction lacks what its fill is read from ({type(error).__name__})") from error
     if fill.amount_in <= 0 or fill.amount_out <= 0:
         raise FillUnreadable(f"the transaction is no swap: {fill.amount_in} paid, {fill.amount_out} received")
     return fill

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chalicelib.problems import RpcUnavailable
-from chalicelib.solana.rpc import Commitment, EpochInfo, RpcRefused, SignatureStatuses, TransactionErrorJson
+from chalicelib.solana.rpc import Commitment, EpochInfo, RpcRefused, SignatureStatuses
+from chalicelib.solana.rpc_answers import TransactionErrorJson
 from chalicelib.solana.transaction import SignedTransaction
 
 

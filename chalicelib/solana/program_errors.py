@@ -25,7 +25,7 @@ from chalicelib.problems import (
     TransientError,
     VenueUnavailable,
 )
-from chalicelib.solana.rpc import TransactionErrorJson
+from chalicelib.solana.rpc_answers import TransactionErrorJson
 from chalicelib.solana.tokens import ASSOCIATED_TOKEN_PROGRAM, TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 
 _RAYDIUM_CPMM = "CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C"

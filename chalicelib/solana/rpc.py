@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Literal
@@ -25,7 +25,9 @@ from solders.hash import Hash
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import PermanentError, RpcUnavailable
+from chalicelib.solana import rpc_answers
 from chalicelib.solana.accounts import Account
+from chalicelib.solana.rpc_answers import MAX_ANSWER_BYTES, TransactionErrorJson, reading, whole_number
 
 Commitment = Literal["processed", "confirmed", "finalized"]
 _COMMITMENTS: dict[str, Commitment] = {
@@ -33,9 +35,6 @@ _COMMITMENTS: dict[str, Commitment] = {
     "confirmed": "confirmed",
     "finalized": "finalized",
 }
-# A transaction's error as the node encodes it: a variant's name, or an object of one key.
-TransactionErrorJson = str | dict[str, Any]
-
 ACCOUNTS_PER_REQUEST = 100
 SIGNATURES_PER_REQUEST = 256
 _FEE_ACCOUNTS_PER_REQUEST = 128
@@ -55,6 +54,9 @@ _NOT_NOW = frozenset(
         429,  # the same
     }
 )
+_READ_AT_ONCE = 256 * 1024
+# How often as long as one read may take a whole answer may take: a node that trickles holds nobody up for ever.
+_READS_PER_ANSWER = 3
 # Path segments of a URL shorter than this are words, not keys.
 _SHORTEST_SECRET = 12
 
@@ -79,8 +81,9 @@ class PreflightFailed(RpcRefused):
     def __init__(self, method: str, rpc_code: int, reason: str, data: object = None) -> None:
         super().__init__(method, rpc_code, reason, data)
         details = data if isinstance(data, Mapping) else {}
-        self.err: TransactionErrorJson | None = details.get("err")
-        self.logs: tuple[str, ...] = tuple(details.get("logs") or ())
+        with reading(method):
+            self.err: TransactionErrorJson | None = rpc_answers.transaction_error(details.get("err"))
+            self.logs: tuple[str, ...] = rpc_answers.log_lines(details.get("logs"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +159,11 @@ class SolanaRpc:
         connect_timeout: float = 2.0,
         read_timeout: float = 10.0,
         commitment: Commitment = "confirmed",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url
+        self._clock = clock
+        self._patience = read_timeout * _READS_PER_ANSWER
         self._http = http or urllib3.PoolManager(maxsize=4)
         self._timeout = urllib3.Timeout(connect=connect_timeout, read=read_timeout)
         self._commitment = commitment
@@ -182,25 +188,26 @@ class SolanaRpc:
         config = {"encoding": "base64", "commitment": commitment or self._commitment}
         answers = self._batch([_Call("getMultipleAccounts", ([str(key) for key in chunk], config)) for chunk in chunks])
         accounts: dict[Pubkey, Account | None] = {}
-        with _expecting("getMultipleAccounts"):
+        with reading("getMultipleAccounts"):
             for chunk, answer in zip(chunks, answers, strict=True):
-                accounts |= zip(chunk, map(_decode_account, answer["value"]), strict=True)
-            return AccountsRead(min(answer["context"]["slot"] for answer in answers), accounts)
+                accounts |= zip(chunk, map(rpc_answers.account, answer["value"]), strict=True)
+            return AccountsRead(min(whole_number(answer["context"]["slot"]) for answer in answers), accounts)
 
     def get_latest_blockhash(self, *, commitment: Commitment | None = None) -> LatestBlockhash:
         answer = self._call("getLatestBlockhash", self._config(commitment))
-        with _expecting("getLatestBlockhash"):
+        with reading("getLatestBlockhash"):
             value = answer["value"]
             return LatestBlockhash(
-                blockhash=Hash.from_string(value["blockhash"]),
-                last_valid_block_height=int(value["lastValidBlockHeight"]),
-                slot=int(answer["context"]["slot"]),
+                blockhash=rpc_answers.blockhash(value["blockhash"]),
+                last_valid_block_height=whole_number(value["lastValidBlockHeight"]),
+                slot=whole_number(answer["context"]["slot"]),
             )
 
     def get_epoch_info(self, *, commitment: Commitment | None = None) -> EpochInfo:
         answer = self._call("getEpochInfo", self._config(commitment))
-        with _expecting("getEpochInfo"):
-            return EpochInfo(int(answer["absoluteSlot"]), int(answer["blockHeight"]), int(answer["epoch"]))
+        with reading("getEpochInfo"):
+            slot, height = whole_number(answer["absoluteSlot"]), whole_number(answer["blockHeight"])
+            return EpochInfo(slot, height, whole_number(answer["epoch"]))
 
     def get_block_height(self, *, commitment: Commitment | None = None) -> int:
         return self._integer("getBlockHeight", self._config(commitment))
@@ -211,14 +218,14 @@ class SolanaRpc:
     def get_balance(self, address: Pubkey, *, commitment: Commitment | None = None) -> int:
         """Lamports; 0 for an account that doesn't exist."""
         answer = self._call("getBalance", str(address), self._config(commitment))
-        with _expecting("getBalance"):
-            return int(answer["value"])
+        with reading("getBalance"):
+            return whole_number(answer["value"])
 
     def get_token_account_balance(self, address: Pubkey, *, commitment: Commitment | None = None) -> int:
         """Base units held by a token account. Raises RpcRefused where it doesn't exist."""
         answer = self._call("getTokenAccountBalance", str(address), self._config(commitment))
-        with _expecting("getTokenAccountBalance"):
-            return int(answer["value"]["amount"])
+        with reading("getTokenAccountBalance"):
+            return rpc_answers.amount(answer["value"]["amount"])
 
     def get_minimum_balance_for_rent_exemption(self, data_length: int) -> int:
         """Lamports that an account of so many bytes must hold."""
@@ -231,8 +238,9 @@ class SolanaRpc:
         """
         addresses = [str(key) for key in writable][:_FEE_ACCOUNTS_PER_REQUEST]
         answer = self._call("getRecentPrioritizationFees", addresses)
-        with _expecting("getRecentPrioritizationFees"):
-            return tuple(int(entry["prioritizationFee"]) for entry in sorted(answer, key=lambda entry: entry["slot"]))
+        with reading("getRecentPrioritizationFees"):
+            fees = sorted(answer, key=lambda entry: whole_number(entry["slot"]))
+            return tuple(whole_number(entry["prioritizationFee"]) for entry in fees)
 
     def get_signature_statuses(self, signatures: Sequence[str], *, search_history: bool) -> SignatureStatuses:
         """What the node knows of up to 256 transactions. Without `search_history`: of the last few minutes only."""
@@ -240,19 +248,18 @@ class SolanaRpc:
             raise ValueError(f"1 to {SIGNATURES_PER_REQUEST} signatures, not {len(signatures)}")
         config = {"searchTransactionHistory": search_history}
         answer = self._call("getSignatureStatuses", list(signatures), config)
-        with _expecting("getSignatureStatuses"):
+        with reading("getSignatureStatuses"):
             statuses = tuple(_decode_status(status) for status in answer["value"])
             if len(statuses) != len(signatures):
                 raise ValueError("an answer of another length")
-            return SignatureStatuses(int(answer["context"]["slot"]), statuses)
+            return SignatureStatuses(whole_number(answer["context"]["slot"]), statuses)
 
     def get_transaction(self, signature: str, *, commitment: Commitment | None = None) -> dict[str, Any] | None:
         """A landed transaction as the node's JSON, legacy or v0; None while the node doesn't know it."""
         config = {**self._config(commitment), "encoding": "json", "maxSupportedTransactionVersion": 0}
         answer = self._call("getTransaction", signature, config)
-        if answer is not None and not isinstance(answer, dict):
-            raise RpcUnavailable("the Solana node's answer to getTransaction can't be read")
-        return answer
+        with reading("getTransaction"):
+            return rpc_answers.landed_transaction(answer)
 
     def simulate_transaction(self, wire: bytes, *, commitment: Commitment | None = None) -> Simulation:
         """Run a transaction without sending it; its signatures and its blockhash may be anything."""
@@ -263,13 +270,13 @@ class SolanaRpc:
             "replaceRecentBlockhash": True,
         }
         answer = self._call("simulateTransaction", _base64(wire), config)
-        with _expecting("simulateTransaction"):
+        with reading("simulateTransaction"):
             value = answer["value"]
             return Simulation(
-                slot=int(answer["context"]["slot"]),
-                err=value["err"],
-                logs=tuple(value.get("logs") or ()),
-                units_consumed=int(value.get("unitsConsumed") or 0),
+                slot=whole_number(answer["context"]["slot"]),
+                err=rpc_answers.transaction_error(value["err"]),
+                logs=rpc_answers.log_lines(value.get("logs")),
+                units_consumed=whole_number(value.get("unitsConsumed") or 0),
             )
 
     def send_transaction(
@@ -292,8 +299,8 @@ class SolanaRpc:
             "maxRetries": max_retries,
         }
         answer = self._call("sendTransaction", _base64(wire), config, retry=False)
-        with _expecting("sendTransaction"):
-            return str(answer)
+        with reading("sendTransaction"):
+            return rpc_answers.signature(answer)
 
     def get_health(self) -> None:
         """Returns if the node is up to date with its cluster; raises RpcUnavailable if not."""
@@ -305,10 +312,10 @@ class SolanaRpc:
 
     def _integer(self, method: str, *params: object) -> int:
         answer = self._call(method, *params)
-        with _expecting(method):
-            return int(answer)
+        with reading(method):
+            return whole_number(answer)
 
-    # The node's JSON is checked where it is read: _expecting turns a wrong shape into RpcUnavailable.
+    # The node's JSON is checked where it is read: `reading` turns a wrong shape into RpcUnavailable.
     def _call(self, method: str, *params: object, retry: bool = True) -> Any:
         return self._batch([_Call(method, params)], retry=retry)[0]
 
@@ -319,7 +326,11 @@ class SolanaRpc:
         ]
         body = self._exchange(json.dumps(requests[0] if len(requests) == 1 else requests).encode(), retry=retry)
         answers = body if isinstance(body, list) else [body]
-        by_id = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
+        by_id = {
+            answer.get("id"): answer
+            for answer in answers
+            if isinstance(answer, dict) and isinstance(answer.get("id"), int | None)
+        }
         results = []
         for request, call in zip(requests, calls, strict=True):
             # A node that can't take the batch at all answers with one error, whose id is null.
@@ -338,7 +349,9 @@ class SolanaRpc:
                 timeout=self._timeout,
                 retries=False,
                 redirect=False,
+                preload_content=False,
             )
+            content = self._content(response)
         except urllib3.exceptions.ProtocolError:
             if retry:
                 return self._exchange(payload, retry=False)
@@ -349,9 +362,20 @@ class SolanaRpc:
         if response.status == 429 or response.status >= 500:
             raise RpcUnavailable(f"the Solana node answered with HTTP {response.status}")
         try:
-            return json.loads(response.data)
-        except ValueError:
+            return json.loads(content)
+        except (ValueError, RecursionError):
             raise RpcUnavailable(f"the Solana node answered with HTTP {response.status} and no JSON") from None
+
+    def _content(self, response: urllib3.BaseHTTPResponse) -> bytes:
+        """The whole body, decompressed. Raises RpcUnavailable where it is too long, or takes too long."""
+        content, ends = bytearray(), self._clock() + self._patience
+        while part := response.read1(_READ_AT_ONCE):
+            content += part
+            if len(content) > MAX_ANSWER_BYTES or self._clock() > ends:
+                response.close()  # what is still to come must not be taken for the next answer
+                raise RpcUnavailable("the Solana node's answer is too long, or takes too long")
+        response.release_conn()
+        return bytes(content)
 
     def _result(self, method: str, answer: object) -> Any:
         if not isinstance(answer, dict) or not ("result" in answer or isinstance(answer.get("error"), dict)):
@@ -359,8 +383,8 @@ class SolanaRpc:
         if "error" not in answer:
             return answer["result"]
         error = answer["error"]
-        code = error.get("code") if isinstance(error.get("code"), int) else 0
-        reason = self._redact(str(error.get("message", "no reason given")))
+        code = rpc_answers.error_code(error.get("code"))
+        reason = rpc_answers.line_of(self._redact(str(error.get("message", "no reason given"))))
         if code in _NOT_NOW:
             raise RpcUnavailable(f"the Solana node can't answer {method} now: {reason} ({code})")
         kind = PreflightFailed if code == _PREFLIGHT_FAILURE else RpcRefused
@@ -372,29 +396,6 @@ class SolanaRpc:
         return text
 
 
-@contextmanager
-def _expecting(method: str) -> Iterator[None]:
-    """Turns a surprise in an answer's shape into RpcUnavailable."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise RpcUnavailable(f"the Solana node's answer to {method} can't be read") from error
-
-
-def _decode_account(value: Mapping[str, Any] | None) -> Account | None:
-    if value is None:
-        return None
-    data, encoding = value["data"]
-    if encoding != "base64":
-        raise ValueError(f"data in {encoding}")
-    return Account(
-        owner=Pubkey.from_string(value["owner"]),
-        lamports=int(value["lamports"]),
-        data=base64.b64decode(data),
-        executable=bool(value["executable"]),
-    )
-
-
 def _decode_status(value: Mapping[str, Any] | None) -> SignatureStatus | None:
     if value is None:
         return None
@@ -402,7 +403,8 @@ def _decode_status(value: Mapping[str, Any] | None) -> SignatureStatus | None:
     if confirmation is None:
         # Old nodes: a number of confirmations, null once the block is rooted.
         confirmation = "finalized" if value["confirmations"] is None else "processed"
-    return SignatureStatus(int(value["slot"]), value["err"], _COMMITMENTS[confirmation])
+    err = rpc_answers.transaction_error(value["err"])
+    return SignatureStatus(whole_number(value["slot"]), err, _COMMITMENTS[confirmation])
 
 
 def _base64(data: bytes) -> str:

@@ -340,7 +340,11 @@ RESULTS: dict[str, object] = {
     "getMinimumBalanceForRentExemption": 1,
     "getRecentPrioritizationFees": [{"slot": 1, "prioritizationFee": 1}],
     "getSignatureStatuses": {"context": {"slot": 1}, "value": [None]},
-    "getTransaction": {"slot": 1},
+    "getTransaction": {
+        "slot": 1,
+        "meta": {"err": None},
+        "transaction": {"message": {"accountKeys": [], "instructions": []}},
+    },
     "simulateTransaction": {"context": {"slot": 1}, "value": {"err": None}},
     "sendTransaction": "signature",
     "getHealth": "ok",

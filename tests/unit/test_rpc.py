@@ -243,9 +243,11 @@ def test_statuses_are_asked_for_1_to_256_signatures(rpc: SolanaRpc, number: int)
 
 
 def test_an_unknown_transaction_is_none_and_a_known_one_its_json(node: Node, rpc: SolanaRpc) -> None:
-    node.results(None, {"slot": 1, "meta": {}})
+    message = {"accountKeys": [str(OWNER)], "instructions": [{"programIdIndex": 0}]}
+    landed = {"slot": 1, "meta": {"err": None, "logMessages": ["one"]}, "transaction": {"message": message}}
+    node.results(None, landed)
     assert rpc.get_transaction("a") is None
-    assert rpc.get_transaction("a") == {"slot": 1, "meta": {}}
+    assert rpc.get_transaction("a") == landed
     assert node.requests[0]["params"] == [
         "a",
         {"commitment": "confirmed", "encoding": "json", "maxSupportedTransactionVersion": 0},
