@@ -4,6 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from solders.pubkey import Pubkey
+
+from chalicelib.venues.meteora_dlmm import MeteoraDlmmVenue
+from chalicelib.venues.raydium_cpmm import RaydiumCpmm
+
+PROGRAMS = {str(venue.program_id): venue.name for venue in (RaydiumCpmm(), MeteoraDlmmVenue())}
+
 
 class RegistryError(Exception):
     """The registry file can't be used; the text names the file and the fault."""
@@ -13,11 +20,24 @@ def read(path: Path) -> dict[str, str]:
     """A registry file's pools: address → program. Raises RegistryError."""
     try:
         entries = json.loads(path.read_text())
-        return {str(entry["address"]): str(entry["program"]) for entry in entries}
+        pools = {str(entry["address"]): str(entry["program"]) for entry in entries}
     except OSError as error:
         raise RegistryError(f"pool registry {path} can't be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise RegistryError(f'pool registry {path} is not a list of {{"address", "program"}}') from error
+    for address, program in pools.items():
+        _check(path, address, program)
+    return pools
+
+
+def _check(path: Path, address: str, program: str) -> None:
+    if program not in PROGRAMS:
+        known = ", ".join(f"{name} ({known})" for known, name in PROGRAMS.items())
+        raise RegistryError(f"pool registry {path}: {address} is of program {program}; Fillrate trades on {known}")
+    try:
+        Pubkey.from_string(address)
+    except ValueError as error:
+        raise RegistryError(f"pool registry {path}: {address[:64]!r} is no address") from error
 
 
 def seed(dynamodb: Any, table: str, path: Path) -> int:

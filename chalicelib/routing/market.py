@@ -8,11 +8,11 @@ from typing import Protocol
 
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import AccountsMissing, ExecutionError, NoPool, VenueUnavailable
+from chalicelib.problems import AccountsMissing, ExecutionError, NoPool, RpcUnavailable, VenueUnavailable
 from chalicelib.routing.quote import PoolAsRead, PoolOffer, ask_pools
 from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits, best_route
 from chalicelib.routing.swap_plan import fits_a_transaction
-from chalicelib.solana.accounts import CLOCK_SYSVAR, Account, AccountMap, ChainClock
+from chalicelib.solana.accounts import CLOCK_LENGTH, CLOCK_SYSVAR, SYSVAR_OWNER, Account, AccountMap, ChainClock
 from chalicelib.solana.tokens import NATIVE_MINT
 from chalicelib.venues.registry import PoolRegistry, RegisteredPool
 from chalicelib.venues.venue import Pool
@@ -173,8 +173,8 @@ def _decode_each(
 
 def _clock_of(accounts: AccountMap) -> ChainClock:
     account = accounts[CLOCK_SYSVAR]
-    if account is None:
-        raise VenueUnavailable("the chain has no clock")
+    if account is None or account.owner != SYSVAR_OWNER or len(account.data) != CLOCK_LENGTH:
+        raise RpcUnavailable("the Solana node's clock can't be read")
     return ChainClock.decode(account.data)
 
 

@@ -9,10 +9,12 @@ from struct import Struct
 from solders.pubkey import Pubkey
 
 CLOCK_SYSVAR = Pubkey.from_string("SysvarC1ock11111111111111111111111111111111")
+SYSVAR_OWNER = Pubkey.from_string("Sysvar1111111111111111111111111111111111111")
 
 # slot u64, epoch_start_timestamp i64, epoch u64, leader_schedule_epoch u64, unix_timestamp i64
 # https://docs.rs/solana-clock/latest/solana_clock/struct.Clock.html
 _CLOCK = Struct("<QqQQq")
+CLOCK_LENGTH = _CLOCK.size
 
 
 @dataclass(frozen=True, slots=True)

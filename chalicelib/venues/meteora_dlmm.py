@@ -18,7 +18,7 @@ from chalicelib.problems import AccountsMissing, AmountTooSmall, InsufficientLiq
 from chalicelib.solana.accounts import Account, AccountMap, ChainClock
 from chalicelib.solana.decoded_swap import DecodedSwap
 from chalicelib.solana.token_accounts import Token
-from chalicelib.solana.tokens import InvalidTokenDataError, Mint
+from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, InvalidTokenDataError, Mint
 from chalicelib.venues.meteora_dlmm_instruction import Swap2, decode_swap
 from chalicelib.venues.meteora_dlmm_layout import (
     BINS_PER_ARRAY,
@@ -84,8 +84,14 @@ class MeteoraDlmmPool:
         )
 
     def mid_price(self, mint_in: Pubkey) -> Fraction:
-        """The active bin's price, from the token `mint_in` to the other, in base units. Raises ValueError."""
-        price = Fraction(price_of_bin(self.pair.active_id, self.pair.bin_step), ONE)
+        """The active bin's price, from the token `mint_in` to the other, in base units.
+
+        Raises VenueUnavailable where the active bin is out of all prices, ValueError for a token of another pool.
+        """
+        try:
+            price = Fraction(price_of_bin(self.pair.active_id, self.pair.bin_step), ONE)
+        except OverflowError as error:
+            raise VenueUnavailable(f"pool {self.address}: {error}") from error
         return price if self._is_swap_for_y(mint_in) else 1 / price
 
     def quote(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> PoolQuote:
@@ -230,13 +236,17 @@ class MeteoraDlmmVenue:
         return frozenset(needed)
 
     def decode(self, pool: Pubkey, accounts: AccountMap) -> MeteoraDlmmPool:
-        """The pool; its bin arrays are looked up in `accounts` and checked as quotes need them.
+        """The pool, checked: owner, discriminator, length; its reserves and oracle are where the program derives them,
+        its mints are of the programs it names. Its bin arrays are looked up in `accounts` and checked as quotes need
+        them.
 
         Raises VenueUnavailable, AccountsMissing.
         """
         pair = _pair(pool, accounts)
         extension = _bitmap_extension(pool, accounts)
         mint_x, mint_y = _mint(pair.mint_x, accounts), _mint(pair.mint_y, accounts)
+        if pair.token_2022 != (mint_x.token_program == TOKEN_2022_PROGRAM, mint_y.token_program == TOKEN_2022_PROGRAM):
+            raise VenueUnavailable(f"pool {pool} names other token programs than its mints'")
         return MeteoraDlmmPool(
             address=pool,
             pair=pair,
@@ -265,6 +275,7 @@ def _pair(pool: Pubkey, accounts: AccountMap) -> LbPair:
         raise VenueUnavailable(f"pool {pool} does not exist")
     try:
         pair = LbPair.decode(account.owner, account.data)
+        pair.check_addresses(pool)
     except InvalidAccountError as error:
         raise VenueUnavailable(f"{pool}: {error}") from error
     return pair

@@ -57,10 +57,11 @@ ACTIVE_ID_OFFSET = 76
 PROTOCOL_FEE_OFFSET = 216
 _REWARD_MINT_0, _REWARD_MINT_1 = slice(264, 264 + 32), slice(408, 408 + 32)
 _NO_KEY = bytes(32)
-_NO_KEY = bytes(32)
 _ORACLE_OFFSET = 552
 INTERNAL_BITMAP_OFFSET = 584
 _ACTIVATION_OFFSET = 752
+# token_mint_x_program_flag, token_mint_y_program_flag: 0 is SPL Token, 1 Token-2022
+_PROGRAM_FLAG_X = 880
 
 # BinArray: index i64, version u8, padding, lb_pair; then 70 bins
 _BIN_ARRAY_HEADER = Struct("<q8x32s")
@@ -157,6 +158,7 @@ class LbPair(NamedTuple):
     pre_activation_swap_address: Pubkey
     activation_point: int
     pre_activation_duration: int
+    token_2022: tuple[bool, bool]
 
     @classmethod
     def decode(cls, owner: Pubkey, data: bytes) -> LbPair:
@@ -184,7 +186,16 @@ class LbPair(NamedTuple):
             pre_activation_swap_address=Pubkey(pre_activation_address),
             activation_point=activation_point,
             pre_activation_duration=duration,
+            token_2022=(data[_PROGRAM_FLAG_X] == 1, data[_PROGRAM_FLAG_X + 1] == 1),
         )
+
+    def check_addresses(self, pool: Pubkey) -> None:
+        """Raises InvalidAccountError unless the pair at `pool` names its own reserves and oracle, and two mints."""
+        reserves = reserve_address(pool, self.mint_x), reserve_address(pool, self.mint_y)
+        if (self.reserve_x, self.reserve_y) != reserves or self.oracle != oracle_address(pool):
+            raise InvalidAccountError("the pair names accounts that are not its own")
+        if self.mint_x == self.mint_y:
+            raise InvalidAccountError("the pair names one mint twice")
 
     def is_open(self, clock: ChainClock, trader: Pubkey | None = None) -> bool:
         """Whether the program swaps at `clock`, for `trader` where the pair lets one address in early.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.venues.registry import PoolEntry
 
@@ -16,6 +17,12 @@ class PoolTable:
         self._table = table
 
     def entries(self) -> list[PoolEntry]:
-        """Every registered pool."""
+        """Every registered pool, always in the same order. A line that lacks a name takes no other down with it."""
         pages = self._client.get_paginator("scan").paginate(TableName=self._table, ConsistentRead=True)
-        return [PoolEntry(item["address"]["S"], item["program"]["S"]) for page in pages for item in page["Items"]]
+        items = (item for page in pages for item in page["Items"])
+        entries = (PoolEntry(_text(item, "address"), _text(item, "program")) for item in items)
+        return sorted(entry for entry in entries if entry.address and entry.program)
+
+
+def _text(item: Mapping[str, Any], name: str) -> str:
+    return str(item.get(name, {}).get("S", ""))

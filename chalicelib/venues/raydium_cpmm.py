@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
@@ -43,10 +44,10 @@ CREATOR_FEE_ON_BOTH, CREATOR_FEE_ON_TOKEN_0, CREATOR_FEE_ON_TOKEN_1 = range(3)
 
 POOL_LENGTH = 637
 CONFIG_LENGTH = 236
-# What _PoolState names; between them creator, LP mint, token programs, decimals, LP supply, recent_epoch.
-_POOL = Struct("<8x32s32x32s32s32x32s32s64x32sxB3x8xQQQQQ8xB?6xQQ")
-# states/config.rs AmmConfig, of which: the trade, protocol, fund and creator fee rates.
-_CONFIG = Struct("<12xQQQ72xQ")
+# What _PoolState names; between them creator, LP mint, decimals, LP supply, recent_epoch.
+_POOL = Struct("<8x32s32x32s32s32x32s32s32s32s32sxB3x8xQQQQQ8xB?6xQQ")
+# states/config.rs AmmConfig, of which: its index, the trade, protocol, fund and creator fee rates.
+_CONFIG = Struct("<10xHQQQ72xQ")
 
 # Measured on the program: 33.2k to 33.7k with two SPL tokens; a Token-2022 side costs up to 5.6k more.
 _COMPUTE_UNITS = 34_000
@@ -81,6 +82,8 @@ class _PoolState(NamedTuple):
     vault_1: bytes
     mint_0: bytes
     mint_1: bytes
+    token_program_0: bytes
+    token_program_1: bytes
     observation: bytes
     status: int
     protocol_fees_0: int
@@ -310,7 +313,8 @@ class RaydiumCpmm:
         return frozenset((pool, *map(Pubkey, named)))
 
     def decode(self, pool: Pubkey, accounts: AccountMap) -> RaydiumCpmmPool:
-        """The pool, checked: owners, discriminators, lengths; its vaults hold its mints for the program's authority.
+        """The pool, checked: owners, discriminators, lengths; its config, vaults and observation are where the program
+        derives them, its vaults hold its mints for the program's authority, its mints are of the programs it names.
 
         The pool's own address isn't derived: the program allows any (instructions/initialize.rs `create_pool`).
         Raises VenueUnavailable where it can't be traded, AccountsMissing where an account was not read.
@@ -319,6 +323,7 @@ class RaydiumCpmm:
         config = Pubkey(state.config)
         mint_0, mint_1 = Pubkey(state.mint_0), Pubkey(state.mint_1)
         vault_0, vault_1 = Pubkey(state.vault_0), Pubkey(state.vault_1)
+        _check_addresses(pool, state)
         try:
             trade_rate, protocol_rate, fund_rate, creator_rate = _fee_rates(config, accounts[config])
             mints = (_mint(mint_0, accounts[mint_0]), _mint(mint_1, accounts[mint_1]))
@@ -329,6 +334,11 @@ class RaydiumCpmm:
         except KeyError:
             needed = (config, mint_0, mint_1, vault_0, vault_1)
             raise AccountsMissing(str(address) for address in needed if address not in accounts) from None
+        if (bytes(mints[0].token_program), bytes(mints[1].token_program)) != (
+            state.token_program_0,
+            state.token_program_1,
+        ):
+            raise VenueUnavailable(f"Raydium CPMM: pool {pool} names other token programs than its mints'")
         return RaydiumCpmmPool(
             address=pool,
             config=config,
@@ -360,15 +370,42 @@ def _pool_state(pool: Pubkey, accounts: AccountMap) -> _PoolState:
     return _PoolState._make(_POOL.unpack_from(_program_data(pool, accounts[pool], POOL_DISCRIMINATOR, POOL_LENGTH)))
 
 
+def _check_addresses(pool: Pubkey, state: _PoolState) -> None:
+    """Raises VenueUnavailable unless the pool names just the accounts that the program derives from its address."""
+    vault_0, vault_1, observation = _addresses_of(pool, state.mint_0, state.mint_1)
+    named = state.vault_0, state.vault_1, state.observation
+    # of two mints the smaller is token 0 (instructions/initialize.rs), so no pool has one mint twice
+    if named != (vault_0, vault_1, observation) or state.mint_0 >= state.mint_1:
+        raise VenueUnavailable(f"Raydium CPMM: pool {pool} names accounts that are not its own")
+
+
+# instructions/initialize.rs, states/oracle.rs and states/config.rs have the seeds.
+@lru_cache(maxsize=4096)
+def _addresses_of(pool: Pubkey, mint_0: bytes, mint_1: bytes) -> tuple[bytes, bytes, bytes]:
+    """Both vaults and the observation account."""
+    vault_0, vault_1 = (_derived(b"pool_vault", bytes(pool), mint) for mint in (mint_0, mint_1))
+    return vault_0, vault_1, _derived(b"observation", bytes(pool))
+
+
+@lru_cache(maxsize=1024)
+def _derived(*seeds: bytes) -> bytes:
+    return bytes(Pubkey.find_program_address(seeds, PROGRAM_ID)[0])
+
+
 def _fee_rates(config: Pubkey, account: Account | None) -> tuple[int, int, int, int]:
-    return _CONFIG.unpack_from(_program_data(config, account, CONFIG_DISCRIMINATOR, CONFIG_LENGTH))
+    data = _program_data(config, account, CONFIG_DISCRIMINATOR, CONFIG_LENGTH)
+    index, *rates = _CONFIG.unpack_from(data)
+    if bytes(config) != _derived(b"amm_config", index.to_bytes(2, "big")):
+        raise VenueUnavailable(f"Raydium CPMM: account {config} is no config of the program's")
+    trade, protocol, fund, creator = rates
+    return trade, protocol, fund, creator
 
 
 def _program_data(address: Pubkey, account: Account | None, discriminator: bytes, length: int) -> bytes:
     if account is None:
         raise VenueUnavailable(f"Raydium CPMM: account {address} does not exist")
     data = account.data
-    if account.owner != PROGRAM_ID or len(data) < length or data[:8] != discriminator:
+    if account.owner != PROGRAM_ID or len(data) != length or data[:8] != discriminator:
         raise VenueUnavailable(f"Raydium CPMM: account {address} is not what the program calls it")
     return data
 

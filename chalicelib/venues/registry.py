@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from solders.pubkey import Pubkey
 
@@ -12,10 +13,13 @@ from chalicelib.solana.accounts import AccountMap
 from chalicelib.solana.signing_policy import TradablePool
 from chalicelib.venues.venue import Venue
 
+# A quote reads every pool of its pair, so there must be an end: the first so many that are listed take part.
+MAX_POOLS_PER_PAIR = 24
+
 AccountReader = Callable[[Sequence[Pubkey]], AccountMap]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class PoolEntry:
     """A line of the registry: base58 addresses of the pool and of its program."""
 
@@ -66,9 +70,9 @@ class PoolRegistry:
         return self._pools
 
     def for_pair(self, mint_a: Pubkey, mint_b: Pubkey) -> tuple[RegisteredPool, ...]:
-        """The pools that trade the two mints, either way round. Raises RpcUnavailable."""
+        """The pools that trade the two mints, either way round, at most MAX_POOLS_PER_PAIR. Raises RpcUnavailable."""
         wanted = {mint_a, mint_b}
-        return tuple(pool for pool in self.pools() if set(pool.mints) == wanted)
+        return tuple(islice((pool for pool in self.pools() if set(pool.mints) == wanted), MAX_POOLS_PER_PAIR))
 
     def tradable(self) -> dict[Pubkey, TradablePool]:
         """The pools by address, for the signing policy. Raises RpcUnavailable."""

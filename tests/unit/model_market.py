@@ -21,7 +21,7 @@ from chalicelib.problems import (
     InsufficientLiquidity,
     VenueUnavailable,
 )
-from chalicelib.solana.accounts import CLOCK_SYSVAR, Account, AccountMap, ChainClock
+from chalicelib.solana.accounts import CLOCK_SYSVAR, SYSVAR_OWNER, Account, AccountMap, ChainClock
 from chalicelib.solana.tokens import TOKEN_PROGRAM
 from chalicelib.venues.registry import PoolEntry, PoolRegistry
 from chalicelib.venues.venue import PoolQuote, TokenSide
@@ -160,7 +160,9 @@ class ModelChain:
     loads: int = 0
 
     def __post_init__(self) -> None:
-        self.accounts[CLOCK_SYSVAR] = account(_CLOCK.pack(CLOCK.slot, 0, CLOCK.epoch, 0, CLOCK.unix_timestamp))
+        self.accounts[CLOCK_SYSVAR] = account(
+            _CLOCK.pack(CLOCK.slot, 0, CLOCK.epoch, 0, CLOCK.unix_timestamp), owner=SYSVAR_OWNER
+        )
 
     def add_pool(
         self, number: int, mints: tuple[Pubkey, Pubkey], reserves: tuple[int, int], *, registered: bool = True

@@ -7,9 +7,9 @@ from solders.pubkey import Pubkey
 
 from chalicelib.problems import AccountsMissing, InsufficientLiquidity, NoPool, RpcUnavailable, VenueUnavailable
 from chalicelib.routing.market import MAX_DEEPER_READS, MAX_READS, Market
-from chalicelib.solana.accounts import CLOCK_SYSVAR, AccountMap
+from chalicelib.solana.accounts import CLOCK_SYSVAR, SYSVAR_OWNER, Account, AccountMap
 from chalicelib.solana.tokens import NATIVE_MINT
-from tests.unit.model_market import ModelChain, ModelPool, ModelVenue, Read, address
+from tests.unit.model_market import ModelChain, ModelPool, ModelVenue, Read, account, address
 
 A, B, C = (address(number) for number in (1, 2, 3))
 DEEP = (10**12, 10**12)
@@ -200,10 +200,23 @@ def test_an_amount_that_no_pool_takes_is_told_as_that(chain: ModelChain) -> None
         market_of(chain).price(A, B, 10**14, leg_lamports=0)
 
 
-def test_a_chain_without_a_clock_prices_nothing(chain: ModelChain) -> None:
+@pytest.mark.parametrize(
+    "clock",
+    [
+        None,
+        account(b"", SYSVAR_OWNER),
+        account(bytes(39), SYSVAR_OWNER),
+        account(bytes(41), SYSVAR_OWNER),
+        account(bytes(40)),
+    ],
+)
+def test_a_node_that_has_no_clock_of_the_chains_prices_nothing(chain: ModelChain, clock: Account | None) -> None:
     market = market_of(chain)
-    del chain.accounts[CLOCK_SYSVAR]
-    with pytest.raises(VenueUnavailable):
+    if clock is None:
+        del chain.accounts[CLOCK_SYSVAR]
+    else:
+        chain.accounts[CLOCK_SYSVAR] = clock
+    with pytest.raises(RpcUnavailable, match="clock"):
         market.price(A, B, 1_000, leg_lamports=0)
 
 
