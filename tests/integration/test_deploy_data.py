@@ -9,6 +9,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from chalicelib.venues.pool_table import PoolTable
+from chalicelib.venues.registry import PoolEntry
 from infra import pool_registry
 from infra.cloudformation import StackError, deploy_stack
 from infra.deploy import Target, deploy_data, main
@@ -17,8 +19,10 @@ from tests.integration import moto_secret as moto_secret  # lets moto make the t
 
 REGION = "eu-central-1"
 PROD = ["--stage", "prod", "--solana-rpc-url", "https://rpc.example"]
-SOL_USDC = {"address": "pool1", "program": "cpmm"}
-JUP_USDC = {"address": "pool2", "program": "dlmm"}
+CPMM, DLMM = "CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C", "LBUZKhRxPF3XUpBCjp4YzTKgLccjZhTSDM9YuVaPwxo"
+POOL_1, POOL_2 = "8sLbNZoA1cfnvMJLPfp98ZLAnFSYCFApfJKMbiXNLwxj", "5rCf1DM8LjKTw4YqhnoLcngyZYeNnQqztScTogYHAS6"
+SOL_USDC = {"address": POOL_1, "program": CPMM}
+JUP_USDC = {"address": POOL_2, "program": DLMM}
 
 
 @pytest.fixture
@@ -77,10 +81,10 @@ def test_the_table_holds_exactly_the_pools_of_the_file_however_often_it_is_seede
     registry.write_text(json.dumps([SOL_USDC, JUP_USDC]))
     for _ in range(2):
         assert pool_registry.seed(dynamodb, table, registry) == 2
-        assert pools(dynamodb, table) == {"pool1": "cpmm", "pool2": "dlmm"}
-    registry.write_text(json.dumps([SOL_USDC | {"program": "dlmm"}]))
+        assert pools(dynamodb, table) == {POOL_1: CPMM, POOL_2: DLMM}
+    registry.write_text(json.dumps([SOL_USDC | {"program": DLMM}]))
     pool_registry.seed(dynamodb, table, registry)
-    assert pools(dynamodb, table) == {"pool1": "dlmm"}
+    assert pools(dynamodb, table) == {POOL_1: DLMM}
 
 
 @pytest.mark.parametrize("text", ["", "{}x", '{"address": "a"}', "[1]", '[{"address": "a"}]'])
@@ -88,6 +92,32 @@ def test_a_registry_that_is_none_is_named(registry: Path, text: str) -> None:
     registry.write_text(text)
     with pytest.raises(pool_registry.RegistryError, match=r"pools\.json"):
         pool_registry.read(registry)
+
+
+@pytest.mark.parametrize(
+    ("entry", "fault"),
+    [
+        ({"address": POOL_1, "program": POOL_2}, "Fillrate trades on raydium"),
+        ({"address": POOL_1, "program": ""}, "Fillrate trades on raydium"),
+        ({"address": "pool1", "program": CPMM}, "is no address"),
+        ({"address": POOL_1 + "x" * 40, "program": CPMM}, "is no address"),
+    ],
+)
+def test_a_pool_of_a_program_that_is_not_ours_is_not_registered(
+    registry: Path, entry: dict[str, str], fault: str
+) -> None:
+    registry.write_text(json.dumps([SOL_USDC, entry]))
+    with pytest.raises(pool_registry.RegistryError, match=fault):
+        pool_registry.read(registry)
+
+
+def test_a_line_of_the_table_that_lacks_a_name_takes_no_other_down_with_it(target: Target, registry: Path) -> None:
+    table, dynamodb = deploy_data(target)["PoolsTable"], target.client("dynamodb")
+    registry.write_text(json.dumps([JUP_USDC, SOL_USDC]))
+    pool_registry.seed(dynamodb, table, registry)
+    dynamodb.put_item(TableName=table, Item={"address": {"S": "pool3"}})
+    dynamodb.put_item(TableName=table, Item={"address": {"S": "pool4"}, "program": {"N": "4"}})
+    assert PoolTable(dynamodb, table).entries() == [PoolEntry(POOL_2, DLMM), PoolEntry(POOL_1, CPMM)]
 
 
 def test_a_missing_registry_is_named(registry: Path) -> None:
