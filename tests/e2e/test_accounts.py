@@ -183,3 +183,15 @@ def test_a_connection_that_talks_too_much_is_told_so_and_closed(alice: Account) 
         websocket.send(json.dumps({"action": "ping", "filler": "x" * 5_000}))
         answers = list(until_closed(websocket))
     assert [answer.get("status") for answer in answers if answer["type"] == "error"] == [413]
+
+
+def test_the_keys_command_makes_a_key_that_works_and_ends_it(
+    stack: dict[str, str], nobody: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--stage", "local", "--endpoint-url", stack["awsEndpoint"]]
+    assert keys.main(["create", *where, "--account", "commanded", "--scopes", "read"]) == 0
+    key = {"x-api-key": capsys.readouterr().out.strip()}
+    assert nobody.call("GET", "/orders", headers=key).status == 200
+    assert keys.main(["list", *where, "--account", "commanded"]) == 0
+    assert keys.main(["revoke", *where, capsys.readouterr().out.split()[0]]) == 0
+    assert nobody.call("GET", "/orders", headers=key).status == 401

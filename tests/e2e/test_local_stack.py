@@ -64,6 +64,9 @@ def test_down_and_up_keep_the_orders_even_on_other_ports(tmp_path: Path) -> None
         try:
             again = start(second, steps.append)
             assert again["wallet"] == description["wallet"]
+            assert again["apiKey"] == description["apiKey"]
+            own = {"x-api-key": again["apiKey"]}
+            assert Client(again["restUrl"]).call("GET", f"/orders/{order_id}", headers=own).status == 200
             assert Client(again["restUrl"]).order(order_id)["status"] == "confirmed"
             # Live statuses too: the emulator forgets its streams, and must not take the new ones for read.
             follow_first_order(again["restUrl"], steps.append)
