@@ -116,6 +116,11 @@ def openapi() -> Response:
     return answer(lambda: (200, composition.openapi_document()))
 
 
+@app.route("/asyncapi.json", methods=["GET"])
+def asyncapi() -> Response:
+    return answer(lambda: (200, composition.asyncapi_document()))
+
+
 @app.on_sqs_message(queue_arn=ORDERS_QUEUE_ARN, batch_size=1, maximum_concurrency=10, name="execute_order")
 def execute_order(event: SQSEvent) -> dict[str, Any]:
     messages = [Message(raw["messageId"], raw["receiptHandle"], raw["body"]) for raw in event.to_dict()["Records"]]

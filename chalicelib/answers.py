@@ -214,3 +214,45 @@ class Problem(TypedDict):
     status: Annotated[int, Field(ge=400, le=599)]
     detail: str
     errors: NotRequired[list[WrongField]]
+
+
+@with_config(_CLOSED)
+class StatusMessage(HistoryStep):
+    """One step of an order's life, told over the WebSocket: first all there were, then each as it happens."""
+
+    type: Literal["status"]
+    orderId: str
+
+
+@with_config(_CLOSED)
+class SubscribedMessage(TypedDict):
+    """The order's history follows, then each change."""
+
+    type: Literal["subscribed"]
+    orderId: str
+
+
+@with_config(_CLOSED)
+class UnsubscribedMessage(TypedDict):
+    """Nothing more of the order is told on this connection."""
+
+    type: Literal["unsubscribed"]
+    orderId: str
+
+
+@with_config(_CLOSED)
+class PongMessage(TypedDict):
+    """The answer to a ping."""
+
+    type: Literal["pong"]
+
+
+@with_config(_CLOSED)
+class ErrorMessage(TypedDict):
+    """What is wrong with the client's message. After 401, 413 and 429 the connection is closed."""
+
+    type: Literal["error"]
+    title: str
+    status: int
+    detail: str
+    errors: NotRequired[list[WrongField]]

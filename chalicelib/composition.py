@@ -303,3 +303,10 @@ def openapi_document() -> dict[str, Any]:
     from chalicelib.openapi import document
 
     return document(key_optional=settings().stage == "local")
+
+
+@cache
+def asyncapi_document() -> dict[str, Any]:
+    from chalicelib.asyncapi import document
+
+    return document(settings().websocket_url)

@@ -160,6 +160,15 @@ _OPERATIONS = (
         (429, 500),
         needs_key=False,
     ),
+    _Operation(
+        "get",
+        "/asyncapi.json",
+        "asyncApi",
+        "The WebSocket's description",
+        {200: _Success("AsyncApi", "An AsyncAPI 3.0 document.", {})},
+        (429, 500),
+        needs_key=False,
+    ),
 )
 
 _PROBLEM_MEANINGS = {
@@ -342,7 +351,7 @@ def _schemas() -> Json:
         if operation.body is not None:
             inputs.append((operation.body.__name__, "validation", TypeAdapter(operation.body)))
     names = {success.schema for operation in _OPERATIONS for success in operation.successes.values()}
-    for name in sorted({*names, "Problem"} - {"OpenApi"}):
+    for name in sorted({*names, "Problem"} - {"OpenApi", "AsyncApi"}):
         inputs.append((name, "serialization", TypeAdapter(getattr(answers, name))))
     _, schema = TypeAdapter.json_schemas(inputs, ref_template=SCHEMAS + "{model}", schema_generator=_WithoutTitles)
     definitions: Json = schema["$defs"]
@@ -350,6 +359,11 @@ def _schemas() -> Json:
         "type": "object",
         "required": ["openapi", "info", "paths"],
         "properties": {"openapi": {"const": "3.1.0"}, "info": {"type": "object"}, "paths": {"type": "object"}},
+    }
+    definitions["AsyncApi"] = {
+        "type": "object",
+        "required": ["asyncapi", "info", "channels"],
+        "properties": {"asyncapi": {"const": "3.0.0"}, "info": {"type": "object"}, "channels": {"type": "object"}},
     }
     for definition in definitions.values():
         definition.pop("title", None)

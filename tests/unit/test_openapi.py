@@ -97,7 +97,13 @@ def test_every_example_is_as_its_schema_says(where: str, schema: str, example: J
 
 def test_every_content_but_the_document_itself_has_an_example() -> None:
     named = {where for where, _, _ in examples()}
-    assert {where for where, _ in media()} - named == {"get /openapi.json 200", "403", "415", "500"} - named
+    assert {where for where, _ in media()} - named == {
+        "get /openapi.json 200",
+        "get /asyncapi.json 200",
+        "403",
+        "415",
+        "500",
+    } - named
 
 
 def test_answers_that_tell_when_to_come_again_say_so() -> None:
@@ -106,7 +112,7 @@ def test_answers_that_tell_when_to_come_again_say_so() -> None:
 
 
 def test_a_key_is_asked_for_wherever_one_is_needed_and_only_a_stage_without_says_it_is_optional() -> None:
-    open_to_all = {"/health", "/openapi.json"}
+    open_to_all = {"/health", "/openapi.json", "/asyncapi.json"}
     key: Json = {"apiKey": []}
     for optional, expected in ((False, [key]), (True, [key, {}])):
         for path, item in document(key_optional=optional)["paths"].items():

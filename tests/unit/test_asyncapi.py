@@ -1,0 +1,58 @@
+"""The AsyncAPI document is valid, and its examples are what it says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from jsonschema_rs import validator_for
+
+from chalicelib.asyncapi import document
+from chalicelib.problems import InvalidRequest
+from chalicelib.wire import ClientMessage, parse_body, validate
+from tests.asyncapi_contract import URL, message_validator
+from tests.e2e.node_tools import package_file
+
+Json = dict[str, Any]
+MESSAGES: Json = document(URL)["components"]["messages"]
+
+
+def test_it_is_a_valid_asyncapi_3_document() -> None:
+    schema = json.loads(package_file("@asyncapi/specs/schemas/3.0.0-without-$id.json").read_text())
+    assert [error.message for error in validator_for(schema).iter_errors(document(URL))] == []
+
+
+def test_it_tells_where_the_websocket_is() -> None:
+    assert document("wss://abc.example.com/api")["servers"]["gateway"] == {
+        "host": "abc.example.com",
+        "protocol": "wss",
+        "pathname": "/api",
+    }
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_an_example_is_a_message_of_its_kind_and_of_no_other(name: str) -> None:
+    (example,) = MESSAGES[name]["examples"]
+    assert [kind for kind in MESSAGES if message_validator(kind).is_valid(example["payload"])] == [name]
+
+
+@pytest.mark.parametrize(
+    ("body", "taken"),
+    [
+        ({"action": "ping"}, True),
+        ({"action": "subscribe", "orderId": "1"}, True),
+        ({"action": "shout"}, False),
+        ({"orderId": "1"}, False),
+        ({"action": "ping", "extra": 1}, False),
+        ({"action": "subscribe", "orderId": "x" * 65}, False),
+    ],
+)
+def test_what_a_client_may_say_is_what_the_server_takes(body: Json, *, taken: bool) -> None:
+    kinds = ("subscribe", "unsubscribe", "ping")
+    assert any(message_validator(kind).is_valid(body) for kind in kinds) == taken
+    if taken:
+        validate(ClientMessage, parse_body(json.dumps(body)))
+    else:
+        with pytest.raises(InvalidRequest):
+            validate(ClientMessage, parse_body(json.dumps(body)))
