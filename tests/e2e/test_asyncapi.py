@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+from typing import Any
 
 from websockets.sync.client import connect
 
@@ -29,7 +30,7 @@ def test_the_stack_serves_the_document_with_its_own_address(stack: dict[str, str
 def test_every_message_of_an_orders_life_and_every_reply_is_described(stack: dict[str, str]) -> None:
     client = Client(stack["restUrl"])
     order = client.execute("SOL", "USDC", "0.1", slippage="0.05")
-    told = []
+    told: list[dict[str, Any]] = []
     with connect(client.call("POST", "/ws-tickets", {}).body["wsUrl"]) as websocket:
         for message in [*SAID, {"action": "subscribe", "orderId": order["orderId"]}]:
             websocket.send(json.dumps(message))
