@@ -21,6 +21,7 @@ _TRANSIENT_CODES = frozenset(
         "Throttling",
         "ThrottledException",
         "ThrottlingException",
+        "TransactionConflictException",
         "TooManyRequestsException",
         "TransactionInProgressException",
     }
@@ -34,5 +35,19 @@ def is_transient(error: BaseException) -> bool:
     """
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return error.response.get("Error", {}).get("Code") in _TRANSIENT_CODES or status >= 500
+        return error.response.get("Error", {}).get("Code") in _TRANSIENT_CODES or status >= 500 or is_conflict(error)
     return isinstance(error, ConnectionError | HTTPClientError)
+
+
+# What cancels a transaction and will pass (API_TransactWriteItems).
+_PASSING_REASONS = frozenset({"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"})
+
+
+def is_conflict(error: ClientError) -> bool:
+    """Whether a write to DynamoDB met another one on the same item, or too many; nothing was written then."""
+    code = error.response.get("Error", {}).get("Code")
+    if code != "TransactionCanceledException":
+        return code == "TransactionConflictException"
+    reasons: list[dict[str, str]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
+    codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
+    return bool(codes) and codes <= _PASSING_REASONS

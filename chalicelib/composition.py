@@ -33,6 +33,9 @@ from chalicelib.push.connections import Connections
 from chalicelib.push.gateway import WebSocketGateway
 from chalicelib.push.publisher import Publisher
 from chalicelib.push.session import Session
+from chalicelib.risk.control_table import ControlTable
+from chalicelib.risk.counters import GLOBAL
+from chalicelib.risk.limits import ReferenceCurrency, defaults_for
 from chalicelib.settings import settings
 from chalicelib.solana.wallet_choice import WalletKind
 
@@ -67,7 +70,12 @@ def sqs() -> SQSClient:
 
 @cache
 def order_store() -> OrderStore:
-    return OrderStore(dynamodb(), settings().orders_table)
+    return OrderStore(dynamodb(), settings().orders_table, settings().control_table)
+
+
+@cache
+def control_table() -> ControlTable:
+    return ControlTable(dynamodb(), settings().control_table, defaults_for(settings().stage))
 
 
 @cache
@@ -176,9 +184,11 @@ def token_directory() -> ChainTokenDirectory:
 
 @cache
 def market() -> Market:
+    from solders.pubkey import Pubkey
+
     from chalicelib.routing.market import Market
 
-    return Market(rpc(), pool_registry(), now_ms)
+    return Market(rpc(), pool_registry(), now_ms, Pubkey.from_string(settings().reference_mint))
 
 
 @cache
@@ -232,7 +242,8 @@ def delivery() -> Delivery:
         time.monotonic,
         time.sleep,
     )
-    execution = Execution(order_store(), trader, admission(), now_ms, config.lease_ms)
+    currency = ReferenceCurrency(config.reference_mint, config.reference_symbol, config.reference_decimals)
+    execution = Execution(order_store(), trader, admission(), control_table(), now_ms, config.lease_ms, currency)
     return Delivery(execution, orders_queue(), config.lease_ms)
 
 
@@ -243,12 +254,12 @@ def recovery() -> Recovery:
 
 @cache
 def intake() -> Intake:
-    return Intake(order_store(), orders_queue(), token_directory(), admission(), now_ms, uuid.uuid4)
+    return Intake(order_store(), orders_queue(), token_directory(), admission(), control_table(), now_ms, uuid.uuid4)
 
 
 @cache
 def redrive() -> Redrive:
-    return Redrive(order_store(), orders_queue(), intake())
+    return Redrive(order_store(), orders_queue(), intake(), control_table())
 
 
 @cache
@@ -293,6 +304,7 @@ def health() -> HealthApi:
             "solana": lambda: {"slot": rpc().get_slot()},
             "orders": lambda: {"readable": order_store().load("health") is None},
             "queue": lambda: {"waiting": orders_queue().waiting()},
+            "halt": lambda: {"halted": control_table().halt_in(GLOBAL) is not None},
         },
         config.stage,
     )

@@ -3,6 +3,7 @@
 FillrateError
 ├── RequestError                    the client can mend it: 4xx
 │   ├── InvalidRequest              400, with the fields that are wrong
+│   │   └── LimitRefused            422: beyond the account's limits, or those of all
 │   ├── Unauthorized                401
 │   ├── Forbidden                   403: the key lacks a scope
 │   ├── NotFound                    404
@@ -10,7 +11,8 @@ FillrateError
 │   ├── MessageTooLarge             413
 │   ├── TooManySubscriptions        429
 │   ├── RateLimited                 429: this key, or this connection, asks too often
-│   └── Backlogged                  429: too much work is waiting
+│   ├── Backlogged                  429: too much work is waiting
+│   └── TooManyOpenOrders           429: as many orders are open as may be
 └── ExecutionError                  an attempt at an order, or a quote, did not succeed
     ├── TransientError              another attempt may succeed
     │   ├── RpcUnavailable          the Solana node did not answer, or answered with a server error
@@ -28,7 +30,11 @@ FillrateError
         ├── InsufficientBalance     the wallet holds too little of the input token or of SOL for fees
         ├── AmountTooSmall          the output would be zero
         ├── SigningRefused          the transaction is not what the order says: it was not signed
-        └── TransactionRejected     the chain refuses the transaction for a reason that no retry changes
+        ├── TransactionRejected     the chain refuses the transaction for a reason that no retry changes
+        ├── LimitExceeded           more than the account's limits, or those of all, let through
+        ├── PriceImpact             the order itself would move the price too far
+        ├── PriceDeviation          the pools' price is too far from that of the others
+        └── Halted                  the kill switch is thrown
 """
 
 from __future__ import annotations
@@ -72,6 +78,14 @@ class InvalidRequest(RequestError):
     def __init__(self, problems: Iterable[FieldProblem]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(f"{problem.field}: {problem.message}" for problem in self.problems))
+
+
+class LimitRefused(InvalidRequest):
+    """The order is beyond a limit that can be told from the request alone; nothing was stored."""
+
+    code = "LIMIT_EXCEEDED"
+    title = "Limit exceeded"
+    http_status = 422
 
 
 class Unauthorized(RequestError):
@@ -136,6 +150,18 @@ class Backlogged(RequestError):
     def __init__(self, retry_after_seconds: int) -> None:
         super().__init__(f"more orders wait than 15 minutes can take; try again in {retry_after_seconds} s")
         self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyOpenOrders(RequestError):
+    """As many orders are open as may be; nothing was stored. `whose` limit it is, as people say it."""
+
+    code = "TOO_MANY_OPEN_ORDERS"
+    title = "Too many open orders"
+    http_status = 429
+    retry_after_seconds: int | None = 2
+
+    def __init__(self, most: int, whose: str) -> None:
+        super().__init__(f"{whose} may have at most {most} open orders; wait until one has ended")
 
 
 class ExecutionError(FillrateError):
@@ -259,3 +285,25 @@ class SigningRefused(PermanentError):
 class TransactionRejected(PermanentError):
     code = "TRANSACTION_REJECTED"
     title = "Transaction rejected"
+
+
+class LimitExceeded(PermanentError):
+    code = "LIMIT_EXCEEDED"
+    title = "Limit exceeded"
+
+
+class PriceImpact(PermanentError):
+    code = "PRICE_IMPACT"
+    title = "Price impact too high"
+
+
+class PriceDeviation(PermanentError):
+    code = "PRICE_DEVIATION"
+    title = "Price too far from the market's"
+
+
+class Halted(PermanentError):
+    """Executions are halted, for everybody or for one account."""
+
+    code = "HALTED"
+    title = "Trading is halted"

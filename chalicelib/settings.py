@@ -37,6 +37,11 @@ class Settings(BaseModel):
     orders_per_minute: int = Field(default=100, ge=2)
     starts_at_once: int = Field(default=10, ge=1)
 
+    # What orders are valued in, for the limits on their size: a token that the pools trade.
+    reference_mint: str = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v"
+    reference_symbol: str = "USDC"
+    reference_decimals: int = Field(default=6, ge=0, le=20)
+
     # How long a worker owns an order: longer than the function can live, so that an owner is dead when it runs out.
     lease_margin_seconds: int = 5
     # How much of its time a worker watches a transaction before it hands over to the next delivery.

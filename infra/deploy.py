@@ -161,7 +161,7 @@ def deploy_data(target: Target, wallet: str = "") -> dict[str, str]:
     wallet_key = "made" if wallet == OWN_KEY else "none"
     parameters = {"Stage": target.stage, "Transport": target.transport, "WalletKey": wallet_key}
     outputs = deploy_stack(client, f"fillrate-{target.stage}-data", template, parameters, target.poll_seconds)
-    for table in ("OrdersTable", "ConnectionsTable"):
+    for table in ("OrdersTable", "ConnectionsTable", "ControlTable"):
         ministack_gaps.ensure_time_to_live(target.client("dynamodb"), outputs[table])
     return outputs
 

@@ -13,10 +13,12 @@ from typing import Protocol
 from chalicelib.orders.admission import Starts, is_on_time
 from chalicelib.orders.order import (
     MAX_ATTEMPTS,
+    Change,
     Leased,
     Leg,
     Order,
     State,
+    Status,
     Submission,
     choose_route,
     claim,
@@ -24,11 +26,15 @@ from chalicelib.orders.order import (
     fill,
     queue,
     release,
+    reserve,
     sign,
     start_attempt,
 )
 from chalicelib.orders.store import OrderStore, StaleOrder
-from chalicelib.problems import AllNodesDown, ExecutionError, TransientError
+from chalicelib.problems import AllNodesDown, ExecutionError, Halted, LimitExceeded, TransientError
+from chalicelib.risk.control_table import Halt
+from chalicelib.risk.counters import GLOBAL, CounterFull, Notional, day_of
+from chalicelib.risk.limits import Exposure, LimitsInForce, ReferenceCurrency, Terms, check_plan
 from chalicelib.telemetry import logger
 
 UNDECIDED_AGAIN_MS = 1000
@@ -36,12 +42,13 @@ UNDECIDED_AGAIN_MS = 1000
 
 @dataclass(frozen=True, slots=True)
 class PlannedSwap:
-    """A chosen route with its floor, and the builder of its signed transaction."""
+    """A chosen route with its floor, the builder of its signed transaction, and what it risks."""
 
     route: tuple[Leg, ...]
     quoted_out: int
     min_out: int
     build: Callable[[], Submission]
+    exposure: Exposure
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,16 @@ class Trader(Protocol):
         """Send the stored bytes, as often as need be, and watch for a while. Raises ExecutionError: undecided too."""
 
 
+class Risk(Protocol):
+    """What the operator lets through."""
+
+    def halt_of(self, account: str) -> Halt | None:
+        """Why the account's orders may not be executed now."""
+
+    def limits_for(self, account: str) -> LimitsInForce:
+        """What holds for the account's orders now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """Nothing is left to do for this order."""
@@ -103,14 +120,25 @@ class UnknownOrder(Exception):
 
 
 class Execution:
+    """`currency` is what orders are valued in."""
+
     def __init__(
-        self, store: OrderStore, trader: Trader, starts: Starts, now_ms: Callable[[], int], lease_ms: int
+        self,
+        store: OrderStore,
+        trader: Trader,
+        starts: Starts,
+        risk: Risk,
+        now_ms: Callable[[], int],
+        lease_ms: int,
+        currency: ReferenceCurrency = ReferenceCurrency(),  # noqa: B008 - immutable
     ) -> None:
         self._store = store
         self._trader = trader
         self._starts = starts
+        self._risk = risk
         self._now_ms = now_ms
         self._lease_ms = lease_ms
+        self._currency = currency
 
     def run(self, order_id: str, owner: str) -> Finished | ComeBack:
         """Carry the order as far as one invocation can. `owner` names this invocation and no other.
@@ -124,15 +152,22 @@ class Execution:
             if order.is_terminal:
                 return Finished(order)
             now_ms = self._now_ms()
-            if order.state is State.RETRYING and order.retry_at_ms > now_ms:
+            halt = self._halt_before(order)
+            if halt is None and order.state is State.RETRYING and order.retry_at_ms > now_ms:
                 return ComeBack(order.retry_at_ms - now_ms, "backing off")
             try:
+                if halt is not None:
+                    return self._after_failure(claim(order, owner, now_ms, self._lease_ms), Halted(str(halt)))
                 waiting = self._await_turn(order, now_ms) if order.state is State.PENDING else None
                 return waiting or self._carry_on(self._take(order, owner, now_ms))
             except Leased as leased:
                 return ComeBack(leased.until_ms - now_ms, "another worker has it")
             except StaleOrder:
                 continue  # cancelled, or taken over: look at what it is now
+
+    def _halt_before(self, order: Order) -> Halt | None:
+        """The kill switch that stops the order; None once a transaction is stored, whose fate must be learnt."""
+        return None if order.state is State.SUBMITTED else self._risk.halt_of(order.account)
 
     def _await_turn(self, order: Order, now_ms: int) -> ComeBack | None:
         """None where the order may start now; one that comes too late for its slot gets the next, which may be now."""
@@ -154,10 +189,14 @@ class Execution:
         try:
             if order.state is not State.SUBMITTED:
                 planned = self._trader.plan(order)
-                chosen = choose_route(order, planned.route, planned.quoted_out, planned.min_out, self._now_ms())
-                order = self._store.replace(chosen)
+                order = self._choose(order, planned)
+                submission = planned.build()
+                # as late as can be: what is not stored is never sent
+                halt = self._halt_before(order)
+                if halt is not None:
+                    raise Halted(str(halt))
                 # stored before anything is sent: whoever comes after a crash asks for this transaction's fate
-                order = self._store.replace(sign(order, planned.build(), self._now_ms()))
+                order = self._store.replace(sign(order, submission, self._now_ms()))
         except AllNodesDown as outage:
             # Solana is out of reach, which is nothing about this order: it waits and keeps its attempts
             self._store.replace(release(order))
@@ -165,6 +204,34 @@ class Execution:
         except ExecutionError as error:
             return self._after_failure(order, error)
         return self._settle(order)
+
+    def _choose(self, order: Order, planned: PlannedSwap) -> Order:
+        """Store the route, if it keeps within the limits, and its value in the day's sums with it.
+
+        Raises LimitExceeded, PriceImpact, PriceDeviation.
+        """
+        limits, exposure = self._risk.limits_for(order.account), planned.exposure
+        terms = Terms(order.token_in.mint, order.token_out.mint, order.slippage_ppm)
+        check_plan(limits, terms, exposure, self._currency)
+        if exposure.deviation_ppm is None:
+            logger.warning("no other pool vouches for the price", pools=[leg.pool for leg in planned.route])
+        now_ms = self._now_ms()
+        chosen = choose_route(order, planned.route, planned.quoted_out, planned.min_out, now_ms)
+        notional = None if exposure.value is None else Notional(day_of(now_ms), exposure.value)
+        try:
+            return self._store.replace(reserve(chosen, notional), limits)
+        except CounterFull as full:
+            raise LimitExceeded(self._day_is_full(full)) from None
+
+    def _day_is_full(self, full: CounterFull) -> str:
+        movement, text = full.movement, self._currency.text
+        assert movement.ceiling is not None, "only a ceiling makes it full"
+        whose = "all accounts together" if movement.scope == GLOBAL else "the account"
+        over = full.stood_at + movement.by - movement.ceiling
+        return (
+            f"with {text(movement.by)} on top of {text(full.stood_at)}, the sum of {movement.day} (UTC) would be "
+            f"{text(over)} more than {whose} may trade in a day, {text(movement.ceiling)}"
+        )
 
     def _settle(self, order: Order) -> Finished | ComeBack:
         submission = order.submission
@@ -190,11 +257,12 @@ class Execution:
         if failed.is_terminal:
             _post_mortem(failed)
             return Finished(failed)
-        logger.warning("attempt failed", attempt=order.attempt, error_code=error.code)
+        logger.warning("attempt failed", attempt=order.attempt, error_code=error.code, error=str(error))
         return ComeBack(failed.retry_at_ms - self._now_ms(), "backing off")
 
 
 def _post_mortem(order: Order) -> None:
+    """One line that tells the whole story: each attempt that failed, why, and how long its steps took."""
     logger.error(
         "order failed",
         attempts=min(order.attempt, MAX_ATTEMPTS),
@@ -202,8 +270,31 @@ def _post_mortem(order: Order) -> None:
         error_code=order.error_code,
         error=order.error,
         past_signatures=order.past_signatures,
-        steps=[
-            {"status": change.status, "atMs": change.at_ms, "errorCode": change.detail.error_code}
-            for change in order.history
-        ],
+        lasted_ms=order.updated_at_ms - order.created_at_ms,
+        failed_attempts=_failed_attempts(order),
     )
+
+
+def _failed_attempts(order: Order) -> list[dict[str, object]]:
+    """Each failed attempt with its error, its transaction if it had one, and when its steps came after its first."""
+    attempts: list[dict[str, object]] = []
+    steps: list[Change] = []
+    for change in order.history:
+        if change.status in (Status.ROUTING, Status.FAILED) and not steps:
+            steps = [change]
+        elif change.status is not Status.PENDING:
+            steps.append(change)
+        if change.status is Status.FAILED:
+            hashes = [step.detail.tx_hash for step in steps if step.detail.tx_hash]
+            attempts.append(
+                {
+                    "attempt": len(attempts) + 1,
+                    "errorCode": change.detail.error_code,
+                    "error": change.detail.error,
+                    "txHash": hashes[-1] if hashes else None,
+                    "startedAtMs": steps[0].at_ms,
+                    "stepsAfterMs": {step.status.value: step.at_ms - steps[0].at_ms for step in steps},
+                }
+            )
+            steps = []
+    return attempts

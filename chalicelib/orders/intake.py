@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,7 +17,9 @@ from chalicelib.orders.order import IllegalTransition, Order, State, cancel, pla
 from chalicelib.orders.pair import TokenDirectory, find_pair
 from chalicelib.orders.queue import OrdersQueue
 from chalicelib.orders.store import OrderStore, StaleOrder
-from chalicelib.problems import Conflict, NotFound, SubmissionUnknown
+from chalicelib.problems import Conflict, NotFound, SubmissionUnknown, TooManyOpenOrders
+from chalicelib.risk.counters import GLOBAL, CounterFull
+from chalicelib.risk.limits import LimitsInForce, Terms, check_request
 from chalicelib.telemetry import logger
 from chalicelib.wire import OrderRequest, to_base_units, to_ppm, validate_idempotency_key
 
@@ -31,6 +34,11 @@ class Submitted:
     created: bool
 
 
+class OrderLimits(Protocol):
+    def limits_for(self, account: str) -> LimitsInForce:
+        """What holds for the account's orders now."""
+
+
 class Intake:
     """Submit and cancel, for one account at a time."""
 
@@ -40,6 +48,7 @@ class Intake:
         queue: OrdersQueue,
         tokens: TokenDirectory,
         admission: Starts,
+        limits: OrderLimits,
         now_ms: Callable[[], int],
         new_id: Callable[[], uuid.UUID],
     ) -> None:
@@ -47,6 +56,7 @@ class Intake:
         self._queue = queue
         self._tokens = tokens
         self._admission = admission
+        self._limits = limits
         self._now_ms = now_ms
         self._new_id = new_id
 
@@ -59,6 +69,8 @@ class Intake:
         Raises:
             InvalidRequest: a token, the amount or the slippage is wrong.
             Conflict: the key was used for another request.
+            LimitRefused: the slippage or a token is beyond the account's limits, or those of all.
+            TooManyOpenOrders: as many are open as may be.
             Backlogged: more work waits than 15 minutes can take; nothing is stored.
             SubmissionUnknown: AWS left it open whether the order is stored.
             botocore's errors: AWS is out of reach; nothing is stored.
@@ -67,9 +79,11 @@ class Intake:
         # a repeated request takes no starting slot, unless it comes at the very moment of the first
         known = self._store.load(order.order_id) if idempotency_key is not None else None
         if known is None:
+            limits = self._limits.limits_for(account)
+            check_request(limits, Terms(order.token_in.mint, order.token_out.mint, order.slippage_ppm))
             start_at_ms = self._admission.reserve(order.created_at_ms, LONGEST_WAIT_MS)
             placed = place(order, start_at_ms)
-            if self._create(placed, repeatable=idempotency_key is not None):
+            if self._create(placed, limits, repeatable=idempotency_key is not None):
                 self._hand_over(placed, start_at_ms - order.created_at_ms)
                 return Submitted(placed, created=True)
             known = self._store.load(order.order_id)
@@ -103,13 +117,16 @@ class Intake:
             raise NotFound(f"there is no order {order_id[:64]}")
         return order
 
-    def _create(self, order: Order, *, repeatable: bool) -> bool:
+    def _create(self, order: Order, limits: LimitsInForce, *, repeatable: bool) -> bool:
         """Store a new order; False where its id is taken.
 
-        Raises SubmissionUnknown, or botocore's errors: it is not stored then.
+        Raises SubmissionUnknown, TooManyOpenOrders, or botocore's errors: it is not stored then.
         """
         try:
-            return self._store.create(order)
+            return self._store.create(order, limits)
+        except CounterFull as full:
+            whose = "all accounts together" if full.movement.scope == GLOBAL else "the account"
+            raise TooManyOpenOrders(full.movement.ceiling or 0, whose) from None
         except (BotoCoreError, ClientError) as error:
             if not is_transient(error):
                 raise

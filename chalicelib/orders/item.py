@@ -9,6 +9,7 @@ from zlib import crc32
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from chalicelib.orders.order import Change, Detail, Lease, Leg, Order, State, Status, Submission, Token
+from chalicelib.risk.counters import Claims, Notional
 
 ORDER_ITEM = "order"
 OPEN_SHARDS = 4
@@ -66,6 +67,8 @@ def order_to_item(order: Order) -> Item:
         **_due(order),
         "leaseOwner": order.lease.owner if order.lease else None,
         "leaseUntilMs": order.lease.until_ms if order.lease else None,
+        "notional": _notional_to_map(order.notional),
+        "booked": _claims_to_map(order.booked),
         "revision": order.revision,
     }
 
@@ -97,7 +100,10 @@ def item_to_order(item: Item) -> Order:
         start_at_ms=int(item.get("startAtMs", 0)),
         retry_at_ms=int(item.get("retryAtMs", 0)),
         lease=Lease(item["leaseOwner"], int(item["leaseUntilMs"])) if "leaseOwner" in item else None,
+        notional=_notional_from_map(item.get("notional")),
         revision=int(item["revision"]),
+        # an order of before there were counters is in none of them
+        booked=_claims_from_map(item.get("booked", {})),
     )
 
 
@@ -215,6 +221,26 @@ def _submission_from_map(submission: Item | None) -> Submission | None:
         blockhash=submission["blockhash"],
         last_valid_block_height=int(submission["lastValidBlockHeight"]),
     )
+
+
+def _notional_to_map(notional: Notional | None) -> Item | None:
+    return None if notional is None else {"day": notional.day, "value": notional.value}
+
+
+def _notional_from_map(notional: Item | None) -> Notional | None:
+    return None if notional is None else Notional(notional["day"], int(notional["value"]))
+
+
+def _claims_to_map(claims: Claims | None) -> Item | None:
+    if claims is None:
+        return None
+    notional = _notional_to_map(claims.notional)
+    return {"open": claims.open, **({} if notional is None else {"notional": notional})}
+
+
+def _claims_from_map(claims: Item | None) -> Claims:
+    claims = claims or {}
+    return Claims(int(claims.get("open", 0)), _notional_from_map(claims.get("notional")))
 
 
 def _optional_int(value: Any) -> int | None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from chalicelib.risk.counters import Claims, Notional
+
 MAX_ATTEMPTS = 3
 
 
@@ -158,7 +160,11 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The order as it stands. `revision` counts the writes and guards each by the one before."""
+    """The order as it stands. `revision` counts the writes and guards each by the one before.
+
+    `notional` is what it counts for on its day, since a route is chosen. `booked`: what the counters hold for it as it
+    is stored; None for an order that was not loaded, for which they hold what they hold for a new one.
+    """
 
     order_id: str
     account: str
@@ -184,7 +190,9 @@ class Order:
     start_at_ms: int = 0
     retry_at_ms: int = 0
     lease: Lease | None = None
+    notional: Notional | None = None
     revision: int = 0
+    booked: Claims | None = field(default=None, compare=False, repr=False)
 
     @property
     def status(self) -> Status:
@@ -201,6 +209,13 @@ class Order:
     @property
     def last_seq(self) -> int:
         return self.history[-1].seq if self.history else 0
+
+    @property
+    def claims(self) -> Claims:
+        """What the order takes up of the limits on sums. One that ended without a swap gives back what it reserved."""
+        if self.state in (State.FAILED, State.CANCELLED):
+            return Claims()
+        return Claims(open=0 if self.is_terminal else 1, notional=self.notional)
 
     @property
     def attempt(self) -> int:
@@ -259,6 +274,11 @@ def choose_route(order: Order, route: tuple[Leg, ...], quoted_out: int, min_out:
     return _step(chosen, Event.ROUTE_CHOSEN, now_ms, detail)
 
 
+def reserve(order: Order, notional: Notional | None) -> Order:
+    """Count the order for so much on that day, in place of what it counted for before; None: its value is unknown."""
+    return replace(order, notional=notional)
+
+
 def sign(order: Order, submission: Submission, now_ms: int) -> Order:
     """The transaction is signed. This must be stored before the transaction is sent."""
     signed = replace(order, submission=submission, tx_hash=submission.signature)
@@ -305,6 +325,21 @@ def fail_attempt(order: Order, error: str, error_code: str, now_ms: int, *, retr
 def cancel(order: Order, now_ms: int) -> Order:
     """Cancel what has not started. Raises IllegalTransition once it has."""
     return _step(order, Event.CANCELLED, now_ms, Detail())
+
+
+def as_created(order: Order) -> Order:
+    """A new order as it is stored first, its claims counted."""
+    return replace(order, booked=order.claims)
+
+
+def as_written(order: Order) -> Order:
+    """The order as its next write stores it: the next revision, its claims counted."""
+    return replace(order, revision=order.revision + 1, booked=order.claims)
+
+
+def booked_before(order: Order) -> Claims:
+    """What the counters hold for the order before its next write."""
+    return Claims(open=1) if order.booked is None else order.booked
 
 
 def _step(order: Order, event: Event, now_ms: int, detail: Detail) -> Order:

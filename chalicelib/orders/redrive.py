@@ -2,17 +2,21 @@
 
 An order that has failed stays failed: what is sent back of it is a new order for the same trade. Its Idempotency-Key
 is made of the failed order's id, so however often dead letters are redriven there is one new order for each.
+
+While executions are halted nothing is placed anew: such an order would fail at once, and its key would be used up.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from chalicelib.orders.intake import Intake
 from chalicelib.orders.order import Order, State
 from chalicelib.orders.queue import MalformedMessage, OrdersQueue, order_id_of
 from chalicelib.orders.store import OrderStore
 from chalicelib.problems import RequestError
+from chalicelib.risk.control_table import Halt
 from chalicelib.wire import OrderRequest, to_text, validate
 
 
@@ -25,11 +29,17 @@ class Redriven:
     outcome: str
 
 
+class KillSwitches(Protocol):
+    def halt_of(self, account: str) -> Halt | None:
+        """Why the account's orders may not be executed now."""
+
+
 class Redrive:
-    def __init__(self, store: OrderStore, queue: OrdersQueue, intake: Intake) -> None:
+    def __init__(self, store: OrderStore, queue: OrdersQueue, intake: Intake, switches: KillSwitches) -> None:
         self._store = store
         self._queue = queue
         self._intake = intake
+        self._switches = switches
 
     def run(self, limit: int) -> list[Redriven]:
         """Send back up to about `limit` dead letters; what can't be sent back stays where it is."""
@@ -59,6 +69,9 @@ class Redrive:
         return Redriven(dead_order_id, order.order_id, f"is {order.status} by now")
 
     def _again(self, order: Order) -> Redriven:
+        halt = self._switches.halt_of(order.account)
+        if halt is not None:
+            return Redriven(order.order_id, None, f"{halt}; left")
         body = {
             "type": order.type,
             "tokenIn": order.token_in.text,

@@ -1,21 +1,31 @@
-"""The orders table: create, load, replace, list. One conditional write a step, so that no two writers both succeed."""
+"""The orders table: create, load, replace, list. One conditional write a step, so that no two writers both succeed.
+
+A write that changes what an order takes up of the limits moves the counters in the control table in the same
+transaction: they are always the sum over the stored orders, and never over their ceilings.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import json
+import random
 import re
+import time
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.aws_errors import is_conflict
 from chalicelib.orders.item import OPEN_SHARDS, ORDER_ITEM, deserialize, item_to_order, order_to_item, serialize
-from chalicelib.orders.order import Order
+from chalicelib.orders.order import Order, as_created, as_written, booked_before
+from chalicelib.orders.transaction import counter_update, full_counter, is_condition_failure, reasons_of
 from chalicelib.problems import FieldProblem, InvalidRequest
+from chalicelib.risk.counters import Claims, Movement, movements
+from chalicelib.risk.limits import LimitsInForce
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -23,6 +33,10 @@ if TYPE_CHECKING:
 
 # Ids come from outside too, and DynamoDB answers an empty or overlong key with an error of its own.
 _ORDER_ID = re.compile(r"[\x21-\x7e]{1,64}")
+
+
+# How often a write is tried that met another transaction on one of its items, a counter mostly.
+CONFLICT_TRIES = 8
 
 
 class StaleOrder(Exception):
@@ -44,16 +58,37 @@ class OrderPage:
     next_cursor: str | None
 
 
-class OrderStore:
-    """Orders in DynamoDB. Every read of a single order is consistent."""
+def pause_after_conflict(number: int) -> None:
+    """Wait before another try, longer each time, and not as long as those that the write collided with."""
+    time.sleep(random.uniform(0.0, 0.01 * 2**number))  # noqa: S311 - no secret
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
+
+class OrderStore:
+    """Orders in DynamoDB. Every read of a single order is consistent.
+
+    `counters` is the control table's name; `pause` waits after the nth conflict, from 0.
+    """
+
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        table: str,
+        counters: str,
+        pause: Callable[[int], None] = pause_after_conflict,
+    ) -> None:
         self._client = client
         self._table = table
+        self._counters = counters
+        self._pause = pause
 
-    def create(self, order: Order) -> bool:
-        """Store a new order. False, and nothing written, where its id is taken."""
-        return self._put(order, "attribute_not_exists(orderId)", {})
+    def create(self, order: Order, limits: LimitsInForce | None = None) -> bool:
+        """Store a new order. False, and nothing written, where its id is taken.
+
+        Raises CounterFull, and nothing is written, where that would be one more than `limits` let through.
+        """
+        created = as_created(order)
+        moved = movements(order.account, Claims(), order.claims, limits)
+        return self._write(created, "attribute_not_exists(orderId)", {}, moved)
 
     def load(self, order_id: str) -> Order | None:
         """The order as it stands, or None. Any text may be asked for."""
@@ -63,35 +98,81 @@ class OrderStore:
         item = response.get("Item")
         return item_to_order(deserialize(item)) if item else None
 
-    def replace(self, order: Order) -> Order:
+    def replace(self, order: Order, limits: LimitsInForce | None = None) -> Order:
         """Write `order` over the revision it was made from; returns it with its new revision.
 
-        Raises StaleOrder where the stored revision is another one; nothing is written then.
+        Raises StaleOrder where the stored revision is another one, CounterFull where what it newly claims is more than
+        `limits` let through; nothing is written then.
         """
-        written = replace(order, revision=order.revision + 1)
-        if not self._put(written, "revision = :revision", {":revision": {"N": str(order.revision)}}):
+        written = as_written(order)
+        moved = movements(order.account, booked_before(order), order.claims, limits)
+        if not self._write(written, "revision = :revision", {":revision": {"N": str(order.revision)}}, moved):
             raise StaleOrder(order.order_id)
         return written
 
-    def _put(self, order: Order, condition: str, values: dict[str, Any]) -> bool:
-        """Write the order if `condition` holds; False, and nothing written, if it doesn't.
+    def _write(self, order: Order, condition: str, values: dict[str, Any], moved: Sequence[Movement]) -> bool:
+        """Write the order if `condition` holds, and move the counters with it; False, and nothing written, if not.
 
         Where AWS's answer is lost botocore sends the write again. Each write has an id of its own, by which the second
         finds that the first went through, and does not take it for another writer's.
         """
-        write_id = {"S": uuid.uuid4().hex}
+        write_id = uuid.uuid4().hex
+        item = {**serialize(order_to_item(order)), "writeId": {"S": write_id}}
+        for number in range(CONFLICT_TRIES):
+            try:
+                if not moved:
+                    return self._put(item, condition, values, write_id)
+                return self._transact(item, condition, values, moved)
+            except ClientError as error:
+                if not is_conflict(error) or number == CONFLICT_TRIES - 1:
+                    raise
+                self._pause(number)
+        raise AssertionError("the last try returns or raises")
+
+    def _put(self, item: dict[str, Any], condition: str, values: dict[str, Any], write_id: str) -> bool:
         try:
             self._client.put_item(
                 TableName=self._table,
-                Item={**serialize(order_to_item(order)), "writeId": write_id},
+                Item=item,
                 ConditionExpression=f"{condition} OR writeId = :write",
-                ExpressionAttributeValues={**values, ":write": write_id},
+                ExpressionAttributeValues={**values, ":write": {"S": write_id}},
             )
         except ClientError as error:
             if _is_condition_failure(error):
                 return False
             raise
         return True
+
+    def _transact(
+        self, item: dict[str, Any], condition: str, values: dict[str, Any], moved: Sequence[Movement]
+    ) -> bool:
+        """The order and the counters, all or nothing.
+
+        Its own write doesn't meet the condition a second time, as it does in `_put`: the counters would move twice.
+        """
+        put: Any = {"TableName": self._table, "Item": item, "ConditionExpression": condition}
+        if values:
+            put["ExpressionAttributeValues"] = values
+        updates: list[Any] = [counter_update(self._counters, movement) for movement in moved]
+        try:
+            self._client.transact_write_items(TransactItems=[{"Put": put}, *updates])
+        except ClientError as error:
+            reasons = reasons_of(error)
+            if reasons and is_condition_failure(reasons[0]):
+                return self._is_stored(item)
+            full = full_counter(moved, reasons[1:])
+            if full is not None:
+                raise full from None
+            raise
+        return True
+
+    def _is_stored(self, item: dict[str, Any]) -> bool:
+        """Whether the order stands as this very write left it: it went through, and its answer was lost."""
+        key = {name: item[name] for name in ("orderId", "item")}
+        response = self._client.get_item(
+            TableName=self._table, Key=key, ProjectionExpression="writeId", ConsistentRead=True
+        )
+        return "Item" in response and response["Item"].get("writeId") == item["writeId"]
 
     def overdue(self, before_ms: int, limit: int) -> Iterator[Order]:
         """Orders that have not ended and that a worker should have come to before `before_ms`; the latest news of each.

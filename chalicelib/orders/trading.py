@@ -12,6 +12,7 @@ from chalicelib.orders.execution import Fate, Landed, LandedFailed, NeverLands, 
 from chalicelib.orders.order import Order, Submission
 from chalicelib.orders.quoting import order_legs
 from chalicelib.problems import SigningRefused, TransactionExpired
+from chalicelib.risk.reference_price import exposure_of
 from chalicelib.routing.market import Market
 from chalicelib.routing.quote import floor_of
 from chalicelib.routing.router import Route
@@ -77,10 +78,13 @@ class ChainTrader:
     def plan(self, order: Order) -> PlannedSwap:
         """Read every pool of the pair at one slot and choose the best route that fits. Raises ExecutionError."""
         mint_in, mint_out = _mints(order)
-        route = self._market.price(mint_in, mint_out, order.amount, self.leg_lamports()).route
+        priced = self._market.price(mint_in, mint_out, order.amount, self.leg_lamports())
+        route = priced.route
         min_out = floor_of(route.amount_out, order.slippage_ppm)
         legs = order_legs(route, order.token_in, order.token_out)
-        return PlannedSwap(legs, route.amount_out, min_out, lambda: self._build(order, route, min_out))
+        return PlannedSwap(
+            legs, route.amount_out, min_out, lambda: self._build(order, route, min_out), exposure_of(priced)
+        )
 
     def leg_lamports(self) -> int:
         """What one more leg costs at the price that was last paid for compute units."""

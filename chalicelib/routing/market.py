@@ -18,7 +18,8 @@ from chalicelib.venues.registry import PoolRegistry, RegisteredPool
 from chalicelib.venues.venue import Pool
 
 # The tokens that most others trade against: ways over them are looked at besides the direct one.
-BRIDGE_MINTS = (NATIVE_MINT, Pubkey.from_string("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v"))
+USDC_MINT = Pubkey.from_string("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v")
+BRIDGE_MINTS = (NATIVE_MINT, USDC_MINT)
 
 # Each round names what the last one's accounts pointed to: pool, its vaults and arrays, arrays further out, …
 MAX_READS = 8
@@ -44,35 +45,61 @@ class AccountSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Worth:
+    """How one of a pair's tokens is valued in the reference currency: over the pools of each hop from it, if any."""
+
+    mint: Pubkey
+    hops: tuple[tuple[Pubkey, tuple[Pool, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PricedPair:
     """What the market gives for one pair and size, all from one read of the chain at `slot`.
 
-    `offers` are the direct pools' own; `route` is the best that one transaction can carry.
+    `offers` are the direct pools' own; `route` is the best that one transaction can carry; `pools` are all that were
+    looked at. `worth` is None where no pools lead from either token to the reference currency.
     """
 
     slot: int
     read_at_ms: int
     offers: tuple[PoolOffer, ...]
     route: Route
+    pools: PairPools
+    worth: Worth | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidates:
     direct: tuple[RegisteredPool, ...]
     bridges: tuple[tuple[Pubkey, tuple[RegisteredPool, ...], tuple[RegisteredPool, ...]], ...]
+    # the token that is valued, and from which token over which pools each hop to the reference currency leads
+    valued: tuple[Pubkey, tuple[tuple[Pubkey, tuple[RegisteredPool, ...]], ...]] | None
 
     @property
     def all(self) -> tuple[RegisteredPool, ...]:
-        return (*self.direct, *(pool for _, first, second in self.bridges for pool in (*first, *second)))
+        """Each once."""
+        traded = (*self.direct, *(pool for _, first, second in self.bridges for pool in (*first, *second)))
+        valuing = (pool for _, pools in self.valued[1] for pool in pools) if self.valued else ()
+        return tuple({pool.address: pool for pool in (*traded, *valuing)}.values())
 
 
 class Market:
-    """What the registered pools offer now. Remembers only which accounts each pool needed last time."""
+    """What the registered pools offer now. Remembers only which accounts each pool needed last time.
 
-    def __init__(self, source: AccountSource, registry: PoolRegistry, now_ms: Callable[[], int]) -> None:
+    `reference_mint` is the token that orders are valued in.
+    """
+
+    def __init__(
+        self,
+        source: AccountSource,
+        registry: PoolRegistry,
+        now_ms: Callable[[], int],
+        reference_mint: Pubkey = USDC_MINT,
+    ) -> None:
         self._source = source
         self._registry = registry
         self._now_ms = now_ms
+        self._reference_mint = reference_mint
         self._needed: dict[Pubkey, frozenset[Pubkey]] = {}
 
     def price(self, mint_in: Pubkey, mint_out: Pubkey, amount: int, leg_lamports: int) -> PricedPair:
@@ -105,11 +132,12 @@ class Market:
                 offers = ask_pools(pools.direct, mint_in, amount, pools.clock)
                 leg_cost = _leg_cost(pools, amount, offers, leg_lamports)
                 route = best_route(pools, amount, RouteLimits(MAX_LEGS, leg_cost, fits_a_transaction))
+                worth = _decode_worth(candidates, read.accounts, pools)
             except AccountsMissing as error:
                 wanted = wanted | needed | {Pubkey.from_string(address) for address in error.addresses}
                 deeper_reads += 1
                 continue
-            return PricedPair(read.slot, read_at_ms, offers, route)
+            return PricedPair(read.slot, read_at_ms, offers, route, pools, worth)
         raise VenueUnavailable("the pools' accounts changed at every read")
 
     def _candidates(self, mint_in: Pubkey, mint_out: Pubkey) -> _Candidates:
@@ -124,7 +152,17 @@ class Market:
         direct = self._registry.for_pair(mint_in, mint_out)
         if not direct and not bridges:
             raise NoPool("no pool trades this pair")
-        return _Candidates(direct, tuple(bridges))
+        return _Candidates(direct, tuple(bridges), self._valued(mint_in) or self._valued(mint_out))
+
+    def _valued(self, mint: Pubkey) -> tuple[Pubkey, tuple[tuple[Pubkey, tuple[RegisteredPool, ...]], ...]] | None:
+        """The ways from `mint` to the reference currency: none needed, its own pools, or those over SOL; else None."""
+        if mint == self._reference_mint:
+            return mint, ()
+        if own := self._registry.for_pair(mint, self._reference_mint):
+            return mint, ((mint, own),)
+        to_sol = self._registry.for_pair(mint, NATIVE_MINT)
+        from_sol = self._registry.for_pair(NATIVE_MINT, self._reference_mint)
+        return (mint, ((mint, to_sol), (NATIVE_MINT, from_sol))) if to_sol and from_sol else None
 
     def _accounts_needed(self, pool: RegisteredPool, accounts: AccountMap) -> frozenset[Pubkey]:
         try:
@@ -146,6 +184,21 @@ def _decode(candidates: _Candidates, accounts: AccountMap, mint_in: Pubkey, mint
     if failures and not direct and not any(bridge.first and bridge.second for bridge in bridges):
         raise failures[0]
     return PairPools(mint_in, mint_out, direct, bridges, _clock_of(accounts))
+
+
+def _decode_worth(candidates: _Candidates, accounts: AccountMap, traded: PairPools) -> Worth | None:
+    """The pools that value the order, those that are decoded already as they are. One that can't be is left out."""
+    if candidates.valued is None:
+        return None
+    decoded = {pool.address: pool for bridge in traded.bridges for pool in (*bridge.first, *bridge.second)}
+    decoded |= {pool.address: pool for pool in traded.direct}
+
+    def pool_of(one: RegisteredPool) -> tuple[Pool, ...]:
+        known = decoded.get(one.address)
+        return _decode_each((one,), accounts, []) if known is None else (known,)
+
+    mint, hops = candidates.valued
+    return Worth(mint, tuple((at, tuple(pool for one in pools for pool in pool_of(one))) for at, pools in hops))
 
 
 def _as_read(pools: PairPools) -> PairPools:

@@ -17,8 +17,9 @@ from tests.faults.engine import Engine
 SOL_MINT = "So11111111111111111111111111111111111111112"
 MEMO = re.compile(r"fillrate:(?P<order>[^:\s\"]+):(?P<attempt>\d+)")
 # An ended order's life, a letter a step: P pending, R routing, B building, S submitted, C confirmed, F failed with a
-# retry to come, T failed for good, X cancelled. A step that a dead worker's successor repeats isn't told twice.
-LAWFUL_LIFE = re.compile(r"P+(?:X|T|(?:R(?:BS?)?F){0,2}(?:RBSC|R(?:BS?)?T))")
+# retry to come, T failed for good (if halted, also before an attempt), X cancelled. A step that a dead
+# worker's successor repeats isn't told twice.
+LAWFUL_LIFE = re.compile(r"P+(?:X|T|(?:R(?:BS?)?F){0,2}(?:RBSC|(?:R(?:BS?)?)?T))")
 # Past the life of a blockhash and finality: what has not landed by then never will.
 SLOTS_TO_FINALITY = 250
 

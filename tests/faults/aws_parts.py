@@ -18,6 +18,8 @@ from chalicelib.orders.queue import OrdersQueue, order_id_of
 from chalicelib.orders.recovery import Recovery
 from chalicelib.orders.store import OrderStore
 from chalicelib.push.connections import Connections
+from chalicelib.risk.control_table import ControlTable
+from chalicelib.risk.limits import PLAYGROUND
 from tests.faults.aws_faults import PRODUCT_CONFIG, FaultyAws, without_waiting
 from tests.integration.chain_model import AnyTime, ModelTrader, World
 from tests.integration.cloud import REGION, Cloud, aws, cloud_in_memory
@@ -41,11 +43,12 @@ class Faulty:
     queue: OrdersQueue
     admission: Admission
     connections: Connections
+    controls: ControlTable
     now_ms: int = CREATED_AT_MS
 
     def intake(self, *, paced: bool = False) -> Intake:
         starts = self.admission if paced else AnyTime()
-        return Intake(self.store, self.queue, Tokens(), starts, lambda: self.now_ms, uuid4)
+        return Intake(self.store, self.queue, Tokens(), starts, self.controls, lambda: self.now_ms, uuid4)
 
     def recovery(self) -> Recovery:
         return Recovery(self.store, self.queue, lambda: self.now_ms)
@@ -71,10 +74,11 @@ def faulty_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
             cloud,
             FaultyAws(dynamodb, sqs),
             sqs,
-            OrderStore(dynamodb, cloud.orders_table),
+            OrderStore(dynamodb, cloud.orders_table, cloud.outputs["ControlTable"], lambda number: None),
             OrdersQueue(sqs, cloud.outputs["OrdersQueueUrl"], cloud.outputs["DeadLetterQueueUrl"]),
             Admission(dynamodb, cloud.outputs["ControlTable"], Pace(100, 10)),
             Connections(dynamodb, cloud.orders_table),
+            ControlTable(dynamodb, cloud.outputs["ControlTable"], PLAYGROUND),
         )
 
 

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.orders.delivery import Delivery
 from chalicelib.orders.execution import Execution
-from chalicelib.orders.order import State
+from chalicelib.orders.order import State, fail_attempt
 from chalicelib.orders.recovery import OVERDUE_MS, SWEPT_FOR_MS
 from chalicelib.orders.store import StaleOrder
 from chalicelib.problems import Conflict, SubmissionUnknown
@@ -29,7 +29,15 @@ REFUSALS = NOTHING_DONE if FULL else [Fault.THROTTLED, Fault.UNREACHABLE]
 LOST = DONE_UNTOLD if FULL else [Fault.ANSWER_LOST]
 ALL = [*REFUSALS, *LOST]
 PAST_ALL_RETRIES = ATTEMPTS * 3
-REQUESTS_OF_AN_ATTEMPT = {"GetItem": 1, "PutItem": 4, "ChangeMessageVisibility": 1}
+# A write that changes what the order takes up of the limits moves the counters in a transaction; others are plain.
+CREATION = "TransactWriteItems"
+REQUESTS_OF_AN_ATTEMPT = {
+    "GetItem": 1,
+    "BatchGetItem": 3,
+    "PutItem": 2,
+    "TransactWriteItems": 2,
+    "ChangeMessageVisibility": 1,
+}
 
 
 @pytest.fixture
@@ -45,20 +53,23 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
 @pytest.mark.parametrize("times", [1, ATTEMPTS - 1])
 def test_a_write_that_botocore_had_to_repeat_is_one_write(faulty: Faulty, fault: Fault, times: int) -> None:
     order = new_order()
-    faulty.aws.script("PutItem", *[fault] * times)
+    faulty.aws.script(CREATION, *[fault] * times)
     assert faulty.store.create(order)
     faulty.aws.script("PutItem", *[fault] * times)
     written = faulty.store.replace(routing(order))
     assert written.revision == 1
     assert faulty.cloud.stored(order.order_id) == written
-    assert faulty.aws.met[fault] == 2 * times
+    faulty.aws.script("TransactWriteItems", *[fault] * times)
+    assert faulty.store.replace(fail_attempt(written, "none", "NO_POOL", written.updated_at_ms, retry=False))
+    assert faulty.aws.met[fault] == 3 * times
+    faulty.cloud.assert_counters_add_up()
 
 
 def test_a_repeated_write_is_told_apart_from_another_writers(faulty: Faulty) -> None:
     """Even one that wrote the very same."""
     order = new_order()
     assert faulty.cloud.store().create(order)
-    faulty.aws.script("PutItem", Fault.SERVER_ERROR)
+    faulty.aws.script(CREATION, Fault.SERVER_ERROR)
     assert not faulty.store.create(order)
     faulty.cloud.store().replace(routing(order))
     faulty.aws.script("PutItem", Fault.SERVER_ERROR)
@@ -93,7 +104,7 @@ def test_a_write_whose_answer_was_lost_does_not_undo_what_another_wrote_since(fa
 def test_a_lost_answer_to_storing_it_neither_refuses_nor_doubles_an_order(
     faulty: Faulty, fault: Fault, key: str | None
 ) -> None:
-    faulty.aws.script("PutItem", fault)
+    faulty.aws.script(CREATION, fault)
     submitted = faulty.intake().submit("local", a_request(), key)
     assert submitted.created
     assert faulty.stored_ids() == faulty.queued() == [submitted.order.order_id]
@@ -104,7 +115,7 @@ def test_a_lost_answer_to_storing_it_neither_refuses_nor_doubles_an_order(
 def test_an_order_that_was_stored_is_accepted_though_no_answer_ever_came(
     faulty: Faulty, fault: Fault, key: str | None
 ) -> None:
-    faulty.aws.always(fault, "PutItem")
+    faulty.aws.always(fault, CREATION)
     submitted = faulty.intake().submit("local", a_request(), key)
     assert submitted.created
     assert faulty.stored_ids() == faulty.queued() == [submitted.order.order_id]
@@ -112,7 +123,7 @@ def test_an_order_that_was_stored_is_accepted_though_no_answer_ever_came(
 
 @pytest.mark.parametrize("fault", REFUSALS)
 def test_an_order_that_could_not_be_stored_is_refused_and_leaves_nothing(faulty: Faulty, fault: Fault) -> None:
-    faulty.aws.always(fault, "PutItem")
+    faulty.aws.always(fault, CREATION)
     with pytest.raises((ClientError, BotoCoreError)):
         faulty.intake().submit("local", a_request(), None)
     assert faulty.stored_ids() == faulty.queued() == []
@@ -120,7 +131,7 @@ def test_an_order_that_could_not_be_stored_is_refused_and_leaves_nothing(faulty:
 
 def test_where_nobody_can_tell_whether_it_was_stored_the_client_is_told_so_and_where_to_look(faulty: Faulty) -> None:
     def lost_and_then_silence(operation: str) -> Fault | None:
-        return {"PutItem": Fault.ANSWER_LOST, "GetItem": Fault.UNREACHABLE}.get(operation)
+        return {CREATION: Fault.ANSWER_LOST, "GetItem": Fault.UNREACHABLE}.get(operation)
 
     faulty.aws.choose = lost_and_then_silence
     with pytest.raises(SubmissionUnknown) as unknown:
@@ -137,7 +148,7 @@ def test_an_unknown_outcome_is_settled_by_the_same_key_again(faulty: Faulty) -> 
     def silent_after_the_first_read(operation: str) -> Fault | None:
         nonlocal asked
         asked += operation == "GetItem"
-        if operation == "PutItem":
+        if operation == CREATION:
             return Fault.ANSWER_LOST
         return Fault.UNREACHABLE if operation == "GetItem" and asked > 1 else None
 
@@ -153,7 +164,7 @@ def test_an_unknown_outcome_is_settled_by_the_same_key_again(faulty: Faulty) -> 
 
 def test_another_order_under_the_key_is_a_conflict_also_where_answers_are_lost(faulty: Faulty) -> None:
     faulty.intake().submit("local", a_request(), "the-key")
-    faulty.aws.script("PutItem", Fault.ANSWER_LOST)
+    faulty.aws.script(CREATION, Fault.ANSWER_LOST)
     with pytest.raises(Conflict):
         faulty.intake().submit("local", a_request(amount="11"), "the-key")
 
@@ -175,7 +186,7 @@ def test_an_order_is_accepted_once_it_is_stored_and_the_sweeper_makes_up_for_the
 @pytest.mark.parametrize("fault", LOST)
 def test_a_cancellation_whose_answer_was_lost_is_a_cancellation(faulty: Faulty, fault: Fault) -> None:
     order = faulty.intake().submit("local", a_request(), None).order
-    faulty.aws.script("PutItem", fault)
+    faulty.aws.script("TransactWriteItems", fault)
     assert faulty.intake().cancel("local", order.order_id).state is State.CANCELLED
 
 
@@ -225,6 +236,7 @@ def test_an_order_is_done_once_wherever_aws_fails_its_worker(
         assert world.stored(order_id).state is State.CONFIRMED
         assert world.stored(order_id).retry_count == 0
     assert after == REQUESTS_OF_AN_ATTEMPT[operation]
+    faulty.cloud.assert_counters_add_up()
 
 
 def fails_from(
@@ -235,7 +247,7 @@ def fails_from(
     met_before = faulty.aws.met[fault]
     for number in range(20):
         trader = WatchfulTrader(world)
-        execution = Execution(faulty.store, trader, AnyTime(), lambda: world.now_ms, LEASE_MS)
+        execution = Execution(faulty.store, trader, AnyTime(), faulty.controls, lambda: world.now_ms, LEASE_MS)
         faulty.cloud.orders_queue().enqueue(order_id)
         failed = Delivery(execution, faulty.queue, LEASE_MS).handle(faulty.cloud.receive(), f"worker-{number}")
         assert trader.broken == []

@@ -113,8 +113,8 @@ def test_a_client_whose_orders_fate_nobody_knows_gets_its_id_and_no_invitation_t
 
     def silent_once_it_is_written(operation: str) -> Fault | None:
         nonlocal written
-        written = written or operation == "PutItem"
-        return fault if operation == "PutItem" else Fault.UNREACHABLE if written else None
+        written = written or operation == "TransactWriteItems"
+        return fault if operation == "TransactWriteItems" else Fault.UNREACHABLE if written else None
 
     site.aws.choose = silent_once_it_is_written
     headers = {"Idempotency-Key": key} if key else {}

@@ -86,7 +86,8 @@ class Storm:
         return all(self.world.stored(order_id).is_terminal for order_id in self.faulty.stored_ids())
 
     def _work(self) -> None:
-        execution = Execution(self.faulty.store, self.trader, AnyTime(), lambda: self.world.now_ms, LEASE_MS)
+        faulty, world = self.faulty, self.world
+        execution = Execution(faulty.store, self.trader, AnyTime(), faulty.controls, lambda: world.now_ms, LEASE_MS)
         outputs = self.faulty.cloud.outputs
         queue = ImpatientQueue(self.faulty.sqs, outputs["OrdersQueueUrl"], outputs["DeadLetterQueueUrl"])
         for number, message in enumerate(self.faulty.cloud.receive()):
@@ -151,6 +152,7 @@ def test_whatever_requests_to_aws_fail_each_order_ends_once_and_is_told_in_full(
     assert set(storm.accepted) <= set(storm.faulty.stored_ids()) <= {*storm.accepted, *storm.unknown}
     for order_id in storm.faulty.stored_ids():
         assert_done_once(storm, order_id)
+    storm.faulty.cloud.assert_counters_add_up()
     for order_id in storm.accepted:
         seqs = [message["seq"] for message in storm.api.received(order_id)]
         assert list(dict.fromkeys(seqs)) == [change.seq for change in storm.world.stored(order_id).history]

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 )
 
 from chalicelib.orders.execution import ComeBack, Execution, Finished, Undecided
-from chalicelib.orders.order import Order, State, choose_route, claim, sign, start_attempt
+from chalicelib.orders.order import Order, State, booked_before, choose_route, claim, sign, start_attempt
 from chalicelib.problems import (
     AllNodesDown,
     ExecutionError,
@@ -33,6 +33,9 @@ from chalicelib.problems import (
     TransactionExpired,
     VenueUnavailable,
 )
+from chalicelib.risk.control_table import Halt
+from chalicelib.risk.counters import movements
+from chalicelib.risk.limits import LimitsInForce
 from chalicelib.solana import landing
 from chalicelib.solana.landing import LandingRpc
 from tests.faults.dice import FULL, SEED, scaled
@@ -140,6 +143,10 @@ class Engine(RuleBasedStateMachine):
         self.world.market.extend(errors)
         self.world.start_delay_ms = slot_in_ms
 
+    @rule(halted=st.sampled_from([True, False, False]))
+    def the_operator_halts_or_resumes(self, halted: bool) -> None:
+        self.world.halted = halted
+
     @invariant()
     def promises_hold(self) -> None:
         self.world.check()
@@ -152,6 +159,7 @@ class Engine(RuleBasedStateMachine):
         self.the_network_changes(carries=True, leaders=Leaders.PROMPT, fails=False, lags=(0,), blocks=1)
         world.market.clear()
         world.start_delay_ms = 0
+        world.halted = False
         swept_at_ms = 0
         for _ in range(ROUNDS):
             for message in world.queue.visible(world.now_ms):
@@ -211,10 +219,21 @@ def test_whatever_dies_is_lost_or_comes_twice_an_order_is_swapped_once_at_most_a
 # --- what the test is worth: mistakes that others made, planted one at a time ----------------------------------------
 
 
-def _unconditional_write(table: Table, order: Order) -> Order:
+def _unconditional_write(table: Table, order: Order, limits: LimitsInForce | None = None) -> Order:
     written = replace(order, revision=order.revision + 1)
     table._write(written)
     return written
+
+
+def _counts_before_it_writes(table: Table, order: Order, limits: LimitsInForce | None = None) -> Order:
+    """The counters have moved already when the write turns out to be stale."""
+    table._move(movements(order.account, booked_before(order), order.claims, limits))
+    return REPLACE(table, replace(order, booked=order.claims), limits)
+
+
+def _looks_once(execution: Execution, order: Order) -> Halt | None:
+    """Halted is what an order is before its attempt, and no more after it has begun."""
+    return execution._risk.halt_of(order.account) if order.state is State.PENDING else None
 
 
 def _gives_up_early(rpc: LandingRpc, signature: str, last_valid_block_height: int) -> landing.Fate:
@@ -274,12 +293,15 @@ def _sweeps_nothing(table: Table, before_ms: int, limit: int) -> list[Order]:
 
 THOROUGH = pytest.mark.skipif(not FULL, reason="takes its time: `make faults`")
 DECIDE_FATE, SETTLE, CARRY_ON = landing.decide_fate, Execution._settle, Execution._carry_on
+REPLACE = Table.replace
 
 
 @pytest.mark.parametrize(
     ("owner", "name", "mistake"),
     [
         pytest.param(Table, "replace", _unconditional_write, id="a write that doesn't look whether it is stale"),
+        pytest.param(Table, "replace", _counts_before_it_writes, id="counters that move apart from the order"),
+        pytest.param(Execution, "_halt_before", _looks_once, id="no look at the kill switch before the send"),
         pytest.param(landing, "decide_fate", _gives_up_early, id="not seen taken for lost"),
         pytest.param(
             landing, "decide_fate", _believes_any_node, id="a laggard's ignorance taken for proof", marks=THOROUGH

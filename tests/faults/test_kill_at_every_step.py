@@ -33,7 +33,13 @@ class Step:
     def is_it(self, call: Call, when: When) -> bool:
         if self.target not in call.targets or when is not self.when:
             return False
-        return self.state is None or call.body["Item"]["state"]["S"] == self.state
+        return self.state is None or state_written(call) == self.state
+
+
+def state_written(call: Call) -> str | None:
+    """The state that a write of an order leaves it in, alone or in one transaction with the counters."""
+    actions = call.body.get("TransactItems", [{"Put": call.body}])
+    return next((action["Put"]["Item"]["state"]["S"] for action in actions if "Put" in action), None)
 
 
 Json = dict[str, Any]
@@ -42,16 +48,17 @@ ROUNDS = 4
 BODY = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "0.05", "slippage": "0.1"}
 STEPS = [
     Step("after the claim", "PutItem", When.AFTER, "routing"),
+    Step("while it looks at the kill switch", "BatchGetItem", When.BEFORE),
     Step("while it reads the market", "getMultipleAccounts", When.BEFORE),
-    Step("after `building` is stored", "PutItem", When.AFTER, "building"),
+    Step("after `building` is stored", "TransactWriteItems", When.AFTER, "building"),
     Step("while it simulates", "simulateTransaction", When.BEFORE),
     Step("before `submitted` is stored", "PutItem", When.BEFORE, "submitted"),
     Step("after `submitted` is stored, before the send", "PutItem", When.AFTER, "submitted", may_expire=True),
     Step("at the send, which never leaves", "sendTransaction", When.BEFORE, may_expire=True),
     Step("after the send, whose answer is lost", "sendTransaction", When.AFTER),
     Step("while it watches", "getSignatureStatuses", When.BEFORE),
-    Step("after landing, before `confirmed` is stored", "PutItem", When.BEFORE, "confirmed"),
-    Step("after `confirmed` is stored, before the message is deleted", "PutItem", When.AFTER, "confirmed"),
+    Step("after landing, before `confirmed` is stored", "TransactWriteItems", When.BEFORE, "confirmed"),
+    Step("after `confirmed` is stored, before the message is deleted", "TransactWriteItems", When.AFTER, "confirmed"),
 ]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from chalicelib.orders.execution import (
@@ -18,17 +18,21 @@ from chalicelib.orders.execution import (
     LandedFailed,
     NeverLands,
     PlannedSwap,
+    Risk,
     Undecided,
 )
 from chalicelib.orders.item import Item, item_to_order, order_to_item
-from chalicelib.orders.order import LEGAL, Change, Order, State, Status, Submission
+from chalicelib.orders.order import LEGAL, Change, Order, State, Status, Submission, as_created, as_written
 from chalicelib.orders.store import OrderStore, StaleOrder
 from chalicelib.problems import ExecutionError, RpcUnavailable, SlippageExceeded, TransactionExpired
+from chalicelib.risk.control_table import Halt
+from chalicelib.risk.limits import Exposure, Limits, LimitsInForce
 from chalicelib.solana.rpc import RpcRefused
 from tests.sample_orders import CREATED_AT_MS, MIN_OUT, QUOTED_OUT, ROUTE
 
 LEASE_MS = 25_000
 AMOUNT_OUT = 1_498_765_432
+EXPOSURE = Exposure(value=1_500_000_000, price_impact_ppm=1_000, deviation_ppm=0)
 # Blocks that a signed transaction may wait for.
 BLOCKHASH_LIFE = 3
 
@@ -84,6 +88,16 @@ class Chain:
         ]
 
 
+class FreeRein:
+    """An operator who lets everything through."""
+
+    def halt_of(self, account: str) -> Halt | None:
+        return None
+
+    def limits_for(self, account: str) -> LimitsInForce:
+        return LimitsInForce(Limits(), Limits())
+
+
 @dataclass
 class World:
     """One order's surroundings. `network` and `market` are scripts, one entry for each settling and each planning."""
@@ -97,10 +111,12 @@ class World:
     # called with the name of each point that a worker passes; may raise Killed, or play someone else's part
     at_point: Callable[[str], None] = lambda point: None
     built: int = 0
+    risk: Risk = field(default_factory=FreeRein)
+    exposure: Exposure = EXPOSURE
 
     def worker(self) -> Execution:
         """A fresh process."""
-        return Execution(MortalStore(self), ModelTrader(self), AnyTime(), lambda: self.now_ms, LEASE_MS)
+        return Execution(MortalStore(self), ModelTrader(self), AnyTime(), self.risk, lambda: self.now_ms, LEASE_MS)
 
     def stored(self, order_id: str) -> Order:
         order = self.store.load(order_id)
@@ -124,9 +140,9 @@ class MortalStore(OrderStore):
     def load(self, order_id: str) -> Order | None:
         return self._world.store.load(order_id)
 
-    def replace(self, order: Order) -> Order:
+    def replace(self, order: Order, limits: LimitsInForce | None = None) -> Order:
         self._world.at_point(f"before writing {order.state}")
-        written = self._world.store.replace(order)
+        written = self._world.store.replace(order, limits)
         self._world.at_point(f"after writing {order.state}")
         return written
 
@@ -137,18 +153,18 @@ class StoreInMemory(OrderStore):
     def __init__(self) -> None:
         self._items: dict[str, Item] = {}
 
-    def create(self, order: Order) -> bool:
-        return self._items.setdefault(order.order_id, item := order_to_item(order)) is item
+    def create(self, order: Order, limits: LimitsInForce | None = None) -> bool:
+        return self._items.setdefault(order.order_id, item := order_to_item(as_created(order))) is item
 
     def load(self, order_id: str) -> Order | None:
         item = self._items.get(order_id)
         return None if item is None else item_to_order(_without_none(item))
 
-    def replace(self, order: Order) -> Order:
+    def replace(self, order: Order, limits: LimitsInForce | None = None) -> Order:
         item = self._items.get(order.order_id)
         if item is None or item["revision"] != order.revision:
             raise StaleOrder(order.order_id)
-        written = replace(order, revision=order.revision + 1)
+        written = as_written(order)
         self._items[order.order_id] = order_to_item(written)
         return written
 
@@ -167,7 +183,7 @@ class ModelTrader:
         self._world.at_point("planning")
         self._nothing_may_still_land(order)
         self._raise_next(self._world.market)
-        return PlannedSwap(ROUTE, QUOTED_OUT, MIN_OUT, lambda: self._build(order))
+        return PlannedSwap(ROUTE, QUOTED_OUT, MIN_OUT, lambda: self._build(order), self._world.exposure)
 
     def settle(self, order: Order, submission: Submission) -> Fate:
         self._world.at_point("before sending")

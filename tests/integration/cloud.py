@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -31,6 +32,8 @@ from chalicelib.orders.store import OrderStore
 from chalicelib.push.connection_table import ConnectionTable
 from chalicelib.push.connections import Connections
 from chalicelib.push.gateway import WebSocketGateway
+from chalicelib.risk.control_table import ControlTable
+from chalicelib.risk.limits import PLAYGROUND
 from tests.integration import moto_secret as moto_secret  # lets moto make the template's secret
 
 if TYPE_CHECKING:
@@ -64,7 +67,10 @@ class Cloud:
         return self.outputs["OrdersTable"]
 
     def store(self) -> OrderStore:
-        return OrderStore(self.dynamodb, self.orders_table)
+        return OrderStore(self.dynamodb, self.orders_table, self.outputs["ControlTable"])
+
+    def control_table(self) -> ControlTable:
+        return ControlTable(self.dynamodb, self.outputs["ControlTable"], PLAYGROUND)
 
     def stored(self, order_id: str) -> Order:
         order = self.store().load(order_id)
@@ -94,6 +100,17 @@ class Cloud:
         client: Any = aws().client("secretsmanager")
         secret = TicketSecret(client, self.outputs["TicketSecretArn"], now_ms)
         return TicketOffice(secret, now_ms, secrets.token_bytes)
+
+    def counters(self) -> dict[str, int]:
+        """What the counters stand at, by name; those at zero aside."""
+        items = self.dynamodb.scan(TableName=self.outputs["ControlTable"], ConsistentRead=True)["Items"]
+        counted = {item["name"]["S"]: int(item["counted"]["N"]) for item in items if "counted" in item}
+        return {name: number for name, number in counted.items() if number}
+
+    def assert_counters_add_up(self) -> None:
+        """Every counter is the sum of what the stored orders stand for, by the orders' own attributes."""
+        items = self.dynamodb.scan(TableName=self.orders_table, ConsistentRead=True)["Items"]
+        assert self.counters() == sums_over_orders(item for item in items if item["item"]["S"] == "order")
 
     def receive(self) -> list[Message]:
         """The visible messages, as a worker gets them; they are hidden until they come back."""
@@ -133,6 +150,20 @@ def cloud_in_memory() -> Iterator[Cloud]:
         )
         (stack,) = cloudformation.describe_stacks(StackName="fillrate")["Stacks"]
         yield Cloud({output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]})
+
+
+def sums_over_orders(items: Iterable[Any]) -> dict[str, int]:
+    """What the counters must stand at, from the orders' items as DynamoDB holds them; zeros aside."""
+    sums: Counter[str] = Counter()
+    for item in items:
+        state = item["state"]["S"]
+        for scope in (f"account#{item['account']['S']}", "global"):
+            if state not in ("confirmed", "failed", "cancelled"):
+                sums[f"open#{scope}"] += 1
+            if "notional" in item and state not in ("failed", "cancelled"):
+                notional = item["notional"]["M"]
+                sums[f"notional#{notional['day']['S']}#{scope}"] += int(notional["value"]["N"])
+    return {name: number for name, number in sums.items() if number}
 
 
 def calls_to(client: Any, operation: str) -> list[Json]:

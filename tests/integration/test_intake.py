@@ -19,8 +19,9 @@ from chalicelib.orders.order import Order, State, Status, Token, start_attempt
 from chalicelib.orders.queue import OrdersQueue, order_id_of
 from chalicelib.orders.store import OrderStore, StaleOrder
 from chalicelib.problems import Conflict, InvalidRequest, NotFound
+from chalicelib.risk.limits import LimitsInForce
 from chalicelib.wire import OrderRequest, validate
-from tests.integration.chain_model import AnyTime
+from tests.integration.chain_model import AnyTime, FreeRein
 from tests.integration.cloud import Cloud
 from tests.sample_orders import CREATED_AT_MS, JUP, SOL, USDC, order_in
 
@@ -35,7 +36,7 @@ class Tokens:
 
 
 def intake_with(store: OrderStore, queue: OrdersQueue, admission: Starts | None = None) -> Intake:
-    return Intake(store, queue, Tokens(), admission or AnyTime(), lambda: CREATED_AT_MS, uuid4)
+    return Intake(store, queue, Tokens(), admission or AnyTime(), FreeRein(), lambda: CREATED_AT_MS, uuid4)
 
 
 @pytest.fixture
@@ -223,10 +224,10 @@ def test_twenty_clients_at_once_with_one_key_get_one_order(cloud: Cloud, amounts
     everyone_is_about_to_write, in_turn = Barrier(CLIENTS, timeout=60), Lock()  # moto takes one call at a time
 
     class CrowdedStore(OrderStore):
-        def create(self, order: Order) -> bool:
+        def create(self, order: Order, limits: LimitsInForce | None = None) -> bool:
             everyone_is_about_to_write.wait()
             with in_turn:
-                return super().create(order)
+                return super().create(order, limits)
 
         def load(self, order_id: str) -> Order | None:
             with in_turn:
@@ -237,7 +238,7 @@ def test_twenty_clients_at_once_with_one_key_get_one_order(cloud: Cloud, amounts
             with in_turn:
                 super().enqueue(order_id, delay_ms)
 
-    store = CrowdedStore(cloud.dynamodb, cloud.orders_table)
+    store = CrowdedStore(cloud.dynamodb, cloud.orders_table, cloud.outputs["ControlTable"])
     queue = CrowdedQueue(cloud.sqs, cloud.outputs["OrdersQueueUrl"], cloud.outputs["DeadLetterQueueUrl"])
     intake = intake_with(store, queue)
     with ThreadPoolExecutor(CLIENTS) as clients:
@@ -289,16 +290,16 @@ class RacingStore(OrderStore):
     """Something else happens just before the first write."""
 
     def __init__(self, cloud: Cloud, meanwhile: Callable[[Order], Order]) -> None:
-        super().__init__(cloud.dynamodb, cloud.orders_table)
+        super().__init__(cloud.dynamodb, cloud.orders_table, cloud.outputs["ControlTable"])
         self._meanwhile: Callable[[Order], Order] | None = meanwhile
 
-    def replace(self, order: Order) -> Order:
+    def replace(self, order: Order, limits: LimitsInForce | None = None) -> Order:
         if self._meanwhile is not None:
             meanwhile, self._meanwhile = self._meanwhile, None
             stored = self.load(order.order_id)
             assert stored is not None
             super().replace(meanwhile(stored))
-        return super().replace(order)
+        return super().replace(order, limits)
 
 
 def test_a_cancellation_that_a_worker_outruns_is_a_conflict(intake: Intake, cloud: Cloud) -> None:
@@ -330,7 +331,8 @@ def test_of_two_cancellations_at_once_one_succeeds(intake: Intake, cloud: Cloud)
             self.looked, first = True, not self.looked
             return order if first else super().load(order_id)
 
-    late = intake_with(OldCopyOnce(cloud.dynamodb, cloud.orders_table), cloud.orders_queue())
+    old = OldCopyOnce(cloud.dynamodb, cloud.orders_table, cloud.outputs["ControlTable"])
+    late = intake_with(old, cloud.orders_queue())
     with pytest.raises(Conflict):
         late.cancel("local", order.order_id)
     assert cloud.stored(order.order_id).last_seq == 2

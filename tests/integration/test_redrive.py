@@ -20,7 +20,8 @@ LATER = CREATED_AT_MS + 3_600_000
 
 def redrive_for(cloud: Cloud) -> Redrive:
     store, queue = cloud.store(), cloud.orders_queue()
-    return Redrive(store, queue, Intake(store, queue, Tokens(), AnyTime(), lambda: LATER, uuid4))
+    switches = cloud.control_table()
+    return Redrive(store, queue, Intake(store, queue, Tokens(), AnyTime(), switches, lambda: LATER, uuid4), switches)
 
 
 def test_a_failed_order_is_placed_anew_once_and_stays_failed(cloud: Cloud) -> None:

@@ -7,18 +7,21 @@ be refused, lost, or the worker's last.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from botocore.exceptions import EndpointConnectionError
 
 from chalicelib.orders.item import Item, item_to_order, order_to_item
-from chalicelib.orders.order import Order
+from chalicelib.orders.order import Order, State, as_created, as_written, booked_before
 from chalicelib.orders.queue import DeadLetter, OrdersQueue, message_body
 from chalicelib.orders.store import OrderStore, StaleOrder
-from tests.faults.model.stage import Worker
+from chalicelib.risk.counters import Claims, CounterFull, Movement, movements
+from chalicelib.risk.limits import LimitsInForce
+from tests.faults.model.stage import PromiseBroken, Worker
 
 # As in infra/data.yaml.
 VISIBILITY_MS = 120_000
+KILL_SWITCH = "looking at the kill switch"
 
 
 def unreachable() -> Exception:
@@ -28,26 +31,29 @@ def unreachable() -> Exception:
 
 @dataclass
 class Table:
-    """Orders by id, each with every version that was ever stored, oldest first."""
+    """Orders by id, each with every version that was ever stored, oldest first; and the counters beside them."""
 
     items: dict[str, Item] = field(default_factory=dict)
     versions: dict[str, list[Order]] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
 
-    def create(self, order: Order) -> bool:
+    def create(self, order: Order, limits: LimitsInForce | None = None) -> bool:
         if order.order_id in self.items:
             return False
-        self._write(order)
+        self._move(movements(order.account, Claims(), order.claims, limits))
+        self._write(as_created(order))
         return True
 
     def load(self, order_id: str) -> Order | None:
         item = self.items.get(order_id)
         return None if item is None else item_to_order({name: one for name, one in item.items() if one is not None})
 
-    def replace(self, order: Order) -> Order:
+    def replace(self, order: Order, limits: LimitsInForce | None = None) -> Order:
         item = self.items.get(order.order_id)
         if item is None or item["revision"] != order.revision:
             raise StaleOrder(order.order_id)
-        written = replace(order, revision=order.revision + 1)
+        self._move(movements(order.account, booked_before(order), order.claims, limits))
+        written = as_written(order)
         self._write(written)
         return written
 
@@ -65,6 +71,15 @@ class Table:
 
     def orders(self) -> list[Order]:
         return [versions[-1] for versions in self.versions.values()]
+
+    def _move(self, moved: tuple[Movement, ...]) -> None:
+        """All counters or none, with the order's write or without it."""
+        for movement in moved:
+            stands_at = self.counters.get(movement.key, 0)
+            if movement.ceiling is not None and stands_at + movement.by > movement.ceiling:
+                raise CounterFull(movement, stands_at)
+        for movement in moved:
+            self.counters[movement.key] = self.counters.get(movement.key, 0) + movement.by
 
     def _write(self, order: Order) -> None:
         self.items[order.order_id] = order_to_item(order)
@@ -127,14 +142,21 @@ class StoreOf(OrderStore):
         self._truth = table
         self._worker = worker
 
-    def create(self, order: Order) -> bool:
-        return self._worker.call("creating the order", lambda: self._truth.create(order), unreachable)
+    def create(self, order: Order, limits: LimitsInForce | None = None) -> bool:
+        return self._worker.call("creating the order", lambda: self._truth.create(order, limits), unreachable)
 
     def load(self, order_id: str) -> Order | None:
         return self._worker.call("reading the order", lambda: self._truth.load(order_id), unreachable)
 
-    def replace(self, order: Order) -> Order:
-        return self._worker.call(f"writing {order.state}", lambda: self._truth.replace(order), unreachable)
+    def replace(self, order: Order, limits: LimitsInForce | None = None) -> Order:
+        if order.state is State.SUBMITTED and self._truth.versions[order.order_id][-1].submission != order.submission:
+            self._must_have_looked()
+        return self._worker.call(f"writing {order.state}", lambda: self._truth.replace(order, limits), unreachable)
+
+    def _must_have_looked(self) -> None:
+        """The last thing before a transaction is stored, and so may be sent, is a look at the kill switch."""
+        if self._worker.point != KILL_SWITCH:
+            raise PromiseBroken(f"a transaction is stored right after {self._worker.point}")
 
     def overdue(self, before_ms: int, limit: int) -> Iterator[Order]:
         found = self._worker.call(

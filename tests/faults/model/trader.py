@@ -10,6 +10,7 @@ from chalicelib.orders.execution import PlannedSwap
 from chalicelib.orders.order import Order, Submission
 from chalicelib.orders.trading import ChainTrader, Patience
 from chalicelib.problems import ExecutionError, RpcUnavailable
+from chalicelib.risk.limits import Exposure
 from chalicelib.routing.market import Market
 from chalicelib.solana.compute_budget import PriorityFeePolicy
 from chalicelib.solana.rpc import Commitment, EpochInfo, SignatureStatuses, SolanaRpc
@@ -98,7 +99,8 @@ class ModelTrader(ChainTrader):
     def plan(self, order: Order) -> PlannedSwap:
         self._worker.call("reading the market", lambda: self._next_trouble(), silent)
         amount_out = order.amount * PRICE // 1000
-        return PlannedSwap(ROUTE, amount_out, amount_out * 99 // 100, lambda: self._sign(order, amount_out))
+        exposure = Exposure(value=amount_out, price_impact_ppm=0, deviation_ppm=0)
+        return PlannedSwap(ROUTE, amount_out, amount_out * 99 // 100, lambda: self._sign(order, amount_out), exposure)
 
     def _sign(self, order: Order, amount_out: int) -> Submission:
         self._worker.call("simulating", lambda: self._next_trouble(), silent)

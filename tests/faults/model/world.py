@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,15 +16,20 @@ from chalicelib.orders.order import LEGAL, MAX_ATTEMPTS, Order, State, Status, T
 from chalicelib.orders.queue import message_body
 from chalicelib.orders.recovery import Recovery
 from chalicelib.problems import ExecutionError
+from chalicelib.risk.control_table import Halt
+from chalicelib.risk.limits import Limits, LimitsInForce
 from chalicelib.wire import OrderRequest
-from tests.faults.model.cloud import Queue, QueuedMessage, QueueOf, StoreOf, Table, unreachable
+from tests.faults.model.cloud import KILL_SWITCH, Queue, QueuedMessage, QueueOf, StoreOf, Table, unreachable
 from tests.faults.model.cluster import FEE, Cluster, Transaction
 from tests.faults.model.stage import PromiseBroken, Worker
 from tests.faults.model.trader import ModelTrader
 from tests.sample_orders import SOL, USDC
 
 LEASE_MS = 25_000
-BEGINNING_MS = 1_760_000_000_000
+# A minute before midnight, UTC: the limits on a day's sum begin anew on the way.
+BEGINNING_MS = 1_760_054_340_000
+# Room for two of the three orders that there are at most, and for the two largest of them in one day, but for a bit.
+LIMITS = Limits(open_orders=2, daily_notional=2_500_000_000)
 
 
 class TwoTokens:
@@ -43,10 +48,33 @@ class Starts(Admission):
         return self._worker.call("reserving a slot", lambda: now_ms + self._world.start_delay_ms, unreachable)
 
 
+class Operator:
+    """What the operator lets through, as one worker sees it."""
+
+    def __init__(self, world: World, worker: Worker) -> None:
+        self._world = world
+        self._worker = worker
+
+    def halt_of(self, account: str) -> Halt | None:
+        return self._worker.call(KILL_SWITCH, lambda: HALT if self._world.halted else None, unreachable)
+
+    def limits_for(self, account: str) -> LimitsInForce:
+        def look() -> LimitsInForce:
+            counters = self._world.table.counters
+            opened = counters.get(f"open#account#{account}", 0), counters.get("open#global", 0)
+            return LimitsInForce(LIMITS, Limits(), *opened)
+
+        return self._worker.call("looking at the limits", look, unreachable)
+
+
+HALT = Halt("global", BEGINNING_MS, "a test")
+
+
 @dataclass
 class World:
     now_ms: int = BEGINNING_MS
     start_delay_ms: int = 0
+    halted: bool = False
     # how many blocks come while a worker waits to ask again
     blocks_a_wait: int = 1
     cluster: Cluster = field(default_factory=Cluster)
@@ -100,7 +128,7 @@ class World:
                 lambda: clock() / 1000,
                 lambda seconds: worker.call("waiting", lambda: self._wait(seconds), RuntimeError),
             )
-            execution = Execution(store, trader, Starts(self, worker), clock, LEASE_MS)
+            execution = Execution(store, trader, Starts(self, worker), Operator(self, worker), clock, LEASE_MS)
             failed = Delivery(execution, queue, LEASE_MS).handle([received], worker.name)
             if not failed and not deletion_is_lost:
                 self.queue.delete(receipt)
@@ -133,6 +161,7 @@ class World:
             self._queue_of(worker),
             TwoTokens(),
             Starts(self, worker),
+            Operator(self, worker),
             self._clock(skew_ms),
             self._new_id,
         )
@@ -170,6 +199,20 @@ class World:
             self.seen[order_id] = len(versions)
             self._check_chain(versions[-1])
         self._check_keys()
+        self._check_counters()
+
+    def _check_counters(self) -> None:
+        """Each counter is what the stored orders stand for, and never over its limit."""
+        sums: Counter[str] = Counter()
+        for order in self.table.orders():
+            for scope in (f"account#{order.account}", "global"):
+                sums[f"open#{scope}"] += not order.is_terminal
+                if order.notional is not None and order.state not in (State.FAILED, State.CANCELLED):
+                    sums[f"notional#{order.notional.day}#{scope}"] += order.notional.value
+        counters = {name: number for name, number in self.table.counters.items() if number}
+        assert counters == {name: number for name, number in sums.items() if number}, "the counters drifted"
+        assert sums["open#account#local"] <= (LIMITS.open_orders or 0)
+        assert all(number <= (LIMITS.daily_notional or 0) for name, number in sums.items() if name.startswith("not"))
 
     def _check_one_transaction(self, before: Order, after: Order) -> None:
         """No version brings a new transaction into the world while an older one of the order may still take effect."""

@@ -1,0 +1,232 @@
+"""What an order may be: the limits of an account, those of all accounts together, and the checks against them. Pure.
+
+Values are integers of base units of the reference currency (USDC unless set otherwise); fractions are in millionths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from decimal import Context, Decimal
+
+from chalicelib.problems import (
+    FieldProblem,
+    LimitExceeded,
+    LimitRefused,
+    PriceDeviation,
+    PriceImpact,
+    TooManyOpenOrders,
+)
+
+PPM = 1_000_000
+_EXACT = Context(prec=60)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceCurrency:
+    """What orders are valued in: a token that the registered pools trade."""
+
+    mint: str = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v"
+    symbol: str = "USDC"
+    decimals: int = 6
+
+    def text(self, value: int) -> str:
+        """Base units as people write them: `1500.5 USDC`."""
+        whole = f"{Decimal(value).scaleb(-self.decimals, _EXACT):f}"
+        return f"{whole.rstrip('0').rstrip('.') if '.' in whole else whole} {self.symbol}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """One scope's limits. None is no limit.
+
+    `largest_order`, `daily_notional` (of a UTC day): reference base units. `tokens`: the mints that may be traded.
+    `allow_unvalued`: whether an order passes whose value can't be told though a limit asks for it.
+    `allow_unreferenced`: whether one passes whose price no other pool can vouch for.
+    """
+
+    largest_order: int | None = None
+    daily_notional: int | None = None
+    open_orders: int | None = None
+    slippage_ppm: int | None = None
+    price_impact_ppm: int | None = None
+    price_deviation_ppm: int | None = None
+    tokens: frozenset[str] | None = None
+    allow_unvalued: bool = False
+    allow_unreferenced: bool = True
+
+    def changed(self, changes: Mapping[str, object]) -> Limits:
+        """These limits with those that `changes` names, by field. Raises ValueError naming what is wrong."""
+        for name, value in changes.items():
+            _check_value(name, value)
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What holds where the operator has set nothing: for an account, and for all accounts together.
+
+    Of single orders the accounts' limits say enough: those of all together bound the sums.
+    """
+
+    account: Limits
+    together: Limits
+
+
+# A playground: no more than typing errors are kept out, for its pools are shallow and prices there the user's doing.
+PLAYGROUND = Defaults(
+    account=Limits(
+        largest_order=1_000_000_000_000,
+        daily_notional=25_000_000_000_000,
+        open_orders=10_000,
+        slippage_ppm=500_000,
+        price_impact_ppm=900_000,
+        price_deviation_ppm=1_000_000,
+    ),
+    together=Limits(daily_notional=100_000_000_000_000, open_orders=50_000, allow_unvalued=True),
+)
+# Real money: what a desk trades on an ordinary day, at prices that the other pools confirm.
+PRODUCTION = Defaults(
+    account=Limits(
+        largest_order=50_000_000_000,
+        daily_notional=500_000_000_000,
+        open_orders=500,
+        slippage_ppm=100_000,
+        price_impact_ppm=100_000,
+        price_deviation_ppm=50_000,
+    ),
+    together=Limits(daily_notional=2_000_000_000_000, open_orders=2_000, allow_unvalued=True),
+)
+
+
+def defaults_for(stage: str) -> Defaults:
+    """The defaults of a stage."""
+    return PRODUCTION if stage == "prod" else PLAYGROUND
+
+
+LIMIT_NAMES = tuple(one.name for one in fields(Limits))
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsInForce:
+    """What holds for an account's orders: its own limits and those of all accounts together, which both must be kept.
+
+    `open_account`, `open_together`: how many orders were open when these were read.
+    """
+
+    account: Limits
+    together: Limits
+    open_account: int = 0
+    open_together: int = 0
+
+    @property
+    def both(self) -> tuple[tuple[str, Limits], ...]:
+        """Each with whose it is, as refusals say it."""
+        return ("the account", self.account), ("all accounts together", self.together)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """What a planned swap risks.
+
+    `value`: of what leaves the wallet, in reference base units. `price_impact_ppm`: the part of the output at mid
+    prices that is not paid, fees included. `deviation_ppm`: how far the mid prices of the route's pools are from the
+    reference price. Each is rounded up, and None where it can't be told.
+    """
+
+    value: int | None
+    price_impact_ppm: int
+    deviation_ppm: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an order itself says: mints in base58, with the symbols or texts that the client knows them by."""
+
+    mint_in: str
+    mint_out: str
+    slippage_ppm: int
+
+
+def check_request(limits: LimitsInForce, terms: Terms) -> None:
+    """What can be told when an order comes in. Raises LimitRefused naming every field, or TooManyOpenOrders."""
+    problems = tuple(_problems_of(limits, terms))
+    if problems:
+        raise LimitRefused(problems)
+    for (whose, scope), already in zip(limits.both, (limits.open_account, limits.open_together), strict=True):
+        if scope.open_orders is not None and already >= scope.open_orders:
+            raise TooManyOpenOrders(scope.open_orders, whose)
+
+
+def check_plan(limits: LimitsInForce, terms: Terms, exposure: Exposure, currency: ReferenceCurrency) -> None:
+    """What can be told once the market is read; the day's sum is the store's to check, in the write that reserves it.
+
+    Raises LimitExceeded, PriceImpact or PriceDeviation, each saying which limit and by how much.
+    """
+    for problem in _problems_of(limits, terms):
+        raise LimitExceeded(f"{problem.field} {problem.message}")
+    for whose, scope in limits.both:
+        _check_value_of_order(scope, whose, exposure.value, currency)
+        _check_prices(scope, whose, exposure)
+
+
+def _problems_of(limits: LimitsInForce, terms: Terms) -> Iterable[FieldProblem]:
+    for whose, scope in limits.both:
+        for field, mint in (("tokenIn", terms.mint_in), ("tokenOut", terms.mint_out)):
+            if scope.tokens is not None and mint not in scope.tokens:
+                yield FieldProblem(field, f"is not among the tokens that {whose} may trade")
+        most = scope.slippage_ppm
+        if most is not None and terms.slippage_ppm > most:
+            over = f"is {percent(terms.slippage_ppm)}, more than the {percent(most)} that {whose} may allow"
+            yield FieldProblem("slippage", over)
+
+
+def _check_value_of_order(scope: Limits, whose: str, value: int | None, currency: ReferenceCurrency) -> None:
+    if value is None:
+        if scope.allow_unvalued or (scope.largest_order is None and scope.daily_notional is None):
+            return
+        raise LimitExceeded(f"the order's value in {currency.symbol} can't be told, and {whose} has limits on it")
+    if scope.largest_order is not None and value > scope.largest_order:
+        raise LimitExceeded(
+            f"the order is worth {currency.text(value)}, {currency.text(value - scope.largest_order)} more than the "
+            f"largest order of {whose}, {currency.text(scope.largest_order)}"
+        )
+
+
+def _check_prices(scope: Limits, whose: str, exposure: Exposure) -> None:
+    impact, most = exposure.price_impact_ppm, scope.price_impact_ppm
+    if most is not None and impact > most:
+        raise PriceImpact(
+            f"the price impact is {percent(impact)}, {percent(impact - most)} more than the {percent(most)} that "
+            f"{whose} may cause"
+        )
+    deviation, most = exposure.deviation_ppm, scope.price_deviation_ppm
+    if most is None:
+        return
+    if deviation is None:
+        if not scope.allow_unreferenced:
+            raise PriceDeviation("no other pool can vouch for the price, and orders without a reference are refused")
+    elif deviation > most:
+        raise PriceDeviation(
+            f"the price is {percent(deviation)} away from the other pools', {percent(deviation - most)} more than the "
+            f"{percent(most)} that {whose} may trade at"
+        )
+
+
+def percent(ppm: int) -> str:
+    """Millionths as people write them: `12.5%`."""
+    text = f"{Decimal(ppm).scaleb(-4, _EXACT):f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text}%"
+
+
+def _check_value(name: str, value: object) -> None:
+    if name not in LIMIT_NAMES:
+        raise ValueError(f"{name} is no limit; there are {', '.join(LIMIT_NAMES)}")
+    if name.startswith("allow_"):
+        good = isinstance(value, bool)
+    elif name == "tokens":
+        good = value is None or (isinstance(value, frozenset) and all(isinstance(one, str) and one for one in value))
+    else:
+        good = value is None or (type(value) is int and 0 <= value < 10**30)
+    if not good:
+        raise ValueError(f"{name} can't be {value!r}")

@@ -1,0 +1,134 @@
+"""Limits and the kill switch through the whole stack: what the operator sets holds for the next order."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from infra import halt, limits
+from tests.e2e.client import Client, follow
+
+Json = dict[str, Any]
+ORDER = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "0.1"}
+Command = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def client(stack: dict[str, str]) -> Client:
+    return Client(stack["restUrl"])
+
+
+@pytest.fixture
+def operator(stack: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """`operator("halt", …)` and `operator("set", …)`: the command lines, and what they print."""
+    place = ("--stage", "local", "--endpoint-url", stack["awsEndpoint"])
+
+    def command(*arguments: str) -> str:
+        program = halt if arguments[0] in ("halt", "resume", "status") else limits
+        assert program.main([*arguments, *place]) == 0
+        return capsys.readouterr().out
+
+    yield command
+    for scope in ((), ("--account", "local")):
+        command("resume", *scope)
+        command("set", *scope, *(word for name in limits.OPTIONS for word in (limits.option_of(name), "inherit")))
+
+
+def ended(client: Client, **changes: str) -> Json:
+    """The last message about an order that is accepted."""
+    order = {**ORDER, **changes}
+    return follow(client.execute(order.pop("tokenIn"), order.pop("tokenOut"), order.pop("amount"))["wsUrl"])[-1]
+
+
+def halted(client: Client) -> bool:
+    checks = client.call("GET", "/health").body["checks"]
+    return bool(checks["halt"]["value"]["halted"])
+
+
+@pytest.mark.parametrize("scope", [(), ("--account", "local")])
+def test_while_halted_orders_are_accepted_and_fail_and_after_resume_they_trade_again(
+    client: Client, operator: Command, scope: tuple[str, ...]
+) -> None:
+    assert "halted since" in operator("halt", "--reason", "a drill", *scope)
+    failed = ended(client)
+    assert (failed["status"], failed["errorCode"], failed["terminal"]) == ("failed", "HALTED", True)
+    assert "a drill" in failed["error"]
+    assert halted(client) == (scope == ())
+    assert "resumed" in operator("resume", *scope)
+    assert ended(client)["status"] == "confirmed"
+    assert not halted(client)
+
+
+def test_no_transaction_leaves_once_a_halt_has_returned(client: Client, operator: Command) -> None:
+    """Orders keep coming while the switch is thrown; each that was not submitted by then ends HALTED."""
+    order_ids = [client.execute("SOL", "USDC", "0.1")["orderId"] for _ in range(6)]
+    operator("halt")
+    thrown_at = time.time()
+    order_ids += [client.execute("SOL", "USDC", "0.1")["orderId"] for _ in range(3)]
+    orders = [client.ended(order_id) for order_id in order_ids]
+    for order in orders:
+        submitted = [change["at"] for change in order["history"] if change["status"] == "submitted"]
+        assert order["status"] == "confirmed" if submitted else order["errorCode"] == "HALTED"
+        assert all(_seconds(at) <= thrown_at + 1.0 for at in submitted)
+    assert [order["errorCode"] for order in orders[-3:]] == ["HALTED"] * 3
+
+
+@pytest.mark.parametrize(
+    ("limit", "code"),
+    [
+        (("--largest-order", "1"), "LIMIT_EXCEEDED"),
+        (("--daily-notional", "0.01"), "LIMIT_EXCEEDED"),
+        (("--price-impact", "0"), "PRICE_IMPACT"),
+        (("--price-deviation", "0"), "PRICE_DEVIATION"),
+    ],
+)
+def test_an_order_beyond_a_limit_that_the_market_tells_fails_with_its_code(
+    client: Client, operator: Command, limit: tuple[str, ...], code: str
+) -> None:
+    operator("set", "--account", "local", *limit)
+    failed = ended(client)
+    assert (failed["status"], failed["errorCode"], failed["terminal"]) == ("failed", code, True)
+    operator("set", "--account", "local", limit[0], "inherit")
+    assert ended(client)["status"] == "confirmed"
+
+
+@pytest.mark.parametrize(
+    ("limit", "status", "fields"),
+    [
+        (("--slippage", "0.001"), 422, ["slippage"]),
+        (("--tokens", "So11111111111111111111111111111111111111112"), 422, ["tokenOut"]),
+        (("--open-orders", "0"), 429, []),
+    ],
+)
+def test_an_order_beyond_a_limit_that_the_request_tells_is_refused_by_name(
+    client: Client, operator: Command, limit: tuple[str, ...], status: int, fields: list[str]
+) -> None:
+    operator("set", *limit)
+    refused = client.call("POST", "/orders/execute", ORDER)
+    assert refused.status == status
+    assert [problem["field"] for problem in refused.body.get("errors", [])] == fields
+    assert ("Retry-After" in refused.headers) == (status == 429)
+
+
+def test_what_was_traded_is_what_the_limits_show_as_used(client: Client, operator: Command) -> None:
+    """A swap of USDC counts for just what it pays; one that failed for nothing."""
+    before = operator("show", "--account", "local")
+    assert ended(client, tokenIn="USDC", tokenOut="SOL", amount="12.345678")["status"] == "confirmed"
+    operator("set", "--account", "local", "--largest-order", "1")
+    assert ended(client)["errorCode"] == "LIMIT_EXCEEDED"
+    after = operator("show", "--account", "local")
+    assert _used(after) - _used(before) == 12_345_678
+
+
+def _used(shown: str) -> int:
+    return int(Decimal(json.loads(shown)["used"]["daily-notional"]) * 10**6)
+
+
+def _seconds(at: str) -> float:
+    return datetime.fromisoformat(at).timestamp()
