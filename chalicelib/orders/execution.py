@@ -271,6 +271,10 @@ def _post_mortem(order: Order) -> None:
         error=order.error,
         past_signatures=order.past_signatures,
         lasted_ms=order.updated_at_ms - order.created_at_ms,
+        steps=[
+            {"status": change.status.value, "atMs": change.at_ms, "errorCode": change.detail.error_code}
+            for change in order.history
+        ],
         failed_attempts=_failed_attempts(order),
     )
 

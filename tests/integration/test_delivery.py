@@ -186,6 +186,11 @@ def test_each_order_that_fails_for_good_leaves_a_post_mortem_in_the_log(
     told = vars(record)
     assert (told["attempts"], told["retry_count"], told["error_code"], told["error"]) == (2, 1, "NO_POOL", "none")
     assert [step["status"] for step in told["steps"]] == ["pending", "routing", "failed", "routing", "failed"]
+    first, second = told["failed_attempts"]
+    assert (first["attempt"], first["errorCode"], first["error"]) == (1, "RPC_UNAVAILABLE", "no answer")
+    assert (second["attempt"], second["errorCode"], second["error"]) == (2, "NO_POOL", "none")
+    assert second["startedAtMs"] - first["startedAtMs"] == 1_000
+    assert second["stepsAfterMs"] == {"routing": 0, "failed": 0}
 
 
 # --- surprises ----------------------------------------------------------------------------------------------------
