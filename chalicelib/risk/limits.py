@@ -73,17 +73,17 @@ class Defaults:
     together: Limits
 
 
-# A playground: no more than typing errors are kept out, for its pools are shallow and prices there the user's doing.
+# A playground: no more than absurdities are kept out, for its pools are shallow and prices there the user's doing.
 PLAYGROUND = Defaults(
     account=Limits(
-        largest_order=1_000_000_000_000,
-        daily_notional=25_000_000_000_000,
+        largest_order=1_000_000_000_000_000,
+        daily_notional=10_000_000_000_000_000,
         open_orders=10_000,
         slippage_ppm=500_000,
-        price_impact_ppm=900_000,
+        price_impact_ppm=990_000,
         price_deviation_ppm=1_000_000,
     ),
-    together=Limits(daily_notional=100_000_000_000_000, open_orders=50_000, allow_unvalued=True),
+    together=Limits(daily_notional=100_000_000_000_000_000, open_orders=50_000, allow_unvalued=True),
 )
 # Real money: what a desk trades on an ordinary day, at prices that the other pools confirm.
 PRODUCTION = Defaults(

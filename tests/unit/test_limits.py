@@ -1,0 +1,163 @@
+"""Limits: each is held to the unit, says what it is and by how much it was passed, and None is no limit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.problems import (
+    FillrateError,
+    LimitExceeded,
+    LimitRefused,
+    PriceDeviation,
+    PriceImpact,
+    TooManyOpenOrders,
+)
+from chalicelib.risk.limits import (
+    PLAYGROUND,
+    PRODUCTION,
+    Defaults,
+    Exposure,
+    Limits,
+    LimitsInForce,
+    ReferenceCurrency,
+    Terms,
+    check_plan,
+    check_request,
+    defaults_for,
+)
+from chalicelib.wire import problem_json
+from tests.sample_orders import JUP, SOL, USDC
+
+CURRENCY = ReferenceCurrency()
+TERMS = Terms(SOL.mint, USDC.mint, 10_000)
+FREE = Limits()
+HARMLESS = Exposure(value=1_000_000, price_impact_ppm=0, deviation_ppm=0)
+AMOUNTS = st.integers(0, 2**64)
+PPMS = st.integers(0, 2_000_000)
+
+
+def scopes(limits: Limits) -> list[LimitsInForce]:
+    """The limits as an account's own, and as those of all accounts together."""
+    return [LimitsInForce(limits, FREE), LimitsInForce(FREE, limits)]
+
+
+def refuses(check: LimitsInForce, exposure: Exposure) -> FillrateError | None:
+    try:
+        check_plan(check, TERMS, exposure, CURRENCY)
+    except FillrateError as error:
+        return error
+    return None
+
+
+@given(limit=AMOUNTS, value=AMOUNTS)
+def test_an_order_may_be_worth_as_much_as_the_largest_and_no_unit_more(limit: int, value: int) -> None:
+    for force in scopes(Limits(largest_order=limit)):
+        refused = refuses(force, replace(HARMLESS, value=value))
+        assert (refused is not None) == (value > limit)
+        if refused is not None:
+            assert refused.code == "LIMIT_EXCEEDED"
+            assert CURRENCY.text(value - limit) in str(refused), "by how much"
+
+
+@given(limit=PPMS, ppm=PPMS)
+def test_prices_may_be_as_bad_as_the_limits_say_and_no_millionth_worse(limit: int, ppm: int) -> None:
+    for force in scopes(Limits(price_impact_ppm=limit)):
+        refused = refuses(force, replace(HARMLESS, price_impact_ppm=ppm))
+        assert isinstance(refused, PriceImpact) == (ppm > limit)
+    for force in scopes(Limits(price_deviation_ppm=limit)):
+        refused = refuses(force, replace(HARMLESS, deviation_ppm=ppm))
+        assert isinstance(refused, PriceDeviation) == (ppm > limit)
+
+
+@given(value=st.none() | AMOUNTS, impact=st.integers(-1_000_000, 10**9), deviation=st.none() | st.integers(0, 10**12))
+def test_no_limit_refuses_nothing(value: int | None, impact: int, deviation: int | None) -> None:
+    force = LimitsInForce(FREE, FREE, open_account=10**9, open_together=10**9)
+    check_request(force, replace(TERMS, slippage_ppm=500_000))
+    assert refuses(force, Exposure(value, impact, deviation)) is None
+
+
+@pytest.mark.parametrize("limits", [Limits(largest_order=10**30 - 1), Limits(daily_notional=10**30 - 1)])
+def test_an_order_that_cannot_be_valued_does_not_slip_past_limits_on_value(limits: Limits) -> None:
+    unvalued = replace(HARMLESS, value=None)
+    for force in scopes(limits):
+        assert isinstance(refuses(force, unvalued), LimitExceeded)
+    for force in scopes(replace(limits, allow_unvalued=True)):
+        assert refuses(force, unvalued) is None
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_price_that_no_other_pool_vouches_for_passes_as_the_operator_says(allowed: bool) -> None:
+    for force in scopes(Limits(price_deviation_ppm=1, allow_unreferenced=allowed)):
+        assert (refuses(force, replace(HARMLESS, deviation_ppm=None)) is None) == allowed
+
+
+def test_a_request_is_told_every_field_that_is_beyond_a_limit() -> None:
+    force = LimitsInForce(Limits(tokens=frozenset({JUP.mint}), slippage_ppm=9_999), FREE)
+    with pytest.raises(LimitRefused) as refused:
+        check_request(force, TERMS)
+    told = problem_json(refused.value)
+    assert (told["status"], told["type"]) == (422, "urn:fillrate:problem:limit-exceeded")
+    assert [one["field"] for one in told["errors"]] == ["tokenIn", "tokenOut", "slippage"]
+    assert "1%" in told["errors"][2]["message"]
+    assert "0.9999%" in told["errors"][2]["message"]
+
+
+def test_what_a_request_was_let_in_with_is_looked_at_again_when_it_is_planned() -> None:
+    """The operator may have drawn the limits tighter while the order waited."""
+    for limits in (Limits(tokens=frozenset({SOL.mint})), Limits(slippage_ppm=1)):
+        for force in scopes(limits):
+            assert isinstance(refuses(force, HARMLESS), LimitExceeded)
+
+
+@given(limit=st.integers(0, 1000), already=st.integers(0, 1000))
+def test_as_many_orders_may_be_open_as_the_limit_says(limit: int, already: int) -> None:
+    for force in (
+        LimitsInForce(Limits(open_orders=limit), FREE, open_account=already),
+        LimitsInForce(FREE, Limits(open_orders=limit), open_together=already),
+    ):
+        if already < limit:
+            check_request(force, TERMS)
+        else:
+            with pytest.raises(TooManyOpenOrders) as refused:
+                check_request(force, TERMS)
+            assert refused.value.http_status == 429
+            assert refused.value.retry_after_seconds
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"largest_order": -1},
+        {"largest_order": 1.5},
+        {"open_orders": True},
+        {"open_orders": "3"},
+        {"tokens": ["mint"]},
+        {"tokens": frozenset({""})},
+        {"allow_unvalued": None},
+        {"largest": 1},
+    ],
+)
+def test_what_is_no_limit_is_refused_by_name(changes: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        Limits().changed(changes)
+
+
+@pytest.mark.parametrize(
+    ("stage", "defaults"), [("prod", PRODUCTION), ("local", PLAYGROUND), ("localstack", PLAYGROUND)]
+)
+def test_real_money_has_tighter_defaults_than_a_playground(stage: str, defaults: Defaults) -> None:
+    assert defaults_for(stage) is defaults
+    for name in ("largest_order", "daily_notional", "open_orders", "slippage_ppm", "price_impact_ppm"):
+        assert getattr(PRODUCTION.account, name) < getattr(PLAYGROUND.account, name)
+    assert PRODUCTION.account.price_deviation_ppm == 50_000
+    assert not PRODUCTION.account.allow_unvalued
+
+
+def test_amounts_are_told_exactly() -> None:
+    assert CURRENCY.text(123_456_789_012_345_678_901) == "123456789012345.678901 USDC"
+    assert CURRENCY.text(1_000_000) == "1 USDC"
+    assert CURRENCY.text(0) == "0 USDC"

@@ -1,0 +1,181 @@
+"""What an order is worth, and how far its price is from that of pools that it doesn't use, exactly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from solders.pubkey import Pubkey
+
+from chalicelib.problems import VenueUnavailable
+from chalicelib.risk.reference_price import exposure_of, price_deviation, value_of
+from chalicelib.routing.market import Market, PricedPair, Worth
+from chalicelib.routing.quote import ask_pools
+from chalicelib.routing.router import Bridge, PairPools, RouteLimits, best_route
+from chalicelib.solana.tokens import NATIVE_MINT as SOL
+from chalicelib.venues.venue import Pool
+from tests.unit.model_market import CLOCK, ModelChain, ModelPool, ModelVenue, address
+from tests.unit.routing_pools import JUP, USDC, cpmm
+
+A, B, REFERENCE = address(1), address(2), address(3)
+
+
+def pool(number: int, mints: tuple[Pubkey, Pubkey], reserves: tuple[int, int], **more: object) -> ModelPool:
+    return ModelPool(address(100 + number), mints, reserves, **more)  # type: ignore[arg-type]
+
+
+def priced(
+    direct: tuple[Pool, ...],
+    amount: int,
+    bridges: tuple[Bridge, ...] = (),
+    worth: Worth | None = None,
+    max_legs: int = 1,
+) -> PricedPair:
+    pools = PairPools(A, B, direct, bridges, CLOCK)
+    route = best_route(pools, amount, RouteLimits(max_legs, 1, lambda route: True))
+    return PricedPair(1, 0, ask_pools(direct, A, amount, CLOCK), route, pools, worth)
+
+
+def deviation(direct: tuple[Pool, ...], amount: int = 1_000, bridges: tuple[Bridge, ...] = ()) -> Fraction | None:
+    one = priced(direct, amount, bridges)
+    return price_deviation(one.route, one.pools)
+
+
+DEEP = 10**12
+FAIR = pool(1, (A, B), (DEEP, DEEP))
+
+
+@given(st.integers(10**11, 10**14))
+def test_a_pool_is_held_to_the_price_of_the_pairs_other_pool(reserve: int) -> None:
+    moved = pool(2, (A, B), (DEEP, reserve))
+    expected = max(Fraction(reserve, DEEP), Fraction(DEEP, reserve)) - 1
+    assert deviation((FAIR, moved)) == expected
+
+
+def test_a_price_is_as_far_off_when_it_is_too_good_as_when_it_is_too_bad() -> None:
+    too_good = pool(2, (A, B), (DEEP, 2 * DEEP))
+    assert deviation((FAIR, too_good)) == 1
+    # the fair pool is too shallow for the order, and the bad one takes it
+    shallow, bad = replace(FAIR, reserves=(10**6, 10**6)), pool(2, (A, B), (2 * DEEP, DEEP))
+    assert deviation((shallow, bad), 10**8) == 1
+
+
+def test_one_pool_that_was_moved_does_not_move_the_reference_of_the_others() -> None:
+    others = (pool(2, (A, B), (DEEP, DEEP)), pool(3, (A, B), (DEEP, DEEP)), pool(4, (A, B), (DEEP, DEEP // 100)))
+    best = pool(5, (A, B), (100 * DEEP, 101 * DEEP))
+    assert deviation((*others, best)) == Fraction(1, 100)
+
+
+def test_neither_an_orders_own_size_nor_fees_are_taken_for_a_moved_market() -> None:
+    twins = (cpmm((JUP, USDC), (10**10, 10**10)), cpmm((JUP, USDC), (10**10, 10**10), config_index=1))
+    pools = PairPools(JUP.address, USDC.address, twins, (), CLOCK)
+    route = best_route(pools, 10**9, RouteLimits(1, 1, lambda route: True))
+    assert route.amount_out < route.ideal_out * Fraction(95, 100)
+    assert price_deviation(route, pools) == 0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pool(2, (A, B), (DEEP, 5 * DEEP), refusal=VenueUnavailable("closed")),
+        pool(2, (A, B), (1, 5)),  # as good as empty, at an absurd price
+    ],
+)
+def test_a_pool_that_would_not_trade_vouches_for_nothing(other: ModelPool) -> None:
+    assert deviation((FAIR, other), 10**6) is None
+
+
+def test_a_pairs_only_pool_is_held_to_the_price_over_a_third_token() -> None:
+    bridge = Bridge(SOL, (pool(2, (A, SOL), (DEEP, 2 * DEEP)),), (pool(3, (SOL, B), (DEEP, DEEP // 4)),))
+    assert deviation((FAIR,), bridges=(bridge,)) == 1
+    assert deviation((FAIR,)) is None
+
+
+def test_a_route_over_a_third_token_is_held_to_the_pairs_own_pools() -> None:
+    """At the third token's pools there is nobody else to ask."""
+    dear = pool(4, (A, B), (DEEP, DEEP // 4))
+    bridge = Bridge(SOL, (pool(2, (A, SOL), (DEEP, DEEP)),), (pool(3, (SOL, B), (DEEP, DEEP)),))
+    one = priced((dear,), 1_000, (bridge,), max_legs=2)
+    assert len(one.route.hops) == 2
+    assert price_deviation(one.route, one.pools) == 3
+
+
+def test_each_hop_over_a_third_token_is_held_to_the_other_pools_of_that_hop() -> None:
+    first = (pool(2, (A, SOL), (DEEP, DEEP)), pool(5, (A, SOL), (DEEP, DEEP * 9 // 10)))
+    second = (pool(3, (SOL, B), (DEEP, DEEP)), pool(6, (SOL, B), (DEEP, DEEP * 4 // 5)))
+    one = priced((), 1_000, (Bridge(SOL, first, second),), max_legs=2)
+    assert price_deviation(one.route, one.pools) == Fraction(1, 4)
+
+
+# --- value --------------------------------------------------------------------------------------------------------
+
+
+def worth(*hops: tuple[Pubkey, tuple[Pool, ...]], mint: Pubkey = A) -> Worth:
+    return Worth(mint, hops)
+
+
+def test_what_is_paid_in_the_reference_currency_is_worth_just_that() -> None:
+    assert value_of(priced((FAIR,), 123_457, worth=worth())) == 123_457
+
+
+def test_what_is_bought_in_the_reference_currency_is_worth_what_comes_where_only_that_can_be_told() -> None:
+    one = priced((FAIR,), 10**9, worth=worth(mint=B))
+    assert value_of(one) == one.route.amount_out
+
+
+@given(amount=st.integers(1, 10**9), reserve_in=st.integers(10**11, 10**13), reserve_out=st.integers(10**11, 10**13))
+def test_a_value_is_the_amount_at_the_pools_price_rounded_up(amount: int, reserve_in: int, reserve_out: int) -> None:
+    valuing = pool(7, (A, REFERENCE), (reserve_in, reserve_out))
+    value = value_of(priced((FAIR,), amount, worth=worth((A, (valuing,))))) if amount > 1 else 0
+    if amount > 1:
+        assert value == -(-amount * reserve_out // reserve_in)
+
+
+def test_a_value_may_go_over_sol() -> None:
+    hops = (A, (pool(7, (A, SOL), (DEEP, 3 * DEEP)),)), (SOL, (pool(8, (SOL, REFERENCE), (DEEP, 2 * DEEP)),))
+    assert value_of(priced((FAIR,), 1_000, worth=worth(*hops))) == 6_000
+
+
+def test_one_pool_that_was_moved_down_does_not_make_an_order_smaller() -> None:
+    fair, moved = pool(7, (A, REFERENCE), (DEEP, DEEP)), pool(8, (A, REFERENCE), (DEEP, DEEP // 50))
+    assert value_of(priced((FAIR,), 1_000, worth=worth((A, (fair, moved))))) == 1_000
+
+
+def test_an_order_has_no_value_where_no_pool_would_trade_for_it() -> None:
+    closed = pool(7, (A, REFERENCE), (DEEP, DEEP), refusal=VenueUnavailable("closed"))
+    assert value_of(priced((FAIR,), 1_000, worth=worth((A, (closed,))))) is None
+    assert value_of(priced((FAIR,), 1_000)) is None
+
+
+def test_an_exposure_is_rounded_up_so_that_a_limit_is_never_passed_by_a_fraction() -> None:
+    moved = pool(2, (A, B), (DEEP, DEEP + 1))
+    assert exposure_of(priced((FAIR, moved), 1_000, worth=worth())).deviation_ppm == 1
+
+
+# --- what the market reads for it ---------------------------------------------------------------------------------
+
+
+def market_of(chain: ModelChain) -> Market:
+    return Market(chain, chain.registry(ModelVenue()), lambda: 0, REFERENCE)
+
+
+def test_the_pools_that_value_an_order_are_read_with_those_that_trade_it() -> None:
+    chain = ModelChain()
+    chain.add_pool(1, (A, B), (DEEP, DEEP))
+    chain.add_pool(2, (A, SOL), (DEEP, 3 * DEEP))
+    chain.add_pool(3, (SOL, REFERENCE), (DEEP, 2 * DEEP))
+    market = market_of(chain)
+    market.price(A, B, 1_000, leg_lamports=0)
+    chain.reads.clear()
+    assert value_of(market.price(A, B, 1_000, leg_lamports=0)) == 6_000
+    assert len(chain.reads) == 1
+
+
+def test_an_order_between_tokens_that_lead_nowhere_has_no_value_and_still_a_price() -> None:
+    chain = ModelChain()
+    chain.add_pool(1, (A, B), (DEEP, DEEP))
+    one = market_of(chain).price(A, B, 1_000, leg_lamports=0)
+    assert (value_of(one), one.route.amount_out) == (None, 999)
