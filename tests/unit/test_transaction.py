@@ -210,3 +210,15 @@ def test_a_part_of_a_lamport_costs_a_whole_one() -> None:
 def test_a_fee_policy_that_makes_no_sense_is_refused(percentile: int, floor: int, cap: int) -> None:
     with pytest.raises(ValueError):
         PriorityFeePolicy(percentile, floor, cap)
+
+
+@given(units=st.integers(1, 2_000_000), fee=st.integers(0, 10**9), most=st.integers(0, 10**7))
+def test_however_high_the_recent_fees_a_transaction_offers_no_more_than_its_cap_in_lamports(
+    units: int, fee: int, most: int
+) -> None:
+    policy = PriorityFeePolicy(75, 0, 10**9, max_lamports=most)
+    budget = policy.budget(units, [fee])
+    assert budget.priority_fee_lamports <= most
+    assert budget.unit_limit == compute_unit_limit(units)
+    if budget.unit_price < fee:
+        assert ComputeBudget(budget.unit_limit, budget.unit_price + 1).priority_fee_lamports > most

@@ -1,0 +1,148 @@
+"""What a venue's encoder writes its decoder reads back, and anything else it refuses to read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from solders.instruction import Instruction
+from solders.pubkey import Pubkey
+
+from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwapError, SwapDecoder
+from chalicelib.solana.token_accounts import Token
+from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
+from chalicelib.venues.derived_addresses import DerivedAddresses
+from chalicelib.venues.meteora_dlmm import MeteoraDlmmVenue
+from chalicelib.venues.meteora_dlmm_instruction import Swap2
+from chalicelib.venues.meteora_dlmm_layout import bin_array_address, oracle_address, reserve_address
+from chalicelib.venues.raydium_cpmm import RaydiumCpmm
+from chalicelib.venues.raydium_cpmm_instruction import (
+    SwapBaseInput,
+    config_address,
+    observation_address,
+    vault_address,
+)
+
+POOL, TRADER, SOURCE, DESTINATION, STRANGER = (Pubkey(bytes([number] * 32)) for number in range(11, 16))
+ONE, OTHER = Token(Pubkey(bytes([20] * 32)), TOKEN_PROGRAM), Token(Pubkey(bytes([21] * 32)), TOKEN_2022_PROGRAM)
+
+amounts = st.integers(0, 2**64 - 1)
+CPMM = SwapBaseInput(
+    pool=POOL,
+    config=config_address(3),
+    observation=observation_address(POOL),
+    trader=TRADER,
+    source=SOURCE,
+    destination=DESTINATION,
+    vaults=(vault_address(POOL, ONE.mint), vault_address(POOL, OTHER.mint)),
+    tokens=(ONE, OTHER),
+    amount_in=7,
+    minimum_out=5,
+)
+DLMM = Swap2(
+    pool=POOL,
+    has_bitmap_extension=True,
+    reserves=(reserve_address(POOL, ONE.mint), reserve_address(POOL, OTHER.mint)),
+    tokens=(ONE, OTHER),
+    oracle=oracle_address(POOL),
+    trader=TRADER,
+    source=SOURCE,
+    destination=DESTINATION,
+    bin_arrays=(bin_array_address(POOL, -3), bin_array_address(POOL, -4), bin_array_address(POOL, -9)),
+    amount_in=7,
+    minimum_out=5,
+)
+EACH = pytest.mark.parametrize(("venue", "swap"), [(RaydiumCpmm(), CPMM), (MeteoraDlmmVenue(), DLMM)])
+
+
+def decoded(venue: SwapDecoder, instruction: Instruction) -> DecodedSwap:
+    return venue.decode_swap([meta.pubkey for meta in instruction.accounts], bytes(instruction.data))
+
+
+@EACH
+@given(amount_in=amounts, minimum_out=amounts)
+def test_a_swap_reads_back_as_what_it_was_written_from(
+    venue: SwapDecoder, swap: SwapBaseInput | Swap2, amount_in: int, minimum_out: int
+) -> None:
+    instruction = replace(swap, amount_in=amount_in, minimum_out=minimum_out).encode()
+    found = decoded(venue, instruction)
+    assert found.instruction == instruction
+    assert (found.amount_in, found.minimum_out) == (amount_in, minimum_out)
+    assert (found.pool, found.trader, found.source, found.destination) == (POOL, TRADER, SOURCE, DESTINATION)
+    assert instruction.program_id == venue.program_id
+
+
+def test_raydium_says_which_way_a_swap_goes_and_meteora_leaves_it_to_the_accounts() -> None:
+    assert decoded(RaydiumCpmm(), CPMM.encode()).directions == ((ONE, OTHER),)
+    assert decoded(MeteoraDlmmVenue(), DLMM.encode()).directions == ((ONE, OTHER), (OTHER, ONE))
+
+
+# Where the accounts stand that are the trader's choice, or tell which pool and tokens are meant.
+FREE = {RaydiumCpmm: {0, 4, 5, 8, 9}, MeteoraDlmmVenue: {4, 5, 10, 11, 12}}
+
+
+@EACH
+def test_every_account_that_is_the_pools_is_derived_from_it(
+    venue: RaydiumCpmm | MeteoraDlmmVenue, swap: SwapBaseInput | Swap2
+) -> None:
+    instruction = swap.encode()
+    accounts, data = [meta.pubkey for meta in instruction.accounts], bytes(instruction.data)
+    for position in range(len(accounts)):
+        changed = [*accounts[:position], STRANGER, *accounts[position + 1 :]]
+        if position in FREE[type(venue)]:
+            assert venue.decode_swap(changed, data) != decoded(venue, instruction)
+        else:
+            with pytest.raises(NotOurSwapError):
+                venue.decode_swap(changed, data)
+
+
+@EACH
+@given(cut=st.integers(1, 12), more=st.binary(min_size=1, max_size=4), bit=st.integers(0, 63))
+def test_other_lengths_and_another_discriminator_are_refused(
+    venue: SwapDecoder, swap: SwapBaseInput | Swap2, cut: int, more: bytes, bit: int
+) -> None:
+    accounts, data = [meta.pubkey for meta in swap.encode().accounts], bytes(swap.encode().data)
+    other = bytearray(data)
+    other[bit // 8] ^= 1 << bit % 8
+    for wrong in (data[:-cut], data + more, bytes(other)):
+        with pytest.raises(NotOurSwapError):
+            venue.decode_swap(accounts, wrong)
+    for wrong_accounts in (accounts[: min(cut, 12)], [*accounts, STRANGER]):
+        with pytest.raises(NotOurSwapError):
+            venue.decode_swap(wrong_accounts, data)
+
+
+@pytest.mark.parametrize("indexes", [(0, 0), (1, 2, 2), (3, 1, 2), (-1, -2, -1)])
+def test_bin_arrays_come_once_each_and_in_a_row(indexes: tuple[int, ...]) -> None:
+    arrays = tuple(bin_array_address(POOL, index) for index in indexes)
+    with pytest.raises(NotOurSwapError, match="bin arrays"):
+        decoded(MeteoraDlmmVenue(), replace(DLMM, bin_arrays=arrays).encode())
+
+
+@pytest.mark.parametrize("indexes", [(), (0,), (-1, 0, 1), (5, 2, -30), (512 * 13 - 1,), (-512 * 13,)])
+def test_bin_arrays_may_be_any_of_the_pools(indexes: tuple[int, ...]) -> None:
+    arrays = tuple(bin_array_address(POOL, index) for index in indexes)
+    without = replace(DLMM, bin_arrays=arrays, has_bitmap_extension=False).encode()
+    assert decoded(MeteoraDlmmVenue(), without).instruction == without
+
+
+def test_another_pools_bin_array_is_refused() -> None:
+    foreign = replace(DLMM, bin_arrays=(bin_array_address(STRANGER, 0),)).encode()
+    with pytest.raises(NotOurSwapError, match="bin arrays"):
+        decoded(MeteoraDlmmVenue(), foreign)
+
+
+def test_an_address_is_derived_once_and_then_known() -> None:
+    derived: list[int] = []
+
+    def derive(index: int) -> Pubkey:
+        derived.append(index)
+        return Pubkey(bytes([index] * 32))
+
+    addresses = DerivedAddresses(derive, range(4))
+    assert addresses.index_of(Pubkey(bytes([2] * 32))) == 2
+    assert derived == [0, 1, 2]
+    assert [addresses.index_of(Pubkey(bytes([number] * 32))) for number in (0, 9, 9, 3)] == [0, None, None, 3]
+    assert derived == [0, 1, 2, 3]
