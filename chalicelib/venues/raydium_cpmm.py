@@ -28,7 +28,13 @@ from chalicelib.solana.token_accounts import Token
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, InvalidTokenDataError, Mint, spendable_amount
 from chalicelib.venues.raydium_cpmm_instruction import AUTHORITY as AUTHORITY
 from chalicelib.venues.raydium_cpmm_instruction import PROGRAM_ID as PROGRAM_ID
-from chalicelib.venues.raydium_cpmm_instruction import SwapBaseInput, decode_swap
+from chalicelib.venues.raydium_cpmm_instruction import (
+    SwapBaseInput,
+    config_address,
+    decode_swap,
+    observation_address,
+    vault_address,
+)
 from chalicelib.venues.venue import PoolQuote, TokenSide
 
 _AUTHORITY_BYTES = bytes(AUTHORITY)
@@ -379,23 +385,17 @@ def _check_addresses(pool: Pubkey, state: _PoolState) -> None:
         raise VenueUnavailable(f"Raydium CPMM: pool {pool} names accounts that are not its own")
 
 
-# instructions/initialize.rs, states/oracle.rs and states/config.rs have the seeds.
 @lru_cache(maxsize=4096)
 def _addresses_of(pool: Pubkey, mint_0: bytes, mint_1: bytes) -> tuple[bytes, bytes, bytes]:
     """Both vaults and the observation account."""
-    vault_0, vault_1 = (_derived(b"pool_vault", bytes(pool), mint) for mint in (mint_0, mint_1))
-    return vault_0, vault_1, _derived(b"observation", bytes(pool))
-
-
-@lru_cache(maxsize=1024)
-def _derived(*seeds: bytes) -> bytes:
-    return bytes(Pubkey.find_program_address(seeds, PROGRAM_ID)[0])
+    vault_0, vault_1 = (bytes(vault_address(pool, Pubkey(mint))) for mint in (mint_0, mint_1))
+    return vault_0, vault_1, bytes(observation_address(pool))
 
 
 def _fee_rates(config: Pubkey, account: Account | None) -> tuple[int, int, int, int]:
     data = _program_data(config, account, CONFIG_DISCRIMINATOR, CONFIG_LENGTH)
     index, *rates = _CONFIG.unpack_from(data)
-    if bytes(config) != _derived(b"amm_config", index.to_bytes(2, "big")):
+    if config != config_address(index):
         raise VenueUnavailable(f"Raydium CPMM: account {config} is no config of the program's")
     trade, protocol, fund, creator = rates
     return trade, protocol, fund, creator

@@ -107,6 +107,7 @@ def observation_address(pool: Pubkey) -> Pubkey:
     return Pubkey.find_program_address([b"observation", bytes(pool)], PROGRAM_ID)[0]
 
 
+@lru_cache(maxsize=256)
 def config_address(index: int) -> Pubkey:
     return Pubkey.find_program_address([b"amm_config", index.to_bytes(2, "big")], PROGRAM_ID)[0]
 
