@@ -107,16 +107,18 @@ AWS        {description["awsEndpoint"]}
 Trade:     curl -s {rest}/orders/execute -H 'Content-Type: application/json' -d '{json.dumps(order)}'
 Quote:     curl -s '{rest}/quotes?{pair}&amount=1'
 Tokens:    curl -s {rest}/tokens
-Orders:    curl -s '{rest}/orders?limit=5'{_how_to_look_at(first_order, description["rpcUrl"]) if first_order else ""}
+Orders:    curl -s '{rest}/orders?limit=5'{_how_to_look_at(first_order, description) if first_order else ""}
 Stop:      make down""")
 
 
-def _how_to_look_at(order: dict[str, Any], rpc_url: str) -> str:
+def _how_to_look_at(order: dict[str, Any], description: dict[str, str]) -> str:
+    # without a ticket, as this stage allows: the order's own was used by its first watcher
+    ws_url, rpc_url = f"{description['wsUrl']}?orderId={order['orderId']}", description["rpcUrl"]
     look = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "getTransaction", "params": [order["txHash"], _LOOK]})
     return f"""
-Watch:     npx wscat -c '{order["wsUrl"]}'
-           (the order above, from its first status; each answer to a trade has its own wsUrl; without Node:
-           .venv/bin/websockets '{order["wsUrl"]}')
+Watch:     npx wscat -c '{ws_url}'
+           (the order above, from its first status; each trade's answer has a wsUrl, for one connection; without Node:
+           .venv/bin/websockets '{ws_url}')
 On chain:  curl -s {rpc_url} -H 'Content-Type: application/json' -d '{look}'"""
 
 
