@@ -1,0 +1,226 @@
+"""The synchronous client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from functools import partial
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx2
+from websockets.sync.client import ClientConnection, connect
+
+from fillrate.configuration import Configuration, configure
+from fillrate.conversation import (
+    Effect,
+    Emit,
+    OpenSocket,
+    Receive,
+    Send,
+    SendText,
+    Sleep,
+    SocketFailed,
+    Stream,
+    Talk,
+    emit_result,
+)
+from fillrate.core import Core
+from fillrate.errors import FillrateError
+from fillrate.models import Accepted, Health, Order, Quote, Status, StatusEvent, Ticket, Token
+from fillrate.retrying import RetryPolicy
+from fillrate.transport import (
+    SOCKET_OPEN_SECONDS,
+    TIMEOUT,
+    USER_AGENT,
+    headers_for,
+    http_errors,
+    socket_errors,
+    to_response,
+    url_of,
+)
+
+T = TypeVar("T")
+
+
+class Fillrate:
+    """A service and an account. May be used by several threads at once, and as a context manager.
+
+    >>> with Fillrate() as fillrate:
+    ...     order = fillrate.execute("SOL", "USDC", "10")
+    ...     for event in fillrate.follow(order):
+    ...         print(event.status)
+
+    Every method raises FillrateError's subclasses, and retries first what may pass (see RetryPolicy).
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        retries: RetryPolicy | None = None,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        """`url` and `api_key` as in `configure`. `transport` is httpx2's, for proxies and the like.
+
+        Raises ConfigurationError.
+        """
+        self.configuration = configure(url, api_key)
+        self._core = Core(retries)
+        self._http = httpx2.Client(headers=headers_for(self.configuration), timeout=TIMEOUT, transport=transport)
+
+    def quote(
+        self, token_in: str, token_out: str, amount: Decimal | str, *, slippage: Decimal | str | None = None
+    ) -> Quote:
+        """What exactly `amount` whole tokens of `token_in` would get now. `slippage`: a fraction, 0.01 by default."""
+        return self._result(self._core.quote(token_in, token_out, amount, slippage))
+
+    def execute(
+        self,
+        token_in: str,
+        token_out: str,
+        amount: Decimal | str,
+        *,
+        slippage: Decimal | str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Accepted:
+        """Place a market order: sell exactly `amount` whole tokens of `token_in` for `token_out`.
+
+        Sent with an Idempotency-Key, a new one unless given, so that no retry makes a second order. Raises
+        SubmissionUnknown where it can't be told whether there is one; its `idempotency_key` is the way to find out.
+        """
+        return self._result(self._core.execute(token_in, token_out, amount, slippage, idempotency_key))
+
+    def order(self, order_id: str) -> Order:
+        """The order with its history. Raises NotFound."""
+        return self._result(self._core.order(order_id))
+
+    def orders(
+        self,
+        *,
+        status: Status | str | None = None,
+        token_in: str | None = None,
+        token_out: str | None = None,
+        page_size: int | None = None,
+    ) -> Iterator[Order]:
+        """The account's orders, newest first; more are asked for as the iteration goes on."""
+        return self._events(self._core.orders(status, token_in, token_out, page_size))
+
+    def cancel(self, order_id: str) -> Order:
+        """Cancel an order that has not started. Raises Conflict where it is too late."""
+        return self._result(self._core.cancel(order_id))
+
+    def tokens(self) -> list[Token]:
+        """What the service's pools trade."""
+        return self._result(self._core.tokens())
+
+    def health(self) -> Health:
+        """Whether the parts that an order needs answer; an unwell service is an answer, too."""
+        return self._result(self._core.health())
+
+    def ws_ticket(self, order_id: str | None = None) -> Ticket:
+        """A WebSocket address for one order, or for all of the account's; good once, for a minute."""
+        return self._result(self._core.ws_ticket(order_id))
+
+    def follow(
+        self, order: str | Accepted | Order, *, after_seq: int = 0, timeout: float | None = None
+    ) -> Iterator[StatusEvent]:
+        """Every step of an order, each once, from its first (or after `after_seq`) to its end, as they happen.
+
+        Lost connections are made anew. Raises NotEnded when `timeout` seconds are over, Unreachable or NoAnswer when
+        the service has been away for a minute.
+        """
+        return self._events(self._core.follow(order, after_seq, timeout))
+
+    def wait(self, order: str | Accepted | Order, *, timeout: float | None = None) -> Order:
+        """The order once it has ended. Raises as `follow` does."""
+        for _ in self.follow(order, timeout=timeout):
+            pass
+        return self.order(order if isinstance(order, str) else order.order_id)
+
+    def watch(self, *, timeout: float | None = None) -> Iterator[StatusEvent]:
+        """Every change of every order of the account from now on, for `timeout` seconds or without end."""
+        return self._events(self._core.watch(timeout))
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _result(self, talk: Talk[T]) -> T:
+        return next(self._events(emit_result(talk)))
+
+    def _events(self, stream: Stream[T]) -> Iterator[T]:
+        performer = _Performer(self.configuration, self._http)
+        step = partial(stream.send, None)
+        try:
+            while True:
+                try:
+                    effect = step()
+                except StopIteration:
+                    return
+                if isinstance(effect, Emit):
+                    yield effect.event
+                    step = partial(stream.send, None)
+                    continue
+                try:
+                    step = partial(stream.send, performer.perform(effect))
+                except (FillrateError, SocketFailed) as error:
+                    step = partial(stream.throw, error)
+        finally:
+            performer.close()
+
+
+class _Performer:
+    """Carries out one conversation's effects; it has at most one socket at a time."""
+
+    def __init__(self, configuration: Configuration, http: httpx2.Client) -> None:
+        self._configuration = configuration
+        self._http = http
+        self._socket: ClientConnection | None = None
+
+    def perform(self, effect: Effect) -> object:
+        match effect:
+            case Send(request):
+                with http_errors(self._configuration):
+                    url = url_of(self._configuration, request)
+                    return to_response(
+                        self._http.request(request.method, url, content=request.body, headers=dict(request.headers))
+                    )
+            case Sleep(seconds):
+                time.sleep(seconds)
+            case OpenSocket(url):
+                self.close()
+                with socket_errors():
+                    self._socket = connect(url, open_timeout=SOCKET_OPEN_SECONDS, user_agent_header=USER_AGENT)
+            case Receive(seconds):
+                return self._receive(seconds)
+            case SendText(text):
+                with socket_errors():
+                    self._open_socket.send(text)
+        return None
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _receive(self, seconds: float) -> str | None:
+        with socket_errors():
+            try:
+                return str(self._open_socket.recv(timeout=seconds))
+            except TimeoutError:
+                return None
+
+    @property
+    def _open_socket(self) -> ClientConnection:
+        assert self._socket is not None, "a conversation opens its socket first"
+        return self._socket
