@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from decimal import Decimal
 from functools import partial
 from types import TracebackType
@@ -176,6 +176,7 @@ class _Performer:
         self._configuration = configuration
         self._http = http
         self._socket: ClientConnection | None = None
+        self._socket_life = AsyncExitStack()
 
     async def perform(self, effect: Effect) -> object:
         match effect:
@@ -192,7 +193,8 @@ class _Performer:
             case OpenSocket(url):
                 await self.close()
                 with socket_errors():
-                    self._socket = await connect(url, open_timeout=SOCKET_OPEN_SECONDS, user_agent_header=USER_AGENT)
+                    connection = connect(url, open_timeout=SOCKET_OPEN_SECONDS, user_agent_header=USER_AGENT)
+                    self._socket = await self._socket_life.enter_async_context(connection)
             case Receive(seconds):
                 return await self._receive(seconds)
             case SendText(text):
@@ -201,9 +203,8 @@ class _Performer:
         return None
 
     async def close(self) -> None:
-        if self._socket is not None:
-            await self._socket.close()
-            self._socket = None
+        self._socket = None
+        await self._socket_life.aclose()
 
     async def _receive(self, seconds: float) -> str | None:
         with socket_errors():

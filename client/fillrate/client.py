@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from decimal import Decimal
 from functools import partial
 from types import TracebackType
@@ -186,6 +187,7 @@ class _Performer:
         self._configuration = configuration
         self._http = http
         self._socket: ClientConnection | None = None
+        self._socket_life = ExitStack()
 
     def perform(self, effect: Effect) -> object:
         match effect:
@@ -200,7 +202,8 @@ class _Performer:
             case OpenSocket(url):
                 self.close()
                 with socket_errors():
-                    self._socket = connect(url, open_timeout=SOCKET_OPEN_SECONDS, user_agent_header=USER_AGENT)
+                    connection = connect(url, open_timeout=SOCKET_OPEN_SECONDS, user_agent_header=USER_AGENT)
+                    self._socket = self._socket_life.enter_context(connection)
             case Receive(seconds):
                 return self._receive(seconds)
             case SendText(text):
@@ -209,9 +212,8 @@ class _Performer:
         return None
 
     def close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        self._socket = None
+        self._socket_life.close()
 
     def _receive(self, seconds: float) -> str | None:
         with socket_errors():

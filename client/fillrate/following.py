@@ -29,7 +29,7 @@ POLL_SECONDS = 1.0
 # After this many sockets in a row that could not be opened, none is tried for a while.
 REFUSALS = 2
 NO_SOCKET_SECONDS = 30.0
-# The service may be away for a deploy or a restart; attempts are bounded by the time.
+# For a service that goes away for a moment, as for a restart; attempts are bounded by the time.
 OUTAGE = RetryPolicy(attempts=1_000, first_delay=0.25, longest_delay=5.0, patience=60.0)
 # Orders of an account whose last step is remembered.
 REMEMBERED_ORDERS = 10_000
@@ -86,6 +86,8 @@ class OrderFollower:
         self._give_up_at = None if timeout is None else caller.now() + timeout
         self._sockets = Sockets(caller)
         self._ended = False
+        # A service that was there may be away for a deploy; one that never was is not waited for as long.
+        self._reached = False
 
     def follow(self, ws_url: str | None = None) -> Stream[StatusEvent]:
         """Each step once, in order. `ws_url`: an address that has not been used yet."""
@@ -95,6 +97,7 @@ class OrderFollower:
             if not self._ended and ws_url and self._sockets.worth_trying:
                 opened = yield from self._sockets.open(ws_url)
                 if opened:
+                    self._reached = True
                     yield from self._listen()
             if self._ended:
                 return
@@ -104,13 +107,16 @@ class OrderFollower:
 
     def _look(self) -> StreamTo[StatusEvent, str | None]:
         """Ask for the order and tell what is new in it; returns a fresh address."""
-        policy = OUTAGE if self._timeout is None else replace(OUTAGE, patience=min(OUTAGE.patience, self._time_left()))
+        policy = OUTAGE if self._reached else self._caller.policy
+        if self._give_up_at is not None:
+            policy = replace(policy, patience=min(policy.patience, self._give_up_at - self._caller.now()))
         try:
             order = yield from self._caller.call(get_order(self._order_id), policy)
         except FillrateError as error:
-            if can_pass(error):
+            if can_pass(error) and self._reached:
                 self._check_time()
             raise
+        self._reached = True
         yield from self._tell(order.events(self._seq))
         self._ended = self._ended or order.is_terminal
         return order.ws_url
@@ -206,19 +212,30 @@ class AccountFollower:
             while self._seconds_left() > 0:
                 text = yield from receive(min(QUIET_SECONDS, self._seconds_left()))
                 if text is None:
+                    if self._has_open_orders() or self._caller.now() - heard_at >= PING_SECONDS:
+                        yield from self._catch_up()
                     heard_at = yield from _keep_alive(self._caller, heard_at)
                     continue
                 heard_at = self._caller.now()
                 event = read_event(text)
                 if event is None:
                     continue
-                known, _ = self._known.get(event.order_id, (0, True))
-                if known and event.seq > known + 1:
-                    order = yield from self._caller.call(get_order(event.order_id), OUTAGE)
-                    yield from self._tell(order.events())
+                if event.seq > self._known.get(event.order_id, (0, True))[0] + 1:
+                    yield from self._fill_gap(event.order_id)
                 yield from self._tell([event])
         except SocketFailed:
             return
+
+    def _fill_gap(self, order_id: str) -> Stream[StatusEvent]:
+        """Of an order that is not known yet, all is told where it is a new one; an old one's past is the past."""
+        if order_id in self._known:
+            order = yield from self._caller.call(get_order(order_id), OUTAGE)
+            yield from self._tell(order.events())
+        else:
+            yield from self._catch_up()
+
+    def _has_open_orders(self) -> bool:
+        return any(is_open for _, is_open in self._known.values())
 
     def _tell(self, events: Iterable[StatusEvent]) -> Stream[StatusEvent]:
         for event in events:

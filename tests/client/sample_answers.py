@@ -1,0 +1,67 @@
+"""Answers as the service gives them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Json = dict[str, Any]
+
+ORDER_ID = "5f0c9b1e-6f0b-4d53-9d0a-2f6f8f2f3b7a"
+LIFE = ["pending", "routing", "building", "submitted", "confirmed"]
+AT = "2026-01-02T03:04:05.006Z"
+
+
+def step(seq: int, status: str, **more: Any) -> Json:
+    return {"seq": seq, "status": status, "at": AT, "retryCount": 0, **more}
+
+
+def life(statuses: list[str] = LIFE) -> list[Json]:
+    return [step(number, status) for number, status in enumerate(statuses, 1)]
+
+
+def order(history: list[Json], order_id: str = ORDER_ID, ws_url: str | None = None) -> Json:
+    return {
+        "orderId": order_id,
+        "type": "market",
+        "tokenIn": "SOL",
+        "tokenOut": "USDC",
+        "amount": "10",
+        "slippage": "0.01",
+        "status": history[-1]["status"],
+        "retryCount": 0,
+        "createdAt": AT,
+        "updatedAt": AT,
+        "history": history,
+        **({} if ws_url is None else {"wsUrl": ws_url}),
+    }
+
+
+def accepted(ws_url: str | None = None) -> Json:
+    return {
+        "orderId": ORDER_ID,
+        "status": "pending",
+        "createdAt": AT,
+        **({} if ws_url is None else {"wsUrl": ws_url}),
+    }
+
+
+def pushed(change: Json, order_id: str = ORDER_ID) -> Json:
+    return {"type": "status", "orderId": order_id, **change}
+
+
+QUOTE: Json = {
+    "tokenIn": "SOL",
+    "tokenOut": "USDC",
+    "amount": "10",
+    "slippage": "0.01",
+    "slot": 7,
+    "at": AT,
+    "ageMs": 3,
+    "amountOut": "1522.000001",
+    "minOut": "1506.780001",
+    "price": "152.2000001",
+    "priceImpact": "0.0000001",
+    "route": [],
+    "fees": [{"token": "SOL", "amount": "0.00001"}],
+    "quotes": [],
+}
