@@ -1,0 +1,121 @@
+"""`quote`, `tokens`, `health`: what can be traded, at what price, and whether all is well."""
+
+from __future__ import annotations
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+
+from fillrate.cli.display import amount, percent, printable, shortened
+from fillrate.cli.exit_codes import ExitCode
+from fillrate.cli.options import AmountArgument, JsonFlag, SlippageOption, TokenArgument, connect
+from fillrate.cli.output import Output
+from fillrate.cli.plain_words import words_for
+from fillrate.models import PoolQuote, Quote
+
+
+def quote(
+    context: typer.Context,
+    token_in: TokenArgument,
+    token_out: TokenArgument,
+    amount: AmountArgument,
+    slippage: SlippageOption = None,
+    as_json: JsonFlag = False,
+) -> int:
+    """What exactly AMOUNT of TOKEN_IN would get now, by the best route and at each pool alone."""
+    output = Output(as_json=as_json)
+    with connect(context) as fillrate:
+        answer = fillrate.quote(token_in, token_out, amount, slippage=slippage)
+    if as_json:
+        output.json(answer.to_json())
+    else:
+        output.show(*_headline(answer), *_route(answer, output), *_pools(answer, output))
+    return ExitCode.OK
+
+
+def tokens(context: typer.Context, as_json: JsonFlag = False) -> int:
+    """What the service's pools trade."""
+    output = Output(as_json=as_json)
+    with connect(context) as fillrate:
+        traded = fillrate.tokens()
+    if as_json:
+        output.json({"tokens": [token.to_json() for token in traded]})
+        return ExitCode.OK
+    table = output.table("symbol", "decimals", "mint", right=["decimals"])
+    for token in traded:
+        table.add_row(printable(token.symbol or "–"), str(token.decimals), printable(token.mint))
+    output.show(table)
+    return ExitCode.OK
+
+
+def health(context: typer.Context, as_json: JsonFlag = False) -> int:
+    """Whether the parts that an order needs answer."""
+    output = Output(as_json=as_json)
+    with connect(context) as fillrate:
+        answer = fillrate.health()
+    if as_json:
+        output.json(answer.to_json())
+    else:
+        table = output.table("part", "", "says")
+        for part, check in answer.checks.items():
+            good = isinstance(check, dict) and bool(check.get("ok"))
+            word = check.get("value", check.get("error", "")) if isinstance(check, dict) else check
+            table.add_row(printable(part), Text("ok" if good else "down", "green" if good else "red"), printable(word))
+        output.show(table)
+    return ExitCode.OK if answer.is_ok else ExitCode.UNAVAILABLE
+
+
+def _headline(answer: Quote) -> list[RenderableType]:
+    token_in, token_out = printable(answer.token_in), printable(answer.token_out)
+    first = Text.assemble(
+        f"{amount(answer.amount)} {token_in} → ",
+        (f"{amount(answer.amount_out)} {token_out}", "bold green"),
+        f"   at {amount(answer.price)} {token_out} per {token_in}",
+    )
+    facts = [
+        f"at least {amount(answer.min_out)} {token_out} with {percent(answer.slippage)} slippage",
+        f"price impact {percent(answer.price_impact)}",
+        f"fees {' + '.join(f'{amount(fee.amount)} {printable(fee.token)}' for fee in answer.fees) or 'none'}",
+    ]
+    return [first, *(Text(f"  {fact}", "dim") for fact in facts), Text()]
+
+
+def _route(answer: Quote, output: Output) -> list[RenderableType]:
+    hops = len({leg.token_out for leg in answer.route})
+    kind = "the best route: one pool"
+    if len(answer.route) > 1:
+        kind = f"the best route: {hops} hops" if hops > 1 else f"the best route: split over {len(answer.route)} pools"
+    table = output.table("venue", "pool", "share", "sells", "gets", right=["share", "sells", "gets"])
+    for leg in answer.route:
+        table.add_row(
+            printable(leg.dex),
+            shortened(leg.pool, whole=output.is_roomy),
+            percent(leg.share),
+            f"{amount(leg.amount_in)} {printable(leg.token_in)}",
+            f"{amount(leg.expected_out)} {printable(leg.token_out)}",
+        )
+    return [Text(kind, "bold"), table, Text()]
+
+
+def _pools(answer: Quote, output: Output) -> list[RenderableType]:
+    if not answer.quotes:
+        return []
+    heads = ("venue", "pool", "gets", "less than best", "impact", "fee")
+    table = output.table(*heads, right=heads[2:])
+    for pool in answer.quotes:
+        table.add_row(printable(pool.dex), shortened(pool.pool, whole=output.is_roomy), *_offer(pool, answer))
+    return [Text("each pool alone", "bold"), table]
+
+
+def _offer(pool: PoolQuote, answer: Quote) -> tuple[str, ...]:
+    if pool.amount_out is None:
+        words = words_for(pool.error_code)
+        return (printable(words.meaning.rstrip(".") if words else pool.error or "–"), "", "", "")
+    missing = (answer.amount_out - pool.amount_out) / answer.amount_out
+    fee = "–" if pool.fee is None else f"{amount(pool.fee)} {printable(pool.fee_token or '')}"
+    return (
+        f"{amount(pool.amount_out)} {printable(answer.token_out)}",
+        f"{missing * 100:.3f} %",
+        percent(pool.price_impact),
+        fee,
+    )

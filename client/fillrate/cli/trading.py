@@ -1,0 +1,137 @@
+"""`buy`, `sell`: place an order, and watch it to its end."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fillrate.cli.display import amount as amount_text
+from fillrate.cli.display import printable, seconds
+from fillrate.cli.exit_codes import ExitCode, of_error, of_outcome
+from fillrate.cli.options import (
+    AmountArgument,
+    JsonFlag,
+    SlippageOption,
+    TimeoutOption,
+    TokenArgument,
+    complete_token,
+    connect,
+)
+from fillrate.cli.output import Output
+from fillrate.cli.plain_words import words_for
+from fillrate.cli.timeline import Timeline
+from fillrate.client import Fillrate
+from fillrate.errors import NotEnded
+from fillrate.models import Accepted, Order, Status
+
+WatchFlag = Annotated[bool, typer.Option("--watch/--no-watch", help="Watch the order to its end.")]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(metavar="KEY", help="The same key and order again is the same order, never a second one."),
+]
+
+
+def sell(
+    context: typer.Context,
+    token: TokenArgument,
+    amount: AmountArgument,
+    for_token: Annotated[
+        str, typer.Option("--for", metavar="TOKEN", help="What to get.", autocompletion=complete_token)
+    ],
+    slippage: SlippageOption = None,
+    watch: WatchFlag = True,
+    timeout: TimeoutOption = None,
+    idempotency_key: KeyOption = None,
+    as_json: JsonFlag = False,
+) -> int:
+    """Sell exactly AMOUNT of TOKEN. How much comes out is up to the market, within the slippage."""
+    output = Output(as_json=as_json)
+    return _trade(context, output, (token, for_token), amount, slippage, watch, timeout, idempotency_key)
+
+
+def buy(
+    context: typer.Context,
+    token: TokenArgument,
+    amount: Annotated[str, typer.Argument(help="Whole tokens of --with to SPEND, exactly.")],
+    with_token: Annotated[
+        str, typer.Option("--with", metavar="TOKEN", help="What to spend.", autocompletion=complete_token)
+    ],
+    slippage: SlippageOption = None,
+    watch: WatchFlag = True,
+    timeout: TimeoutOption = None,
+    idempotency_key: KeyOption = None,
+    as_json: JsonFlag = False,
+) -> int:
+    """Buy TOKEN by spending exactly AMOUNT of --with. AMOUNT is what goes in, never what comes out.
+
+    `fillrate buy SOL 150 --with USDC` spends 150 USDC, and is the same as `fillrate sell USDC 150 --for SOL`.
+    """
+    output = Output(as_json=as_json)
+    return _trade(context, output, (with_token, token), amount, slippage, watch, timeout, idempotency_key)
+
+
+def _trade(
+    context: typer.Context,
+    output: Output,
+    pair: tuple[str, str],
+    amount: str,
+    slippage: str | None,
+    watch: bool,
+    timeout: float | None,
+    idempotency_key: str | None,
+) -> int:
+    with connect(context) as fillrate:
+        accepted = fillrate.execute(*pair, amount, slippage=slippage, idempotency_key=idempotency_key)
+        if not watch:
+            if output.as_json:
+                output.json(accepted.to_json())
+            else:
+                output.line(f"accepted: order {printable(accepted.order_id)}")
+                output.note(f"`fillrate watch {printable(accepted.order_id)}` shows what becomes of it")
+            return ExitCode.OK
+        token_in, token_out = map(printable, pair)
+        output.note(f"selling {printable(amount)} {token_in} for {token_out}, order {printable(accepted.order_id)}")
+        return follow_to_end(fillrate, output, accepted, (token_in, token_out), timeout)
+
+
+def follow_to_end(
+    fillrate: Fillrate, output: Output, order: Accepted | Order, pair: tuple[str, str], timeout: float | None
+) -> ExitCode:
+    """Show each step, then the outcome, with --json the ended order alone; returns the exit code that tells it."""
+    try:
+        if output.as_json:
+            ended = fillrate.wait(order, timeout=timeout)
+            output.json(ended.to_json())
+            return of_outcome(ended)
+        with Timeline(output, *pair).running() as show:
+            for event in fillrate.follow(order, timeout=timeout):
+                show(event)
+        ended = fillrate.order(order.order_id)
+    except NotEnded as error:
+        output.error(error)
+        return of_error(error)
+    except KeyboardInterrupt:
+        output.note(f"\nno longer watched; the order goes on: fillrate watch {order.order_id}", style=None)
+        return ExitCode.INTERRUPTED
+    show_outcome(output, ended)
+    return of_outcome(ended)
+
+
+def show_outcome(output: Output, order: Order) -> None:
+    """How it ended, in a sentence; then the transaction to look up, or what to do."""
+    took = seconds((order.updated_at - order.created_at).total_seconds())
+    token_in, token_out = printable(order.token_in), printable(order.token_out)
+    if order.status is Status.CONFIRMED:
+        output.line(
+            f"sold {amount_text(order.amount)} {token_in} for {amount_text(order.amount_out)} {token_out} in {took}",
+            style="bold green",
+        )
+        output.line(f"transaction {printable(order.tx_hash)}")
+    elif order.status is Status.FAILED:
+        output.problem({"code": order.error_code or "FAILED", "detail": order.error or "no reason given"})
+        words = words_for(order.error_code)
+        if words is None:
+            output.note("nothing is known of this error in this version of the command")
+    elif order.status is Status.CANCELLED:
+        output.line("the order was cancelled; nothing was traded", style="yellow")
