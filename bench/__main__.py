@@ -19,14 +19,20 @@ ROUNDS = 7
 MILLISECONDS = 60
 
 
-def main() -> None:
+def measured() -> Sequence[Row]:
+    """Every quote timed; the SDKs' too, where they are installed."""
     missing = what_is_missing()
     if missing is not None:
-        print(f"without the SDKs' side: {missing}")
+        print(f"without the SDKs' side: {missing}", file=sys.stderr)
     with ExitStack() as stack:
         sdk = None if missing is not None else stack.enter_context(SdkOracle())
-        rows = _measure(sdk)
+        return _measure(sdk)
+
+
+def main() -> None:
+    rows = measured()
     print(table(rows))
+    missing = what_is_missing()
     sdks = "Not installed." if missing is not None else f"{sdk_versions()}."
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "quotes.md").write_text(page(rows, ROUNDS, machine(), sdks))

@@ -10,6 +10,8 @@ from chalicelib.venues.meteora_dlmm import MeteoraDlmmVenue
 from chalicelib.venues.raydium_cpmm import RaydiumCpmm
 
 PROGRAMS = {str(venue.program_id): venue.name for venue in (RaydiumCpmm(), MeteoraDlmmVenue())}
+# Who added a pool by hand (`fillrate pools add`): a deploy leaves it alone.
+OPERATOR = "operator"
 
 
 class RegistryError(Exception):
@@ -41,14 +43,19 @@ def _check(path: Path, address: str, program: str) -> None:
 
 
 def seed(dynamodb: Any, table: str, path: Path) -> int:
-    """Make `table` hold exactly the file's pools; returns how many there are. Doing it again changes nothing."""
+    """Make `table` hold the file's pools, and those that an operator added; returns how many the file has.
+
+    Doing it again changes nothing.
+    """
     wanted = read(path)
     present: dict[str, str] = {}
+    by_hand: set[str] = set()
     for page in dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
         present |= {item["address"]["S"]: item.get("program", {}).get("S", "") for item in page["Items"]}
+        by_hand |= {item["address"]["S"] for item in page["Items"] if item.get("addedBy", {}).get("S") == OPERATOR}
     for address, program in wanted.items():
         if present.get(address) != program:
             dynamodb.put_item(TableName=table, Item={"address": {"S": address}, "program": {"S": program}})
-    for address in present.keys() - wanted.keys():
+    for address in present.keys() - wanted.keys() - by_hand:
         dynamodb.delete_item(TableName=table, Key={"address": {"S": address}})
     return len(wanted)

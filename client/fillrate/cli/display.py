@@ -34,6 +34,15 @@ def seconds(duration: float) -> str:
     return f"{duration:.3f} s" if duration < 100 else f"{duration:.0f} s"
 
 
+def age(moment: datetime, now: datetime) -> str:
+    """In one unit: 12s, 3m, 5h, 2d."""
+    passed = max(int((now - moment).total_seconds()), 0)
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if passed >= length:
+            return f"{passed // length}{unit}"
+    return f"{passed}s"
+
+
 def local_time(moment: datetime) -> str:
     """In the user's own time zone."""
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"

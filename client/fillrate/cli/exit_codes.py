@@ -35,6 +35,15 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+class CommandError(FillrateError):
+    """A command that the service has no part in can't be carried out."""
+
+    def __init__(self, code: str, detail: str, exit_code: ExitCode = ExitCode.ERROR) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.exit_code = exit_code
+
+
 _OF_ERRORS: tuple[tuple[type[FillrateError], ExitCode], ...] = (
     (ConfigurationError, ExitCode.UNAVAILABLE),
     (Unreachable, ExitCode.UNAVAILABLE),
@@ -51,6 +60,8 @@ _OF_ERRORS: tuple[tuple[type[FillrateError], ExitCode], ...] = (
 
 
 def of_error(error: FillrateError) -> ExitCode:
+    if isinstance(error, CommandError):
+        return error.exit_code
     return next((code for kind, code in _OF_ERRORS if isinstance(error, kind)), ExitCode.ERROR)
 
 

@@ -9,14 +9,14 @@ import typer
 from typer import rich_utils
 from typer.exceptions import TyperException
 
-from fillrate.cli import market, order_book, trading
+from fillrate.cli import keys, market, operations, order_book, pools, risk, trading
 from fillrate.cli.exit_codes import ExitCode
 from fillrate.cli.options import JSON_FLAG, Connection
 from fillrate.cli.output import Output
 from fillrate.errors import FillrateError
 from fillrate.version import __version__
 
-_TRADING, _ACCOUNT = "Trading", "The account's orders"
+_TRADING, _ACCOUNT, _OPERATING = "Trading", "The account's orders", "Operating a stage (in a checkout)"
 
 app = typer.Typer(
     name="fillrate",
@@ -62,8 +62,14 @@ for command, panel in (
     (order_book.cancel, _ACCOUNT),
     (order_book.watch, _ACCOUNT),
     (market.health, _TRADING),
+    (risk.halt, _OPERATING),
+    (risk.resume, _OPERATING),
+    (operations.redrive, _OPERATING),
+    (operations.bench, _OPERATING),
 ):
     app.command(rich_help_panel=panel)(command)
+for group, name in ((pools.app, "pools"), (keys.app, "keys"), (risk.limits_app, "limits")):
+    app.add_typer(group, name=name, rich_help_panel=_OPERATING)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

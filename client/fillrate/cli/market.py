@@ -59,10 +59,17 @@ def health(context: typer.Context, as_json: JsonFlag = False) -> int:
         table = output.table("part", "", "says")
         for part, check in answer.checks.items():
             good = isinstance(check, dict) and bool(check.get("ok"))
-            word = check.get("value", check.get("error", "")) if isinstance(check, dict) else check
-            table.add_row(printable(part), Text("ok" if good else "down", "green" if good else "red"), printable(word))
+            table.add_row(printable(part), Text("ok" if good else "down", "green" if good else "red"), _word_of(check))
         output.show(table)
     return ExitCode.OK if answer.is_ok else ExitCode.UNAVAILABLE
+
+
+def _word_of(check: object) -> str:
+    """A part's own word: `slot 123` of {"ok": true, "value": {"slot": 123}}, or the error's name."""
+    word = check.get("value", check.get("error", "")) if isinstance(check, dict) else check
+    if not isinstance(word, dict):
+        return printable(word)
+    return printable(", ".join(name if value is True else f"{name} {value}" for name, value in word.items()))
 
 
 def _headline(answer: Quote) -> list[RenderableType]:
@@ -100,11 +107,11 @@ def _route(answer: Quote, output: Output) -> list[RenderableType]:
 def _pools(answer: Quote, output: Output) -> list[RenderableType]:
     if not answer.quotes:
         return []
-    heads = ("venue", "pool", "gets", "less than best", "impact", "fee")
+    heads = ("venue", "pool", f"gets {printable(answer.token_out)}", "less", "impact", "fee")
     table = output.table(*heads, right=heads[2:])
     for pool in answer.quotes:
         table.add_row(printable(pool.dex), shortened(pool.pool, whole=output.is_roomy), *_offer(pool, answer))
-    return [Text("each pool alone", "bold"), table]
+    return [Text("each pool alone, and how much less than the best route it gives", "bold"), table]
 
 
 def _offer(pool: PoolQuote, answer: Quote) -> tuple[str, ...]:
@@ -114,7 +121,7 @@ def _offer(pool: PoolQuote, answer: Quote) -> tuple[str, ...]:
     missing = (answer.amount_out - pool.amount_out) / answer.amount_out
     fee = "–" if pool.fee is None else f"{amount(pool.fee)} {printable(pool.fee_token or '')}"
     return (
-        f"{amount(pool.amount_out)} {printable(answer.token_out)}",
+        amount(pool.amount_out),
         f"{missing * 100:.3f} %",
         percent(pool.price_impact),
         fee,

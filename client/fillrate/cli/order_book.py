@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from fillrate.cli.display import amount, local_time, percent, printable
+from fillrate.cli.display import age, amount, local_time, percent, printable
 from fillrate.cli.exit_codes import ExitCode
 from fillrate.cli.options import JsonFlag, TimeoutOption, complete_token, connect
 from fillrate.cli.output import Output
-from fillrate.cli.plain_words import words_for
 from fillrate.cli.timeline import Timeline, failure_in_words
 from fillrate.cli.trading import follow_to_end, show_outcome
 from fillrate.client import Fillrate
@@ -47,9 +47,11 @@ def orders(
             for one in chosen:
                 output.json(one.to_json())
             return ExitCode.OK
-        table = output.table("placed", "order", "sells", "for", "status", right=["sells", "for"])
+        heads = ("placed", "order", "sells", "for", "status")
+        table = output.table(*heads, right=["sells", "for"], whole=["placed", "order", "status"])
+        now = datetime.now(UTC)
         for one in chosen:
-            table.add_row(*_row(one))
+            table.add_row(*_row(one, None if output.is_roomy else now))
     if table.row_count:
         output.show(table)
     else:
@@ -137,17 +139,17 @@ def _news(event: StatusEvent) -> Text:
     )
 
 
-def _row(one: Order) -> tuple[str | Text, ...]:
+def _row(one: Order, now: datetime | None) -> tuple[str | Text, ...]:
+    """With `now`, where there is little room, an age takes the place of the time, and codes are left out."""
     got = one.amount_out or one.quoted_out
     about = "~" if one.amount_out is None and got is not None else ""
-    failure = words_for(one.error_code) if one.status is Status.FAILED else None
-    status = one.status.value + (f" ({one.error_code})" if failure else "")
+    code = f" ({printable(one.error_code)})" if one.error_code and now is None else ""
     return (
-        local_time(one.created_at),
+        local_time(one.created_at) if now is None else age(one.created_at, now),
         printable(one.order_id),
         f"{amount(one.amount)} {printable(one.token_in)}",
         f"{about}{amount(got)} {printable(one.token_out)}" if got else printable(one.token_out),
-        Text(status, _STYLES.get(one.status, "cyan")),
+        Text(one.status.value + code, _STYLES.get(one.status, "cyan")),
     )
 
 

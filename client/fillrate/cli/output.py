@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from fillrate.cli.display import printable
 from fillrate.cli.exit_codes import ExitCode, of_error
@@ -45,26 +46,33 @@ class Output:
 
     def show(self, *what: RenderableType) -> None:
         for one in what:
-            self.console.print(one)
+            # a line is left to the terminal to wrap, so that what is copied from it has no line ends of ours
+            self.console.print(one, soft_wrap=isinstance(one, Text))
 
     def line(self, text: str = "", style: str | None = None) -> None:
-        self.console.print(text, style=style)
+        self.console.print(text, style=style, soft_wrap=True)
 
     def note(self, text: str, style: str | None = "dim") -> None:
         """Said beside the result; not with --json."""
         if not self.as_json:
-            self.notes.print(text, style=style)
+            self.notes.print(text, style=style, soft_wrap=True)
 
-    def table(self, *columns: str, right: Sequence[str] = ()) -> Table:
-        """An empty table; `right` names the columns of numbers. Plain where stdout is no terminal."""
+    def table(self, *columns: str, right: Sequence[str] = (), whole: Sequence[str] = ()) -> Table:
+        """An empty table. `right` names the columns of numbers, `whole` those that are never wrapped.
+
+        Plain where stdout is no terminal.
+        """
         table = Table(
             box=box.SIMPLE_HEAD if self.console.is_terminal else None,
+            padding=(0, 1, 0, 0),
             pad_edge=False,
             header_style="bold",
             show_edge=False,
         )
         for name in columns:
-            table.add_column(name, justify="right" if name in right else "left", no_wrap=True)
+            # an amount that is cut short would be another amount
+            justify: Literal["left", "right"] = "right" if name in right else "left"
+            table.add_column(name, justify=justify, overflow="fold", no_wrap=name in whole)
         return table
 
     def error(self, error: FillrateError, **more: object) -> ExitCode:
@@ -79,17 +87,11 @@ class Output:
             return
         words = words_for(str(problem["code"]))
         detail = printable(problem["detail"])
-        self.notes.print(f"✗ {words.meaning if words else detail}", style="bold red")
-        if words and not problem.get("errors"):
-            self.notes.print(f"  {detail}")
-        for wrong in problem.get("errors", ()):
-            self.notes.print(f"  {printable(wrong['field'])}: {printable(wrong['message'])}")
-        if problem.get("retryAfter") is not None:
-            self.notes.print(f"  try again in {problem['retryAfter']:g} s")
-        if problem.get("idempotencyKey"):
-            self.notes.print(f"  --idempotency-key {problem['idempotencyKey']}")
+        self.note(f"✗ {words.meaning if words else detail}", "bold red")
+        for line in _details(problem, detail if words else ""):
+            self.note(f"  {line}", None)
         if words and words.advice:
-            self.notes.print(f"  {words.advice}", style="dim")
+            self.note(f"  {words.advice}")
 
 
 def error_json(error: FillrateError) -> dict[str, Any]:
@@ -106,6 +108,17 @@ def error_json(error: FillrateError) -> dict[str, Any]:
     if isinstance(error, NotEnded):
         content["orderId"] = error.order_id
     return content
+
+
+def _details(problem: Mapping[str, Any], detail: str) -> list[str]:
+    """What is known beyond the code; the fields say more than the detail made of them."""
+    fields = [f"{printable(wrong['field'])}: {printable(wrong['message'])}" for wrong in problem.get("errors", ())]
+    lines = fields or [detail] * bool(detail)
+    if problem.get("retryAfter") is not None:
+        lines.append(f"try again in {problem['retryAfter']:g} s")
+    if problem.get("idempotencyKey"):
+        lines.append(f"--idempotency-key {problem['idempotencyKey']}")
+    return lines
 
 
 def _console(is_terminal: bool, *, stderr: bool = False) -> Console:

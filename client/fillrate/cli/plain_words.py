@@ -14,7 +14,7 @@ class Words(NamedTuple):
 
 _WORDS = {
     # Before an order exists.
-    "INVALID_REQUEST": Words("The request has something wrong in it.", "Correct what is named below."),
+    "INVALID_REQUEST": Words("The request has something wrong in it."),
     "UNAUTHORIZED": Words("No valid API key came with the request.", "Set FILLRATE_API_KEY, or give --api-key."),
     "FORBIDDEN": Words("The API key may not do this.", "Use a key with the scope that is named."),
     "NOT_FOUND": Words("There is no such thing in this account.", "`fillrate orders` lists its orders."),

@@ -73,7 +73,7 @@ class Timeline:
         return Text.assemble(
             (mark, "yellow" if retried else style),
             f" {step.status.value:<9} ",
-            (f"+{since:>9}", "dim"),
+            (f"{'+' + since:>10}", "dim"),
             f"  {self._what(step)}".rstrip(),
         )
 
@@ -84,8 +84,7 @@ class Timeline:
             case Status.PENDING:
                 return "accepted"
             case Status.BUILDING if step.quoted_out is not None:
-                floor = "" if step.min_out is None else f", at least {amount(step.min_out)}"
-                return f"quoted {amount(step.quoted_out)} {self._out}{floor} by {route_in_words(step.route or ())}"
+                return f"quoted {amount(step.quoted_out)} {self._out} by {route_in_words(step.route or ())}"
             case Status.SUBMITTED:
                 return f"transaction {shortened(step.tx_hash or '', whole=self._output.is_roomy)}"
             case Status.CONFIRMED if step.amount_out is not None:

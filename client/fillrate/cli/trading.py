@@ -91,7 +91,7 @@ def _trade(
                 output.note(f"`fillrate watch {printable(accepted.order_id)}` shows what becomes of it")
             return ExitCode.OK
         token_in, token_out = map(printable, pair)
-        output.note(f"selling {printable(amount)} {token_in} for {token_out}, order {printable(accepted.order_id)}")
+        output.note(f"selling exactly {printable(amount)} {token_in} for {token_out}: {printable(accepted.order_id)}")
         return follow_to_end(fillrate, output, accepted, (token_in, token_out), timeout)
 
 
