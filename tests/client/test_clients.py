@@ -31,13 +31,6 @@ from tests.client.sample_answers import LIFE, ORDER_ID, QUOTE, accepted, life, o
 from tests.client.scripted_service import Answer, BrokenOff, ScriptedService
 
 
-@pytest.fixture
-def service() -> Iterator[ScriptedService]:
-    running = ScriptedService()
-    yield running
-    running.close()
-
-
 @pytest.fixture(params=CLIENTS)
 def kind(request: pytest.FixtureRequest) -> type[Synchronous] | type[Asynchronous]:
     return CLIENTS[request.param]

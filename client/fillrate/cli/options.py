@@ -10,8 +10,11 @@ import typer
 
 from fillrate.client import Fillrate
 from fillrate.errors import FillrateError
+from fillrate.retrying import RetryPolicy
 
 JSON_FLAG = "--json"
+# Someone waits before the screen.
+_RETRIES = RetryPolicy(attempts=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Connection:
 def connect(context: typer.Context) -> Fillrate:
     """The client that the command line, the environment or the local stack describe. Raises ConfigurationError."""
     connection = context.find_object(Connection) or Connection()
-    return Fillrate(connection.url, connection.api_key)
+    return Fillrate(connection.url, connection.api_key, retries=_RETRIES)
 
 
 def complete_token(context: typer.Context, incomplete: str) -> list[str]:

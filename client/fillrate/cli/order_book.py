@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from fillrate.cli.display import age, amount, local_time, percent, printable
-from fillrate.cli.exit_codes import ExitCode
+from fillrate.cli.exit_codes import ExitCode, of_outcome
 from fillrate.cli.options import JsonFlag, TimeoutOption, complete_token, connect
 from fillrate.cli.output import Output
 from fillrate.cli.timeline import Timeline, failure_in_words
@@ -108,7 +108,7 @@ def _stream(fillrate: Fillrate, output: Output, order_id: str, timeout: float | 
     code = ExitCode.ERROR
     for event in fillrate.follow(order_id, timeout=timeout):
         output.json(event.to_json())
-        code = {Status.CONFIRMED: ExitCode.OK, Status.CANCELLED: ExitCode.CANCELLED}.get(event.status, ExitCode.FAILED)
+        code = of_outcome(event)
     return code
 
 

@@ -1,0 +1,201 @@
+"""`fillrate` as a process of its own, on the running stack: every command with --json and without."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from fillrate import Fillrate
+
+from infra.package import PROJECT
+from tests.e2e.client import eventually
+
+Json = Any
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+LIFE = ["pending", "routing", "building", "submitted", "confirmed"]
+
+
+@pytest.fixture(scope="module")
+def home(stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory where `make up` seems to have run."""
+    directory: Path = tmp_path_factory.mktemp("home")
+    (directory / ".local").mkdir()
+    (directory / ".local" / "stack.json").write_text(json.dumps(stack))
+    return directory
+
+
+def environment() -> dict[str, str]:
+    """Ours, without what would lead a command elsewhere; the package under test is the checkout's."""
+    foreign = ("FILLRATE_", "AWS_", "SOLANA_", "NO_COLOR", "COLUMNS")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    return kept | {"PYTHONPATH": str(PROJECT / "client")}
+
+
+@pytest.fixture(scope="module")
+def cli(home: Path) -> Cli:
+    def call(*arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "fillrate.cli", *arguments]
+        done = subprocess.run(command, cwd=home, env=environment(), capture_output=True, text=True, timeout=60)
+        assert done.returncode == expect, done
+        assert "Traceback" not in done.stderr, done
+        return done
+
+    return call
+
+
+def as_json(done: subprocess.CompletedProcess[str]) -> Json:
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+def test_a_quote_names_the_pools_and_the_floor(cli: Cli) -> None:
+    words = cli("quote", "SOL", "USDC", "500").stdout
+    quote = as_json(cli("quote", "SOL", "USDC", "500", "--json"))
+    assert quote["amount"] == "500"
+    assert all(leg["pool"] in words for leg in quote["route"])
+    assert "at least" in words
+
+
+def test_a_sale_is_watched_to_its_confirmation(cli: Cli) -> None:
+    done = cli("sell", "SOL", "0.5", "--for", "USDC")
+    assert [line.split()[1] for line in done.stdout.splitlines()[:5]] == LIFE
+    assert "sold 0.5 SOL for" in done.stdout
+    sold = as_json(cli("sell", "SOL", "0.5", "--for", "USDC", "--slippage", "2%", "--json"))
+    assert (sold["status"], sold["slippage"]) == ("confirmed", "0.02")
+
+
+def test_buying_spends_exactly_the_amount(cli: Cli) -> None:
+    bought = as_json(cli("buy", "SOL", "15.5", "--with", "USDC", "--json"))
+    assert (bought["tokenIn"], bought["tokenOut"], bought["amount"]) == ("USDC", "SOL", "15.5")
+
+
+def test_the_same_key_again_is_the_same_order(cli: Cli) -> None:
+    order = ("sell", "SOL", "0.25", "--for", "USDC", "--idempotency-key", "of-the-command-line", "--json")
+    assert as_json(cli(*order))["orderId"] == as_json(cli(*order))["orderId"]
+
+
+def test_an_order_is_watched_by_its_id_also_late(cli: Cli) -> None:
+    accepted = as_json(cli("sell", "SOL", "0.5", "--for", "USDC", "--no-watch", "--json"))
+    watched = cli("watch", accepted["orderId"], "--json")
+    events = [json.loads(line) for line in watched.stdout.splitlines()]
+    assert [event["status"] for event in events] == LIFE
+    assert [event["seq"] for event in events] == [1, 2, 3, 4, 5]
+
+    order = as_json(cli("order", accepted["orderId"], "--json"))
+    assert [step["status"] for step in order["history"]] == LIFE
+    assert order["txHash"] in cli("order", accepted["orderId"]).stdout
+
+
+def test_an_order_that_fails_ends_with_7_and_says_why(cli: Cli) -> None:
+    done = cli("sell", "USDC", "1000000000", "--for", "SOL", expect=7)
+    assert "failed" in done.stdout
+    assert "✗" in done.stderr
+    failed = json.loads(cli("sell", "USDC", "1000000000", "--for", "SOL", "--json", expect=7).stdout)
+    assert failed["errorCode"]
+
+
+def test_a_wrong_amount_is_rejected_with_3_and_named(cli: Cli) -> None:
+    done = cli("sell", "SOL", "1e-30", "--for", "USDC", expect=3)
+    assert done.stdout == ""
+    assert "amount:" in done.stderr
+    done = cli("sell", "SOL", "1e-30", "--for", "USDC", "--json", expect=3)
+    assert json.loads(done.stderr)["errors"][0]["field"] == "amount"
+
+
+def test_orders_are_listed_and_filtered(cli: Cli) -> None:
+    cli("sell", "USDC", "2", "--for", "USDT")
+    listed = [json.loads(line) for line in cli("orders", "--token-out", "USDT", "--all", "--json").stdout.splitlines()]
+    assert listed
+    assert {order["tokenOut"] for order in listed} == {"USDT"}
+    words = cli("orders", "--status", "confirmed", "--limit", "3").stdout
+    assert len(words.splitlines()) == 4, "a heading and three orders"
+
+
+def test_what_has_ended_cannot_be_cancelled(cli: Cli) -> None:
+    sold = as_json(cli("sell", "USDC", "2", "--for", "USDT", "--json"))
+    assert json.loads(cli("cancel", sold["orderId"], "--json", expect=3).stderr)["code"] == "CONFLICT"
+    assert cli("cancel", "none", expect=3).stdout == ""
+
+
+def test_tokens_and_health_are_shown(cli: Cli) -> None:
+    symbols = {token["symbol"] for token in as_json(cli("tokens", "--json"))["tokens"]}
+    assert {"SOL", "USDC"} <= symbols
+    assert all(symbol in cli("tokens").stdout for symbol in symbols)
+    assert as_json(cli("health", "--json"))["status"] == "ok"
+    assert "solana" in cli("health").stdout
+
+
+def test_all_orders_are_watched_live(home: Path, stack: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "fillrate.cli", "watch", "--json", "--timeout", "60"]
+    events: list[Json] = []
+
+    def of(order_id: str) -> list[str]:
+        return [event["status"] for event in list(events) if event["orderId"] == order_id]
+
+    with (
+        subprocess.Popen(command, cwd=home, env=environment(), stdout=subprocess.PIPE, text=True) as process,
+        Fillrate(stack["restUrl"], stack["apiKey"] or None) as fillrate,
+    ):
+        lines = process.stdout or ()
+        reader = Thread(target=lambda: events.extend(map(json.loads, lines)))
+        reader.start()
+        try:
+            # it tells what happens after its start, whenever that is
+            while process.poll() is None:
+                order_id = fillrate.wait(fillrate.execute("USDC", "USDT", "2")).order_id
+                if of(order_id)[:1] == LIFE[:1]:
+                    break
+            eventually(lambda: of(order_id) == LIFE)
+        finally:
+            process.terminate()
+            reader.join()
+
+
+def test_a_pool_is_taken_out_and_added_again(cli: Cli) -> None:
+    before = as_json(cli("pools", "list", "--json"))
+    address = before[0]["address"]
+    assert as_json(cli("pools", "remove", address, "--json"))["removed"]
+    assert address not in cli("pools", "list").stdout
+    added = as_json(cli("pools", "add", address, "--json"))
+    assert added["address"] == address
+    assert added["venue"] in ("raydium", "meteora")
+    assert as_json(cli("pools", "list", "--json")) == before
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("nonsense", "no Solana address"),
+        ("11111111111111111111111111111112", "no account"),
+        ("So11111111111111111111111111111111111111112", "belongs to the program"),
+    ],
+)
+def test_what_is_no_pool_is_not_added(cli: Cli, address: str, reason: str) -> None:
+    assert reason in json.loads(cli("pools", "add", address, "--json", expect=3).stderr)["detail"]
+
+
+def test_redriving_with_nothing_dead_changes_nothing(cli: Cli) -> None:
+    first = as_json(cli("redrive", "--json"))
+    assert {letter["deadOrderId"] for letter in first} <= {
+        letter["deadOrderId"] for letter in first if letter["orderId"]
+    }
+    assert as_json(cli("redrive", "--json")) == []
+    assert cli("redrive").stdout == "no dead letters\n"
+
+
+def test_completion_offers_the_commands_and_the_tokens(home: Path) -> None:
+    def completed(words: str) -> list[str]:
+        asked = {"_FILLRATE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()))}
+        command = [sys.executable, "-m", "fillrate.cli"]
+        done = subprocess.run(command, cwd=home, env=environment() | asked, capture_output=True, text=True, timeout=60)
+        return done.stdout.split()
+
+    assert {"quote", "sell", "buy"} <= set(completed("fillrate "))
+    assert {"SOL", "USDC"} <= set(completed("fillrate quote "))
