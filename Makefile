@@ -42,7 +42,7 @@ test: .venv/.dev
 lint: .venv/.dev
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy app.py chalicelib infra tests bench
+	$(RUN) -m mypy
 	.venv/bin/lint-imports --no-logo
 	$(RUN) -m infra.package --stage prod --output build/lint --template-only
 	.venv/bin/cfn-lint infra/data.yaml build/lint/template.json
@@ -84,10 +84,11 @@ lock: .venv-audit/.done
 	@echo "creating .venv"
 	@infra/create_venv.sh
 
-.venv/.local: .venv/bin/python requirements-build.txt requirements-local.txt
+.venv/.local: .venv/bin/python requirements-build.txt requirements-local.txt client/pyproject.toml
 	@echo "installing what the local stack needs"
 	@$(PIP) -r requirements-build.txt
 	@$(PIP) -r requirements-local.txt
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e client
 	@touch $@
 
 .venv/.dev: .venv/.local requirements-dev.txt

@@ -104,6 +104,9 @@ WebSocket  {description["wsUrl"]}
 Solana     {description["rpcUrl"]}   (wallet {description["wallet"]})
 AWS        {description["awsEndpoint"]}
 
+.venv/bin/fillrate quote {order["tokenIn"]} {order["tokenOut"]} 10
+.venv/bin/fillrate sell {order["tokenIn"]} 1 --for {order["tokenOut"]}       (--help; the rest is in docs/cli.md)
+
 Trade:     curl -s {rest}/orders/execute -H 'Content-Type: application/json' -d '{json.dumps(order)}'
 Quote:     curl -s '{rest}/quotes?{pair}&amount=1'
 Tokens:    curl -s {rest}/tokens

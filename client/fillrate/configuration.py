@@ -34,11 +34,12 @@ def configure(
 ) -> Configuration:
     """Arguments win over FILLRATE_URL and FILLRATE_API_KEY, these over the nearest .local/stack.json upwards.
 
-    A local stack's own key goes to that stack alone. Raises ConfigurationError.
+    An `api_key` of "" is none at all. A local stack's own key goes to that stack alone. Raises ConfigurationError.
     """
     environment = os.environ if environment is None else environment
     url = url or environment.get(URL_VARIABLE)
-    api_key = api_key or environment.get(KEY_VARIABLE) or None
+    if api_key is None:
+        api_key = environment.get(KEY_VARIABLE)
     stack = None
     if not url:
         stack = nearest_stack(directory or Path.cwd())
@@ -47,8 +48,8 @@ def configure(
                 f"no Fillrate to talk to: start one with `make up`, or set {URL_VARIABLE} (and {KEY_VARIABLE})"
             )
         url = stack["restUrl"]
-        api_key = api_key or stack.get("apiKey") or None
-    return Configuration(_checked_url(url), _checked_key(api_key), stack)
+        api_key = stack.get("apiKey") if api_key is None else api_key
+    return Configuration(_checked_url(url), _checked_key(api_key or None), stack)
 
 
 def nearest_stack(directory: Path) -> dict[str, str] | None:
