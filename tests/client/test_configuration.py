@@ -47,7 +47,7 @@ def test_an_empty_key_is_none_at_all(project: Path) -> None:
 
 
 def test_with_nothing_to_go_by_it_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="make up.*FILLRATE_URL"):
+    with pytest.raises(ConfigurationError, match=r"make up.*FILLRATE_URL"):
         configure(environment={}, directory=tmp_path)
 
 
