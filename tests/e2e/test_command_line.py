@@ -199,3 +199,22 @@ def test_completion_offers_the_commands_and_the_tokens(home: Path) -> None:
 
     assert {"quote", "sell", "buy"} <= set(completed("fillrate "))
     assert {"SOL", "USDC"} <= set(completed("fillrate quote "))
+
+
+def test_keys_are_made_listed_rotated_and_revoked(cli: Cli, home: Path, stack: dict[str, str]) -> None:
+    made = as_json(cli("keys", "create", "--account", "cli-desk", "--scopes", "read", "--label", "a desk", "--json"))
+    assert cli("keys", "create", "--account", "cli-desk").stdout.strip() != made["key"]
+    assert made["keyId"] in cli("keys", "list", "--account", "cli-desk").stdout
+    listed = as_json(cli("keys", "list", "--account", "cli-desk", "--json"))
+    assert made["keyId"] in [key["keyId"] for key in listed]
+    assert all("key" not in key for key in listed), "a key is shown once"
+
+    cli("--api-key", made["key"], "orders")
+    assert "scope" in cli("--api-key", made["key"], "sell", "SOL", "1", "--for", "USDC", expect=4).stderr
+    rotated = as_json(cli("keys", "rotate", made["keyId"], "--grace-minutes", "0", "--json"))
+    cli("--api-key", made["key"], "orders", expect=4)
+    cli("--api-key", rotated["key"], "orders")
+    assert "revoked" in cli("keys", "revoke", rotated["keyId"]).stdout
+    refused = cli("--api-key", rotated["key"], "orders", "--json", expect=4)
+    assert json.loads(refused.stderr)["code"] == "UNAUTHORIZED"
+    assert json.loads(cli("keys", "revoke", "none", "--json", expect=3).stderr)["detail"]

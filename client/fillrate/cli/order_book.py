@@ -131,7 +131,7 @@ def _news(event: StatusEvent) -> Text:
         what = failure_in_words(event)
     elif event.amount_out is not None:
         what = f"got {amount(event.amount_out)} at {amount(event.executed_price)}"
-    elif event.quoted_out is not None:
+    elif event.status is Status.BUILDING and event.quoted_out is not None:
         what = f"quoted {amount(event.quoted_out)}"
     status = Text(f"{event.status.value:<9}", _STYLES.get(event.status, "cyan"))
     return Text.assemble(
