@@ -121,7 +121,7 @@ def _how_to_look_at(order: dict[str, Any], description: dict[str, str]) -> str:
     return f"""
 Watch:     npx wscat -c '{ws_url}'
            (the order above, from its first status; each trade's answer has a wsUrl, for one connection; without Node:
-           .venv/bin/websockets '{ws_url}')
+           .venv/bin/fillrate watch {order["orderId"]})
 On chain:  curl -s {rpc_url} -H 'Content-Type: application/json' -d '{look}'"""
 
 

@@ -87,6 +87,15 @@ def test_the_table_holds_exactly_the_pools_of_the_file_however_often_it_is_seede
     assert pools(dynamodb, table) == {POOL_1: DLMM}
 
 
+def test_a_pool_that_an_operator_added_outlives_a_deploy(target: Target, registry: Path) -> None:
+    table, dynamodb = deploy_data(target)["PoolsTable"], target.client("dynamodb")
+    by_hand = {"address": {"S": "pool3"}, "program": {"S": "dlmm"}, "addedBy": {"S": pool_registry.OPERATOR}}
+    dynamodb.put_item(TableName=table, Item=by_hand)
+    registry.write_text(json.dumps([SOL_USDC]))
+    pool_registry.seed(dynamodb, table, registry)
+    assert pools(dynamodb, table) == {"pool1": SOL_USDC["program"], "pool3": "dlmm"}
+
+
 @pytest.mark.parametrize("text", ["", "{}x", '{"address": "a"}', "[1]", '[{"address": "a"}]'])
 def test_a_registry_that_is_none_is_named(registry: Path, text: str) -> None:
     registry.write_text(text)
