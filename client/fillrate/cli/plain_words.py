@@ -22,6 +22,9 @@ _WORDS = {
     "BACKLOGGED": Words("Too many orders are waiting.", "Try again after the time that is named."),
     "RATE_LIMITED": Words("The API key is used too often.", "Try again after the time that is named."),
     "TOO_MANY_REQUESTS": Words("The service is asked too often.", "Try again in a moment."),
+    "BAD_REQUEST": Words("The request can't be served as it is."),
+    "MESSAGE_TOO_LARGE": Words("A WebSocket message was too large."),
+    "TOO_MANY_SUBSCRIPTIONS": Words("One connection watches too many orders.", "Watch all of them: `fillrate watch`."),
     # An order's, or a quote's.
     "NO_POOL": Words("No registered pool trades this pair.", "`fillrate tokens` lists what is traded."),
     "INSUFFICIENT_LIQUIDITY": Words("The pools hold less than this order asks for.", "Try a smaller amount."),
@@ -39,6 +42,7 @@ _WORDS = {
     ),
     "TRANSACTION_REJECTED": Words("The chain refuses this transaction, and would again."),
     "RPC_UNAVAILABLE": Words("No Solana node answers.", "Try again in a moment; `fillrate health` tells more."),
+    "WALLET_UNAVAILABLE": Words("The wallet can't sign just now; nothing was traded.", "Try again in a moment."),
     "AWS_UNAVAILABLE": Words("The order storage does not answer; nothing was stored.", "Try again in a moment."),
     "LIMIT_EXCEEDED": Words("The order is beyond a limit of the account.", "`fillrate limits show` lists the limits."),
     "PRICE_IMPACT": Words("The order would move the price further than allowed.", "Try a smaller amount."),
