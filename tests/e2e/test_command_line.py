@@ -96,6 +96,9 @@ EVERY_COMMAND: list[tuple[tuple[str, ...], int]] = [
     (("pools", "list"), 0),
     (("pools", "remove", UNKNOWN), 3),
     (("keys", "list"), 0),
+    (("halt", "--status"), 0),
+    (("limits", "show"), 0),
+    (("limits", "set", "nothing=1"), 2),
     (("redrive",), 0),
 ]
 
@@ -272,3 +275,28 @@ def test_keys_are_made_listed_rotated_and_revoked(cli: Cli) -> None:
     refused = cli("--api-key", rotated["key"], "orders", "--json", expect=4)
     assert json.loads(refused.stderr)["code"] == "UNAUTHORIZED"
     assert json.loads(cli("keys", "revoke", "none", "--json", expect=3).stderr)["detail"]
+
+
+def test_a_halted_account_trades_no_more_until_it_is_resumed(cli: Cli) -> None:
+    key = as_json(cli("keys", "create", "--account", "cli-halted", "--json"))["key"]
+    trade = ("--api-key", key, "sell", "USDC", "2", "--for", "USDT")
+    halted = as_json(cli("halt", "--account", "cli-halted", "--reason", "a drill", "--json"))
+    assert (halted["halted"], halted["reason"]) == (True, "a drill")
+    assert "halted" in cli(*trade, expect=7).stderr
+    assert "a drill" in cli("halt", "--account", "cli-halted", "--status").stdout
+    assert as_json(cli("resume", "--account", "cli-halted", "--json"))["halted"] is False
+    cli(*trade)
+
+
+def test_limits_are_set_shown_and_kept_to(cli: Cli) -> None:
+    account = ("--account", "cli-limited")
+    key = as_json(cli("keys", "create", *account, "--json"))["key"]
+    limits = as_json(cli("limits", "set", "largest-order=50.5", "slippage=0.02", *account, "--json"))
+    assert (limits["largest-order"], limits["slippage"]) == ("50.5", "0.02")
+    assert "50.5" in cli("limits", "show", *account).stdout
+    trade = ("--api-key", key, "sell", "USDC", "60", "--for", "USDT")
+    assert json.loads(cli(*trade, "--json", expect=7).stdout)["errorCode"] == "LIMIT_EXCEEDED"
+    refused = cli(*trade, "--slippage", "3%", "--json", expect=3)
+    assert json.loads(refused.stderr)["code"] == "LIMIT_EXCEEDED"
+    assert "NAME=VALUE" in json.loads(cli("limits", "set", "largest=1", *account, "--json", expect=2).stderr)["detail"]
+    assert json.loads(cli("limits", "set", "slippage=x", *account, "--json", expect=3).stderr)["detail"]

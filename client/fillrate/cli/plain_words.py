@@ -21,6 +21,7 @@ _WORDS = {
     "CONFLICT": Words("That can't be done any more, or the key was used for another order."),
     "BACKLOGGED": Words("Too many orders are waiting.", "Try again after the time that is named."),
     "RATE_LIMITED": Words("The API key is used too often.", "Try again after the time that is named."),
+    "TOO_MANY_OPEN_ORDERS": Words("Too many of the account's orders are open.", "Wait until some have ended."),
     "TOO_MANY_REQUESTS": Words("The service is asked too often.", "Try again in a moment."),
     "BAD_REQUEST": Words("The request can't be served as it is."),
     "MESSAGE_TOO_LARGE": Words("A WebSocket message was too large."),
