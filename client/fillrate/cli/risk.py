@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
 
 from fillrate.cli import checkout
 from fillrate.cli.checkout import EndpointOption, RegionOption, StageOption
-from fillrate.cli.display import printable
+from fillrate.cli.display import amount, printable
 from fillrate.cli.exit_codes import CommandError, ExitCode
 from fillrate.cli.options import JsonFlag
 from fillrate.cli.output import Output
@@ -128,9 +129,21 @@ def _show_limits(output: Output, table: Any, scope: str) -> int:
     used = shown.pop("used", {})
     rows = output.table("limit", "value", "used", right=["value", "used"])
     for name, value in shown.items():
-        rows.add_row(name, printable("none" if value is None else value), printable(used.get(name, "")))
+        rows.add_row(name, _in_words(value), _in_words(used[name]) if name in used else "")
     output.show(rows)
     return ExitCode.OK
+
+
+def _in_words(value: object) -> str:
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return printable(", ".join(map(str, value)))
+        case _:
+            return amount(Decimal(str(value)))
 
 
 def _texts(changes: list[str], limits: Any) -> dict[str, str]:
