@@ -10,15 +10,12 @@ from solders.pubkey import Pubkey
 from chalicelib.problems import FillrateError
 from chalicelib.solana.accounts import AccountMap
 from chalicelib.solana.rpc import SolanaRpc
-from chalicelib.venues.meteora_dlmm import MeteoraDlmmVenue
 from chalicelib.venues.pool_table import PoolTable
-from chalicelib.venues.raydium_cpmm import RaydiumCpmm
 from chalicelib.venues.registry import PoolEntry
 from chalicelib.venues.venue import Pool, Venue
 from infra.deploy import Target
-from infra.pool_registry import OPERATOR
+from infra.pool_registry import OPERATOR, VENUES
 
-VENUES: tuple[Venue, ...] = (RaydiumCpmm(), MeteoraDlmmVenue())
 # A pool names its accounts at most so deep: the pool, what it names, what these name.
 _MOST_READS = 6
 

@@ -8,8 +8,10 @@ from solders.pubkey import Pubkey
 
 from chalicelib.venues.meteora_dlmm import MeteoraDlmmVenue
 from chalicelib.venues.raydium_cpmm import RaydiumCpmm
+from chalicelib.venues.venue import Venue
 
-PROGRAMS = {str(venue.program_id): venue.name for venue in (RaydiumCpmm(), MeteoraDlmmVenue())}
+VENUES: tuple[Venue, ...] = (RaydiumCpmm(), MeteoraDlmmVenue())
+PROGRAMS = {str(venue.program_id): venue.name for venue in VENUES}
 # Who added a pool by hand (`fillrate pools add`): a deploy leaves it alone.
 OPERATOR = "operator"
 

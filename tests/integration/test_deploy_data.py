@@ -89,11 +89,11 @@ def test_the_table_holds_exactly_the_pools_of_the_file_however_often_it_is_seede
 
 def test_a_pool_that_an_operator_added_outlives_a_deploy(target: Target, registry: Path) -> None:
     table, dynamodb = deploy_data(target)["PoolsTable"], target.client("dynamodb")
-    by_hand = {"address": {"S": "pool3"}, "program": {"S": "dlmm"}, "addedBy": {"S": pool_registry.OPERATOR}}
+    by_hand = {"address": {"S": POOL_2}, "program": {"S": DLMM}, "addedBy": {"S": pool_registry.OPERATOR}}
     dynamodb.put_item(TableName=table, Item=by_hand)
     registry.write_text(json.dumps([SOL_USDC]))
     pool_registry.seed(dynamodb, table, registry)
-    assert pools(dynamodb, table) == {"pool1": SOL_USDC["program"], "pool3": "dlmm"}
+    assert pools(dynamodb, table) == {POOL_1: CPMM, POOL_2: DLMM}
 
 
 @pytest.mark.parametrize("text", ["", "{}x", '{"address": "a"}', "[1]", '[{"address": "a"}]'])

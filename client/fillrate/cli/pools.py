@@ -91,5 +91,4 @@ def _administration(stage: str | None, endpoint_url: str | None, region: str | N
 
 
 def _venue_of(program: str) -> str:
-    venues = checkout.module("infra.pool_administration").VENUES
-    return next((str(venue.name) for venue in venues if str(venue.program_id) == program), program)
+    return str(checkout.module("infra.pool_registry").PROGRAMS.get(program, program))
