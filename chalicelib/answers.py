@@ -39,6 +39,14 @@ class RouteLeg(TypedDict):
 
 
 @with_config(_CLOSED)
+class Leftover(TypedDict):
+    """What the first of two hops paid and the second didn't spend; it stays in the wallet."""
+
+    token: str
+    amount: Amount
+
+
+@with_config(_CLOSED)
 class Progress(TypedDict):
     """What comes to exist on the way; a field that doesn't exist yet is absent."""
 
@@ -47,6 +55,7 @@ class Progress(TypedDict):
     quotedOut: NotRequired[Amount]
     minOut: NotRequired[Amount]
     amountOut: NotRequired[Amount]
+    leftover: NotRequired[list[Leftover]]
     executedPrice: NotRequired[Amount]
     txHash: NotRequired[Signature]
     error: NotRequired[str]

@@ -298,6 +298,7 @@ def order_json(order: Order) -> Json:
         quoted_out=order.quoted_out,
         min_out=order.min_out,
         amount_out=order.amount_out,
+        leftover=order.leftover,
         tx_hash=order.tx_hash,
         error=order.error,
         error_code=order.error_code,
@@ -342,6 +343,9 @@ def _detail_json(detail: Detail, order: Order) -> Json:
         "quotedOut": None if detail.quoted_out is None else to_text(detail.quoted_out, decimals_out),
         "minOut": None if detail.min_out is None else to_text(detail.min_out, decimals_out),
         "amountOut": None if detail.amount_out is None else to_text(detail.amount_out, decimals_out),
+        "leftover": None
+        if detail.leftover is None
+        else [{"token": one.token.text, "amount": to_text(one.amount, one.token.decimals)} for one in detail.leftover],
         "executedPrice": None
         if detail.amount_out is None
         else price_text(detail.amount_out, decimals_out, order.amount, decimals_in),

@@ -15,6 +15,7 @@ from chalicelib.orders.order import (
     MAX_ATTEMPTS,
     Change,
     Leased,
+    Leftover,
     Leg,
     Order,
     State,
@@ -56,6 +57,7 @@ class Landed:
     """The transaction is in the chain, at `confirmed` or better, and paid `amount_out` base units."""
 
     amount_out: int
+    leftover: tuple[Leftover, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +245,8 @@ class Execution:
             logger.warning("the transaction's fate can't be read", error_code=error.code, error=str(error))
             fate = Undecided()
         match fate:
-            case Landed(amount_out):
-                return Finished(self._store.replace(fill(order, amount_out, self._now_ms())))
+            case Landed(amount_out, leftover):
+                return Finished(self._store.replace(fill(order, amount_out, self._now_ms(), leftover)))
             case LandedFailed(reason) | NeverLands(reason):
                 return self._after_failure(order, reason)
             case Undecided():

@@ -8,7 +8,7 @@ from zlib import crc32
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-from chalicelib.orders.order import Change, Detail, Lease, Leg, Order, State, Status, Submission, Token
+from chalicelib.orders.order import Change, Detail, Lease, Leftover, Leg, Order, State, Status, Submission, Token
 from chalicelib.risk.counters import Claims, Notional
 
 ORDER_ITEM = "order"
@@ -57,6 +57,7 @@ def order_to_item(order: Order) -> Item:
         "quotedOut": order.quoted_out,
         "minOut": order.min_out,
         "amountOut": order.amount_out,
+        "leftover": _leftover_to_list(order.leftover),
         "txHash": order.tx_hash,
         "error": order.error,
         "errorCode": order.error_code,
@@ -92,6 +93,7 @@ def item_to_order(item: Item) -> Order:
         quoted_out=_optional_int(item.get("quotedOut")),
         min_out=_optional_int(item.get("minOut")),
         amount_out=_optional_int(item.get("amountOut")),
+        leftover=_leftover_from_list(item.get("leftover")),
         tx_hash=item.get("txHash"),
         error=item.get("error"),
         error_code=item.get("errorCode"),
@@ -126,6 +128,7 @@ def open_shard(order_id: str) -> str:
 def _change_to_map(change: Change) -> Item:
     detail = {one.name: getattr(change.detail, one.name) for one in fields(change.detail)}
     detail["route"] = _route_to_list(change.detail.route)
+    detail["leftover"] = _leftover_to_list(change.detail.leftover)
     return {
         "seq": change.seq,
         "status": change.status.value,
@@ -148,6 +151,7 @@ def _change_from_map(change: Item) -> Change:
             quoted_out=_optional_int(detail.get("quoted_out")),
             min_out=_optional_int(detail.get("min_out")),
             amount_out=_optional_int(detail.get("amount_out")),
+            leftover=_leftover_from_list(detail.get("leftover")),
             tx_hash=detail.get("tx_hash"),
             error=detail.get("error"),
             error_code=detail.get("error_code"),
@@ -190,6 +194,18 @@ def _route_from_list(route: list[Item] | None) -> tuple[Leg, ...] | None:
         )
         for leg in route
     )
+
+
+def _leftover_to_list(leftover: tuple[Leftover, ...] | None) -> list[Item] | None:
+    if leftover is None:
+        return None
+    return [{"token": _token_to_map(one.token), "amount": one.amount} for one in leftover]
+
+
+def _leftover_from_list(leftover: list[Item] | None) -> tuple[Leftover, ...] | None:
+    if leftover is None:
+        return None
+    return tuple(Leftover(_token_from_map(one["token"]), int(one["amount"])) for one in leftover)
 
 
 def _token_to_map(token: Token) -> Item:

@@ -115,6 +115,14 @@ class Leg:
 
 
 @dataclass(frozen=True, slots=True)
+class Leftover:
+    """Base units of a token between two hops that the first paid and the second didn't spend: they are the wallet's."""
+
+    token: Token
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """A signed transaction that may land until the block height passes `last_valid_block_height`."""
 
@@ -133,6 +141,7 @@ class Detail:
     quoted_out: int | None = None
     min_out: int | None = None
     amount_out: int | None = None
+    leftover: tuple[Leftover, ...] | None = None
     tx_hash: str | None = None
     error: str | None = None
     error_code: str | None = None
@@ -182,6 +191,7 @@ class Order:
     quoted_out: int | None = None
     min_out: int | None = None
     amount_out: int | None = None
+    leftover: tuple[Leftover, ...] | None = None
     tx_hash: str | None = None
     error: str | None = None
     error_code: str | None = None
@@ -292,10 +302,11 @@ def sign(order: Order, submission: Submission, now_ms: int) -> Order:
     return _step(signed, Event.SIGNED, now_ms, detail)
 
 
-def fill(order: Order, amount_out: int, now_ms: int) -> Order:
-    """The transaction landed and paid `amount_out` base units of the output token."""
-    filled = replace(order, amount_out=amount_out, error=None, error_code=None, submission=None)
-    detail = Detail(dex_used=order.dex_used, amount_out=amount_out, tx_hash=order.tx_hash)
+def fill(order: Order, amount_out: int, now_ms: int, leftover: tuple[Leftover, ...] = ()) -> Order:
+    """The transaction landed and paid `amount_out` base units of the output token, and left something between hops."""
+    left = leftover or None
+    filled = replace(order, amount_out=amount_out, leftover=left, error=None, error_code=None, submission=None)
+    detail = Detail(dex_used=order.dex_used, amount_out=amount_out, leftover=left, tx_hash=order.tx_hash)
     return release(_step(filled, Event.FILLED, now_ms, detail))
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from solders.message import MessageV0, to_bytes_versioned
 from solders.pubkey import Pubkey
 
 from chalicelib.orders.execution import Fate, Landed, LandedFailed, NeverLands, PlannedSwap, Undecided
-from chalicelib.orders.order import Order, Submission
+from chalicelib.orders.order import Leftover, Order, Submission
 from chalicelib.orders.quoting import order_legs
 from chalicelib.problems import SigningRefused, TransactionExpired
 from chalicelib.risk.reference_price import exposure_of
@@ -120,8 +121,7 @@ class ChainTrader:
             failure = failure_of(transaction)
             if failure is not None:
                 return LandedFailed(failure)
-            mint_in, mint_out = _mints(order)
-            return Landed(read_fill(transaction, self._wallet.address, mint_in, mint_out).amount_out)
+            return _landed(order, transaction, self._wallet.address)
         except (RpcRefused, FillUnreadable) as error:
             logger.error("a landed transaction can't be read", tx_hash=signature, error=str(error))
             return Undecided()
@@ -161,6 +161,14 @@ class ChainTrader:
         if self._rent_lamports is None:
             self._rent_lamports = self._rpc.get_minimum_balance_for_rent_exemption(TOKEN_ACCOUNT_LENGTH)
         return self._rent_lamports
+
+
+def _landed(order: Order, transaction: Mapping[str, Any], wallet: Pubkey) -> Landed:
+    """Raises FillUnreadable."""
+    mint_in, mint_out = _mints(order)
+    over = {Pubkey.from_string(leg.token_out.mint): leg.token_out for leg in order.route or ()}
+    fill = read_fill(transaction, wallet, mint_in, mint_out, [mint for mint in over if mint != mint_out])
+    return Landed(fill.amount_out, tuple(Leftover(over[mint], amount) for mint, amount in fill.left_over))
 
 
 def _mints(order: Order) -> tuple[Pubkey, Pubkey]:

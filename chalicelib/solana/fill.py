@@ -17,16 +17,24 @@ class FillUnreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """Base units that left the wallet and that arrived in it; the network's fee, lamports; the block's slot."""
+    """Base units that left the wallet and that arrived in it; the network's fee, lamports; the block's slot.
+
+    `left_over`: what else arrived, of tokens that the swap went over, by mint.
+    """
 
     amount_in: int
     amount_out: int
     fee_lamports: int
     slot: int
+    left_over: tuple[tuple[Pubkey, int], ...] = ()
 
 
-def read_fill(transaction: Mapping[str, Any], wallet: Pubkey, mint_in: Pubkey, mint_out: Pubkey) -> Fill:
+def read_fill(
+    transaction: Mapping[str, Any], wallet: Pubkey, mint_in: Pubkey, mint_out: Pubkey, between: Sequence[Pubkey] = ()
+) -> Fill:
     """The fill of a successful swap, from `getTransaction`'s JSON (encoding "json" or "jsonParsed").
+
+    `between` are the tokens that it went over: the first hop may have paid more of one than the second spent.
 
     A token's amount is the change of all the wallet's accounts of its mint. SOL's is the change in lamports of the
     wallet and of all its token accounts together, without the fee: what an account's rent takes from the wallet it
@@ -44,7 +52,8 @@ def read_fill(transaction: Mapping[str, Any], wallet: Pubkey, mint_in: Pubkey, m
         balances = _Balances.read(transaction, meta, str(wallet))
         amount_in = -balances.change(mint_in)
         amount_out = balances.change(mint_out)
-        fill = Fill(amount_in, amount_out, int(meta["fee"]), int(transaction["slot"]))
+        left_over = tuple((mint, left) for mint in between if (left := balances.change(mint)) > 0)
+        fill = Fill(amount_in, amount_out, int(meta["fee"]), int(transaction["slot"]), left_over)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise FillUnreadable(f"the transaction lacks what its fill is read from ({type(error).__name__})") from error
     if fill.amount_in <= 0 or fill.amount_out <= 0:

@@ -49,7 +49,7 @@ class Findings:
     attempts: int = 0
     stuck: int = 0
     double: int = 0
-    # what two-hop swaps left in the wallet of the token between, by mint: base units that no order tells of
+    # what two-hop swaps left in the wallet of the token between, by mint, in base units
     left_between: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
@@ -169,6 +169,9 @@ def _audit_swap(order: Json, swap: Landed, findings: Findings) -> None:
     for mint, units in rest.items():
         if mint in between and units > 0:
             findings.left_between[mint] += units
+            told = {one["token"]["mint"]: one["amount"] for one in order.get("leftover", [])}
+            if told.get(mint) != units:
+                findings.faults.append(f"{order['orderId']} doesn't tell of {units} of {mint} that are left over")
         elif units:
             findings.faults.append(f"{order['orderId']}: its swap moved {units} of {mint} besides")
 

@@ -8,6 +8,7 @@ import pytest
 from solders.keypair import Keypair
 
 from chalicelib.orders.execution import Landed, LandedFailed
+from chalicelib.orders.order import Leftover, choose_route, start_attempt
 from chalicelib.problems import InsufficientLiquidity, SlippageExceeded
 from chalicelib.routing.quote import MAX_REMAINING_ACCOUNTS
 from chalicelib.routing.swap_plan import fits_a_transaction
@@ -16,7 +17,7 @@ from chalicelib.venues.registry import PoolEntry
 from infra.localnet.process import Localnet
 from infra.localnet.programs import meteora_dlmm_pool, raydium_cpmm_pool
 from infra.localnet.programs.genesis_pool import GenesisPool
-from tests.integration.chain_trading import MINTS, Engine, dump_accounts, genesis_pools, meteora, raydium
+from tests.integration.chain_trading import MINTS, TOKEN, Engine, dump_accounts, genesis_pools, meteora, raydium
 
 WALLET = Keypair.from_seed(bytes([42] * 32))
 POOLS = genesis_pools()
@@ -178,6 +179,22 @@ class TestAHop:
         change = {symbol: engine.balance(symbol) - before[symbol] for symbol in before}
         change["SOL"] += executed.fee
         assert change == {sold: -2_000_000_001, bought: executed.planned.quoted_out, over: 0}
+
+    def test_tells_of_what_a_first_hop_paid_that_the_second_did_not_spend(self, chain: Localnet) -> None:
+        """Somebody makes the token dearer while the order is on its way."""
+        engine = Engine(chain, WALLET, pools("JUP/USDC", "USDC/RAY"))
+        order = engine.order("JUP", "RAY", 3_000_000_000)
+        planned = engine.trader.plan(order)
+        order = choose_route(start_attempt(order, 0), planned.route, planned.quoted_out, planned.min_out, 0)
+        submission = planned.build()
+        before = engine.balance("USDC")
+        engine.another_trader_sells(planned.route[0].pool, "USDC", 100_000_000_000)
+
+        executed = engine.settle(order, planned, submission)
+
+        surplus = engine.balance("USDC") - before
+        assert surplus > 0
+        assert executed.fate == Landed(planned.quoted_out, (Leftover(TOKEN["USDC"], surplus),))
 
     def test_is_made_where_it_pays_more_than_the_pairs_own_pool(self, chain: Localnet) -> None:
         hop = pools("RAY/SOL", "SOL/BONK")
