@@ -94,7 +94,20 @@ class Audit:
         findings.landed = sum(one.succeeded for one in landed)
         findings.landed_with_error = len(landed) - findings.landed
         self._audit_wallet(orders.values(), landed, findings)
+        self._audit_counters(findings)
         return findings
+
+    def _audit_counters(self, findings: Findings) -> None:
+        """What limits are held by is what all stored orders stand for."""
+        sums: Counter[str] = Counter()
+        for order in self._engine.stored_orders().values():
+            for scope in (f"account#{order['account']}", "global"):
+                sums[f"open#{scope}"] += order["state"] not in ("confirmed", "failed", "cancelled")
+                if order.get("notional") and order["state"] not in ("failed", "cancelled"):
+                    sums[f"notional#{order['notional']['day']}#{scope}"] += order["notional"]["value"]
+        expected, counters = {name: number for name, number in sums.items() if number}, self._engine.counters()
+        if counters != expected:
+            findings.faults.append(f"the counters stand at {counters}, the orders say {expected}")
 
     def _audit_wallet(self, orders: Iterable[Json], landed: Iterable[Landed], findings: Findings) -> None:
         expected = Counter(self._before)

@@ -119,6 +119,18 @@ class Engine:
         items = [_plain(item) for page in pages for item in page["Items"]]
         return {item["orderId"]: item for item in items if item["item"] == "order"}
 
+    @cached_property
+    def _control_table(self) -> str:
+        (stack,) = self.boto("cloudformation").describe_stacks(StackName="fillrate-local-data")["Stacks"]
+        (name,) = [one["OutputValue"] for one in stack["Outputs"] if one["OutputKey"] == "ControlTable"]
+        return str(name)
+
+    def counters(self) -> dict[str, int]:
+        """What the limits' counters stand at, by name; those at zero aside."""
+        pages = self._dynamodb.get_paginator("scan").paginate(TableName=self._control_table, ConsistentRead=True)
+        items = [_plain(item) for page in pages for item in page["Items"]]
+        return {item["name"]: item["counted"] for item in items if item.get("counted")}
+
     def wait_until_ended(self, order_ids: set[str] | None = None, *, sweeping: bool = False) -> dict[str, Json]:
         """The orders (all there are, if none are named) as soon as each of them has ended.
 
