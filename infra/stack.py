@@ -18,7 +18,7 @@ from chalicelib.access.caller import LOCAL_CALLER
 from chalicelib.access.keys import Scope
 from chalicelib.solana.wallet import LocalWallet
 from infra import emulator_state, keys, package, pool_registry
-from infra.deploy import Deployment, Settings, Target, deploy, target_for
+from infra.deploy import Deployment, Settings, Stage, Target, deploy, target_for
 from infra.processes import Service, check_port_free
 
 AWS_PORT = 4566
@@ -45,6 +45,8 @@ class Layout:
     localnet_arguments: tuple[str, ...] = field(default=())
     pools: Path | None = None
     orders_per_minute: int = 100
+    # `local` takes requests without a key; any other is as strict here as on AWS.
+    stage: Stage = "local"
     # Whether the emulator verifies signatures and enforces every role's policies, as AWS does.
     enforce_iam: bool = False
     # What the worker signs with instead of `wallet`, as infra.deploy's --wallet says it.
@@ -150,12 +152,12 @@ def start(layout: Layout, report: Report, dependencies: package.Dependencies | N
         report,
         lambda: emulator_state.adopt(layout.emulator_state, layout.aws_port),
     )
-    built = package.build("local", layout.directory / "package", dependencies or package.local_dependencies())
+    built = package.build(layout.stage, layout.directory / "package", dependencies or package.local_dependencies())
     report(f"packaged the functions ({built.archive.stat().st_size / 1e6:.1f} MB)")
     layout.localnet().wait_until(lambda: _healthy_chain(layout.rpc_url), _READY_SECONDS)
     layout.emulator().wait_until(lambda: _healthy_emulator(layout.aws_url), _READY_SECONDS)
     report("the chain and the emulator are ready")
-    target = target_for("local", layout.aws_url)
+    target = target_for(layout.stage, layout.aws_url)
     settings = Settings(
         layout.rpc_url,
         layout.wallet_option or f"file:{layout.wallet.absolute()}",
@@ -238,7 +240,7 @@ def _answer(method: str, url: str, body: dict[str, Any] | None = None) -> bytes:
 
 def _describe(layout: Layout, deployment: Deployment, api_key: str) -> dict[str, str]:
     return {
-        "stage": "local",
+        "stage": layout.stage,
         "restUrl": deployment.rest_url,
         "wsUrl": deployment.websocket_url,
         "uiUrl": f"{deployment.rest_url}/",

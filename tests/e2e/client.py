@@ -25,13 +25,14 @@ class Reply:
 
 
 class Client:
-    def __init__(self, rest_url: str) -> None:
+    def __init__(self, rest_url: str, api_key: str | None = None) -> None:
         self._rest_url = rest_url
+        self._key = {"x-api-key": api_key} if api_key else {}
         self._http = urllib3.PoolManager(retries=False, timeout=PATIENCE_SECONDS)
 
     def call(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Reply:
         raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        all_headers = {"content-type": "application/json", **(headers or {})}
+        all_headers = {"content-type": "application/json", **self._key, **(headers or {})}
         response = self._http.request(method, self._rest_url + path, body=raw, headers=all_headers)
         return Reply(response.status, response.headers, response.json())
 

@@ -1,12 +1,16 @@
 """A whole stack of their own for the end-to-end tests: a localnet and an emulator on free ports."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra.processes import free_port
 from infra.stack import Layout, start, stop
+from tests.e2e.chain import Chain
+from tests.e2e.client import Client, eventually
 
 # Faster than the real 400 ms, so that confirmations take no time worth mentioning.
 SLOT_MS = 100
@@ -17,23 +21,37 @@ ORDERS_PER_MINUTE = 10_000
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The description of a running stack, as in .local/stack.json, with `directory` besides (wallet.json, logs)."""
-    yield from _running(tmp_path_factory.mktemp("stack"))
+    with _running(tmp_path_factory.mktemp("stack")) as description:
+        yield description
 
 
 @pytest.fixture(scope="session")
 def secured_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Another, whose emulator verifies every signature and enforces every role's policies, as AWS does."""
-    yield from _running(tmp_path_factory.mktemp("secured"), enforce_iam=True)
+    """Another, of the stage `prod`: keys, a wallet in KMS, an emulator that enforces signatures and roles as AWS does.
+
+    The wallet has bought what the tests trade.
+    """
+    directory = tmp_path_factory.mktemp("secured")
+    with _running(directory, stage="prod", wallet_option="kms", enforce_iam=True) as description:
+        client, chain = Client(description["restUrl"], description["apiKey"]), Chain(description["rpcUrl"])
+        wallet = description["wallet"]
+        chain.call("requestAirdrop", wallet, 1_000 * 10**9)
+        eventually(lambda: bool(chain.call("getBalance", wallet, {"commitment": "confirmed"})["value"]))
+        for amount, token in (("60", "USDC"), ("2", "JUP")):
+            order = client.ended(client.execute("SOL", token, amount)["orderId"])
+            assert order["status"] == "confirmed", order
+        yield description
 
 
-def _running(directory: Path, *, enforce_iam: bool = False) -> Iterator[dict[str, str]]:
+@contextmanager
+def _running(directory: Path, **options: Any) -> Iterator[dict[str, str]]:
     layout = Layout(
         directory,
         aws_port=free_port(),
         rpc_port=free_port(following=1),
         localnet_arguments=("--slot-ms", str(SLOT_MS)),
         orders_per_minute=ORDERS_PER_MINUTE,
-        enforce_iam=enforce_iam,
+        **options,
     )
     try:
         yield start(layout, print) | {"directory": str(directory)}

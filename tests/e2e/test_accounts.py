@@ -27,7 +27,8 @@ class Account(Client):
 
     def __init__(self, stack: dict[str, str], name: str, *scopes: Scope, rate_per_minute: int = 10_000) -> None:
         super().__init__(stack["restUrl"])
-        self.administration = keys.administration(target_for("local", stack["awsEndpoint"]), stack["accessTable"])
+        target = target_for("prod" if stack["stage"] == "prod" else "local", stack["awsEndpoint"])
+        self.administration = keys.administration(target, stack["accessTable"])
         new = self.administration.create(name, frozenset(scopes or Scope), rate_per_minute=rate_per_minute)
         self.key_id, self.key = new.key.key_id, new.secret
 

@@ -6,7 +6,6 @@ The emulator enforces the roles' policies and the key's own, as AWS does, but fo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -14,37 +13,20 @@ import pytest
 from chalicelib.solana.kms_wallet import KmsWallet
 from chalicelib.solana.wallet import InvalidWalletError
 from infra.deploy import target_for
-from infra.processes import free_port
-from infra.stack import Layout, start, stop
 from infra.wallet import WalletError, deployed_wallet
 from tests.e2e.chain import Chain
-from tests.e2e.client import Client, eventually
-from tests.e2e.conftest import SLOT_MS
+from tests.e2e.client import Client
 from tests.e2e.test_roles import MAY, Account, is_allowed
-
-SOL = 10**9
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """As the other tests' stack, but for its wallet."""
-    layout = Layout(
-        tmp_path_factory.mktemp("kms"),
-        aws_port=free_port(),
-        rpc_port=free_port(following=1),
-        localnet_arguments=("--slot-ms", str(SLOT_MS)),
-        wallet_option="kms",
-        enforce_iam=True,
-    )
-    try:
-        yield start(layout, print) | {"directory": str(layout.directory)}
-    finally:
-        stop(layout)
+def stack(secured_stack: dict[str, str]) -> dict[str, str]:
+    return secured_stack
 
 
 @pytest.fixture(scope="module")
 def kms(stack: dict[str, str]) -> Any:
-    return target_for("local", stack["awsEndpoint"]).client("kms")
+    return target_for("prod", stack["awsEndpoint"]).client("kms")
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +36,7 @@ def key_id(kms: Any) -> str:
 
 
 def test_an_order_trades_from_the_keys_address(stack: dict[str, str]) -> None:
-    chain, client = Chain(stack["rpcUrl"]), Client(stack["restUrl"])
-    chain.call("requestAirdrop", stack["wallet"], 20 * SOL)
-    eventually(lambda: chain.call("getBalance", stack["wallet"], {"commitment": "confirmed"})["value"] == 20 * SOL)
+    chain, client = Chain(stack["rpcUrl"]), Client(stack["restUrl"], stack["apiKey"])
 
     order = client.ended(client.execute("SOL", "USDC", "2")["orderId"])
 
@@ -75,8 +55,8 @@ def test_the_key_is_what_the_template_says_and_only_the_worker_may_sign(kms: Any
     assert signing["Action"] == "kms:Sign"
     roles = signing["Condition"]["ArnLike"]["aws:PrincipalArn"]
     assert {role.rpartition("/")[2] for role in roles} == {
-        "fillrate-local-ExecuteOrderRole-*",
-        "fillrate-local-execute_order",
+        "fillrate-prod-ExecuteOrderRole-*",
+        "fillrate-prod-execute_order",
     }
 
 
@@ -100,7 +80,7 @@ def test_only_the_workers_role_may_sign(stack: dict[str, str], key_id: str, func
 
 
 def test_a_second_deploy_keeps_the_key(stack: dict[str, str], kms: Any, key_id: str) -> None:
-    wallet = deployed_wallet(f"kms:{key_id}", "local", lambda service: kms, {})
+    wallet = deployed_wallet(f"kms:{key_id}", "prod", lambda service: kms, {})
     assert wallet.address == stack["wallet"] == str(KmsWallet(kms, key_id).address)
     assert wallet.setting == f"kms:{wallet.key_arn}"
 

@@ -1,4 +1,5 @@
-"""The core of what is promised, again where every signature is verified and every role has its own rights only.
+"""The core of what is promised, again on the stage `prod`: with keys, tickets and a wallet in KMS, where every
+signature is verified and every role has its own rights only.
 
 The specifications are those of the local stage, run on another stack; what they lack, a cancel, a sweep and a redrive,
 is here. A right that a function needs and doesn't have shows as one of these failing.
@@ -14,24 +15,27 @@ from typing import Any
 
 import boto3
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from infra.package import PROJECT
 from tests.e2e.client import PATIENCE_SECONDS, Client, eventually
-from tests.e2e.test_orders import (  # noqa: F401 - run here by being here
-    client,
+from tests.e2e.test_accounts import (  # noqa: F401 - run here by being here
+    alice,
+    mallory,
+    test_a_connection_that_talks_too_much_is_told_so_and_closed,
+    test_a_key_is_refused_from_the_moment_when_it_is_revoked,
+    test_a_reader_reads_and_does_not_trade,
+    test_a_ticket_lets_one_connection_in,
+    test_the_accounts_stream_tells_every_change_of_all_its_orders_and_of_no_other,
+)
+from tests.e2e.test_orders import (  # noqa: F401
     test_a_late_subscriber_sees_the_whole_history_and_is_closed,
     test_a_quote_is_what_an_order_then_gets,
     test_an_order_beyond_the_wallet_fails_at_once_and_says_why,
     test_health_tells_each_part,
     test_orders_are_listed_newest_first_page_by_page,
-    test_the_same_idempotency_key_is_one_order,
     tokens,
-)
-from tests.e2e.test_websocket import (  # noqa: F401
-    test_a_vanished_client_leaves_no_subscription,
-    test_an_unknown_order_is_refused_at_the_door,
-    test_asking_again_gives_the_history_again,
-    test_one_connection_can_watch_several_orders,
 )
 
 Aws = Any
@@ -40,6 +44,11 @@ Aws = Any
 @pytest.fixture(scope="module")
 def stack(secured_stack: dict[str, str]) -> dict[str, str]:
     return secured_stack
+
+
+@pytest.fixture(scope="module")
+def client(stack: dict[str, str]) -> Client:
+    return Client(stack["restUrl"], stack["apiKey"])
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +68,35 @@ def idle_workers(aws: Aws, stack: dict[str, str]) -> Iterator[None]:
     aws("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
 
-def test_an_order_that_has_not_started_is_cancelled(idle_workers: None, client: Client) -> None:  # noqa: F811
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/orders/execute"),
+        ("GET", "/orders"),
+        ("GET", "/orders/any"),
+        ("DELETE", "/orders/any"),
+        ("POST", "/ws-tickets"),
+        ("GET", "/quotes?tokenIn=SOL&tokenOut=USDC&amount=1"),
+        ("GET", "/tokens"),
+    ],
+)
+def test_nothing_is_served_without_a_key(stack: dict[str, str], method: str, path: str) -> None:
+    reply = Client(stack["restUrl"]).call(method, path, {} if method == "POST" else None)
+    assert reply.status == reply.body["status"] == 401
+    assert reply.headers["content-type"] == "application/problem+json"
+
+
+def test_health_and_the_apis_description_are_for_everybody(stack: dict[str, str]) -> None:
+    nobody = Client(stack["restUrl"])
+    assert [nobody.call("GET", path).status for path in ("/health", "/openapi.json")] == [200, 200]
+
+
+def test_a_connection_without_a_ticket_is_refused(stack: dict[str, str]) -> None:
+    with pytest.raises(InvalidStatus), connect(stack["wsUrl"]):
+        pass
+
+
+def test_an_order_that_has_not_started_is_cancelled(idle_workers: None, client: Client) -> None:
     order_id = client.execute("USDC", "SOL", "2")["orderId"]
     reply = client.call("DELETE", f"/orders/{order_id}")
     assert (reply.status, reply.body["status"]) == (200, "cancelled")
@@ -67,7 +104,7 @@ def test_an_order_that_has_not_started_is_cancelled(idle_workers: None, client: 
 
 def test_the_sweep_clears_away_the_dead_letter_of_an_order_that_went_on(
     aws: Aws,
-    client: Client,  # noqa: F811
+    client: Client,
     stack: dict[str, str],
 ) -> None:
     order_id = client.execute("USDC", "USDT", "2")["orderId"]
@@ -79,7 +116,7 @@ def test_the_sweep_clears_away_the_dead_letter_of_an_order_that_went_on(
     eventually(lambda: _buried(aws, stack) == 0)
 
 
-def test_redrive_places_a_failed_order_anew(aws: Aws, client: Client, stack: dict[str, str]) -> None:  # noqa: F811
+def test_redrive_places_a_failed_order_anew(aws: Aws, client: Client, stack: dict[str, str]) -> None:
     order_id = client.execute("SOL", "USDC", "90001")["orderId"]
     assert client.ended(order_id)["status"] == "failed"
     _bury(aws, stack, order_id)
