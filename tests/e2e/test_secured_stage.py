@@ -32,7 +32,6 @@ from tests.e2e.test_accounts import (  # noqa: F401 - run here by being here
 from tests.e2e.test_orders import (  # noqa: F401
     test_a_late_subscriber_sees_the_whole_history_and_is_closed,
     test_a_quote_is_what_an_order_then_gets,
-    test_an_order_beyond_the_wallet_fails_at_once_and_says_why,
     test_health_tells_each_part,
     test_orders_are_listed_newest_first_page_by_page,
     tokens,
@@ -116,9 +115,14 @@ def test_the_sweep_clears_away_the_dead_letter_of_an_order_that_went_on(
     eventually(lambda: _buried(aws, stack) == 0)
 
 
+def test_the_stage_has_limits_before_anybody_sets_one(client: Client) -> None:
+    order = client.ended(client.execute("SOL", "USDC", "90000")["orderId"])
+    assert (order["status"], order["errorCode"], order["retryCount"]) == ("failed", "LIMIT_EXCEEDED", 0)
+
+
 def test_redrive_places_a_failed_order_anew(aws: Aws, client: Client, stack: dict[str, str]) -> None:
-    order_id = client.execute("SOL", "USDC", "90001")["orderId"]
-    assert client.ended(order_id)["status"] == "failed"
+    order_id = client.execute("LEVY", "USDC", "10")["orderId"]  # of which the wallet has none
+    assert client.ended(order_id)["errorCode"] == "INSUFFICIENT_BALANCE"
     _bury(aws, stack, order_id)
     command = [sys.executable, "-m", "infra.redrive", "--stage", stack["stage"]]
     command += ["--endpoint-url", stack["awsEndpoint"]]
