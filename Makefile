@@ -7,7 +7,7 @@
 export AWS_PORT RPC_PORT LOCALNET_ARGS POOLS PYTHON
 
 RUN := .venv/bin/python
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --no-build-isolation
+PIP_INSTALL := -m pip install --quiet --quiet --disable-pip-version-check --no-compile --require-hashes --no-build-isolation
 PIP := $(RUN) $(PIP_INSTALL)
 AUDIT := .venv-audit/bin
 
