@@ -49,6 +49,8 @@ class Layout:
     stage: Stage = "local"
     # Whether the emulator verifies signatures and enforces every role's policies, as AWS does.
     enforce_iam: bool = False
+    # How much the functions log.
+    log_level: str = "INFO"
     # What the worker signs with instead of `wallet`, as infra.deploy's --wallet says it.
     wallet_option: str | None = None
 
@@ -163,6 +165,7 @@ def start(layout: Layout, report: Report, dependencies: package.Dependencies | N
         layout.wallet_option or f"file:{layout.wallet.absolute()}",
         orders_per_minute=layout.orders_per_minute,
         requests_per_second=_REQUESTS_PER_SECOND,
+        log_level=layout.log_level,
     )
     deployment = deploy(target, settings, built)
     pools = pool_registry.seed(target.client("dynamodb"), deployment.outputs["PoolsTable"], layout.registry)

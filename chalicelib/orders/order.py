@@ -11,6 +11,9 @@ from enum import StrEnum
 from chalicelib.risk.counters import Claims, Notional
 
 MAX_ATTEMPTS = 3
+# An order is one item of at most 400 KB, and is sent whole: neither its story nor an error's text grows without end.
+MAX_QUEUED_STEPS = 100
+MAX_ERROR_LENGTH = 1_000
 
 
 class Status(StrEnum):
@@ -246,8 +249,10 @@ def place(order: Order, start_at_ms: int = 0) -> Order:
 
 
 def queue(order: Order, start_at_ms: int, now_ms: int) -> Order:
-    """The order came too late for its slot and has another: it waits on, and says so."""
-    return _step(replace(order, start_at_ms=start_at_ms), Event.QUEUED, now_ms, Detail(queued_until_ms=start_at_ms))
+    """The order came too late for its slot and has another: it waits on, and says so, though not for ever."""
+    waiting = replace(order, start_at_ms=start_at_ms)
+    told = _step(waiting, Event.QUEUED, now_ms, Detail(queued_until_ms=start_at_ms))
+    return told if len(order.history) < MAX_QUEUED_STEPS else waiting
 
 
 def claim(order: Order, owner: str, now_ms: int, lease_ms: int) -> Order:
@@ -316,6 +321,7 @@ def fail_attempt(order: Order, error: str, error_code: str, now_ms: int, *, retr
     Only for an attempt whose transaction, if it had one, can't land any more.
     """
     retry_count = order.retry_count + 1 if retry else order.retry_count
+    error = error[:MAX_ERROR_LENGTH]
     ended = replace(
         order,
         retry_count=retry_count,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 # A message may stay hidden for 12 h from its receipt on, of which some have passed by now.
 MAX_DELAY_SECONDS = 15 * 60
 MAX_VISIBILITY_SECONDS = 11 * 60 * 60
+# Ours have 52 characters; whoever may write to a queue could put a megabyte into a message.
+MAX_MESSAGE_LENGTH = 256
+_ORDER_ID = re.compile(r"[\x21-\x7e]{1,64}")
 
 
 class MalformedMessage(Exception):
@@ -90,10 +94,12 @@ def message_body(order_id: str) -> str:
 
 def order_id_of(body: str) -> str:
     """The order that a message is about. Raises MalformedMessage."""
+    if len(body) > MAX_MESSAGE_LENGTH:
+        raise MalformedMessage(f"{len(body)} characters")
     try:
         order_id = json.loads(body)["orderId"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise MalformedMessage(body[:200]) from error
-    if not isinstance(order_id, str) or not order_id:
-        raise MalformedMessage(body[:200])
+        raise MalformedMessage(body) from error
+    if not isinstance(order_id, str) or not _ORDER_ID.fullmatch(order_id):
+        raise MalformedMessage(body)
     return order_id

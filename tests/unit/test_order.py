@@ -11,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from chalicelib.orders.item import order_to_item, serialize
 from chalicelib.orders.order import (
     LEGAL,
     MAX_ATTEMPTS,
+    MAX_ERROR_LENGTH,
+    MAX_QUEUED_STEPS,
     STATUS_OF,
     TERMINAL,
     Event,
@@ -347,3 +350,26 @@ TestAnyLife.settings = settings(max_examples=60, stateful_step_count=25, deadlin
 def test_a_step_by_a_slow_clock_is_dated_no_earlier_than_the_step_before(now_ms: int) -> None:
     order = submitted()
     assert fill(order, 1, now_ms).updated_at_ms == max(now_ms, order.updated_at_ms)
+
+
+def test_an_order_that_is_put_off_for_ever_does_not_grow_for_ever() -> None:
+    order = new_order()
+    for number in range(MAX_QUEUED_STEPS + 50):
+        order = queue(order, NOW + number, NOW)
+    assert len(order.history) == MAX_QUEUED_STEPS
+    assert order.start_at_ms == NOW + MAX_QUEUED_STEPS + 49, "it has its slot all the same"
+    with pytest.raises(IllegalTransition):
+        queue(start_attempt(order, NOW), NOW, NOW)
+
+
+def test_the_longest_life_there_can_be_fits_an_item_many_times() -> None:
+    """DynamoDB takes 400 KB, and a WebSocket message of a step 128 KB."""
+    order = new_order()
+    for _ in range(MAX_QUEUED_STEPS):
+        order = queue(order, NOW, NOW)
+    for _ in range(MAX_ATTEMPTS):
+        order = choose_route(start_attempt(order, NOW), ROUTE * 2, QUOTED_OUT, MIN_OUT, NOW)
+        order = fail_attempt(sign(order, a_submission(), NOW), "x" * 10**6, "X", NOW, retry=True)
+    assert order.state is State.FAILED
+    assert order.error == "x" * MAX_ERROR_LENGTH
+    assert len(str(serialize(order_to_item(order)))) < 100_000
