@@ -60,4 +60,6 @@ def _refusal(error: FillrateError) -> Response:
 
 def _response(status: int, body: dict[str, Any], content_type: str) -> Response:
     text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    # what a client wrote may hold half a character, which UTF-8 has no form for
+    text = text.encode(errors="replace").decode()
     return Response(body=text, status_code=int(status), headers={"Content-Type": content_type})

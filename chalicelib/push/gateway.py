@@ -21,7 +21,8 @@ class WebSocketGateway:
 
     def post(self, connection_id: str, message: dict[str, Any]) -> None:
         """Send one JSON message. Raises ConnectionGone."""
-        data = json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode()
+        # what a client wrote may hold half a character, which UTF-8 has no form for
+        data = json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
         try:
             self._client.post_to_connection(ConnectionId=connection_id, Data=data)
         except ClientError as error:

@@ -91,6 +91,13 @@ class Session:
             error_type = AwsUnavailable if is_transient(surprise) else FillrateError
             reply = {"type": "error", **_as_client_sees(error_type("the message failed on our side; send it again"))}
         try:
+            self._tell(connection_id, reply, closes=closes)
+        except Exception:  # noqa: BLE001
+            # the same boundary: the client has no answer, and the log why
+            logger.exception("answer not sent", connection_id=connection_id)
+
+    def _tell(self, connection_id: str, reply: dict[str, Any], *, closes: bool) -> None:
+        try:
             self._gateway.post(connection_id, reply)
         except ConnectionGone:
             closes = True

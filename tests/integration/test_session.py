@@ -17,7 +17,7 @@ from chalicelib.problems import NotFound
 from chalicelib.push.connections import CONNECTION_LIFE_SECONDS, Connections, Subscription
 from chalicelib.push.publisher import Publisher
 from chalicelib.push.session import Session
-from tests.integration.cloud import Cloud, Json, OrdersStream, WebSocketApi
+from tests.integration.cloud import Cloud, Json, OrdersStream, WebSocketApi, aws_error
 from tests.sample_orders import CREATED_AT_MS, confirmed, new_order
 
 CLIENT = "client-1"
@@ -180,6 +180,7 @@ def test_a_disconnected_clients_subscriptions_are_forgotten(talk: Talk) -> None:
         ("[" * 4_000, "body: "),
         ('{"action": "subscribe", "orderId": "\\ud800"}', ""),
         ('{"\\ud800": 1}', ""),
+        ('{"\\ud800": 1, "\\ud800": 2}', "is given more than once"),
         ("\ud800", ""),
     ],
 )
@@ -228,6 +229,18 @@ def test_a_surprise_is_answered_without_a_word_of_what_it_was(talk: Talk) -> Non
     assert (answer["type"], answer["status"]) == ("error", 500)
     assert "secret" not in json.dumps(answer)
     assert "RuntimeError" not in json.dumps(answer)
+
+
+@pytest.mark.parametrize("message", ['{"action": "ping"}', '{"action": "shout"}', "x" * 5_000])
+def test_an_answer_that_cannot_be_sent_raises_nothing(talk: Talk, message: str) -> None:
+    """Neither while it is posted nor while the connection is closed: what is raised would go to the client as text."""
+
+    def refuse(_: str) -> None:
+        raise aws_error("LimitExceededException", 429, "PostToConnection")
+
+    talk.api.before_post = refuse
+    talk.session().receive(CLIENT, message)
+    assert talk.api.received(CLIENT) == []
 
 
 def test_a_client_that_left_before_its_answer_is_forgotten(talk: Talk) -> None:
