@@ -38,6 +38,7 @@ from chalicelib.risk.counters import GLOBAL
 from chalicelib.risk.limits import ReferenceCurrency, defaults_for
 from chalicelib.settings import settings
 from chalicelib.solana.wallet_choice import WalletKind
+from chalicelib.telemetry import correlation_id
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -254,7 +255,16 @@ def recovery() -> Recovery:
 
 @cache
 def intake() -> Intake:
-    return Intake(order_store(), orders_queue(), token_directory(), admission(), control_table(), now_ms, uuid.uuid4)
+    return Intake(
+        order_store(),
+        orders_queue(),
+        token_directory(),
+        admission(),
+        control_table(),
+        now_ms,
+        uuid.uuid4,
+        correlation_id,
+    )
 
 
 @cache

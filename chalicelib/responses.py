@@ -10,6 +10,7 @@ from typing import Any
 from chalice.app import Response
 
 from chalicelib.aws_errors import is_transient
+from chalicelib.metrics import Metric, note
 from chalicelib.problems import AwsUnavailable, FillrateError
 from chalicelib.telemetry import logger
 from chalicelib.wire import problem_json
@@ -50,8 +51,17 @@ def as_problem(response: Response) -> Response:
     return mended
 
 
+def with_header(response: Response, name: str, value: str) -> Response:
+    """The response with one more header, where there is something to tell."""
+    if value:
+        response.headers[name] = value
+    return response
+
+
 def _refusal(error: FillrateError) -> Response:
     logger.info("refused", code=error.code, status=error.http_status)
+    if error.http_status == HTTPStatus.TOO_MANY_REQUESTS:
+        note(Metric.RATE_LIMITED, code=error.code)
     response = _response(error.http_status, problem_json(error), PROBLEM_JSON)
     if error.retry_after_seconds is not None:
         response.headers["Retry-After"] = str(error.retry_after_seconds)

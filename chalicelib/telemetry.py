@@ -9,9 +9,14 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from aws_lambda_powertools import Logger
+
+from chalicelib import metrics
+from chalicelib.correlation import correlation_id_of
 
 
 def one_line(record: Any) -> str:
@@ -30,3 +35,33 @@ logger = Logger(
 for _library in ("boto3", "botocore", "s3transfer"):
     logging.getLogger(_library).setLevel(logging.WARNING)
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+
+
+def correlation_id() -> str:
+    """The id of the request that is being served; empty where none is."""
+    return logger.get_correlation_id() or ""
+
+
+@contextmanager
+def invocation(event: Any) -> Iterator[None]:
+    """What all log lines of one invocation carry, and none of the next; its metrics leave with its end.
+
+    `event` is Chalice's, of any kind. The line at the beginning is always there: the emulator waits 50 ms for one.
+    """
+    with logger.append_context_keys(**_keys(event)):
+        logger.info("invoked", event=type(event).__name__)
+        try:
+            yield
+        finally:
+            metrics.flush()
+
+
+def _keys(event: Any) -> dict[str, str]:
+    lambda_context = getattr(event, "lambda_context", None) or getattr(event, "context", None)
+    keys = {
+        "function": getattr(lambda_context, "function_name", None),
+        "invocation": getattr(lambda_context, "aws_request_id", None),
+    }
+    if hasattr(event, "headers"):  # a request
+        keys["correlation_id"] = correlation_id_of(event.headers, event.context)
+    return {name: value for name, value in keys.items() if isinstance(value, str) and value}

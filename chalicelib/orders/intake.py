@@ -12,6 +12,7 @@ from typing import Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.aws_errors import is_transient
+from chalicelib.metrics import Metric, note
 from chalicelib.orders.admission import LONGEST_WAIT_MS, Starts
 from chalicelib.orders.order import IllegalTransition, Order, State, cancel, place
 from chalicelib.orders.pair import TokenDirectory, find_pair
@@ -51,7 +52,9 @@ class Intake:
         limits: OrderLimits,
         now_ms: Callable[[], int],
         new_id: Callable[[], uuid.UUID],
+        correlation_id: Callable[[], str] = lambda: "",
     ) -> None:
+        """`correlation_id` tells which request is being served."""
         self._store = store
         self._queue = queue
         self._tokens = tokens
@@ -59,6 +62,7 @@ class Intake:
         self._limits = limits
         self._now_ms = now_ms
         self._new_id = new_id
+        self._correlation_id = correlation_id
 
     def submit(self, account: str, request: OrderRequest, idempotency_key: str | None) -> Submitted:
         """Store the order and hand it to the workers.
@@ -85,6 +89,8 @@ class Intake:
             placed = place(order, start_at_ms)
             if self._create(placed, limits, repeatable=idempotency_key is not None):
                 self._hand_over(placed, start_at_ms - order.created_at_ms)
+                logger.info("order accepted", order_id=placed.order_id, start_at_ms=start_at_ms)
+                note(Metric.ORDERS_ACCEPTED)
                 return Submitted(placed, created=True)
             known = self._store.load(order.order_id)
         if known is None or known.request_digest != order.request_digest:
@@ -92,6 +98,7 @@ class Intake:
         if known.state is State.PENDING:
             # the first client may have died between put and enqueue; a second message for one order is harmless
             self._hand_over(known, known.start_at_ms - self._now_ms())
+        logger.info("order asked for again", order_id=known.order_id, status=known.status.value)
         return Submitted(known, created=False)
 
     def cancel(self, account: str, order_id: str) -> Order:
@@ -104,7 +111,9 @@ class Intake:
         while True:
             order = self.find(account, order_id)
             try:
-                return self._store.replace(cancel(order, self._now_ms()))
+                cancelled = self._store.replace(cancel(order, self._now_ms()))
+                logger.info("order cancelled", order_id=order_id, placed_by=order.correlation_id)
+                return cancelled
             except IllegalTransition:
                 raise Conflict(f"the order is {order.status} and can no longer be cancelled") from None
             except StaleOrder:
@@ -145,7 +154,7 @@ class Intake:
     def _hand_over(self, order: Order, delay_ms: int) -> None:
         """Tell the workers. That this fails is no reason to refuse an order that is stored: the sweeper tells them."""
         try:
-            self._queue.enqueue(order.order_id, delay_ms)
+            self._queue.enqueue(order.order_id, delay_ms, order.correlation_id)
         except (BotoCoreError, ClientError):
             logger.exception("order not enqueued; the sweeper will do it", order_id=order.order_id)
 
@@ -167,6 +176,7 @@ class Intake:
             slippage_ppm=slippage_ppm,
             request_digest=_digest(request.type, token_in.mint, token_out.mint, amount, slippage_ppm),
             created_at_ms=self._now_ms(),
+            correlation_id=self._correlation_id(),
         )
 
 

@@ -70,6 +70,7 @@ def order_to_item(order: Order) -> Item:
         "leaseUntilMs": order.lease.until_ms if order.lease else None,
         "notional": _notional_to_map(order.notional),
         "booked": _claims_to_map(order.booked),
+        "correlationId": order.correlation_id or None,
         "revision": order.revision,
     }
 
@@ -103,6 +104,7 @@ def item_to_order(item: Item) -> Order:
         retry_at_ms=int(item.get("retryAtMs", 0)),
         lease=Lease(item["leaseOwner"], int(item["leaseUntilMs"])) if "leaseOwner" in item else None,
         notional=_notional_from_map(item.get("notional")),
+        correlation_id=item.get("correlationId", ""),
         revision=int(item["revision"]),
         # an order of before there were counters is in none of them
         booked=_claims_from_map(item.get("booked", {})),

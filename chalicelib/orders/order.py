@@ -204,6 +204,7 @@ class Order:
     retry_at_ms: int = 0
     lease: Lease | None = None
     notional: Notional | None = None
+    correlation_id: str = ""  # of the request that placed it
     revision: int = 0
     booked: Claims | None = field(default=None, compare=False, repr=False)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
 # A message may stay hidden for 12 h from its receipt on, of which some have passed by now.
 MAX_DELAY_SECONDS = 15 * 60
@@ -16,6 +17,8 @@ MAX_VISIBILITY_SECONDS = 11 * 60 * 60
 # Ours have 52 characters; whoever may write to a queue could put a megabyte into a message.
 MAX_MESSAGE_LENGTH = 256
 _ORDER_ID = re.compile(r"[\x21-\x7e]{1,64}")
+# The attribute that tells which request a message goes back to.
+CORRELATION_ID = "correlationId"
 
 
 class MalformedMessage(Exception):
@@ -36,11 +39,14 @@ class OrdersQueue:
         self._queue_url = queue_url
         self._dead_letter_queue_url = dead_letter_queue_url
 
-    def enqueue(self, order_id: str, delay_ms: int = 0) -> None:
+    def enqueue(self, order_id: str, delay_ms: int = 0, correlation_id: str = "") -> None:
         """Hand the order to the workers, after `delay_ms` rounded up to a second, at most SQS's 15 minutes."""
         delay_seconds = min(max(-(-delay_ms // 1000), 0), MAX_DELAY_SECONDS)
         self._client.send_message(
-            QueueUrl=self._queue_url, MessageBody=message_body(order_id), DelaySeconds=delay_seconds
+            QueueUrl=self._queue_url,
+            MessageBody=message_body(order_id),
+            DelaySeconds=delay_seconds,
+            MessageAttributes=_attributes({CORRELATION_ID: correlation_id}),
         )
 
     def waiting(self) -> int:
@@ -57,12 +63,12 @@ class OrdersQueue:
             QueueUrl=self._queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
         )
 
-    def bury(self, body: str, reason: str) -> None:
+    def bury(self, body: str, reason: str, correlation_id: str = "") -> None:
         """Put a message into the dead-letter queue, with why."""
         self._client.send_message(
             QueueUrl=self._dead_letter_queue_url,
             MessageBody=body,
-            MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}},
+            MessageAttributes=_attributes({"reason": reason, CORRELATION_ID: correlation_id}),
         )
 
     def dead_letters(self, limit: int) -> list[DeadLetter]:
@@ -86,6 +92,11 @@ class OrdersQueue:
 
     def discard(self, letter: DeadLetter) -> None:
         self._client.delete_message(QueueUrl=self._dead_letter_queue_url, ReceiptHandle=letter.receipt_handle)
+
+
+def _attributes(values: dict[str, str]) -> dict[str, MessageAttributeValueTypeDef]:
+    """Message attributes; SQS refuses an empty one."""
+    return {name: {"DataType": "String", "StringValue": value} for name, value in values.items() if value}
 
 
 def message_body(order_id: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from chalicelib.metrics import Metric, note
 from chalicelib.orders.order import Order, State
 from chalicelib.orders.queue import DeadLetter, MalformedMessage, OrdersQueue, order_id_of
 from chalicelib.orders.store import OrderStore
@@ -47,11 +48,11 @@ class Recovery:
         now_ms = self._now_ms()
         for order in self._store.overdue(now_ms - OVERDUE_MS, MAX_SWEPT):
             if self._store.look_again_at(order, now_ms + SWEPT_FOR_MS):
-                self._queue.enqueue(order.order_id)
-                swept.handed_back.append(order.order_id)
+                self._hand_back(order, swept)
         for letter in self._queue.dead_letters(MAX_DEAD_LETTERS):
             self._reconcile(letter, swept)
-        logger.info("swept", handed_back=swept.handed_back, dead_letters_of_failed_orders=len(swept.buried_failed))
+        note(Metric.DEAD_LETTERS_WAITING, len(swept.buried_failed))
+        logger.info("swept", handed_back=len(swept.handed_back), dead_letters_of_failed_orders=len(swept.buried_failed))
         return swept
 
     def _reconcile(self, letter: DeadLetter, swept: Swept) -> None:
@@ -63,11 +64,15 @@ class Recovery:
                 swept.buried_failed.append(order.order_id)
             return
         if not order.is_terminal:
-            self._queue.enqueue(order.order_id)
-            swept.handed_back.append(order.order_id)
+            self._hand_back(order, swept)
         else:
             swept.buried_finished.append(order.order_id)
         self._queue.discard(letter)
+
+    def _hand_back(self, order: Order, swept: Swept) -> None:
+        self._queue.enqueue(order.order_id, correlation_id=order.correlation_id)
+        swept.handed_back.append(order.order_id)
+        logger.info("order handed back", order_id=order.order_id, correlation_id=order.correlation_id)
 
     def _order_of(self, letter: DeadLetter) -> Order | None:
         try:

@@ -9,6 +9,7 @@ from typing import Any
 from solders.message import MessageV0, to_bytes_versioned
 from solders.pubkey import Pubkey
 
+from chalicelib.metrics import Metric, note
 from chalicelib.orders.execution import Fate, Landed, LandedFailed, NeverLands, PlannedSwap, Undecided
 from chalicelib.orders.order import Leftover, Order, Submission
 from chalicelib.orders.quoting import order_legs
@@ -23,7 +24,7 @@ from chalicelib.solana.compute_budget import (
     ComputeBudget,
     PriorityFeePolicy,
 )
-from chalicelib.solana.fill import FillUnreadable, read_fill
+from chalicelib.solana.fill import FillUnreadable, lamports_after, read_fill
 from chalicelib.solana.program_errors import failure_of
 from chalicelib.solana.rpc import RpcRefused, SolanaRpc
 from chalicelib.solana.signing import sign
@@ -121,6 +122,7 @@ class ChainTrader:
             failure = failure_of(transaction)
             if failure is not None:
                 return LandedFailed(failure)
+            note(Metric.WALLET_LAMPORTS, lamports_after(transaction, self._wallet.address))
             return _landed(order, transaction, self._wallet.address)
         except (RpcRefused, FillUnreadable) as error:
             logger.error("a landed transaction can't be read", tx_hash=signature, error=str(error))

@@ -73,8 +73,11 @@ class Publisher:
 
     def _publish(self, news: _Step | Subscription | None) -> None:
         match news:
-            case _Step():
-                self._order_changed(news)
+            case _Step(order=order):
+                with logger.append_context_keys(order_id=order.order_id, correlation_id=order.correlation_id):
+                    step = order.history[-1]
+                    logger.info("order changed", seq=step.seq, status=step.status.value)
+                    self._order_changed(news)
             case Subscription():
                 self._subscribed(news)
 
@@ -109,7 +112,9 @@ class Publisher:
         subscription = self._connections.find(asked.order_id, asked.connection_id)
         order = self._store.load(asked.order_id)
         if order is not None and subscription is not None:
-            self._send(order, subscription, establishing=not subscription.cursor)
+            with logger.append_context_keys(order_id=order.order_id, correlation_id=order.correlation_id):
+                logger.info("order watched", connection_id=asked.connection_id)
+                self._send(order, subscription, establishing=not subscription.cursor)
 
     def _send(self, order: Order, subscription: Subscription, *, establishing: bool) -> None:
         """Send every change after the cursor; close the connection that was opened for an order that has ended."""

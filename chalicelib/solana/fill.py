@@ -61,6 +61,18 @@ def read_fill(
     return fill
 
 
+def lamports_after(transaction: Mapping[str, Any], wallet: Pubkey) -> int:
+    """What the wallet itself holds after the transaction, in lamports; its token accounts' are not among it.
+
+    Raises FillUnreadable.
+    """
+    try:
+        meta = transaction["meta"]
+        return int(meta["postBalances"][_account_keys(transaction, meta).index(str(wallet))])
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise FillUnreadable(f"the transaction lacks the wallet's balance ({error!r})") from error
+
+
 @dataclass(frozen=True, slots=True)
 class _Balances:
     """One owner's changes: lamports without the network's fee, and tokens by mint."""

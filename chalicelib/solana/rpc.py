@@ -24,6 +24,7 @@ import urllib3
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
+from chalicelib.metrics import Metric, note
 from chalicelib.problems import PermanentError, RpcUnavailable
 from chalicelib.solana import rpc_answers
 from chalicelib.solana.accounts import Account
@@ -321,6 +322,10 @@ class SolanaRpc:
 
     def _batch(self, calls: Sequence[_Call], *, retry: bool = True) -> list[Any]:
         """The results of several calls made by one HTTP request, in the order of the calls."""
+        with _counted(calls[0].method):
+            return self._answers(calls, retry)
+
+    def _answers(self, calls: Sequence[_Call], retry: bool) -> list[Any]:
         requests = [
             {"jsonrpc": "2.0", "id": next(self._ids), "method": call.method, "params": call.params} for call in calls
         ]
@@ -394,6 +399,20 @@ class SolanaRpc:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text
+
+
+@contextmanager
+def _counted(method: str) -> Iterator[None]:
+    """Notes the metric of a call that fails; a simulation that fails is the transaction's doing, and is told apart."""
+    try:
+        yield
+    except RpcUnavailable:
+        note(Metric.RPC_ERRORS, kind="unavailable", method=method)
+        raise
+    except RpcRefused as refusal:
+        kind = "preflight" if isinstance(refusal, PreflightFailed) else "refused"
+        note(Metric.RPC_ERRORS, kind=kind, method=method)
+        raise
 
 
 def _decode_status(value: Mapping[str, Any] | None) -> SignatureStatus | None:

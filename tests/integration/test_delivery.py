@@ -228,7 +228,7 @@ def test_a_queue_that_does_not_answer_brings_the_message_back_and_stops_nothing(
                 raise aws_error("ServiceUnavailable", 503, "ChangeMessageVisibility")
             super().show_again_in(receipt_handle, delay_ms)
 
-        def bury(self, body: str, reason: str) -> None:
+        def bury(self, body: str, reason: str, correlation_id: str = "") -> None:
             if operation == "bury":
                 raise aws_error("ServiceUnavailable", 503, "SendMessage")
             super().bury(body, reason)

@@ -79,7 +79,7 @@ def test_the_order_is_stored_before_it_is_queued(cloud: Cloud) -> None:
     """A worker that is quicker than the client's answer must find it."""
 
     class WatchingQueue(OrdersQueue):
-        def enqueue(self, order_id: str, delay_ms: int = 0) -> None:
+        def enqueue(self, order_id: str, delay_ms: int = 0, correlation_id: str = "") -> None:
             assert cloud.stored(order_id).status is Status.PENDING
             super().enqueue(order_id, delay_ms)
 
@@ -206,7 +206,7 @@ def _brought_to(state: State, store: OrderStore, placed: Order) -> Order:
 
 def test_a_client_that_died_between_storing_and_queueing_is_made_good_by_the_repetition(cloud: Cloud) -> None:
     class DyingQueue(OrdersQueue):
-        def enqueue(self, order_id: str, delay_ms: int = 0) -> None:
+        def enqueue(self, order_id: str, delay_ms: int = 0, correlation_id: str = "") -> None:
             raise ConnectionError
 
     dying = DyingQueue(cloud.sqs, cloud.outputs["OrdersQueueUrl"], cloud.outputs["DeadLetterQueueUrl"])
@@ -234,7 +234,7 @@ def test_twenty_clients_at_once_with_one_key_get_one_order(cloud: Cloud, amounts
                 return super().load(order_id)
 
     class CrowdedQueue(OrdersQueue):
-        def enqueue(self, order_id: str, delay_ms: int = 0) -> None:
+        def enqueue(self, order_id: str, delay_ms: int = 0, correlation_id: str = "") -> None:
             with in_turn:
                 super().enqueue(order_id, delay_ms)
 

@@ -177,13 +177,13 @@ class QueueOf(OrdersQueue):
         self._worker = worker
         self._now_ms = now_ms
 
-    def enqueue(self, order_id: str, delay_ms: int = 0) -> None:
+    def enqueue(self, order_id: str, delay_ms: int = 0, correlation_id: str = "") -> None:
         self._call("enqueueing", lambda: self._orders.send(message_body(order_id), self._in(delay_ms)))
 
     def show_again_in(self, receipt_handle: str, delay_ms: int) -> None:
         self._call("hiding the message", lambda: self._orders.show_at(receipt_handle, self._in(delay_ms)))
 
-    def bury(self, body: str, reason: str) -> None:
+    def bury(self, body: str, reason: str, correlation_id: str = "") -> None:
         self._call("burying", lambda: self._dead.send(body, self._now_ms()))
 
     def dead_letters(self, limit: int) -> list[DeadLetter]:
