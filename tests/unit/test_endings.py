@@ -1,0 +1,119 @@
+"""What is counted of an order's end, from the stream's records as Lambda hands them over."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.metrics import flush
+from chalicelib.orders.endings import note_endings, quote_to_fill_bps, step_times
+from chalicelib.orders.item import order_to_item, serialize
+from chalicelib.orders.order import Order, State, fill
+from tests.log_lines import flushed, values
+from tests.sample_orders import cancelled, confirmed, failed, new_order, order_in, retrying, submitted
+
+Json = dict[str, Any]
+ENDED = (State.CONFIRMED, State.FAILED, State.CANCELLED)
+
+
+@pytest.fixture(autouse=True)
+def nothing_noted_before(capsys: pytest.CaptureFixture[str]) -> None:
+    flush()
+    capsys.readouterr()
+
+
+def record(new: Order | None, old: Order | None = None) -> Json:
+    change: Json = {"Keys": {}}
+    for name, order in (("NewImage", new), ("OldImage", old)):
+        if order is not None:
+            change[name] = json.loads(json.dumps(serialize(order_to_item(order)), default=_as_text))
+    return {"eventID": "1", "eventName": "MODIFY", "dynamodb": change}
+
+
+def _as_text(value: object) -> str:
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+
+
+def test_each_end_is_one_order_by_its_outcome_and_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    note_endings(
+        [record(confirmed(), submitted()), record(failed(), order_in(State.ROUTING)), record(cancelled(), new_order())]
+    )
+    lines = flushed(capsys)
+    assert values(lines, "OrdersByOutcome") == [1, 1, 1]
+    assert values(lines, "OrdersByOutcome", outcome="confirmed") == [1]
+    assert values(lines, "OrdersByOutcome", outcome="failed", error_code="NO_POOL") == [1]
+    assert values(lines, "OrdersByOutcome", outcome="cancelled") == [1]
+    assert values(lines, "Retries") == [0, 0, 0]
+
+
+@pytest.mark.parametrize("state", [state for state in State if state not in ENDED])
+def test_a_write_that_does_not_end_the_order_counts_nothing(capsys: pytest.CaptureFixture[str], state: State) -> None:
+    note_endings([record(order_in(state)), record(order_in(state), new_order()), record(None, order_in(state))])
+    assert flushed(capsys) == []
+
+
+@pytest.mark.parametrize("state", ENDED)
+def test_a_later_write_of_an_order_that_has_ended_counts_nothing(
+    capsys: pytest.CaptureFixture[str], state: State
+) -> None:
+    note_endings([record(order_in(state), order_in(state)), record(None, order_in(state))])
+    assert flushed(capsys) == []
+
+
+def test_subscriptions_and_what_can_not_be_read_are_passed_over(capsys: pytest.CaptureFixture[str]) -> None:
+    watcher = {"dynamodb": {"NewImage": {"item": {"S": "subscription#1"}, "orderId": {"S": "1"}}}}
+    broken = record(confirmed(), submitted())
+    del broken["dynamodb"]["NewImage"]["history"]
+    note_endings([watcher, {"dynamodb": {}}, {}, broken, record(confirmed(), submitted())])
+    assert values(flushed(capsys), "OrdersByOutcome") == [1]
+
+
+def test_each_step_tells_how_long_it_took_the_second_attempts_too(capsys: pytest.CaptureFixture[str]) -> None:
+    order = confirmed(retrying())
+    steps = step_times(order)
+    assert [step for step, _ in steps] == ["pending", "routing", "failed", "routing", "building", "submitted"]
+    assert sum(milliseconds for _, milliseconds in steps) == order.updated_at_ms - order.created_at_ms
+    note_endings([record(order, submitted(retrying()))])
+    lines = flushed(capsys)
+    assert values(lines, "StepMs", step="routing") == [time for step, time in steps if step == "routing"]
+    assert values(lines, "OrderMs", outcome="confirmed") == [order.updated_at_ms - order.created_at_ms]
+    assert values(lines, "Retries") == [1]
+
+
+@pytest.mark.parametrize(
+    ("quoted", "paid", "bps"),
+    [
+        (10_000, 10_000, 0),
+        (10_000, 9_999, -1),
+        (10_000, 10_001, 1),
+        (10**18, 10**18 - 1, -1),  # a shortfall never rounds away
+        (10**18, 10**18 + 1, 0),
+        (1_500_000_000, 1_485_000_000, -100),
+        (3, 4, 3333),
+    ],
+)
+def test_the_fill_is_held_against_the_quote_in_basis_points_rounded_down(quoted: int, paid: int, bps: int) -> None:
+    assert quote_to_fill_bps(filled(quoted, paid)) == bps
+
+
+@given(st.integers(1, 2**64 - 1), st.integers(1, 2**64 - 1))
+def test_the_basis_points_are_the_exact_share_rounded_down(quoted: int, paid: int) -> None:
+    bps = quote_to_fill_bps(filled(quoted, paid))
+    assert bps is not None
+    assert bps * quoted <= (paid - quoted) * 10_000 < (bps + 1) * quoted
+
+
+def test_an_order_without_a_fill_has_no_basis_points(capsys: pytest.CaptureFixture[str]) -> None:
+    note_endings([record(failed(), order_in(State.ROUTING))])
+    assert values(flushed(capsys), "QuoteToFillBps") == []
+
+
+def filled(quoted: int, paid: int) -> Order:
+    order = replace(submitted(), quoted_out=quoted)
+    return fill(order, paid, order.updated_at_ms + 1)
