@@ -31,7 +31,8 @@ from chalicelib.telemetry import correlation_id, invocation
 ORDERS_QUEUE_ARN = os.environ.get("ORDERS_QUEUE_ARN", "arn:aws:sqs:us-east-1:000000000000:orders")
 ORDERS_STREAM_ARN = os.environ.get("ORDERS_STREAM_ARN", "arn:aws:dynamodb:us-east-1:000000000000:table/o/stream/0")
 
-# Chalice would add a handler of its own to the logger, which writes everything a second time, line breaks and all.
+# Chalice would put the logger of this name, which is ours, at ERROR, and add a handler of its own, which writes
+# everything a second time, line breaks and all.
 app = Chalice(app_name="fillrate", configure_logs=False)
 app.experimental_feature_flags.update(["WEBSOCKETS"])
 app.api.binary_types = []

@@ -15,13 +15,10 @@ HEADER = "x-correlation-id"
 _SANE = re.compile(r"[!-~]{1,64}")
 
 
-def correlation_id_of(headers: Mapping[str, str], context: Mapping[str, Any]) -> str:
-    """The client's id if it is 1 to 64 visible ASCII characters, else the gateway's; empty where neither is there.
+def correlation_id_of(headers: Mapping[str, str], context: Mapping[str, Any], invocation: str = "") -> str:
+    """The client's id if it is 1 to 64 visible ASCII characters, else the gateway's, else that of the invocation.
 
-    `context` is API Gateway's requestContext.
+    `context` is API Gateway's requestContext. Empty where none of them is sane.
     """
-    given = headers.get(HEADER, "")
-    if _SANE.fullmatch(given):
-        return given
-    request_id = context.get("requestId")
-    return request_id if isinstance(request_id, str) and _SANE.fullmatch(request_id) else ""
+    candidates = (headers.get(HEADER), context.get("requestId"), invocation)
+    return next((one for one in candidates if isinstance(one, str) and _SANE.fullmatch(one)), "")

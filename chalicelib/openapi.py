@@ -14,6 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from chalicelib import answers, problems
 from chalicelib import openapi_examples as examples
+from chalicelib.correlation import HEADER as CORRELATION_HEADER
 from chalicelib.wire import (
     IDEMPOTENCY_KEY_PATTERN,
     OrderListRequest,
@@ -229,11 +230,10 @@ def _operation(operation: _Operation, key_optional: bool) -> Json:
             **{str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(operation.problems)},
         },
     }
-    parameters = list(_query_parameters(operation))
+    parameters = [*_query_parameters(operation), _CORRELATION_ID]
     if operation.idempotent:
         parameters.append(_IDEMPOTENCY_KEY)
-    if parameters:
-        described["parameters"] = parameters
+    described["parameters"] = parameters
     if operation.body is not None:
         content = {"schema": {"$ref": SCHEMAS + operation.body.__name__}, "example": operation.body_example}
         described["requestBody"] = {"required": operation.body_required, "content": {JSON: content}}
@@ -252,6 +252,19 @@ _IDEMPOTENCY_KEY: Json = {
     "description": "The same key and body again gives the same order (200); another body 409.",
     "schema": {"type": "string", "pattern": IDEMPOTENCY_KEY_PATTERN},
     "example": "order-2025-10-09-0001",
+}
+
+_CORRELATION_ID: Json = {
+    "name": CORRELATION_HEADER,
+    "in": "header",
+    "description": "Stands in every log line of the request and of its order, and comes back in the answer. "
+    "Another value than 1 to 64 visible ASCII characters is replaced by the gateway's id of the request.",
+    "schema": {"type": "string"},
+    "example": "checkout-7f3a",
+}
+
+_CORRELATION_ANSWER: Json = {
+    CORRELATION_HEADER: {"description": "The id in the request's log lines.", "schema": {"type": "string"}}
 }
 
 _RETRY_AFTER: Json = {
@@ -291,7 +304,7 @@ def _success_response(success: _Success) -> Json:
     content: Json = {"schema": {"$ref": SCHEMAS + success.schema}}
     if success.example:
         content["example"] = success.example
-    response: Json = {"description": success.meaning, "content": {JSON: content}}
+    response: Json = {"description": success.meaning, "headers": _CORRELATION_ANSWER, "content": {JSON: content}}
     return response if success.links is None else {**response, "links": success.links}
 
 
@@ -300,13 +313,11 @@ def _problem_response(status: int) -> Json:
     content: Json = {"schema": {"$ref": f"{SCHEMAS}Problem"}}
     if found:
         content["examples"] = found
-    response: Json = {"description": _PROBLEM_MEANINGS[status], "content": {PROBLEM_JSON: content}}
+    headers = dict(_CORRELATION_ANSWER)
     if status in (429, 503):
         seconds = {"type": "integer", "minimum": 0}
-        response["headers"] = {
-            "Retry-After": {"description": "After how many seconds to try again.", "schema": seconds}
-        }
-    return response
+        headers["Retry-After"] = {"description": "After how many seconds to try again.", "schema": seconds}
+    return {"description": _PROBLEM_MEANINGS[status], "headers": headers, "content": {PROBLEM_JSON: content}}
 
 
 def _problems_with(status: int) -> Iterator[type[problems.FillrateError]]:

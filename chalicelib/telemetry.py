@@ -58,10 +58,8 @@ def invocation(event: Any) -> Iterator[None]:
 
 def _keys(event: Any) -> dict[str, str]:
     lambda_context = getattr(event, "lambda_context", None) or getattr(event, "context", None)
-    keys = {
-        "function": getattr(lambda_context, "function_name", None),
-        "invocation": getattr(lambda_context, "aws_request_id", None),
-    }
+    invocation_id = getattr(lambda_context, "aws_request_id", None)
+    keys = {"function": getattr(lambda_context, "function_name", None), "invocation": invocation_id}
     if hasattr(event, "headers"):  # a request
-        keys["correlation_id"] = correlation_id_of(event.headers, event.context)
+        keys["correlation_id"] = correlation_id_of(event.headers, event.context, invocation_id or "")
     return {name: value for name, value in keys.items() if isinstance(value, str) and value}

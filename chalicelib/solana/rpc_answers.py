@@ -15,6 +15,7 @@ from typing import Any
 from solders.hash import Hash, ParseHashError
 from solders.pubkey import Pubkey
 
+from chalicelib.metrics import Metric, note
 from chalicelib.problems import RpcUnavailable
 from chalicelib.solana.accounts import Account
 
@@ -38,6 +39,7 @@ def reading(method: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, LookupError, TypeError, AttributeError) as error:
+        note(Metric.RPC_ERRORS, kind="unreadable", method=method)
         raise RpcUnavailable(f"the Solana node's answer to {method} can't be read") from error
 
 
