@@ -45,7 +45,7 @@ lint: .venv/.dev
 	$(RUN) -m mypy
 	.venv/bin/lint-imports --no-logo
 	$(RUN) -m infra.package --stage prod --output build/lint --template-only
-	.venv/bin/cfn-lint infra/data.yaml build/lint/template.json
+	.venv/bin/cfn-lint infra/data.yaml infra/monitoring.yaml build/lint/template.json
 
 faults: .venv/.dev
 	@export FAULTS_SCALE=$${FAULTS_SCALE:-full} FAULTS_SEED=$${FAULTS_SEED:-$$(date +%s)}; \

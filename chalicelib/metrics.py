@@ -44,13 +44,25 @@ _UNITS: Mapping[Metric, MetricUnit] = {
     Metric.WALLET_LAMPORTS: MetricUnit.NoUnit,
 }
 
+# What a metric is told apart by, besides the service; a value may leave out the last ones.
+DIMENSIONS: Mapping[Metric, tuple[str, ...]] = {
+    Metric.ORDERS_BY_OUTCOME: ("outcome", "error_code"),
+    Metric.ORDER_MS: ("outcome",),
+    Metric.STEP_MS: ("step",),
+    Metric.DEAD_LETTERS: ("reason",),
+    Metric.RPC_ERRORS: ("kind", "method"),
+    Metric.RATE_LIMITED: ("code",),
+}
+
 _Dimensions = tuple[tuple[str, str], ...]
 _noted: dict[_Dimensions, list[tuple[Metric, int]]] = {}
 _lock = Lock()  # Solana's nodes are asked by several threads
 
 
 def note(metric: Metric, value: int = 1, **dimensions: str) -> None:
-    """Keep one value until `flush`. The order of `dimensions` is the order in which they are left out, from the end."""
+    """Keep one value until `flush`. Raises ValueError where `dimensions` aren't the metric's, in their order."""
+    if tuple(dimensions) != DIMENSIONS.get(metric, ())[: len(dimensions)]:
+        raise ValueError(f"{metric} is not told apart by {', '.join(dimensions)}")
     with _lock:
         _noted.setdefault(tuple(dimensions.items()), []).append((metric, value))
 

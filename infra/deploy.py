@@ -19,7 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from localstack_client.session import Session as LocalSession
 
-from infra import artifacts, guarded_routes, ministack_gaps, package, pool_registry
+from infra import artifacts, guarded_routes, ministack_gaps, monitoring, package, pool_registry
 from infra.cloudformation import StackError, deploy_stack
 from infra.wallet import OWN_KEY, DeployedWallet, WalletError, check_option, deployed_wallet
 
@@ -83,6 +83,7 @@ class Settings:
     orders_at_once: int = 10
     requests_per_second: int = 200
     log_level: str = "INFO"
+    alarm_email: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,7 @@ def deploy(target: Target, settings: Settings, built: package.Package) -> Deploy
         target.client("cloudformation"), f"fillrate-{target.stage}", template, parameters, target.poll_seconds
     )
     outputs = data | functions
+    monitoring.deploy_monitoring(target, outputs, settings.alarm_email)
     if target.on_ministack:
         api_gateway = target.client("apigateway")
         ministack_gaps.ensure_gateway_responses(api_gateway, outputs["RestAPIId"], _API_STAGE, built.template)
@@ -242,6 +244,9 @@ def command_line(program: str) -> argparse.ArgumentParser:
         default=os.environ.get("WALLET", ""),
         help="kms (a key of the stack's own), kms:<key id, ARN or alias>, secret:<name or ARN>, file:<path> (local)",
     )
+    parser.add_argument(
+        "--alarm-email", default=os.environ.get("ALARM_EMAIL", ""), help="who is told when an alarm rings"
+    )
     parser.add_argument("--pools", type=Path, help='pool registry to seed: [{"address", "program"}]')
     return parser
 
@@ -252,7 +257,14 @@ def settings_from(options: argparse.Namespace) -> Settings:
     if rpc_url is None:
         raise DeployError("no Solana RPC address: set SOLANA_RPC_URL or give --solana-rpc-url")
     wallet = check_option(options.wallet, options.stage)
-    return Settings(rpc_url, wallet, options.orders_per_minute, options.orders_at_once, options.requests_per_second)
+    return Settings(
+        rpc_url,
+        wallet,
+        options.orders_per_minute,
+        options.orders_at_once,
+        options.requests_per_second,
+        alarm_email=options.alarm_email,
+    )
 
 
 def seed_pools(target: Target, table: str, registry: Path | None) -> None:

@@ -39,6 +39,12 @@ def without_kms_conditions(resources: dict[str, Any]) -> None:
                 granted.pop("Condition", None)
 
 
+def without_metric_math(resources: dict[str, Any]) -> None:
+    """An alarm over an expression is refused: such alarms ring on AWS alone."""
+    for name in [name for name, resource in resources.items() if "Metrics" in resource["Properties"]]:
+        del resources[name]
+
+
 def without_websocket_deployment(resources: dict[str, Any]) -> None:
     """There is no AWS::ApiGatewayV2::Deployment: let the stage deploy itself."""
     resources.pop("WebsocketAPIDeployment", None)

@@ -60,3 +60,16 @@ def test_times_are_milliseconds_and_a_balance_has_no_unit(capsys: pytest.Capture
         for metric in directive["Metrics"]
     }
     assert units == {"StepMs": "Milliseconds", "WalletLamports": "None", "DeadLetters": "Count"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "dimensions"),
+    [
+        (Metric.RETRIES, {"outcome": "failed"}),
+        (Metric.RPC_ERRORS, {"method": "getSlot"}),
+        (Metric.RPC_ERRORS, {"method": "getSlot", "kind": "refused"}),
+    ],
+)
+def test_a_metric_is_told_apart_by_its_own_dimensions_alone(metric: Metric, dimensions: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=metric.value):
+        note(metric, **dimensions)
