@@ -19,7 +19,8 @@ help:
 	@echo "make redrive  send dead letters back after an outage: a new order for each that failed, never two"
 	@echo "make test     run all tests (ARGS='tests/unit -x'), on an emulator of their own"
 	@echo "make lint     format, types, layers, templates"
-	@echo "make bench    time quotes, next to the official SDKs' where Node and 'npm ci' in tests/conformance/sdk are"
+	@echo "make bench    time quotes, next to the official SDKs' where Node and 'npm ci' in tests/conformance/sdk are;"
+	@echo "              count what an order costs on AWS, and simulate what limits it (alone: -m bench.cost, bench.scaling)"
 	@echo "make faults   kill, drop, expire, duplicate, then audit; FAULTS_SEED=n replays, FAULTS_SCALE=short is quicker"
 	@echo "make soak     steady orders under light faults (MINUTES=3), then every order compared with the chain; memory"
 	@echo "make package  build what is deployed: build/package"
@@ -56,6 +57,8 @@ redrive: .venv/.local
 
 bench: .venv/.dev
 	@$(RUN) -m bench
+	@$(RUN) -m bench.cost
+	@$(RUN) -m bench.scaling
 
 soak: .venv/.dev
 	@$(RUN) -m bench.soak --minutes $(or $(MINUTES),3)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -50,10 +51,12 @@ def invocation(event: Any) -> Iterator[None]:
     """
     with logger.append_context_keys(**_keys(event)):
         logger.info("invoked", event=type(event).__name__)
+        started = time.monotonic()
         try:
             yield
         finally:
             metrics.flush()
+            logger.debug("done", ms=int((time.monotonic() - started) * 1000))
 
 
 def _keys(event: Any) -> dict[str, str]:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,11 +30,16 @@ class When(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP request: by which process, to what, and with what. `targets`: JSON-RPC methods, or AWS's operation."""
+    """One HTTP request: by which process, to what, and with what. `targets`: JSON-RPC methods, or AWS's operation.
+
+    `line` is its method and path; `answer` is the body that came back, once it has.
+    """
 
     pid: int | None
     targets: tuple[str, ...]
     body: Any
+    line: str = ""
+    answer: bytes = b""
 
 
 @dataclass
@@ -137,7 +142,7 @@ class FaultProxy:
     ) -> bool:
         """One request and its answer; False where the connection is over."""
         head, body = await _read_message(reader)
-        call = Call(pid, *_what(head, body))
+        call = Call(pid, *_what(head, body), line=head.partition(b"\r\n")[0].decode(errors="replace"))
         self.calls += 1
         if pid is not None:
             self.last_call[pid] = time.monotonic()
@@ -146,7 +151,7 @@ class FaultProxy:
         upstream.write(head + body)
         await upstream.drain()
         answer_head, answer_body = await _read_message(answers)
-        if not await self._hold(call, When.AFTER, reader):
+        if not await self._hold(replace(call, answer=answer_body), When.AFTER, reader):
             return False
         writer.write(answer_head + answer_body)
         await writer.drain()

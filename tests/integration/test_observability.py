@@ -39,7 +39,7 @@ def records_of(cloud: Cloud) -> list[Json]:
         QueueUrl=cloud.outputs["OrdersQueueUrl"],
         MaxNumberOfMessages=10,
         MessageAttributeNames=["All"],
-        AttributeNames=["All"],  # type: ignore[list-item]
+        AttributeNames=["All"],
     )
     return [
         {

@@ -72,4 +72,4 @@ def test_times_are_milliseconds_and_a_balance_has_no_unit(capsys: pytest.Capture
 )
 def test_a_metric_is_told_apart_by_its_own_dimensions_alone(metric: Metric, dimensions: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=metric.value):
-        note(metric, **dimensions)
+        note(metric, 1, **dimensions)
