@@ -80,7 +80,7 @@ class Outcome:
         return max(self.tallies, key=lambda name: (self.tallies[name].refused, self.tallies[name].waited))
 
     def healthy(self, unloaded: float) -> bool:
-        """Nobody turned away, nobody left; 95 of 100 in at most twice the time of one that is alone, and told in 2 s."""
+        """Nobody turned away, nobody left; 95 of 100 within twice the time of one that is alone, and told in 2 s."""
         if self.refused or self.waiting or not self.confirmed:
             return False
         return percentile(self.confirmed, 95) <= 2 * unloaded and percentile(self.told, 95) <= 2.0
