@@ -61,7 +61,14 @@ def _templates_are_safe() -> bool:
     TEMPLATE.parent.mkdir(parents=True, exist_ok=True)
     TEMPLATE.write_text(json.dumps(template, indent=2))
     command = ["checkov", "--framework", "cloudformation", "--compact", "--quiet", "--skip-download"]
-    command += ["--file", "infra/data.yaml", "--file", str(TEMPLATE.relative_to(PROJECT))]
+    command += [
+        "--file",
+        "infra/data.yaml",
+        "--file",
+        "infra/monitoring.yaml",
+        "--file",
+        str(TEMPLATE.relative_to(PROJECT)),
+    ]
     return _run(command).returncode == 0
 
 
