@@ -23,9 +23,11 @@ from chalice.app import (
 from chalicelib import composition, correlation
 from chalicelib.access.authentication import HEADER
 from chalicelib.access.keys import Scope
+from chalicelib.metrics import Metric, note
 from chalicelib.orders.delivery import message_of
 from chalicelib.orders.endings import note_endings
 from chalicelib.responses import answer, as_problem, with_header
+from chalicelib.risk.counters import GLOBAL
 from chalicelib.telemetry import correlation_id, invocation
 
 ORDERS_QUEUE_ARN = os.environ.get("ORDERS_QUEUE_ARN", "arn:aws:sqs:us-east-1:000000000000:orders")
@@ -146,6 +148,7 @@ def push_changes(event: DynamoDBEvent) -> dict[str, Any]:
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweep")
 def sweep(_event: CloudWatchEvent) -> None:
     composition.recovery().sweep()
+    note(Metric.HALTED, int(composition.control_table().halt_in(GLOBAL) is not None))
 
 
 @app.on_ws_connect(name="ws_connect")

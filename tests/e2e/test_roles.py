@@ -201,6 +201,7 @@ MAY: dict[str, set[str]] = {
         "orders: read one",
         "orders: change one",
         "orders: the overdue",
+        "control: read",
         "queue: send",
         "dead letters: receive",
         "dead letters: delete",

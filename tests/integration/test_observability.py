@@ -11,6 +11,7 @@ import pytest
 from chalicelib import composition, metrics
 from chalicelib.orders.recovery import Recovery
 from chalicelib.push.publisher import Publisher
+from chalicelib.risk.counters import GLOBAL
 from chalicelib.telemetry import logger
 from tests.integration.cloud import Cloud, Json, OrdersStream, aws_error
 from tests.integration.web import ORDER, Pushes, Web, socket
@@ -90,6 +91,20 @@ def test_one_requests_keys_are_gone_at_the_next(web: Web, lines: LogLines) -> No
     web("GET", "/tokens", None, {"x-correlation-id": CLIENTS_ID})
     web.invoke("sweep", {name: [] if name == "resources" else {} for name in SCHEDULED})
     assert "correlation_id" not in lines.saying("swept")[-1]
+
+
+def test_each_minute_tells_whether_the_kill_switch_is_thrown(
+    web: Web, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event: Json = {name: [] if name == "resources" else {} for name in SCHEDULED}
+    flushed(capsys)
+    for thrown, told in ((False, 0), (True, 1), (False, 0)):
+        if thrown:
+            cloud.control_table().halt(GLOBAL, "a test", 1)
+        else:
+            cloud.control_table().resume(GLOBAL)
+        web.invoke("sweep", event)
+        assert values(flushed(capsys), "Halted") == [told]
 
 
 def test_the_logger_writes_what_is_of_interest_and_each_line_once(web: Web) -> None:
