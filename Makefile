@@ -2,7 +2,7 @@
 # AWS_PORT, RPC_PORT, LOCALNET_ARGS and POOLS reach `up`; ARGS reaches `test`; PYTHON chooses the interpreter of .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs test lint bench soak redrive package faults audit lock sbom
+.PHONY: help up down logs test lint bench soak redrive package faults audit lock sbom web screenshots
 
 export AWS_PORT RPC_PORT LOCALNET_ARGS POOLS PYTHON
 
@@ -23,6 +23,8 @@ help:
 	@echo "              count what an order costs on AWS, and simulate what limits it (alone: -m bench.cost, bench.scaling)"
 	@echo "make faults   kill, drop, expire, duplicate, then audit; FAULTS_SEED=n replays, FAULTS_SCALE=short is quicker"
 	@echo "make soak     steady orders under light faults (MINUTES=3), then every order compared with the chain; memory"
+	@echo "make web      build the page from web/ into chalicelib/web, which is committed (needs npm)"
+	@echo "make screenshots  take the pictures in docs/images again (needs Chromium)"
 	@echo "make package  build what is deployed: build/package"
 	@echo "make audit    known vulnerabilities (where their database is reached), licences, unused packages, the templates' safety"
 	@echo "make sbom     what is deployed, and what builds and tests it, as CycloneDX: build/sbom"
@@ -62,6 +64,13 @@ bench: .venv/.dev
 
 soak: .venv/.dev
 	@$(RUN) -m bench.soak --minutes $(or $(MINUTES),3)
+
+web:
+	@npm ci --prefix web --ignore-scripts --no-audit --no-fund --loglevel=error
+	@npm run --prefix web --silent build
+
+screenshots: .venv/.dev
+	@$(RUN) -m tests.browser.screenshots
 
 package: .venv/.local
 	@$(RUN) -m infra.package --stage prod --output build/package

@@ -26,7 +26,7 @@ from chalicelib.access.keys import Scope
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.delivery import message_of
 from chalicelib.orders.endings import note_endings
-from chalicelib.responses import answer, as_problem, with_header
+from chalicelib.responses import answer, as_problem, page, with_header
 from chalicelib.risk.counters import GLOBAL
 from chalicelib.telemetry import correlation_id, invocation
 
@@ -77,6 +77,16 @@ def authorize(asked: AuthRequest) -> AuthResponse:
 
 def account(scope: Scope) -> str:
     return composition.authentication().caller(request().headers, scope).account
+
+
+@app.route("/", methods=["GET"])
+def show_page() -> Response:
+    return page(request(), "index.html")
+
+
+@app.route("/assets/{name}", methods=["GET"])
+def show_asset(name: str) -> Response:
+    return page(request(), name)
 
 
 @app.route("/orders/execute", methods=["POST"], content_types=ANY_BODY, authorizer=authorize)

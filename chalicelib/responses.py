@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from chalice.app import Response
+from chalice.app import Request, Response
 
 from chalicelib.aws_errors import is_transient
 from chalicelib.metrics import Metric, note
-from chalicelib.problems import AwsUnavailable, FillrateError
+from chalicelib.problems import AwsUnavailable, FillrateError, NotFound
+from chalicelib.settings import settings
 from chalicelib.telemetry import logger
+from chalicelib.web_page import serve
 from chalicelib.wire import problem_json
 
 JSON = "application/json"
@@ -32,6 +34,16 @@ def answer(use_case: Callable[[], tuple[int, dict[str, Any]]]) -> Response:
             return _refusal(AwsUnavailable("the order storage does not answer just now; try again in a few seconds"))
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The request failed on our side; it may be sent again.")
     return _response(status, body, JSON)
+
+
+def page(request: Request, name: str) -> Response:
+    """A file of the page; a problem where there is none of that name."""
+    query: Mapping[str, str] = request.query_params or {}
+    try:
+        served = serve(name, query.get("v"), request.headers, settings().websocket_url)
+    except NotFound as error:
+        return _refusal(error)
+    return Response(body=served.body, status_code=served.status, headers=dict(served.headers))
 
 
 def problem(status: int, detail: str) -> Response:

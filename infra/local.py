@@ -99,6 +99,7 @@ def _print_how_to_go_on(description: dict[str, str], order: dict[str, str], firs
     rest = description["restUrl"]
     pair = f"tokenIn={order['tokenIn']}&tokenOut={order['tokenOut']}"
     print(f"""
+Page       {description["uiUrl"]}
 REST API   {rest}
 WebSocket  {description["wsUrl"]}
 Solana     {description["rpcUrl"]}   (wallet {description["wallet"]})

@@ -1,0 +1,114 @@
+/** The HTTP API. Addresses are relative to the page, which the same API serves, whatever its stage is called. */
+
+import { signal } from "@preact/signals";
+import { reached, unreached } from "./reachability";
+import type { Accepted, Order, OrderBody, Problem, Quote, Token } from "./wire";
+
+/** The server refused: `problem` says why, `retryAfterMs` when it may be asked again. */
+export class Refused extends Error {
+  constructor(
+    readonly status: number,
+    readonly problem: Problem,
+    readonly retryAfterMs: number | null,
+  ) {
+    super(problem.detail);
+  }
+}
+
+/** Nothing answered, or nothing that this page understands. */
+export class Unreachable extends Error {}
+
+const KEY = "fillrate.apiKey";
+const PATIENCE_MS = 15_000;
+
+/** The API key, for as long as the tab is open. The `local` stage needs none. */
+export const apiKey = signal(sessionStorage.getItem(KEY) ?? "");
+/** Whether the server asked for a key, or for another one. */
+export const keyIsWanted = signal(false);
+
+export function useKey(key: string): void {
+  sessionStorage.setItem(KEY, key);
+  apiKey.value = key;
+  keyIsWanted.value = false;
+}
+
+export function forgetKey(): void {
+  sessionStorage.removeItem(KEY);
+  apiKey.value = "";
+}
+
+interface Call {
+  method?: "GET" | "POST" | "DELETE";
+  body?: unknown;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+}
+
+async function call<Answer>(
+  path: string,
+  { method = "GET", body, headers = {}, signal: abort }: Call = {},
+): Promise<Answer> {
+  const time = AbortSignal.timeout(PATIENCE_MS);
+  const request: RequestInit = {
+    method,
+    headers: {
+      ...headers,
+      ...(apiKey.value && { "x-api-key": apiKey.value }),
+      ...(body !== undefined && { "content-type": "application/json" }),
+    },
+    body: body === undefined ? null : JSON.stringify(body),
+    signal: abort ? AbortSignal.any([abort, time]) : time,
+    cache: "no-store",
+    credentials: "omit",
+  };
+  let response: Response;
+  let content: unknown;
+  try {
+    response = await fetch(new URL(path, document.baseURI), request);
+    content = await response.json();
+  } catch (error) {
+    if (abort?.aborted) throw error;
+    unreached();
+    throw new Unreachable("Fillrate does not answer.");
+  }
+  reached();
+  if (response.ok) return content as Answer;
+  if (response.status === 401) keyIsWanted.value = true;
+  const wait = Number(response.headers.get("retry-after") ?? Number.NaN);
+  throw new Refused(response.status, content as Problem, Number.isFinite(wait) ? wait * 1000 : null);
+}
+
+export interface Filter {
+  status: string;
+  tokenIn: string;
+  tokenOut: string;
+}
+
+export interface Page {
+  orders: Order[];
+  nextCursor: string | null;
+}
+
+export const api = {
+  quote: (query: Omit<OrderBody, "type">, abort: AbortSignal): Promise<Quote> =>
+    call(`quotes?${new URLSearchParams({ ...query })}`, { signal: abort }),
+
+  execute: (order: OrderBody, idempotencyKey: string): Promise<Accepted> =>
+    call("orders/execute", { method: "POST", body: order, headers: { "idempotency-key": idempotencyKey } }),
+
+  order: (orderId: string): Promise<Order> => call(`orders/${encodeURIComponent(orderId)}`),
+
+  cancel: (orderId: string): Promise<Order> => call(`orders/${encodeURIComponent(orderId)}`, { method: "DELETE" }),
+
+  orders: (filter: Filter, limit: number, cursor: string | null): Promise<Page> => {
+    const query = new URLSearchParams({ limit: String(limit) });
+    for (const [name, value] of Object.entries({ ...filter, cursor })) if (value) query.set(name, value);
+    return call(`orders?${query}`);
+  },
+
+  tokens: async (): Promise<Token[]> => (await call<{ tokens: Token[] }>("tokens")).tokens,
+
+  /** An address that tells every change of the account's orders, to be connected to at once: its ticket lasts a minute. */
+  accountStream: async (): Promise<string> =>
+    (await call<{ wsUrl: string }>("ws-tickets", { method: "POST", body: {} })).wsUrl,
+};

@@ -1,0 +1,76 @@
+/** How amounts, times and addresses look. Text in, text out: see decimal.ts for why. */
+
+import { type Decimal, must, rounded, shift, significant, toText } from "./decimal";
+
+/** "1234567.5" as "1,234,567.5", every digit kept. */
+export function grouped(text: string): string {
+  const [whole = "", fraction] = text.split(".");
+  const separated = whole.replace(/\B(?=(\d{3})+$)/g, ",");
+  return fraction === undefined ? separated : `${separated}.${fraction}`;
+}
+
+/** An amount of a token, whole and exact. */
+export function amount(text: string, token: string): string {
+  return `${grouped(text)} ${tokenName(token)}`;
+}
+
+/** A price to eight significant digits: what is read. The exact one belongs into a title beside it. */
+export function price(text: string): string {
+  return grouped(toText(significant(must(text), 8)));
+}
+
+/** A fraction such as "0.004175" as "0.42 %": rounded to two decimals, or "< 0.01 %". */
+export function percent(fraction: string): string {
+  const value = shift(must(fraction), 2);
+  if (value.digits === 0n) return "0 %";
+  const shown = rounded(value, 2);
+  if (shown.digits === 0n) return value.digits < 0n ? "> −0.01 %" : "< 0.01 %";
+  return `${minus(toText(shown))} %`;
+}
+
+/** The same with both decimals, for numbers that stand under one another: "0.20 %". */
+export function evenPercent(fraction: string): string {
+  const text = percent(fraction);
+  const match = /^(−?\d+)(?:\.(\d+))? %$/.exec(text);
+  return match ? `${match[1]}.${(match[2] ?? "").padEnd(2, "0")} %` : text;
+}
+
+/** Basis points with their sign: "+0.31", "−1,012.5", "0". */
+export function signed(value: Decimal): string {
+  const text = grouped(toText(value));
+  return value.digits > 0n ? `+${text}` : minus(text);
+}
+
+/** A duration of whole milliseconds: "84 ms", "1.24 s", "2 min 5 s". */
+export function duration(ms: number): string {
+  if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`;
+  if (ms < 59_995) return `${(ms / 1000).toFixed(2)} s`;
+  const seconds = Math.round(ms / 1000);
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+
+/** The time of day, to the second, on the reader's clock; with the date where that isn't today. */
+export function clock(rfc3339: string, now = new Date()): string {
+  const at = new Date(rfc3339);
+  const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+  if (at.toDateString() === now.toDateString()) return time;
+  return `${at.toLocaleDateString([], { day: "numeric", month: "short" })} ${time}`;
+}
+
+/** A long address or signature by its ends. */
+export function shortened(address: string): string {
+  return address.length > 12 ? `${address.slice(0, 4)}…${address.slice(-4)}` : address;
+}
+
+/** A token as it is named: its symbol, or its mint by its ends. */
+export function tokenName(token: string): string {
+  return token.length > 16 ? shortened(token) : token;
+}
+
+export function venueName(dex: string): string {
+  return dex.charAt(0).toUpperCase() + dex.slice(1);
+}
+
+function minus(text: string): string {
+  return text.replace("-", "−");
+}

@@ -1,0 +1,100 @@
+import type { JSX } from "preact";
+import type { Status } from "./wire";
+
+function Icon({ children, size = 16 }: { children: JSX.Element | JSX.Element[]; size?: number }): JSX.Element {
+  return (
+    <svg
+      class="icon"
+      viewBox="0 0 16 16"
+      width={size}
+      height={size}
+      aria-hidden="true"
+      fill="none"
+      stroke="currentColor"
+      stroke-width="1.6"
+      stroke-linecap="round"
+      stroke-linejoin="round"
+    >
+      {children}
+    </svg>
+  );
+}
+
+export const SwapIcon = (): JSX.Element => (
+  <Icon>
+    <path d="M5 2.5v11M5 13.5 2.5 11M5 13.5 7.5 11M11 13.5v-11M11 2.5 8.5 5M11 2.5 13.5 5" />
+  </Icon>
+);
+export const CopyIcon = (): JSX.Element => (
+  <Icon size={14}>
+    <rect x="5.5" y="5.5" width="8" height="8" rx="1.5" />
+    <path d="M10.5 3.5v-1h-8v8h1" />
+  </Icon>
+);
+export const CheckIcon = (): JSX.Element => (
+  <Icon size={14}>
+    <path d="m3 8.5 3.200 3.200L13 4.5" />
+  </Icon>
+);
+export const CloseIcon = (): JSX.Element => (
+  <Icon>
+    <path d="m4 4 8 8M12 4l-8 8" />
+  </Icon>
+);
+
+/** A sign for each status, different in shape as well as in colour. */
+export function StatusIcon({ status, retrying }: { status: Status; retrying: boolean }): JSX.Element {
+  if (retrying)
+    return (
+      <Icon size={14}>
+        <path d="M13 8a5 5 0 1 1-1.5-3.600M13 2v3h-3" />
+      </Icon>
+    );
+  switch (status) {
+    case "pending":
+      return (
+        <Icon size={14}>
+          <circle cx="8" cy="8" r="5.5" stroke-dasharray="2.5 2.5" />
+        </Icon>
+      );
+    case "routing":
+      return (
+        <Icon size={14}>
+          <path d="M2.5 8h3c3 0 2-4.5 5-4.5h3M5.5 8c3 0 2 4.5 5 4.5h3" />
+        </Icon>
+      );
+    case "building":
+      return (
+        <Icon size={14}>
+          <path d="M2.5 5.5 8 2.5l5.5 3v5L8 13.5l-5.5-3zM2.5 5.5 8 8.5l5.5-3M8 8.5v5" />
+        </Icon>
+      );
+    case "submitted":
+      return (
+        <Icon size={14}>
+          <path d="M13.5 2.5 2.5 7l4.5 2 2 4.5z" />
+        </Icon>
+      );
+    case "confirmed":
+      return (
+        <Icon size={14}>
+          <circle cx="8" cy="8" r="6" />
+          <path d="m5.5 8.200 1.800 1.800 3.200-3.700" />
+        </Icon>
+      );
+    case "failed":
+      return (
+        <Icon size={14}>
+          <circle cx="8" cy="8" r="6" />
+          <path d="m6 6 4 4M10 6l-4 4" />
+        </Icon>
+      );
+    case "cancelled":
+      return (
+        <Icon size={14}>
+          <circle cx="8" cy="8" r="6" />
+          <path d="M4 12 12 4" />
+        </Icon>
+      );
+  }
+}

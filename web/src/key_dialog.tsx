@@ -1,0 +1,49 @@
+import { useSignal } from "@preact/signals";
+import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { apiKey, keyIsWanted, useKey } from "./api";
+
+/** Asks for the API key where the server wants one. */
+export function KeyDialog(): JSX.Element {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const typed = useSignal("");
+  const wanted = keyIsWanted.value;
+  useEffect(() => {
+    if (wanted && !dialog.current?.open) dialog.current?.showModal();
+    if (!wanted && dialog.current?.open) dialog.current.close();
+  }, [wanted]);
+
+  function submit(event: SubmitEvent): void {
+    event.preventDefault();
+    const key = typed.value.trim();
+    if (!key) return;
+    typed.value = "";
+    useKey(key);
+  }
+
+  return (
+    <dialog ref={dialog} class="key" aria-labelledby="key-title" onClose={() => (keyIsWanted.value = false)}>
+      <form onSubmit={submit}>
+        <h2 id="key-title">{apiKey.value ? "This API key isn't valid" : "Enter your API key"}</h2>
+        <p>It is kept in this tab alone, until you close it. Whoever runs this Fillrate can give you one.</p>
+        <label for="key">API key</label>
+        <input
+          id="key"
+          type="password"
+          autocomplete="off"
+          spellcheck={false}
+          value={typed.value}
+          onInput={(event) => (typed.value = event.currentTarget.value)}
+        />
+        <div class="dialog-end">
+          <button type="button" class="secondary" onClick={() => dialog.current?.close()}>
+            Not now
+          </button>
+          <button type="submit" class="primary">
+            Use this key
+          </button>
+        </div>
+      </form>
+    </dialog>
+  );
+}

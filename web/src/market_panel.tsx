@@ -1,0 +1,113 @@
+import type { JSX } from "preact";
+import { basisPoints, must, toText } from "./decimal";
+import { inPlainWords } from "./errors";
+import { amount, evenPercent, grouped, percent, shortened, signed, venueName } from "./format";
+import { quoteRequest, quoteState } from "./quote_feed";
+import { RateChart } from "./rate_chart";
+import { RouteDiagram } from "./route_diagram";
+import { hops } from "./route_shape";
+import { nameOf } from "./tokens";
+import type { Quote, VenueQuote } from "./wire";
+
+/** What the route is, and what it gains over the best single pool. */
+function routeHeadline(quote: Quote): string {
+  const parts = hops(quote.route);
+  const best = quote.quotes.find((one) => one.amountOut !== undefined)?.amountOut;
+  const gain = best === undefined ? null : basisPoints(must(quote.amountOut), must(best));
+  const shape =
+    parts.length > 1
+      ? `Over ${nameOf(parts[0]?.[0]?.tokenOut ?? "")}`
+      : quote.route.length > 1
+        ? `Split over ${quote.route.length} pools`
+        : "One pool";
+  if (gain === null) return shape;
+  return gain.digits > 0n
+    ? `${shape}: ${toText(gain)} bps better than the best pool alone`
+    : `${shape}: no other way pays more`;
+}
+
+function Venue({ venue, quote }: { venue: VenueQuote; quote: Quote }): JSX.Element {
+  const leg = quote.route.find((one) => one.pool === venue.pool);
+  const name = (
+    <th scope="row">
+      <span class={`swatch venue-${venue.dex}`} aria-hidden="true" />
+      {venueName(venue.dex)}{" "}
+      <code class="faint" title={venue.pool}>
+        {shortened(venue.pool)}
+      </code>
+      {leg && <span class="share">{percent(leg.share)} of the route</span>}
+    </th>
+  );
+  if (venue.amountOut === undefined) {
+    const { what } = inPlainWords(venue.errorCode, venue.error);
+    return (
+      <tr>
+        {name}
+        <td colSpan={4} class="refusal" title={venue.error}>
+          {what}
+        </td>
+      </tr>
+    );
+  }
+  const difference = basisPoints(must(venue.amountOut), must(quote.amountOut));
+  return (
+    <tr>
+      {name}
+      <td data-label="Pays alone">{amount(venue.amountOut, nameOf(quote.tokenOut))}</td>
+      <td data-label="Against route">
+        {difference === null ? "–" : difference.digits === 0n ? "same" : `${signed(difference)} bps`}
+      </td>
+      <td data-label="Impact">{venue.priceImpact ? evenPercent(venue.priceImpact) : "–"}</td>
+      <td data-label="Fee">{venue.fee && venue.feeToken ? amount(venue.fee, nameOf(venue.feeToken)) : "–"}</td>
+    </tr>
+  );
+}
+
+export function MarketPanel(): JSX.Element {
+  const { quote, current, problem } = quoteState.value;
+  return (
+    <section class="panel market" aria-labelledby="market-title">
+      <header class="panel-head">
+        <h2 id="market-title">Best route</h2>
+        {quote && <p class="panel-note">{routeHeadline(quote)}</p>}
+      </header>
+      {quote ? (
+        <div class={current ? "" : "stale"}>
+          <RouteDiagram route={quote.route} />
+          <table class="venues">
+            <caption class="unseen">
+              What each venue would pay for {grouped(quote.amount)} {nameOf(quote.tokenIn)} alone
+            </caption>
+            <thead>
+              <tr>
+                <th scope="col">Venue</th>
+                <th scope="col">Pays alone</th>
+                <th scope="col">Against route</th>
+                <th scope="col">Impact</th>
+                <th scope="col">Fee</th>
+              </tr>
+            </thead>
+            <tbody>
+              {quote.quotes.map((venue) => (
+                <Venue key={venue.pool} venue={venue} quote={quote} />
+              ))}
+            </tbody>
+          </table>
+          <RateChart quote={quote} />
+        </div>
+      ) : (
+        <div class="empty">
+          {problem ? (
+            <p>No quote for this order right now. The reason stands in the ticket.</p>
+          ) : (
+            <p>
+              {quoteRequest.value
+                ? "Asking every pool…"
+                : "Enter an amount: every pool is quoted each second, and the best route is drawn here."}
+            </p>
+          )}
+        </div>
+      )}
+    </section>
+  );
+}

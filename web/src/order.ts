@@ -1,0 +1,115 @@
+/** An order and its changes. Pure: a message comes twice, late or out of order, and the order stays right. */
+
+import { basisPoints, must, type Decimal } from "./decimal";
+import type { Change, Detail, Order, StatusMessage } from "./wire";
+
+export type Applied = { order: Order } | "old" | "gap";
+
+const DETAILS: readonly (keyof Detail)[] = [
+  "route",
+  "dexUsed",
+  "quotedOut",
+  "minOut",
+  "amountOut",
+  "executedPrice",
+  "txHash",
+  "error",
+  "errorCode",
+];
+
+export function lastChange(order: Order): Change | undefined {
+  return order.history[order.history.length - 1];
+}
+
+/** Whether nothing more will happen to it. */
+export function isEnded(order: Order): boolean {
+  const last = lastChange(order);
+  return (
+    order.status === "confirmed" ||
+    order.status === "cancelled" ||
+    (order.status === "failed" && last?.terminal === true)
+  );
+}
+
+/** The order after `message`; "old" where it has that step already, "gap" where one before it is missing. */
+export function apply(order: Order, message: StatusMessage): Applied {
+  const known = lastChange(order)?.seq ?? 0;
+  if (message.seq <= known) return "old";
+  if (message.seq > known + 1) return "gap";
+  const { type: _type, orderId: _orderId, ...change } = message;
+  const next: Order = {
+    ...order,
+    status: change.status,
+    retryCount: change.retryCount,
+    updatedAt: change.at,
+    history: [...order.history, change],
+  };
+  // A new attempt chooses anew; a fill clears what went wrong before it.
+  if (change.status === "routing")
+    for (const name of ["route", "dexUsed", "quotedOut", "minOut", "txHash"] as const) delete next[name];
+  if (change.status === "confirmed") for (const name of ["error", "errorCode"] as const) delete next[name];
+  for (const name of DETAILS) if (change[name] !== undefined) Object.assign(next, { [name]: change[name] });
+  return { order: next };
+}
+
+/** Of two copies of one order, the one that knows more. */
+export function newer(left: Order, right: Order): Order {
+  return (lastChange(right)?.seq ?? 0) >= (lastChange(left)?.seq ?? 0) ? right : left;
+}
+
+/** Its place in a list, newest first. */
+export function compareNewestFirst(left: Order, right: Order): number {
+  if (left.createdAt !== right.createdAt) return left.createdAt < right.createdAt ? 1 : -1;
+  return left.orderId < right.orderId ? 1 : left.orderId > right.orderId ? -1 : 0;
+}
+
+/** The fill against the quote it was built on, in basis points: positive is better than quoted. */
+export function fillAgainstQuote(order: Order): Decimal | null {
+  if (order.status !== "confirmed" || !order.amountOut || !order.quotedOut) return null;
+  return basisPoints(must(order.amountOut), must(order.quotedOut));
+}
+
+export type Step = "waiting" | "routing" | "building" | "confirming" | "retrying";
+
+export const STEPS: readonly Step[] = ["waiting", "routing", "building", "confirming", "retrying"];
+
+const STEP_OF: Partial<Record<Change["status"], Step>> = {
+  pending: "waiting",
+  routing: "routing",
+  building: "building",
+  submitted: "confirming",
+  failed: "retrying",
+};
+
+/** How many milliseconds the order spent in each step, all attempts together. */
+export function timeByStep(order: Order): Record<Step, number> {
+  const times: Record<Step, number> = { waiting: 0, routing: 0, building: 0, confirming: 0, retrying: 0 };
+  order.history.forEach((change, index) => {
+    const next = order.history[index + 1];
+    const step = STEP_OF[change.status];
+    if (next && step) times[step] += Date.parse(next.at) - Date.parse(change.at);
+  });
+  return times;
+}
+
+/** From accepted to its last step so far, in milliseconds. */
+export function timeTaken(order: Order): number {
+  return Date.parse(order.updatedAt) - Date.parse(order.createdAt);
+}
+
+export interface Attempt {
+  number: number;
+  changes: Change[];
+}
+
+/** The history after `pending`, parted where a new attempt begins. */
+export function attempts(order: Order): Attempt[] {
+  const found: Attempt[] = [];
+  for (const change of order.history) {
+    if (change.status === "pending") continue;
+    const startsAnew = change.status === "routing" || found.length === 0;
+    if (startsAnew) found.push({ number: found.length + 1, changes: [] });
+    found[found.length - 1]?.changes.push(change);
+  }
+  return found;
+}

@@ -1,0 +1,214 @@
+import { useSignal } from "@preact/signals";
+import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { announce } from "./announcer";
+import { api } from "./api";
+import { Copyable } from "./copyable";
+import { amount, clock, duration, percent, price, signed } from "./format";
+import { CloseIcon } from "./icons";
+import { fillAgainstQuote, isEnded, timeTaken } from "./order";
+import { keep } from "./orders_store";
+import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
+import { RouteDiagram } from "./route_diagram";
+import { openings, select, selectedId, selectedOrder, selectionProblem, selectionStream } from "./selection";
+import { StatusBadge } from "./status_badge";
+import { LIFE, STATUS_WORDS } from "./status_texts";
+import { Timeline } from "./timeline";
+import { nameOf } from "./tokens";
+import type { Order } from "./wire";
+
+function Facts({ order }: { order: Order }): JSX.Element {
+  const fill = fillAgainstQuote(order);
+  return (
+    <dl class="facts">
+      {order.quotedOut && (
+        <div>
+          <dt>Quoted</dt>
+          <dd>{amount(order.quotedOut, nameOf(order.tokenOut))}</dd>
+        </div>
+      )}
+      {order.minOut && (
+        <div>
+          <dt>At least</dt>
+          <dd>{amount(order.minOut, nameOf(order.tokenOut))}</dd>
+        </div>
+      )}
+      {order.amountOut && (
+        <div>
+          <dt>Received</dt>
+          <dd data-test="amount-received">
+            <strong>{amount(order.amountOut, nameOf(order.tokenOut))}</strong>
+          </dd>
+        </div>
+      )}
+      {fill && (
+        <div>
+          <dt>Against quote</dt>
+          <dd>{fill.digits === 0n ? "exactly as quoted" : `${signed(fill)} bps`}</dd>
+        </div>
+      )}
+      {order.executedPrice && (
+        <div>
+          <dt>Price</dt>
+          <dd title={order.executedPrice}>
+            {price(order.executedPrice)} {nameOf(order.tokenOut)}
+          </dd>
+        </div>
+      )}
+      <div>
+        <dt>Slippage allowed</dt>
+        <dd>{percent(order.slippage)}</dd>
+      </div>
+      {order.txHash && (
+        <div>
+          <dt>Transaction</dt>
+          <dd data-test="tx-hash">
+            <Copyable text={order.txHash} what="transaction signature" />
+          </dd>
+        </div>
+      )}
+      <div>
+        <dt>Order</dt>
+        <dd>
+          <Copyable text={order.orderId} what="order id" />
+        </dd>
+      </div>
+    </dl>
+  );
+}
+
+function CancelButton({ order }: { order: Order }): JSX.Element | null {
+  const problem = useSignal<Error | null>(null);
+  const busy = useSignal(false);
+
+  async function cancel(): Promise<void> {
+    if (busy.value) return;
+    busy.value = true;
+    problem.value = null;
+    try {
+      keep([await api.cancel(order.orderId)]);
+      announce("Order cancelled.");
+    } catch (error) {
+      problem.value = error as Error;
+    }
+    busy.value = false;
+  }
+
+  return (
+    <>
+      {order.status === "pending" && (
+        <button type="button" class="secondary" aria-disabled={busy.value} onClick={() => void cancel()}>
+          Cancel order
+        </button>
+      )}
+      {problem.value && (
+        <p class="notice notice-warn" role="alert">
+          <PlainErrorText words={wordsFor(problem.value)} detail={detailOf(problem.value)} />
+        </p>
+      )}
+    </>
+  );
+}
+
+function FollowState({ order }: { order: Order }): JSX.Element {
+  if (isEnded(order)) return <>{`${clock(order.createdAt)} · took ${duration(timeTaken(order))}`}</>;
+  return selectionStream.value === "live" ? (
+    <>
+      <span class="pulse pulse-on" aria-hidden="true" />
+      Live
+    </>
+  ) : (
+    <>Reconnecting…</>
+  );
+}
+
+function Nothing(): JSX.Element {
+  return (
+    <section class="panel order" aria-labelledby="order-title">
+      <header class="panel-head">
+        <h2 id="order-title">Order</h2>
+      </header>
+      <div class="empty">
+        <p>Place an order, or choose one from the table, and watch it go:</p>
+        <ol class="life">
+          {LIFE.map((status) => (
+            <li key={status}>
+              <strong>{STATUS_WORDS[status].label}</strong> {STATUS_WORDS[status].now}
+            </li>
+          ))}
+        </ol>
+      </div>
+    </section>
+  );
+}
+
+function Missing({ orderId }: { orderId: string }): JSX.Element {
+  const problem = selectionProblem.value;
+  return (
+    <section class="panel order" aria-labelledby="order-title">
+      <header class="panel-head">
+        <h2 id="order-title">Order</h2>
+        <CloseButton />
+      </header>
+      {problem ? (
+        <p class="notice notice-warn" role="alert">
+          <PlainErrorText words={wordsFor(problem)} detail={detailOf(problem)} />
+        </p>
+      ) : (
+        <p class="empty" role="status">
+          Loading order {orderId.slice(0, 8)}…
+        </p>
+      )}
+    </section>
+  );
+}
+
+function CloseButton(): JSX.Element {
+  return (
+    <button type="button" class="quiet close" aria-label="Close this order" onClick={() => select("")}>
+      <CloseIcon />
+    </button>
+  );
+}
+
+/** Where the focus goes when an order is opened from the table: to its name, from where one reads on. */
+function useFocusWhenOpened(shown: string): { current: HTMLHeadingElement | null } {
+  const heading = useRef<HTMLHeadingElement>(null);
+  const seen = useRef({ openings: openings.peek(), shown });
+  useEffect(() => {
+    if (!heading.current) return;
+    if (seen.current.openings !== openings.value) heading.current.focus();
+    if (seen.current.shown !== shown) heading.current.scrollIntoView({ block: "nearest" });
+    seen.current = { openings: openings.value, shown };
+  }, [shown, openings.value]);
+  return heading;
+}
+
+export function OrderPanel(): JSX.Element {
+  const orderId = selectedId.value;
+  const order = selectedOrder.value;
+  const heading = useFocusWhenOpened(order ? orderId : "");
+  if (!orderId) return <Nothing />;
+  if (!order) return <Missing orderId={orderId} />;
+  return (
+    <section class="panel order" aria-labelledby="order-title">
+      <header class="panel-head">
+        <h2 id="order-title" tabIndex={-1} ref={heading}>
+          {amount(order.amount, nameOf(order.tokenIn))} <span aria-hidden="true">→</span>
+          <span class="unseen">to</span> {nameOf(order.tokenOut)}
+        </h2>
+        <CloseButton />
+      </header>
+      <p class="order-state" data-test="order-state" data-status={order.status}>
+        <StatusBadge order={order} />
+        <span class="faint follow">
+          <FollowState order={order} />
+        </span>
+      </p>
+      <Timeline order={order} />
+      <CancelButton order={order} />
+      {order.route && <RouteDiagram route={order.route} />}
+      <Facts order={order} />
+    </section>
+  );
+}

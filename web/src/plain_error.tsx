@@ -1,0 +1,26 @@
+import type { JSX } from "preact";
+import { Refused, Unreachable } from "./api";
+import { codeOf, inPlainWords, type PlainError, sentence } from "./errors";
+
+/** The words for whatever was thrown. */
+export function wordsFor(error: Error): PlainError {
+  if (error instanceof Refused) return inPlainWords(codeOf(error.problem), error.problem.detail);
+  if (error instanceof Unreachable)
+    return { what: "Fillrate does not answer.", todo: "The page tries again by itself." };
+  return { what: "Something went wrong in this page.", todo: "Reload it." };
+}
+
+/** What happened, what to do, and the server's own words under it. */
+export function PlainErrorText({ words, detail }: { words: PlainError; detail?: string | undefined }): JSX.Element {
+  const own = detail === undefined ? null : sentence(detail);
+  return (
+    <>
+      <strong>{words.what}</strong> {words.todo}
+      {own !== null && own !== words.what && <span class="detail">{own}</span>}
+    </>
+  );
+}
+
+export function detailOf(error: Error): string | undefined {
+  return error instanceof Refused ? error.problem.detail : undefined;
+}

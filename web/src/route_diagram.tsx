@@ -1,0 +1,82 @@
+import type { JSX } from "preact";
+import { amount, grouped, percent, venueName } from "./format";
+import { hops, routeShape } from "./route_shape";
+import { nameOf } from "./tokens";
+import { useWidth } from "./use_width";
+import type { Leg } from "./wire";
+
+// How wide a character of the smallest text is at most, on average.
+const CHARACTER = 6.4;
+
+/** The first of the texts that has room in so many pixels, or none. */
+function fitting(width: number, ...texts: string[]): string {
+  return texts.find((text) => text.length * CHARACTER <= width) ?? "";
+}
+
+/** The route in a sentence, for who can't see its drawing. */
+export function routeInWords(route: readonly Leg[]): string {
+  const parts = hops(route).map((legs) => {
+    const pools = legs.map((leg) => `${percent(leg.share)} at ${venueName(leg.dex)}`).join(" and ");
+    return `${nameOf(legs[0]?.tokenIn ?? "")} to ${nameOf(legs[0]?.tokenOut ?? "")}, ${pools}`;
+  });
+  return `Route: ${parts.join("; then ")}.`;
+}
+
+/** The route as a stream that parts over pools and comes together again. */
+export function RouteDiagram({ route }: { route: readonly Leg[] }): JSX.Element {
+  const [frame, width] = useWidth();
+  const inset = 8;
+  const shape = routeShape(route, Math.max(0, width - 2 * inset));
+  return (
+    <div class="route" ref={frame}>
+      {width > 0 && (
+        <svg
+          width={width}
+          height={shape.height}
+          viewBox={`${-inset} 0 ${width} ${shape.height}`}
+          role="img"
+          aria-label={routeInWords(route)}
+          data-test="route"
+        >
+          {shape.ribbons.map((ribbon, index) => (
+            <path
+              key={index}
+              class={`ribbon venue-${ribbon.dex}`}
+              d={ribbon.path}
+              stroke-width={ribbon.thickness}
+              fill="none"
+            />
+          ))}
+          {shape.boxes.map(({ leg, x, y, width: w, height: h, shared }) => (
+            <g key={leg.pool} class={`pool venue-${leg.dex}`}>
+              <rect x={x} y={y} width={w} height={h} rx="6" />
+              <text x={x + 10} y={y + 19} class="pool-name">
+                {venueName(leg.dex)}
+              </text>
+              {shared && (
+                <text x={x + w - 10} y={y + 19} class="pool-share" text-anchor="end">
+                  {percent(leg.share)}
+                </text>
+              )}
+              <text x={x + 10} y={y + 36} class="pool-amount">
+                {fitting(w - 20, amount(leg.expectedOut, nameOf(leg.tokenOut)), grouped(leg.expectedOut))}
+              </text>
+            </g>
+          ))}
+          {shape.tokens.map((token, index) => (
+            <g key={index} class="token">
+              <rect x={token.x - 3} y={token.y - token.height / 2} width="6" height={token.height} rx="3" />
+              <text
+                x={token.x}
+                y={token.y - token.height / 2 - 8}
+                text-anchor={index === 0 ? "start" : index === shape.tokens.length - 1 ? "end" : "middle"}
+              >
+                {nameOf(token.token)}
+              </text>
+            </g>
+          ))}
+        </svg>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,24 @@
+/** An order's steps in words. */
+
+import type { Status } from "./wire";
+
+export interface StatusWords {
+  /** One word or two, for a badge. */
+  label: string;
+  /** What is going on, as a step of the timeline. */
+  now: string;
+  /** The same once it is over. */
+  done: string;
+}
+
+export const STATUS_WORDS: Record<Status, StatusWords> = {
+  pending: { label: "Pending", now: "Waiting to start", done: "Accepted" },
+  routing: { label: "Routing", now: "Comparing every pool", done: "Compared every pool" },
+  building: { label: "Building", now: "Building and signing the transaction", done: "Route chosen, transaction built" },
+  submitted: { label: "Submitted", now: "Sent to Solana, waiting for confirmation", done: "Sent to Solana" },
+  confirmed: { label: "Confirmed", now: "Confirmed on Solana", done: "Confirmed on Solana" },
+  failed: { label: "Failed", now: "Failed", done: "Failed" },
+  cancelled: { label: "Cancelled", now: "Cancelled before it started", done: "Cancelled before it started" },
+};
+
+export const LIFE: readonly Status[] = ["pending", "routing", "building", "submitted", "confirmed"];

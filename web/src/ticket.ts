@@ -1,0 +1,143 @@
+/** What the order ticket says, whether it can be sent, and the sending: one order for one intent, however often clicked. */
+
+import { computed, signal } from "@preact/signals";
+import { api, Refused, Unreachable } from "./api";
+import { compare, must, parse, shift, toText } from "./decimal";
+import { sentence } from "./errors";
+import { select } from "./selection";
+import { decimalsOf, nameOf } from "./tokens";
+import type { OrderBody } from "./wire";
+
+export type Field = "tokenIn" | "tokenOut" | "amount" | "slippage";
+export type FieldErrors = Partial<Record<Field, string>>;
+
+export const tokenIn = signal("SOL");
+export const tokenOut = signal("USDC");
+export const amount = signal("1");
+/** In percent, as it is typed. */
+export const slippage = signal("1");
+
+export type Sending = "idle" | "sending" | "placed";
+export const sending = signal<Sending>("idle");
+/** What the server said of the fields when it refused the order. */
+export const refusedFields = signal<FieldErrors>({});
+/** What went wrong with the order as a whole. */
+export const sendingProblem = signal<Error | null>(null);
+
+const FIELDS: readonly Field[] = ["tokenIn", "tokenOut", "amount", "slippage"];
+// The server's messages go on where these end.
+const FIELD_NAMES: Record<Field, string> = {
+  tokenIn: "The token that you pay with",
+  tokenOut: "The token that you receive",
+  amount: "The amount",
+  slippage: "The slippage",
+};
+const MOST_SLIPPAGE = must("50");
+const ZERO = must("0");
+// For so long another click is the second half of a double click, and no order.
+const PLACED_MS = 1_200;
+
+function amountError(text: string, token: string): string | null {
+  if (!text.trim()) return "Enter an amount.";
+  const value = parse(text);
+  if (!value) return "Write the amount in digits with a point, such as 1000.5";
+  if (compare(value, ZERO) <= 0) return "The amount must be above zero.";
+  const decimals = decimalsOf(token);
+  const used = toText(value).split(".")[1]?.length ?? 0;
+  return decimals !== null && used > decimals ? `${nameOf(token)} has ${decimals} decimals, this has ${used}.` : null;
+}
+
+function slippageError(text: string): string | null {
+  const value = parse(text);
+  if (!value) return "Write a percentage, such as 0.5";
+  if (compare(value, ZERO) < 0 || compare(value, MOST_SLIPPAGE) > 0) return "Slippage can be 0 to 50 %.";
+  return (toText(value).split(".")[1]?.length ?? 0) > 4 ? "At most 4 decimals." : null;
+}
+
+/** What is wrong with the ticket as it stands. */
+export const fieldErrors = computed<FieldErrors>(() => {
+  const found: FieldErrors = {};
+  const wrongAmount = amountError(amount.value, tokenIn.value);
+  const wrongSlippage = slippageError(slippage.value);
+  if (wrongAmount) found.amount = wrongAmount;
+  if (wrongSlippage) found.slippage = wrongSlippage;
+  if (tokenIn.value === tokenOut.value) found.tokenOut = "Choose two different tokens.";
+  return found;
+});
+
+/** The order that the ticket stands for; null while something in it is wrong. */
+export const order = computed<OrderBody | null>(() => {
+  if (Object.keys(fieldErrors.value).length) return null;
+  const fraction = toText(shift(must(slippage.value), -2));
+  return {
+    type: "market",
+    tokenIn: tokenIn.value,
+    tokenOut: tokenOut.value,
+    amount: toText(must(amount.value)),
+    slippage: fraction,
+  };
+});
+
+/** Trade the other way round. */
+export function swapTokens(): void {
+  [tokenIn.value, tokenOut.value] = [tokenOut.peek(), tokenIn.peek()];
+}
+
+/** An intent to trade: the same until it has become an order, so that it can be sent again and stay one. */
+interface Intent {
+  content: string;
+  key: string;
+  placed: boolean;
+}
+
+let intent: Intent | null = null;
+
+function newKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return `page-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+/** The key for sending `content`: a new one only where something else is ordered, or the last intent is an order now. */
+function keyFor(content: string): string {
+  if (!intent || intent.placed || intent.content !== content) intent = { content, key: newKey(), placed: false };
+  return intent.key;
+}
+
+/** Send the ticket's order. Returns whether it was accepted. */
+export async function place(): Promise<boolean> {
+  const body = order.peek();
+  if (!body || sending.peek() !== "idle") return false;
+  const key = keyFor(JSON.stringify(body));
+  sending.value = "sending";
+  refusedFields.value = {};
+  sendingProblem.value = null;
+  try {
+    const accepted = await api.execute(body, key);
+    if (intent) intent.placed = true;
+    select(accepted.orderId, accepted.wsUrl);
+    sending.value = "placed";
+    setTimeout(() => (sending.value = "idle"), PLACED_MS);
+    return true;
+  } catch (error) {
+    sending.value = "idle";
+    refuse(error as Error);
+    return false;
+  }
+}
+
+function refuse(error: Error): void {
+  const fields: FieldErrors = {};
+  for (const one of error instanceof Refused ? (error.problem.errors ?? []) : []) {
+    const field = FIELDS.find((name) => name === one.field);
+    if (field) fields[field] = sentence(`${FIELD_NAMES[field]} ${one.message}`);
+  }
+  refusedFields.value = fields;
+  // A new try after a refusal is a new intent; after silence, the first may have become an order.
+  if (error instanceof Refused && error.status < 500 && error.status !== 429) intent = null;
+  if (!Object.keys(fields).length) sendingProblem.value = error;
+}
+
+/** Whether a lost answer leaves open if there is an order. */
+export function isOutcomeUnknown(error: Error): boolean {
+  return error instanceof Unreachable;
+}

@@ -1,0 +1,184 @@
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect } from "preact/hooks";
+import { inPlainWords } from "./errors";
+import { amount, clock, duration, signed, shortened, venueName } from "./format";
+import { StatusIcon } from "./icons";
+import { attempts, fillAgainstQuote, isEnded, lastChange } from "./order";
+import { PlainErrorText } from "./plain_error";
+import { serverNow } from "./server_clock";
+import { LIFE, STATUS_WORDS } from "./status_texts";
+import { nameOf } from "./tokens";
+import type { Change, Order, Status } from "./wire";
+
+const TICK_MS = 100;
+const MOST_ATTEMPTS = 3;
+
+/** The server's time, again and again while `running`. */
+function useServerNow(running: boolean): number {
+  const now = useSignal(serverNow());
+  useEffect(() => {
+    if (!running) return undefined;
+    const timer = setInterval(() => (now.value = serverNow()), TICK_MS);
+    return () => clearInterval(timer);
+  }, [running]);
+  return now.value;
+}
+
+function venues(change: Change): string {
+  return (change.dexUsed ?? "").split("+").map(venueName).join(" and ");
+}
+
+/** What came to be known at a step. */
+function Known({ change, order }: { change: Change; order: Order }): JSX.Element | null {
+  if (change.status === "pending" && change.queuedUntil)
+    return <>Many orders are waiting: this one starts at {clock(change.queuedUntil)}.</>;
+  if (change.status === "building" && change.quotedOut)
+    return (
+      <>
+        {amount(change.quotedOut, nameOf(order.tokenOut))} quoted at {venues(change)}
+      </>
+    );
+  if (change.status === "submitted" && change.txHash)
+    return (
+      <>
+        Transaction <code title={change.txHash}>{shortened(change.txHash)}</code>
+      </>
+    );
+  if (change.status === "confirmed" && change.amountOut) {
+    const fill = fillAgainstQuote(order);
+    return (
+      <>
+        {amount(change.amountOut, nameOf(order.tokenOut))} received
+        {fill && (fill.digits === 0n ? ", exactly as quoted" : `, ${signed(fill)} bps against the quote`)}
+      </>
+    );
+  }
+  return null;
+}
+
+/** Why an attempt failed, and what comes of it. */
+function Failure({ change, now, waits }: { change: Change; now: number; waits: boolean }): JSX.Element {
+  const words = inPlainWords(change.errorCode, change.error);
+  if (change.terminal !== false) return <PlainErrorText words={words} detail={change.error} />;
+  const left = Date.parse(change.at) + (change.retryInMs ?? 0) - now;
+  const next = !waits
+    ? "It was tried again."
+    : left > 0
+      ? `It is tried again in ${duration(Math.ceil(left / 100) * 100)}.`
+      : "It is tried again now.";
+  return <PlainErrorText words={{ what: words.what, todo: next }} detail={change.error} />;
+}
+
+interface RowParts {
+  status: Status;
+  state: "done" | "now" | "bad" | "retry" | "next";
+  time?: string;
+  title?: string;
+  children?: ComponentChildren;
+}
+
+function Row({ status, state, time, title, children }: RowParts): JSX.Element {
+  const words = STATUS_WORDS[status];
+  return (
+    <li class={`step step-${state}`} data-status={status} aria-current={state === "now" ? "step" : undefined}>
+      <span class="step-sign">
+        <StatusIcon status={status} retrying={state === "retry"} />
+      </span>
+      <div class="step-text">
+        <span class="step-name">{state === "retry" ? "Attempt failed" : words.label}</span>
+        <span class="step-what">{children ?? (state === "done" || state === "bad" ? words.done : words.now)}</span>
+      </div>
+      <span class="step-time" title={title}>
+        {time}
+      </span>
+    </li>
+  );
+}
+
+function Step({
+  change,
+  next,
+  order,
+  now,
+}: {
+  change: Change;
+  next: Change | undefined;
+  order: Order;
+  now: number;
+}): JSX.Element {
+  const isLast = next === undefined;
+  const at = Date.parse(change.at);
+  const failed = change.status === "failed";
+  const final = change.status === "confirmed" || change.status === "cancelled" || (failed && change.terminal !== false);
+  const state = failed ? (change.terminal === false ? "retry" : "bad") : isLast && !final ? "now" : "done";
+  const spent = next ? Date.parse(next.at) - at : isLast && !final ? Math.max(0, now - at) : null;
+  const known = failed ? <Failure change={change} now={now} waits={isLast} /> : <Known change={change} order={order} />;
+  const hasKnown = failed || change.queuedUntil || change.quotedOut || change.txHash || change.amountOut;
+  return (
+    <Row
+      status={change.status}
+      state={state}
+      time={spent === null ? clock(change.at) : duration(spent)}
+      title={change.at}
+    >
+      {hasKnown ? known : undefined}
+    </Row>
+  );
+}
+
+/** The steps that are still to come if all goes well. */
+function stepsToCome(order: Order): readonly Status[] {
+  if (isEnded(order)) return [];
+  return order.status === "failed" ? LIFE.slice(1) : LIFE.slice(LIFE.indexOf(order.status) + 1);
+}
+
+/** The order's life: each step with the time spent in it, attempt by attempt. */
+export function Timeline({ order }: { order: Order }): JSX.Element {
+  const now = useServerNow(!isEnded(order));
+  const nextOf = (change: Change): Change | undefined => order.history.find((one) => one.seq === change.seq + 1);
+  const tries = attempts(order);
+  const coming = stepsToCome(order);
+  const last = lastChange(order);
+  return (
+    <div class="timeline" data-test="timeline">
+      <ol class="steps">
+        {order.history
+          .filter((change) => change.status === "pending")
+          .map((change) => (
+            <Step key={change.seq} change={change} next={nextOf(change)} order={order} now={now} />
+          ))}
+      </ol>
+      {tries.map((attempt) => (
+        <div key={attempt.number} class="attempt">
+          {tries.length > 1 && (
+            <h3>
+              Attempt {attempt.number} of at most {MOST_ATTEMPTS}
+            </h3>
+          )}
+          <ol class="steps">
+            {attempt.changes.map((change) => (
+              <Step key={change.seq} change={change} next={nextOf(change)} order={order} now={now} />
+            ))}
+          </ol>
+        </div>
+      ))}
+      {coming.length > 0 && (
+        <div class="attempt">
+          {order.status === "failed" && (
+            <h3>
+              Attempt {(last?.retryCount ?? 0) + 1} of at most {MOST_ATTEMPTS}
+            </h3>
+          )}
+          <ol class="steps">
+            {coming.map((status) => (
+              <Row key={status} status={status} state="next">
+                {""}
+              </Row>
+            ))}
+          </ol>
+        </div>
+      )}
+    </div>
+  );
+}

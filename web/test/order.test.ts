@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { apply, attempts, fillAgainstQuote, isEnded, timeByStep } from "../src/order";
+import type { Order, StatusMessage } from "../src/wire";
+import { toText } from "../src/decimal";
+
+const at = (ms: number): string => new Date(1_760_000_000_000 + ms).toISOString();
+const step = (
+  seq: number,
+  status: StatusMessage["status"],
+  ms: number,
+  more: Partial<StatusMessage> = {},
+): StatusMessage => ({
+  type: "status",
+  orderId: "order-1",
+  seq,
+  status,
+  at: at(ms),
+  retryCount: 0,
+  ...more,
+});
+
+const placed: Order = {
+  orderId: "order-1",
+  type: "market",
+  tokenIn: "SOL",
+  tokenOut: "USDC",
+  amount: "10",
+  slippage: "0.01",
+  status: "pending",
+  retryCount: 0,
+  createdAt: at(0),
+  updatedAt: at(0),
+  history: [{ seq: 1, status: "pending", at: at(0), retryCount: 0 }],
+};
+
+const LIFE: StatusMessage[] = [
+  step(2, "routing", 10),
+  step(3, "building", 30, { quotedOut: "100", minOut: "99", dexUsed: "meteora" }),
+  step(4, "submitted", 60, { txHash: "first" }),
+  step(5, "failed", 1000, {
+    retryCount: 1,
+    terminal: false,
+    retryInMs: 1000,
+    error: "moved",
+    errorCode: "SLIPPAGE_EXCEEDED",
+  }),
+  step(6, "routing", 2000, { retryCount: 1 }),
+  step(7, "building", 2010, { retryCount: 1, quotedOut: "101", minOut: "100", dexUsed: "raydium" }),
+  step(8, "submitted", 2020, { retryCount: 1, txHash: "second" }),
+  step(9, "confirmed", 2520, { retryCount: 1, amountOut: "100.99", txHash: "second" }),
+];
+
+const after = (messages: readonly StatusMessage[]): Order =>
+  messages.reduce((order, message) => {
+    const applied = apply(order, message);
+    return typeof applied === "string" ? order : applied.order;
+  }, placed);
+
+test("repeated and late messages change nothing", () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(LIFE.length - 1), { maxLength: 40 }), (noise) => {
+      const messages = LIFE.flatMap((message, index) => [
+        message,
+        ...noise.filter((one) => one <= index).map((one) => LIFE[one] as StatusMessage),
+      ]);
+      assert.deepEqual(after(messages), after(LIFE));
+    }),
+  );
+});
+
+test("a message after a missing one is a gap, and is not applied", () => {
+  assert.equal(apply(placed, LIFE[1] as StatusMessage), "gap");
+});
+
+test("a new attempt forgets what the former chose, and a fill what went wrong", () => {
+  const retrying = after(LIFE.slice(0, 5));
+  assert.equal(retrying.txHash, undefined);
+  assert.equal(retrying.quotedOut, undefined);
+  assert.equal(retrying.errorCode, "SLIPPAGE_EXCEEDED");
+  const confirmed = after(LIFE);
+  assert.equal(confirmed.errorCode, undefined);
+  assert.equal(confirmed.txHash, "second");
+  assert.equal(toText(fillAgainstQuote(confirmed) ?? { digits: 99n, scale: 0 }), "-0.99");
+});
+
+test("failed is the end only where the server says so", () => {
+  assert.equal(isEnded(after(LIFE.slice(0, 4))), false);
+  assert.equal(isEnded(after([...LIFE.slice(0, 3), step(5, "failed", 70, { terminal: true })])), true);
+  assert.equal(isEnded(after(LIFE)), true);
+});
+
+test("the times of the steps add up to the whole, retries included", () => {
+  assert.deepEqual(timeByStep(after(LIFE)), {
+    waiting: 10,
+    routing: 30,
+    building: 40,
+    confirming: 1440,
+    retrying: 1000,
+  });
+});
+
+test("each attempt has its own steps", () => {
+  assert.deepEqual(
+    attempts(after(LIFE)).map(({ changes }) => changes.map(({ status }) => status)),
+    [
+      ["routing", "building", "submitted", "failed"],
+      ["routing", "building", "submitted", "confirmed"],
+    ],
+  );
+});
