@@ -1,0 +1,74 @@
+"""The page as a person uses it: what is typed, clicked and read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+PATIENCE_MS = 30_000
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+class Desk:
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        page.set_default_timeout(PATIENCE_MS)
+        expect.set_options(timeout=PATIENCE_MS)
+        self.state = page.get_by_test_id("order-state")
+        self.timeline = page.get_by_test_id("timeline")
+        self.submit = page.locator(".ticket button[type=submit]")
+        self.rows = page.get_by_test_id("orders-view").get_by_role("row")
+
+    def open(self, order_id: str = "") -> None:
+        self.page.goto(self.url + (f"#order={order_id}" if order_id else ""))
+        expect(self.page.locator("#token-you-pay option")).not_to_have_count(1)
+
+    def fill_ticket(self, amount: str, token_in: str = "SOL", token_out: str = "USDC") -> None:
+        """Write the order and wait for its quote."""
+        self.page.get_by_label("You pay: token").select_option(token_in)
+        self.page.get_by_label("You receive: token").select_option(token_out)
+        self.page.get_by_label("You pay", exact=True).fill(amount)
+        self.wait_for_quote()
+
+    def wait_for_quote(self) -> None:
+        expect(self.page.get_by_test_id("amount-out")).to_have_text(re.compile(r"^[\d,]+(\.\d+)?$"))
+        expect(self.page.get_by_test_id("amount-out")).not_to_have_class(re.compile("stale"))
+
+    def place(self) -> str:
+        """Click; the order's id once it is taken."""
+        before = self.order_id()
+        self.submit.click()
+        self.page.wait_for_function(
+            "before => location.hash.length > 7 && location.hash !== before", arg=f"#order={before}"
+        )
+        return self.order_id()
+
+    def order_id(self) -> str:
+        return str(self.page.evaluate("new URLSearchParams(location.hash.slice(1)).get('order') ?? ''"))
+
+    def expect_status(self, status: str) -> None:
+        expect(self.state).to_have_attribute("data-status", status)
+
+    def steps(self) -> list[str]:
+        """The timeline's statuses, without those that are still to come."""
+        steps = self.timeline.locator(".step:not(.step-next)")
+        return [str(status) for status in steps.evaluate_all("all => all.map(one => one.dataset.status)")]
+
+    def tx_hash(self) -> str | None:
+        return self.page.get_by_test_id("tx-hash").locator("code").get_attribute("title")
+
+    def row(self, order_id: str) -> Locator:
+        return self.page.locator(f'[data-order="{order_id}"]')
+
+    def accessibility_problems(self) -> list[str]:
+        """What axe-core finds, one line each."""
+        self.page.evaluate(AXE.read_text())
+        found = self.page.evaluate(
+            "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
+            ".flatMap(({id, help, nodes}) => nodes.map(({target, failureSummary}) =>"
+            " `${id}: ${help} at ${target.join(' ')}: ${failureSummary}`))"
+        )
+        return [str(problem) for problem in found]
