@@ -22,7 +22,8 @@ MANY = 1000
 @pytest.fixture(scope="module")
 def store(site: dict[str, str]) -> OrderStore:
     session = boto3.Session("test", "test", region_name="us-east-1")
-    return OrderStore(session.client("dynamodb", endpoint_url=site["awsEndpoint"]), site["ordersTable"])
+    client = session.client("dynamodb", endpoint_url=site["awsEndpoint"])
+    return OrderStore(client, site["ordersTable"], site["controlTable"])
 
 
 @pytest.fixture(scope="module")
