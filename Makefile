@@ -100,7 +100,7 @@ lock: .venv-audit/.done
 	@echo "installing what the local stack needs"
 	@$(PIP) -r requirements-build.txt
 	@$(PIP) -r requirements-local.txt
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e client
+	@$(RUN) -m pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation -e client
 	@touch $@
 
 .venv/.dev: .venv/.local requirements-dev.txt

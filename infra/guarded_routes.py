@@ -6,7 +6,7 @@ The functions ask for a key themselves too (chalicelib/access/authentication.py)
 from typing import Any
 
 # By path and method, as in the API's definition.
-OPEN_ROUTES = frozenset({("/", "get"), ("/health", "get"), ("/openapi.json", "get"), ("/asyncapi.json", "get")})
+OPEN_ROUTES = frozenset((path, "get") for path in ("/", "/assets/{name}", "/health", "/openapi.json", "/asyncapi.json"))
 _AUTHORIZER: dict[str, list[str]] = {"authorize": []}
 
 
