@@ -234,3 +234,19 @@ def test_every_error_code_of_the_service_has_plain_words() -> None:
         if issubclass(error, chalicelib.problems.FillrateError) and not error.__subclasses__()
     }
     assert {code for code in codes if plain_words.words_for(code) is None} == set()
+
+
+def test_each_parts_health_is_told_in_its_own_words(cli: Cli, service: ScriptedService) -> None:
+    checks = {
+        "solana": {"ok": False, "error": "RpcUnavailable"},
+        "queue": {"ok": True, "value": {"waiting": 3}},
+        "halt": {"ok": True, "value": {"halted": False}},
+    }
+    service.script("GET", "/health", Answer(503, {"status": "unavailable", "stage": "local", "checks": checks}))
+    code, out, _ = cli("health")
+    assert code == 5
+    assert [line.split(maxsplit=2) for line in out.splitlines()[1:]] == [
+        ["solana", "down", "RpcUnavailable"],
+        ["queue", "ok", "waiting 3"],
+        ["halt", "ok", "not halted"],
+    ]

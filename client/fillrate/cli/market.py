@@ -69,7 +69,13 @@ def _word_of(check: object) -> str:
     word = check.get("value", check.get("error", "")) if isinstance(check, dict) else check
     if not isinstance(word, dict):
         return printable(word)
-    return printable(", ".join(name if value is True else f"{name} {value}" for name, value in word.items()))
+    return printable(", ".join(_fact(name, value) for name, value in word.items()))
+
+
+def _fact(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return name if value else f"not {name}"
+    return f"{name} {value}"
 
 
 def _headline(answer: Quote) -> list[RenderableType]:

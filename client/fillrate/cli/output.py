@@ -46,8 +46,18 @@ class Output:
 
     def show(self, *what: RenderableType) -> None:
         for one in what:
+            if isinstance(one, Table) and not self.console.is_terminal:
+                self._show_plain(one)
+                continue
             # a line is left to the terminal to wrap, so that what is copied from it has no line ends of ours
             self.console.print(one, soft_wrap=isinstance(one, Text))
+
+    def _show_plain(self, table: Table) -> None:
+        """Without the blanks that fill its last column."""
+        with self.console.capture() as captured:
+            self.console.print(table)
+        for line in captured.get().splitlines():
+            self.console.print(line.rstrip(), soft_wrap=True)
 
     def line(self, text: str = "", style: str | None = None) -> None:
         self.console.print(text, style=style, soft_wrap=True)
