@@ -17,7 +17,7 @@ from infra.package import PROJECT
 
 README = PROJECT / "client" / "README.md"
 CLI = PROJECT / "docs" / "cli.md"
-# Words that differ from run to run: which venue is best, and how many pools are.
+# Words that differ from run to run: which venue is best, and of how many pools the route is.
 VARYING = {"raydium", "meteora", "split", "over", "pools", "one", "pool", "hops", "the", "best", "route"}
 
 
@@ -88,5 +88,6 @@ def _run_in_one_shell(commands: list[str], home: Path) -> list[str]:
 
 
 def _words(text: str) -> set[str]:
-    """What is the same at each run: words, and single numbers such as exit codes; no amounts, ids or addresses."""
-    return {word.strip(".,:`'\"{}[]()") for word in text.split() if re.fullmatch(r"\W*([A-Za-z_]{2,20}|\d)\W*", word)}
+    """What is the same at each run: words, and an exit code alone; no amounts, counts, ids or addresses."""
+    words = {word.strip(".,:`'\"{}[]()") for word in text.split() if re.fullmatch(r"\W*[A-Za-z_]{2,20}\W*", word)}
+    return words | ({text.strip()} if text.strip().isdigit() else set())
