@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.orders.order import Order, State, reserve
@@ -13,12 +13,15 @@ from chalicelib.risk.counters import Claims, Notional, account_scope, day_of, mo
 from chalicelib.risk.limits import Limits, LimitsInForce
 from tests.sample_orders import building, cancelled, confirmed, failed, new_order, order_in, retrying, submitted
 
+# A busy machine takes its time.
+UNTIMED = settings(deadline=None)
 NOTIONALS = st.none() | st.builds(Notional, st.sampled_from(["2026-01-01", "2026-01-02"]), st.integers(0, 10**18))
 CLAIMS = st.builds(Claims, st.integers(0, 1), NOTIONALS)
 LIMITS = LimitsInForce(Limits(open_orders=3, daily_notional=5), Limits(open_orders=7, daily_notional=11))
 
 
 @given(st.lists(CLAIMS, min_size=1, max_size=8))
+@UNTIMED
 def test_whatever_becomes_of_an_order_the_counters_hold_what_it_claims_last(steps: list[Claims]) -> None:
     counters: Counter[str] = Counter()
     for before, after in pairwise([Claims(), *steps]):
@@ -34,6 +37,7 @@ def test_whatever_becomes_of_an_order_the_counters_hold_what_it_claims_last(step
 
 
 @given(CLAIMS, CLAIMS)
+@UNTIMED
 def test_only_what_grows_is_held_to_a_ceiling(before: Claims, after: Claims) -> None:
     for movement in movements("desk", before, after, LIMITS):
         own = LIMITS.together if movement.scope == "global" else LIMITS.account

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.problems import (
@@ -32,6 +32,8 @@ from chalicelib.risk.limits import (
 from chalicelib.wire import problem_json
 from tests.sample_orders import JUP, SOL, USDC
 
+# A busy machine takes its time.
+UNTIMED = settings(deadline=None)
 CURRENCY = ReferenceCurrency()
 TERMS = Terms(SOL.mint, USDC.mint, 10_000)
 FREE = Limits()
@@ -54,6 +56,7 @@ def refuses(check: LimitsInForce, exposure: Exposure) -> FillrateError | None:
 
 
 @given(limit=AMOUNTS, value=AMOUNTS)
+@UNTIMED
 def test_an_order_may_be_worth_as_much_as_the_largest_and_no_unit_more(limit: int, value: int) -> None:
     for force in scopes(Limits(largest_order=limit)):
         refused = refuses(force, replace(HARMLESS, value=value))
@@ -64,6 +67,7 @@ def test_an_order_may_be_worth_as_much_as_the_largest_and_no_unit_more(limit: in
 
 
 @given(limit=PPMS, ppm=PPMS)
+@UNTIMED
 def test_prices_may_be_as_bad_as_the_limits_say_and_no_millionth_worse(limit: int, ppm: int) -> None:
     for force in scopes(Limits(price_impact_ppm=limit)):
         refused = refuses(force, replace(HARMLESS, price_impact_ppm=ppm))
@@ -74,6 +78,7 @@ def test_prices_may_be_as_bad_as_the_limits_say_and_no_millionth_worse(limit: in
 
 
 @given(value=st.none() | AMOUNTS, impact=st.integers(-1_000_000, 10**9), deviation=st.none() | st.integers(0, 10**12))
+@UNTIMED
 def test_no_limit_refuses_nothing(value: int | None, impact: int, deviation: int | None) -> None:
     force = LimitsInForce(FREE, FREE, open_account=10**9, open_together=10**9)
     check_request(force, replace(TERMS, slippage_ppm=500_000))
@@ -114,6 +119,7 @@ def test_what_a_request_was_let_in_with_is_looked_at_again_when_it_is_planned() 
 
 
 @given(limit=st.integers(0, 1000), already=st.integers(0, 1000))
+@UNTIMED
 def test_as_many_orders_may_be_open_as_the_limit_says(limit: int, already: int) -> None:
     for force in (
         LimitsInForce(Limits(open_orders=limit), FREE, open_account=already),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from solders.pubkey import Pubkey
 
@@ -20,6 +20,8 @@ from chalicelib.venues.venue import Pool
 from tests.unit.model_market import CLOCK, ModelChain, ModelPool, ModelVenue, address
 from tests.unit.routing_pools import JUP, USDC, cpmm
 
+# A busy machine takes its time.
+UNTIMED = settings(deadline=None)
 A, B, REFERENCE = address(1), address(2), address(3)
 
 
@@ -49,6 +51,7 @@ FAIR = pool(1, (A, B), (DEEP, DEEP))
 
 
 @given(st.integers(10**11, 10**14))
+@UNTIMED
 def test_a_pool_is_held_to_the_price_of_the_pairs_other_pool(reserve: int) -> None:
     moved = pool(2, (A, B), (DEEP, reserve))
     expected = max(Fraction(reserve, DEEP), Fraction(DEEP, reserve)) - 1
@@ -127,6 +130,7 @@ def test_what_is_bought_in_the_reference_currency_is_worth_what_comes_where_only
 
 
 @given(amount=st.integers(1, 10**9), reserve_in=st.integers(10**11, 10**13), reserve_out=st.integers(10**11, 10**13))
+@UNTIMED
 def test_a_value_is_the_amount_at_the_pools_price_rounded_up(amount: int, reserve_in: int, reserve_out: int) -> None:
     valuing = pool(7, (A, REFERENCE), (reserve_in, reserve_out))
     value = value_of(priced((FAIR,), amount, worth=worth((A, (valuing,))))) if amount > 1 else 0
