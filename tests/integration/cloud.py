@@ -8,6 +8,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ import boto3
 from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.apigatewaymanagementapi.models import apigatewaymanagementapi_backends
+from moto.cloudformation.models import Stack
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from chalicelib.access.key_administration import KeyAdministration, NewKey
@@ -46,6 +48,17 @@ WEBSOCKET_ENDPOINT = f"https://fillrate.execute-api.{REGION}.amazonaws.com/api"
 DATA_STACK = Path(__file__).parents[2] / "infra" / "data.yaml"
 
 Json = dict[str, Any]
+
+
+@cache
+def _parsed(template: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = PARSE_TEMPLATE(template)
+    return parsed
+
+
+PARSE_TEMPLATE = Stack.parse_template
+# Every test deploys the same template anew, and reading its YAML would be most of the work.
+Stack.parse_template = staticmethod(lambda template: deepcopy(_parsed(template)))  # type: ignore[method-assign]
 
 
 @cache
