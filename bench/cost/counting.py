@@ -90,10 +90,7 @@ class AwsCounter:
             self._count_reads(function, operation, call.body, answer)
 
     def _count_reads(self, function: str, operation: str, body: Json, answer: Json) -> None:
-        table = body.get("TableName")
-        if table in self._tables and operation in ("GetItem", "Query", "Scan"):
-            items = answer.get("Items", [answer["Item"]] if "Item" in answer else [])
-            units = read_units(items, consistent=bool(body.get("ConsistentRead")))
+        for table, units in _reads(operation, body, answer):
             where = (function, self._names[table])
             self.counts.read_units[where] = self.counts.read_units.get(where, Decimal(0)) + units
 
@@ -119,6 +116,25 @@ class AwsCounter:
         if not done:
             return table.written(key, before) if before is not None else {"": 1}
         return table.written(key, _after(kind, body, before))
+
+
+def _reads(operation: str, body: Json, answer: Json) -> list[tuple[str, Decimal]]:
+    """(table, read units) of a call; nothing for what reads nothing of DynamoDB."""
+    if operation in ("GetItem", "Query", "Scan"):
+        items = answer.get("Items", [answer["Item"]] if "Item" in answer else [])
+        return [(body["TableName"], read_units(items, consistent=bool(body.get("ConsistentRead"))))]
+    if operation == "BatchGetItem":
+        # each key is a read of its own, also one that finds nothing
+        reads = []
+        for table, asked in body["RequestItems"].items():
+            consistent = bool(asked.get("ConsistentRead"))
+            found = answer.get("Responses", {}).get(table, [])
+            missing = len(asked["Keys"]) - len(found)
+            units = [read_units([one], consistent=consistent) for one in found]
+            units += [read_units([], consistent=consistent)] * missing
+            reads.append((table, sum(units, Decimal(0))))
+        return reads
+    return []
 
 
 def _twice(units: dict[str, int]) -> dict[str, int]:

@@ -30,7 +30,8 @@ Storage is besides: a million orders are {storage} GB in the table and its index
 they are kept, and ${backup_usd} for point-in-time recovery.
 
 A `GET`, a quote or a list is one more REST request and one more run of the API's function. A second watcher adds its
-messages and minutes. A retry adds about what the first attempt took in the worker.
+messages and minutes. A retry adds about what the first attempt took in the worker. Stages other than `local` also run
+the authorizer, once for a key in 30 s.
 
 ## In a month without orders
 

@@ -1,7 +1,7 @@
 """The limits that orders meet on their way, as deployed, and what to change where one binds.
 
-AWS's are the defaults of an account in us-east-1; each is named with its page. `rpc_per_second`, `accounts` and `pools`
-are assumptions.
+AWS's are the defaults of an account in us-east-1; each is named with its page. `rpc_per_second`, `accounts`, `pools`
+and `transaction_seconds` are assumptions.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ class Limits:
     partition: float = 1_000
     table: float = 4_000
     admission_items: int = 1
+    # Transactions that write the same item are done one after the other; those that meet are tried again. How long one
+    # holds its items is an assumption: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
+    transaction_seconds: float = 0.01
+    counter_parts: int = 1
     account_parts: int = 1
     open_shards: int = OPEN_SHARDS
     # infra/functions.yaml: ParallelizationFactor of the stream's mapping
@@ -102,6 +106,10 @@ def change_for(station: str, limits: Limits, per_minute: float) -> Change | None
             more = 4 * limits.admission_items
             how = f"the pace's number in {more} items, each a share of the pace"
             return Change("code", how, lambda now: replace(now, admission_items=more))
+        case "counters of all":
+            more = 8 * limits.counter_parts
+            how = f"the counters of all accounts in {more} parts, each with a share of the limit"
+            return Change("code", how, lambda now: replace(now, counter_parts=more))
         case "orders table":
             if limits.table < 40_000:
                 more_units = min(40_000.0, 4 * limits.table)

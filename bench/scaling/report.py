@@ -24,8 +24,9 @@ Orders come at random times; each waits for every limit on its way. Nothing of t
 
 ![The same as a chart](scaling.svg)
 
-The Solana node's rate is an assumption: {rpc:,.0f} calls a second. So are {accounts} clients' accounts, and {pools}
-pools that the orders spread over. AWS's limits are the defaults of an account in us-east-1 (`bench/scaling/limits.py`
+The Solana node's rate is an assumption: {rpc:,.0f} calls a second. So are {accounts} clients' accounts, {pools}
+pools that the orders spread over, and the {transaction_ms:.0f} ms for which a transaction holds the counters that all
+orders share. AWS's limits are the defaults of an account in us-east-1 (`bench/scaling/limits.py`
 names the pages), Solana's {block_units} million compute units a block and {account_units} million for one account.
 
 {loads}
@@ -67,6 +68,7 @@ def page(
         rpc=limits.rpc_per_second,
         accounts=limits.accounts,
         pools=limits.pools,
+        transaction_ms=limits.transaction_seconds * 1000,
         block_units=round(limits.block_units / 1e6),
         account_units=round(limits.account_units / 1e6),
         loads="\n".join(_load(per_minute, steps, profile) for per_minute, (steps, _) in found.items()),

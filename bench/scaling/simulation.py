@@ -39,6 +39,7 @@ class Profile:
     worker_units: float
     account_units: float
     due_units: float
+    transactions: float
     posts: float
     compute_units: float
 
@@ -58,6 +59,10 @@ class Profile:
             worker_units=units("OrdersTable", "ExecuteOrder", "PushChanges"),
             account_units=units("OrdersTable/byAccount", *functions),
             due_units=units("OrdersTable/byDue", *functions),
+            transactions=sum(
+                number for name, number in counted.aws_calls.items() if name.endswith(" TransactWriteItems")
+            )
+            / counted.orders,
             posts=counted.websocket_messages / counted.orders,
             compute_units=float(sum(map(Decimal, counted.compute_units)) / len(counted.compute_units)),
         )
@@ -123,6 +128,7 @@ def capacities(profile: Profile, limits: Limits) -> dict[str, float]:
         "Solana node": limits.rpc_per_second / profile.rpc_calls,
         "orders table": limits.table / (profile.api_units + profile.worker_units),
         "index byAccount": limits.partition * limits.accounts * limits.account_parts / profile.account_units,
+        "counters of all": limits.counter_parts / (limits.transaction_seconds * max(profile.transactions, 1e-9)),
         "index byDue": limits.partition * limits.open_shards / profile.due_units,
         "admission item": limits.partition * limits.admission_items,
         "publisher": limits.shards * limits.publishers_per_shard / profile.publishing,
@@ -162,6 +168,8 @@ class Simulation:
             Rate("index byAccount", limits.partition, _AWS_PATIENCE)
             for _ in range(limits.accounts * limits.account_parts)
         ]
+        a_second = 1 / limits.transaction_seconds
+        self._counters = [Rate("counters of all", a_second, _AWS_PATIENCE) for _ in range(limits.counter_parts)]
         self._by_due = [Rate("index byDue", limits.partition, _AWS_PATIENCE) for _ in range(limits.open_shards)]
         units_a_second = limits.account_units * limits.blocks_per_second
         self._wallets = [
@@ -262,6 +270,7 @@ class Simulation:
                 self._kms.take(1, self._now),
                 self._table.take(profile.worker_units, self._now),
                 dice.choice(self._by_account).take(profile.account_units, self._now),
+                dice.choice(self._counters).take(profile.transactions, self._now),
                 dice.choice(self._by_due).take(profile.due_units, self._now),
                 dice.choice(self._wallets).take(profile.compute_units, self._now),
                 dice.choice(self._pools).take(profile.compute_units, self._now),
@@ -291,6 +300,7 @@ class Simulation:
         return max(
             profile.rpc_calls / limits.rpc_per_second,
             profile.account_units / limits.partition,
+            profile.transactions * limits.transaction_seconds,
             profile.worker_units / limits.table,
         )
 
@@ -306,6 +316,6 @@ class Simulation:
             yield slots.name, slots.tally
         for rate in (
             *(self._gateway, self._pace, self._node, self._kms, self._table, self._blocks, self._connects, self._posts),
-            *(*self._admission, *self._by_account, *self._by_due, *self._wallets, *self._pools),
+            *(*self._admission, *self._counters, *self._by_account, *self._by_due, *self._wallets, *self._pools),
         ):
             yield rate.name, rate.tally

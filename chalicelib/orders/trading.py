@@ -122,8 +122,9 @@ class ChainTrader:
             failure = failure_of(transaction)
             if failure is not None:
                 return LandedFailed(failure)
+            landed = _landed(order, transaction, self._wallet.address)
             note(Metric.WALLET_LAMPORTS, lamports_after(transaction, self._wallet.address))
-            return _landed(order, transaction, self._wallet.address)
+            return landed
         except (RpcRefused, FillUnreadable) as error:
             logger.error("a landed transaction can't be read", tx_hash=signature, error=str(error))
             return Undecided()

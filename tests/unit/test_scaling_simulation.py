@@ -22,6 +22,7 @@ PROFILE = Profile(
     worker_units=12.0,
     account_units=11.0,
     due_units=4.0,
+    transactions=3.0,
     posts=5.0,
     compute_units=80_000.0,
 )
@@ -37,6 +38,7 @@ AMPLE = Limits(
     gateway_account=1e9,
     websocket_connects=1e9,
     kms=1e9,
+    transaction_seconds=1e-9,
     rpc_per_second=1e9,
     account_units=1e15,
     block_units=1e15,
