@@ -34,19 +34,15 @@ NewDesk = Callable[..., Desk]
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
+def chromium() -> str:
+    found = shutil.which("chromium")
+    if found is None:
         pytest.skip("no Chromium here: apt-get install chromium")
-    with sync_playwright() as playwright:
-        playwright.selectors.set_test_id_attribute("data-test")
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
+    return found
 
 
 @pytest.fixture(scope="session")
-def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The description of a running stack. Its own: these tests hold up its chain and fill its table."""
     directory: Path = tmp_path_factory.mktemp("site")
     layout = Layout(
@@ -60,6 +56,16 @@ def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield start(layout, print)
     finally:
         stop(layout)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str, site: dict[str, str]) -> Iterator[Browser]:
+    """Ends before the site does, which would wait for its connections."""
+    with sync_playwright() as playwright:
+        playwright.selectors.set_test_id_attribute("data-test")
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

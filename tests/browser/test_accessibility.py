@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import NewDesk
 from tests.browser.desk import AXE
@@ -16,7 +16,7 @@ PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touc
 
 
 @pytest.fixture(scope="module")
-def troubled_order(browser: Browser, site: dict[str, str]) -> str:
+def troubled_order(site: dict[str, str]) -> str:
     """An order that needed a second attempt: its timeline has everything that a timeline can have."""
     chain, client = Chain(site["rpcUrl"]), Client(site["restUrl"])
     chain.call("localnet_setFaults", {"expireRate": 1})

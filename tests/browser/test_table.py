@@ -14,6 +14,7 @@ from chalicelib.orders.order import Order, place
 from chalicelib.orders.store import OrderStore
 from tests.browser.conftest import NewDesk
 from tests.browser.desk import Desk
+from tests.e2e.client import Client, follow
 from tests.sample_orders import JUP, confirmed, failed, new_order
 
 MANY = 1000
@@ -27,7 +28,7 @@ def store(site: dict[str, str]) -> OrderStore:
 
 
 @pytest.fixture(scope="module")
-def many_orders(store: OrderStore) -> list[Order]:
+def many_orders(store: OrderStore, site: dict[str, str]) -> list[Order]:
     """A thousand ended orders, newest first: every tenth failed, every hundredth sells JUP."""
     start_ms = int(time.time() * 1000)
 
@@ -39,6 +40,8 @@ def many_orders(store: OrderStore) -> list[Order]:
     orders = [made(number) for number in range(MANY)]
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(store.create, orders))
+    # The emulator reads its stream in order, and the queue in between: once this is told, it has caught up.
+    follow(Client(site["restUrl"]).execute("USDC", "USDT", "1")["wsUrl"])
     return orders
 
 
