@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -142,6 +142,7 @@ def take(body: bytes) -> None:
     to_ppm(request.slippage, "slippage")
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.fixed_dictionaries({}, optional=FIELDS))
 def test_what_the_order_schema_refuses_is_refused(body: Json) -> None:
     """The other way round it is not so: that the token has no such decimals no schema can say."""
