@@ -130,7 +130,8 @@ def test_a_quote_is_what_an_order_then_gets(client: Client) -> None:
 
     assert {entry["dex"] for entry in quote["quotes"]} == {"raydium", "meteora"}
     best = max(quote["quotes"], key=lambda entry: Decimal(entry["amountOut"]))
-    assert quote["amountOut"] == best["amountOut"]
+    # a split or a way over a third token may give more than any pool alone
+    assert Decimal(quote["amountOut"]) >= Decimal(best["amountOut"])
     assert Decimal(quote["minOut"]) < Decimal(quote["amountOut"])
     # traders may have moved the pool between the two, by a little
     assert abs(Decimal(order["amountOut"]) / Decimal(quote["amountOut"]) - 1) < Decimal("0.01")
