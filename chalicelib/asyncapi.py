@@ -7,18 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
-
-from pydantic import TypeAdapter
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from chalicelib import answers
 from chalicelib import openapi_examples as examples
+from chalicelib.json_schema import SCHEMAS, Json, schemas_of
 from chalicelib.wire import ClientMessage
 
-Json = dict[str, Any]
-SCHEMAS = "#/components/schemas/"
 CHANNEL = "orders"
 
 
@@ -162,21 +158,11 @@ def _message(message: _Message) -> Json:
     }
 
 
-class _WithoutTitles(GenerateJsonSchema):
-    """Pydantic's titles only repeat the names."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
-
-
 def _schemas() -> Json:
-    inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
-        ("ClientMessage", "validation", TypeAdapter(ClientMessage))
-    ]
-    for name in sorted({one.schema for one in _MESSAGES if one.by == "server"}):
-        inputs.append((name, "serialization", TypeAdapter(getattr(answers, name))))
-    _, schema = TypeAdapter.json_schemas(inputs, ref_template=SCHEMAS + "{model}", schema_generator=_WithoutTitles)
-    definitions: Json = schema["$defs"]
-    for definition in definitions.values():
-        definition.pop("title", None)
-    return dict(sorted(definitions.items()))
+    told = sorted({one.schema for one in _MESSAGES if one.by == "server"})
+    return schemas_of(
+        [
+            ("ClientMessage", "validation", ClientMessage),
+            *((name, "serialization", getattr(answers, name)) for name in told),
+        ]
+    )

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode
 
 from chalicelib import answers, problems
 from chalicelib import openapi_examples as examples
 from chalicelib.correlation import HEADER as CORRELATION_HEADER
+from chalicelib.json_schema import SCHEMAS, Json, WithoutTitles, schemas_of
 from chalicelib.wire import (
     IDEMPOTENCY_KEY_PATTERN,
     OrderListRequest,
@@ -24,12 +25,9 @@ from chalicelib.wire import (
     problem_type,
 )
 
-Json = dict[str, Any]
-
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
 API_KEY = "apiKey"
-SCHEMAS = "#/components/schemas/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +275,7 @@ _RETRY_AFTER: Json = {
 def _query_parameters(operation: _Operation) -> Iterator[Json]:
     if operation.query is None:
         return
-    schema = operation.query.model_json_schema(schema_generator=_WithoutTitles)
+    schema = operation.query.model_json_schema(schema_generator=WithoutTitles)
     for name, field in schema["properties"].items():
         description = field.pop("description", None)
         parameter = {
@@ -348,24 +346,16 @@ def _problem_example(error: type[problems.FillrateError]) -> Json:
     return example
 
 
-class _WithoutTitles(GenerateJsonSchema):
-    """Pydantic's titles only repeat the names."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
-
-
 def _schemas() -> Json:
     """Every schema that the paths name, and what those name."""
-    inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = []
+    models: list[tuple[str, JsonSchemaMode, Any]] = []
     for operation in _OPERATIONS:
         if operation.body is not None:
-            inputs.append((operation.body.__name__, "validation", TypeAdapter(operation.body)))
+            models.append((operation.body.__name__, "validation", operation.body))
     names = {success.schema for operation in _OPERATIONS for success in operation.successes.values()}
     for name in sorted({*names, "Problem"} - {"OpenApi", "AsyncApi"}):
-        inputs.append((name, "serialization", TypeAdapter(getattr(answers, name))))
-    _, schema = TypeAdapter.json_schemas(inputs, ref_template=SCHEMAS + "{model}", schema_generator=_WithoutTitles)
-    definitions: Json = schema["$defs"]
+        models.append((name, "serialization", getattr(answers, name)))
+    definitions = schemas_of(models)
     definitions["OpenApi"] = {
         "type": "object",
         "required": ["openapi", "info", "paths"],
@@ -376,6 +366,4 @@ def _schemas() -> Json:
         "required": ["asyncapi", "info", "channels"],
         "properties": {"asyncapi": {"const": "3.0.0"}, "info": {"type": "object"}, "channels": {"type": "object"}},
     }
-    for definition in definitions.values():
-        definition.pop("title", None)
     return dict(sorted(definitions.items()))
