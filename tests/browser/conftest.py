@@ -58,9 +58,10 @@ def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
         stop(layout)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str, site: dict[str, str]) -> Iterator[Browser]:
-    """Ends before the site does, which would wait for its connections."""
+    """Ends before the site does, which would wait for its connections; and with its module, because Playwright's event
+    loop counts as running until then, and the process's next tests may want one of their own."""
     with sync_playwright() as playwright:
         playwright.selectors.set_test_id_attribute("data-test")
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
