@@ -158,6 +158,7 @@ def push_changes(event: DynamoDBEvent) -> dict[str, Any]:
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweep")
 def sweep(_event: CloudWatchEvent) -> None:
     composition.recovery().sweep()
+    composition.stale_subscriptions().sweep()
     note(Metric.HALTED, int(composition.control_table().halt_in(GLOBAL) is not None))
 
 

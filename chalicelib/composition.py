@@ -24,6 +24,7 @@ from chalicelib.orders.admission import Admission, Pace
 from chalicelib.orders.delivery import Delivery
 from chalicelib.orders.execution import Execution
 from chalicelib.orders.intake import Intake
+from chalicelib.orders.outage import OutagePolicy, SharedOutages
 from chalicelib.orders.queue import OrdersQueue
 from chalicelib.orders.recovery import Recovery
 from chalicelib.orders.redrive import Redrive
@@ -33,6 +34,7 @@ from chalicelib.push.connections import Connections
 from chalicelib.push.gateway import WebSocketGateway
 from chalicelib.push.publisher import Publisher
 from chalicelib.push.session import Session
+from chalicelib.push.stale_subscriptions import StaleSubscriptions
 from chalicelib.risk.control_table import ControlTable
 from chalicelib.risk.counters import GLOBAL
 from chalicelib.risk.limits import ReferenceCurrency, defaults_for
@@ -90,6 +92,12 @@ def admission() -> Admission:
     return Admission(dynamodb(), settings().control_table, pace)
 
 
+@cache
+def outages() -> SharedOutages:
+    policy = OutagePolicy(failures_to_tell=settings().rpc_failures_to_open)
+    return SharedOutages(dynamodb(), settings().control_table, policy)
+
+
 def keyless() -> Caller | None:
     """Whoever comes without a key or a ticket: the `local` stage's own account; on any other stage nobody may."""
     return LOCAL_CALLER if settings().stage == "local" else None
@@ -125,6 +133,11 @@ def gateway() -> WebSocketGateway:
 @cache
 def publisher() -> Publisher:
     return Publisher(order_store(), connections(), gateway(), time.sleep)
+
+
+@cache
+def stale_subscriptions() -> StaleSubscriptions:
+    return StaleSubscriptions(connections(), connection_table(), now_ms)
 
 
 @cache
@@ -244,7 +257,9 @@ def delivery() -> Delivery:
         time.sleep,
     )
     currency = ReferenceCurrency(config.reference_mint, config.reference_symbol, config.reference_decimals)
-    execution = Execution(order_store(), trader, admission(), control_table(), now_ms, config.lease_ms, currency)
+    execution = Execution(
+        order_store(), trader, admission(), outages(), control_table(), now_ms, config.lease_ms, currency
+    )
     return Delivery(execution, orders_queue(), config.lease_ms)
 
 

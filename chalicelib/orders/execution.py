@@ -31,8 +31,16 @@ from chalicelib.orders.order import (
     sign,
     start_attempt,
 )
+from chalicelib.orders.outage import Outages
 from chalicelib.orders.store import OrderStore, StaleOrder
-from chalicelib.problems import AllNodesDown, ExecutionError, Halted, LimitExceeded, TransientError
+from chalicelib.problems import (
+    AllNodesDown,
+    ExecutionError,
+    Halted,
+    LimitExceeded,
+    RpcUnavailable,
+    TransientError,
+)
 from chalicelib.risk.control_table import Halt
 from chalicelib.risk.counters import GLOBAL, CounterFull, Notional, day_of
 from chalicelib.risk.limits import Exposure, LimitsInForce, ReferenceCurrency, Terms, check_plan
@@ -129,6 +137,7 @@ class Execution:
         store: OrderStore,
         trader: Trader,
         starts: Starts,
+        outages: Outages,
         risk: Risk,
         now_ms: Callable[[], int],
         lease_ms: int,
@@ -137,6 +146,7 @@ class Execution:
         self._store = store
         self._trader = trader
         self._starts = starts
+        self._outages = outages
         self._risk = risk
         self._now_ms = now_ms
         self._lease_ms = lease_ms
@@ -193,6 +203,7 @@ class Execution:
                 planned = self._trader.plan(order)
                 order = self._choose(order, planned)
                 submission = planned.build()
+                self._outages.answered()
                 # as late as can be: what is not stored is never sent
                 halt = self._halt_before(order)
                 if halt is not None:
@@ -200,12 +211,18 @@ class Execution:
                 # stored before anything is sent: whoever comes after a crash asks for this transaction's fate
                 order = self._store.replace(sign(order, submission, self._now_ms()))
         except AllNodesDown as outage:
-            # Solana is out of reach, which is nothing about this order: it waits and keeps its attempts
-            self._store.replace(release(order))
-            return ComeBack(outage.retry_in_ms, "no Solana node answers")
+            return self._wait_out(order, outage.retry_in_ms)
+        except RpcUnavailable as error:
+            wait_ms = self._outages.failed(self._now_ms())
+            return self._after_failure(order, error) if wait_ms is None else self._wait_out(order, wait_ms)
         except ExecutionError as error:
             return self._after_failure(order, error)
         return self._settle(order)
+
+    def _wait_out(self, order: Order, in_ms: int) -> ComeBack:
+        """Solana is out of reach, which is nothing about this order: it waits and keeps its attempts."""
+        self._store.replace(release(order))
+        return ComeBack(in_ms, "no Solana node answers")
 
     def _choose(self, order: Order, planned: PlannedSwap) -> Order:
         """Store the route, if it keeps within the limits, and its value in the day's sums with it.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 # 10 a second and 10 at once.
 MESSAGE_RATE = Rate(limit=19, burst=10, period_us=1_000_000)
+# As many as one BatchGetItem takes.
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+MAX_ASKED_AT_ONCE = 100
 # A used ticket is remembered until no clock of ours can take it for a valid one.
 _TICKET_MARGIN_SECONDS = 600
 
@@ -44,6 +48,19 @@ class ConnectionTable:
 
     def close(self, connection_id: str) -> None:
         self._client.delete_item(TableName=self._table, Key={"name": {"S": _name(connection_id)}})
+
+    def open_ones(self, connection_ids: Sequence[str], now_ms: int) -> set[str]:
+        """Which of so many connections (MAX_ASKED_AT_ONCE at most, each once) are open."""
+        found: set[str] = set()
+        keys = [{"name": {"S": _name(connection_id)}} for connection_id in connection_ids]
+        request: Any = {self._table: {"Keys": keys, "ConsistentRead": True}} if keys else None
+        while request:
+            response = self._client.batch_get_item(RequestItems=request)
+            for item in response["Responses"].get(self._table, []):
+                if int(item["expiresAt"]["N"]) > now_ms // 1000:  # the table forgets it when it finds the time
+                    found.add(item["name"]["S"])
+            request = response.get("UnprocessedKeys")
+        return {connection_id for connection_id in connection_ids if _name(connection_id) in found}
 
     def use_ticket(self, ticket: Ticket, connection_id: str) -> bool:
         """Let the ticket be used by this connection and no other. False where another has used it.

@@ -7,6 +7,7 @@ an account's orders lies in a partition of its own, under `account_partition`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +115,13 @@ class Connections:
             Limit=at_most,
         )
         return response["Count"]
+
+    def all(self) -> Iterator[tuple[str, str]]:
+        """Every subscription there is: its order's id and its connection's. Those of just now may lack."""
+        pages = self._client.get_paginator("scan").paginate(TableName=self._table, IndexName="byConnection")
+        for page in pages:
+            for item in page["Items"]:
+                yield item["orderId"]["S"], item["connectionId"]["S"]
 
     def forget(self, connection_id: str) -> None:
         """Drop every subscription of a connection that is gone."""

@@ -82,6 +82,7 @@ TRIALS: dict[str, Callable[[Place], Any]] = {
     "orders: an account's": lambda p: _query(p, "byAccount", "account"),
     "orders: a connection's": lambda p: _query(p, "byConnection", "connectionId"),
     "orders: the overdue": lambda p: _query(p, "byDue", "openShard"),
+    "orders: every subscription": lambda p: p.client("dynamodb").scan(**p.orders(IndexName="byConnection", Limit=1)),
     "orders: all": lambda p: p.client("dynamodb").scan(**p.orders(Limit=1)),
     "orders: drop the table": lambda p: p.client("dynamodb").delete_table(TableName="nobodys-table"),
     "pools: all": lambda p: p.client("dynamodb").scan(TableName=p.names["PoolsTable"], Limit=1),
@@ -106,6 +107,9 @@ TRIALS: dict[str, Callable[[Place], Any]] = {
     "api keys: all": lambda p: p.client("dynamodb").scan(TableName=p.names["AccessTable"], Limit=1),
     "sessions: read one": lambda p: p.client("dynamodb").get_item(
         TableName=p.names["ConnectionsTable"], Key={"name": {"S": "nobody"}}
+    ),
+    "sessions: look for some": lambda p: p.client("dynamodb").batch_get_item(
+        RequestItems={p.names["ConnectionsTable"]: {"Keys": [{"name": {"S": "nobody"}}]}}
     ),
     "sessions: open": lambda p: _put(p, "ConnectionsTable", {"name": {"S": "nobody"}}),
     "sessions: hear": lambda p: _update(p, "ConnectionsTable", {"name": {"S": "nobody"}}),
@@ -200,7 +204,10 @@ MAY: dict[str, set[str]] = {
     "Sweep": {
         "orders: read one",
         "orders: change one",
+        "orders: delete one",
         "orders: the overdue",
+        "orders: every subscription",
+        "sessions: look for some",
         "control: read",
         "queue: send",
         "dead letters: receive",

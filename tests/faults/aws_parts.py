@@ -14,6 +14,7 @@ from chalicelib.orders.admission import Admission, Pace
 from chalicelib.orders.execution import Fate, PlannedSwap
 from chalicelib.orders.intake import Intake
 from chalicelib.orders.order import Order, Submission
+from chalicelib.orders.outage import OutagePolicy, SharedOutages
 from chalicelib.orders.queue import OrdersQueue, order_id_of
 from chalicelib.orders.recovery import Recovery
 from chalicelib.orders.store import OrderStore
@@ -44,6 +45,7 @@ class Faulty:
     admission: Admission
     connections: Connections
     controls: ControlTable
+    outages: SharedOutages
     now_ms: int = CREATED_AT_MS
 
     def intake(self, *, paced: bool = False) -> Intake:
@@ -79,6 +81,7 @@ def faulty_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
             Admission(dynamodb, cloud.outputs["ControlTable"], Pace(100, 10)),
             Connections(dynamodb, cloud.orders_table),
             ControlTable(dynamodb, cloud.outputs["ControlTable"], PLAYGROUND),
+            SharedOutages(dynamodb, cloud.outputs["ControlTable"], OutagePolicy()),
         )
 
 

@@ -247,7 +247,9 @@ def fails_from(
     met_before = faulty.aws.met[fault]
     for number in range(20):
         trader = WatchfulTrader(world)
-        execution = Execution(faulty.store, trader, AnyTime(), faulty.controls, lambda: world.now_ms, LEASE_MS)
+        execution = Execution(
+            faulty.store, trader, AnyTime(), faulty.outages, faulty.controls, lambda: world.now_ms, LEASE_MS
+        )
         faulty.cloud.orders_queue().enqueue(order_id)
         failed = Delivery(execution, faulty.queue, LEASE_MS).handle(faulty.cloud.receive(), f"worker-{number}")
         assert trader.broken == []

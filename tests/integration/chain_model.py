@@ -23,6 +23,7 @@ from chalicelib.orders.execution import (
 )
 from chalicelib.orders.item import Item, item_to_order, order_to_item
 from chalicelib.orders.order import LEGAL, Change, Order, State, Status, Submission, as_created, as_written
+from chalicelib.orders.outage import Outages
 from chalicelib.orders.store import OrderStore, StaleOrder
 from chalicelib.problems import ExecutionError, RpcUnavailable, SlippageExceeded, TransactionExpired
 from chalicelib.risk.control_table import Halt
@@ -98,6 +99,16 @@ class FreeRein:
         return LimitsInForce(Limits(), Limits())
 
 
+class BadLuck:
+    """Outages where nobody else works: whatever fails is this order's failure."""
+
+    def failed(self, now_ms: int) -> int | None:
+        return None
+
+    def answered(self) -> None:
+        pass
+
+
 @dataclass
 class World:
     """One order's surroundings. `network` and `market` are scripts, one entry for each settling and each planning."""
@@ -112,11 +123,14 @@ class World:
     at_point: Callable[[str], None] = lambda point: None
     built: int = 0
     risk: Risk = field(default_factory=FreeRein)
+    outages: Outages = field(default_factory=BadLuck)
     exposure: Exposure = EXPOSURE
 
     def worker(self) -> Execution:
         """A fresh process."""
-        return Execution(MortalStore(self), ModelTrader(self), AnyTime(), self.risk, lambda: self.now_ms, LEASE_MS)
+        return Execution(
+            MortalStore(self), ModelTrader(self), AnyTime(), self.outages, self.risk, lambda: self.now_ms, LEASE_MS
+        )
 
     def stored(self, order_id: str) -> Order:
         order = self.store.load(order_id)

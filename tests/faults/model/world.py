@@ -28,6 +28,9 @@ from tests.sample_orders import SOL, USDC
 LEASE_MS = 25_000
 # A minute before midnight, UTC: the limits on a day's sum begin anew on the way.
 BEGINNING_MS = 1_760_054_340_000
+# Few enough that some failures are attempts and others are not.
+FAILURES_TO_TELL = 3
+OUTAGE_WAIT_MS = 2_000
 # Room for two of the three orders that there are at most, and for the two largest of them in one day, but for a bit.
 LIMITS = Limits(open_orders=2, daily_notional=2_500_000_000)
 
@@ -67,6 +70,30 @@ class Operator:
         return self._worker.call("looking at the limits", look, unreachable)
 
 
+class OutagesOf:
+    """What all workers together learn of Solana's nodes, as one of them takes part in it."""
+
+    def __init__(self, world: World, worker: Worker) -> None:
+        self._world = world
+        self._worker = worker
+        self._has_counted = False
+
+    def failed(self, now_ms: int) -> int | None:
+        def count() -> int | None:
+            self._world.rpc_failures += 1
+            return OUTAGE_WAIT_MS if self._world.rpc_failures >= FAILURES_TO_TELL else None
+
+        self._has_counted = True
+        return self._worker.call("counting an outage", count, unreachable)
+
+    def answered(self) -> None:
+        def reset() -> None:
+            self._world.rpc_failures = 0
+
+        if self._has_counted:
+            self._worker.call("ending an outage", reset, unreachable)
+
+
 HALT = Halt("global", BEGINNING_MS, "a test")
 
 
@@ -75,6 +102,8 @@ class World:
     now_ms: int = BEGINNING_MS
     start_delay_ms: int = 0
     halted: bool = False
+    # in a row, over all workers
+    rpc_failures: int = 0
     # how many blocks come while a worker waits to ask again
     blocks_a_wait: int = 1
     cluster: Cluster = field(default_factory=Cluster)
@@ -128,7 +157,15 @@ class World:
                 lambda: clock() / 1000,
                 lambda seconds: worker.call("waiting", lambda: self._wait(seconds), RuntimeError),
             )
-            execution = Execution(store, trader, Starts(self, worker), Operator(self, worker), clock, LEASE_MS)
+            execution = Execution(
+                store,
+                trader,
+                Starts(self, worker),
+                OutagesOf(self, worker),
+                Operator(self, worker),
+                clock,
+                LEASE_MS,
+            )
             failed = Delivery(execution, queue, LEASE_MS).handle([received], worker.name)
             if not failed and not deletion_is_lost:
                 self.queue.delete(receipt)

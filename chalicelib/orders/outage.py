@@ -1,0 +1,94 @@
+"""When Solana is out of reach for everybody, so that no order's attempt is spent on it.
+
+Each process's breakers know its own failures alone (solana/failover.py): many cold workers would use up the attempts of
+many orders before each of them had learnt. So failures in a row are counted over all workers. The first few are their
+orders' failed attempts, as any failure is; from then on orders wait, until a node answers one of those that failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# How long an order waits then. The breakers make it longer where a process has failures enough of its own.
+WAIT_MS = 2_000
+
+_ITEM = "outage"
+
+
+@dataclass(frozen=True, slots=True)
+class OutagePolicy:
+    """So many failures in a row are an outage; those further apart than `failures_count_for_ms` are not in a row."""
+
+    failures_to_tell: int = 8
+    failures_count_for_ms: int = 60_000
+
+    def __post_init__(self) -> None:
+        if self.failures_to_tell < 1:
+            raise ValueError("what never failed is no outage")
+
+
+class Outages(Protocol):
+    """Tells one order's bad luck from an outage."""
+
+    def failed(self, now_ms: int) -> int | None:
+        """No node answered an attempt. Milliseconds that its order should wait; None where it counts as an attempt."""
+
+    def answered(self) -> None:
+        """An attempt got all its answers."""
+
+
+class SharedOutages:
+    """The Outages that all workers share, in DynamoDB. Where nothing fails, nothing is read or written."""
+
+    def __init__(self, client: DynamoDBClient, table: str, policy: OutagePolicy) -> None:
+        self._client = client
+        self._table = table
+        self._policy = policy
+        self._has_counted = False
+
+    def failed(self, now_ms: int) -> int | None:
+        self._has_counted = True
+        return WAIT_MS if self._count(now_ms) >= self._policy.failures_to_tell else None
+
+    def answered(self) -> None:
+        """Whoever counted a failure takes all back: a node that answers one worker answers the others too."""
+        if not self._has_counted:
+            return
+        self._update("SET failures = :none", "attribute_exists(failures)", {":none": 0})
+        self._has_counted = False
+
+    def _count(self, now_ms: int) -> int:
+        """The failures in a row, this one among them."""
+        values = {":since": now_ms - self._policy.failures_count_for_ms, ":now": now_ms, ":one": 1}
+        while True:
+            one_more = "SET failures = failures + :one, lastFailureMs = :now"
+            failures = self._update(one_more, "lastFailureMs >= :since", values)
+            if failures is None:
+                anew = "attribute_not_exists(lastFailureMs) OR lastFailureMs < :since"
+                failures = self._update("SET failures = :one, lastFailureMs = :now", anew, values)
+            if failures is not None:
+                return failures
+
+    def _update(self, update: str, condition: str, values: Mapping[str, int]) -> int | None:
+        """The count after the update; None where the condition didn't hold."""
+        try:
+            response = self._client.update_item(
+                TableName=self._table,
+                Key={"name": {"S": _ITEM}},
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeValues={name: {"N": str(value)} for name, value in values.items()},
+                ReturnValues="ALL_NEW",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return None
+            raise
+        return int(response["Attributes"]["failures"]["N"])
