@@ -17,13 +17,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import combinations
 from operator import add
 
 # Up to this input the cells of the grid are single units.
 EXHAUSTIVE_INPUT = 512
 GRID_CELLS = 16
+# So little output that rounding makes hills everywhere: the grid is finer there.
+SMALL_OUTPUT = 256
+FINE_GRID_CELLS = 128
 # In the end, so many steps to either side are tried in all combinations, ...
 NEAR_STEPS = 8
+# ... and before that so many halves of the largest step that seemed to change nothing.
+PLATEAU_STEPS = 4
 # ... so many of which buy an output unit, where it takes more than so many input units.
 UNIT_STEPS = 8
 # Steps of this part of the input tell which legs are worth their cost: a finer division hardly pays any more.
@@ -53,6 +59,14 @@ class Outlet:
             middle = (taken + refused) // 2
             taken, refused = (taken, middle) if self._answer(middle) is None else (middle, refused)
         return taken if self.paid(taken) > 0 else 0
+
+    def least(self, room: int) -> int:
+        """The least that the pool pays for, if it pays for `room` and takes no more; 0 where `room` is nothing."""
+        refused, paid = 0, room
+        while paid - refused > 1:
+            middle = (refused + paid) // 2
+            refused, paid = (refused, middle) if self.paid(middle) > 0 else (middle, paid)
+        return paid
 
     def _answer(self, amount: int) -> int | None:
         try:
@@ -98,74 +112,113 @@ def _climb(outlets: Sequence[Outlet], used: Sequence[int], amount: int, *, coars
     amounts = _start(chosen, amount)
     if amounts is None:
         return None
-    step, finest = amount // GRID_CELLS, max(amount // COARSE_PARTS if coarse else 1, 1)
-    while step > finest:
-        step = max(step // 2, finest)
-        while _move(chosen, amounts, step):
+    plateau = 0
+    for halvings in range((amount // GRID_CELLS).bit_length(), -1, -1):
+        step = 1 << halvings  # whatever little a pool takes, one of them fits into it
+        if coarse and step * COARSE_PARTS < amount:
+            break
+        while (gain := _move(chosen, amounts, step)) > 0:
             pass
+        if not plateau and gain >= -_rounding(chosen, amounts):
+            plateau = step
     if not coarse:
-        _settle(chosen, amounts)
+        _settle(chosen, amounts, plateau)
     parts = dict(zip(used, amounts, strict=True))
     return _division(outlets, [parts.get(index, 0) for index in range(len(outlets))])
 
 
 def _start(outlets: Sequence[Outlet], amount: int) -> list[int] | None:
-    """The best division on the coarse grid; where that has none, the outlets filled up one after another."""
-    rest = amount % GRID_CELLS
-    coarse = _best_on_grid(outlets, amount - rest, GRID_CELLS, len(outlets), 0)
-    if coarse is not None:
-        amounts = list(coarse.amounts)
-        for index in sorted(range(len(outlets)), key=lambda index: -amounts[index]):
-            if outlets[index].paid(amounts[index] + rest) > 0:
-                amounts[index] += rest
-                return amounts
+    """The best division on the coarse grid, or on a finer one; where neither has one, the outlets filled up."""
+    amounts = _on_grid(outlets, amount, GRID_CELLS)
+    if amounts is None or sum(_payments(outlets, amounts)) < SMALL_OUTPUT:
+        amounts = _on_grid(outlets, amount, FINE_GRID_CELLS) or amounts
+    return amounts or _filled_up(outlets, amount)
+
+
+def _on_grid(outlets: Sequence[Outlet], amount: int, cells: int) -> list[int] | None:
+    """The best division into so many equal cells; what is left over goes with the largest part that takes it."""
+    rest = amount % cells
+    division = _best_on_grid(outlets, amount - rest, cells, len(outlets), 0)
+    if division is None:
+        return None
+    amounts = list(division.amounts)
+    for index in sorted(range(len(outlets)), key=lambda index: -amounts[index]):
+        if outlets[index].paid(amounts[index] + rest) > 0:
+            amounts[index] += rest
+            return amounts
+    return None
+
+
+def _filled_up(outlets: Sequence[Outlet], amount: int) -> list[int] | None:
+    """As few outlets as can take it all, each with the least that it pays for, then filled up one after another.
+
+    None where no outlets can: those together that pay for less than `amount` and take as much.
+    """
     rooms = [outlet.room(amount) for outlet in outlets]
-    by_room = sorted(range(len(outlets)), key=lambda index: -rooms[index])
-    filled_up = (_filled_up(outlets, rooms, order, amount) for order in (by_room, by_room[::-1]))
-    return max(filter(None, filled_up), key=lambda amounts: sum(_payments(outlets, amounts)), default=None)
+    leasts = [outlet.least(room) for outlet, room in zip(outlets, rooms, strict=True)]
+    usable = sorted((index for index, room in enumerate(rooms) if room), key=lambda index: -rooms[index])
+    for legs in range(1, len(usable) + 1):
+        found = []
+        for chosen in combinations(usable, legs):
+            if sum(leasts[index] for index in chosen) <= amount <= sum(rooms[index] for index in chosen):
+                for order in (chosen, chosen[::-1]):
+                    amounts = [leasts[index] if index in chosen else 0 for index in range(len(outlets))]
+                    for index in order:
+                        amounts[index] += min(rooms[index] - amounts[index], amount - sum(amounts))
+                    found.append(amounts)
+        if found:
+            return max(found, key=lambda amounts: sum(_payments(outlets, amounts)))
+    return None
 
 
-def _filled_up(outlets: Sequence[Outlet], rooms: Sequence[int], order: Sequence[int], amount: int) -> list[int] | None:
-    """None where it doesn't work out; the last one may get too little to be paid for."""
-    amounts, left = [0] * len(outlets), amount
-    for index in order:
-        part = min(rooms[index], left)
-        if outlets[index].paid(part) > 0:
-            amounts[index] = part
-            left -= part
-    return None if left else amounts
+def _rounding(outlets: Sequence[Outlet], amounts: Sequence[int]) -> int:
+    """How much of a gain or a loss may be rounding alone: two base units of each leg's input, and two of its output."""
+    return sum(
+        2 * -(-outlet.paid(amount) // amount) + 2 for outlet, amount in zip(outlets, amounts, strict=True) if amount
+    )
 
 
-def _move(outlets: Sequence[Outlet], amounts: list[int], step: int) -> bool:
-    """Move `step` from where it is paid worst to where it is paid best, if that gains; says whether it did."""
+def _move(outlets: Sequence[Outlet], amounts: list[int], step: int) -> int:
+    """Move `step` from where it is paid worst to where it is paid best, if that gains; what it gains or would."""
     paid = _payments(outlets, amounts)
     losses = sorted(
         (paid[giver] - less, giver)
         for giver, outlet in enumerate(outlets)
         if amounts[giver] >= step and (less := outlet.paid(amounts[giver] - step)) >= 0
     )
-    best_gain, best_giver, best_taker = 0, 0, 0
+    best_gain, best_giver, best_taker = _IMPOSSIBLE, 0, 0
     for taker, outlet in enumerate(outlets):
         # the second where the first would give to itself
         for loss, giver in [each for each in losses[:2] if each[1] != taker][:1]:
             gain = outlet.paid(amounts[taker] + step) - paid[taker] - loss
             if gain > best_gain:
                 best_gain, best_giver, best_taker = gain, giver, taker
-    amounts[best_giver] -= step
-    amounts[best_taker] += step
-    return best_gain > 0
+    if best_gain > 0:
+        amounts[best_giver] -= step
+        amounts[best_taker] += step
+    return best_gain
 
 
-def _settle(outlets: Sequence[Outlet], amounts: list[int]) -> None:
-    """Make it the best of all divisions over the same legs whose parts differ by NEAR_STEPS steps at most."""
+def _settle(outlets: Sequence[Outlet], amounts: list[int], plateau: int) -> None:
+    """Try all divisions nearby, first in steps that lead over all of `plateau`, then in the finest that matter.
+
+    On the plateau, moving so much either way seems to gain or lose no more than rounding does, and hides what it does.
+    """
     legs = [index for index, amount in enumerate(amounts) if amount]
-    step = max(min(amounts[leg] // (UNIT_STEPS * outlets[leg].paid(amounts[leg])) for leg in legs), 1)
-    near = range(-NEAR_STEPS, NEAR_STEPS + 1)
+    finest = max(min(amounts[leg] // (UNIT_STEPS * outlets[leg].paid(amounts[leg])) for leg in legs), 1)
+    if plateau // 2 > finest:
+        _try_all_near(outlets, amounts, legs, plateau // 2, PLATEAU_STEPS)
+    _try_all_near(outlets, amounts, legs, finest, NEAR_STEPS)
+
+
+def _try_all_near(outlets: Sequence[Outlet], amounts: list[int], legs: Sequence[int], step: int, steps: int) -> None:
+    """Make it the best of all divisions over the same legs whose parts differ by so many steps at most."""
+    near = range(-steps, steps + 1)
     tables = []
     for leg in legs:
-        parts = [amounts[leg] + steps * step for steps in near]
+        parts = [amounts[leg] + count * step for count in near]
         tables.append([0, *(outlets[leg].paid(part) if part > 0 else _IMPOSSIBLE for part in parts)])
-    (positions,) = _best_sums(tables, len(legs) * (NEAR_STEPS + 1), range(len(legs), len(legs) + 1))
+    (positions,) = _best_sums(tables, len(legs) * (steps + 1), range(len(legs), len(legs) + 1))
     assert positions is not None, "the division as it is is one of them"
     for leg, position in zip(legs, positions, strict=True):
         amounts[leg] += near[position - 1] * step

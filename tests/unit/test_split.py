@@ -192,6 +192,23 @@ class TestRoundingIsAllThatCanBeMissed:
         pays = payments(*data.draw(real_pools(amount, most=2)))
         self.check(pays, amount, 2, leg_cost, fees=2)  # the transfer's and the pool's
 
+    @pytest.mark.parametrize(
+        ("amount", "leg_cost", "pays"),
+        [
+            # each pool pays for nothing less than almost all that it takes
+            (1589, 2, [ConstantProduct(13666, 65, 100, 238), ConstantProduct(13507, 11, 2500, 1451)]),
+            (1645, 0, [ConstantProduct(14312, 13, 100, 1247), ConstantProduct(6910, 17, 2500, 558)]),
+            # a price without equal, for two units and no less
+            (1820, 2, [ConstantProduct(164893, 881122235, 10000, 2), ConstantProduct(73893, 21325520, 100)]),
+            # so flat that each small step seems to gain nothing
+            (1320, 0, [ConstantProduct(122101, 42410, 10000, 159), ConstantProduct(59533, 18972, 0, 1241)]),
+            (686, 1, [ConstantProduct(3842, 224, 2500, 675), ConstantProduct(2333, 55, 0)]),
+            (622, 0, [ConstantProduct(2924, 83, 10000, 152), ConstantProduct(5039, 11, 100)]),
+        ],
+    )
+    def test_where_little_is_paid_or_taken(self, amount: int, leg_cost: int, pays: list[ConstantProduct]) -> None:
+        self.check(pays, amount, 2, leg_cost, fees=1)
+
     def check(self, pays: Sequence[Pay], amount: int, max_legs: int, leg_cost: int, fees: int) -> None:
         division = split(pays, amount, max_legs, leg_cost)
 
@@ -228,17 +245,15 @@ class TestLargeInputs:
         division = split(pays, amount)
 
         cell = amount // 60
-        tables = [[pay(cell * count) if count else 0 for count in range(61)] for pay in pays]
-        best = (
-            max(
-                sum(each or 0 for each in paid)
-                for i in range(61)
-                for j in range(61 - i)
-                if None not in (paid := (tables[0][i], tables[1][j], tables[2][60 - i - j]))
-            )
-            if division
-            else 0
+        # what a pool pays nothing for, it refuses
+        tables = [[(pay(cell * count) or None) if count else 0 for count in range(61)] for pay in pays]
+        possible = (
+            sum(each or 0 for each in paid)
+            for i in range(61)
+            for j in range(61 - i)
+            if None not in (paid := (tables[0][i], tables[1][j], tables[2][60 - i - j]))
         )
+        best = max(possible, default=0) if division else 0
         assert division is None or division.amount_out + 2 * (best_price(pays, amount) + 1) >= best
 
     def check(self, pays: Sequence[Pay], amount: int, grid: Sequence[int], fees: int) -> None:
