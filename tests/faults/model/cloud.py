@@ -149,7 +149,9 @@ class StoreOf(OrderStore):
         return self._worker.call("reading the order", lambda: self._truth.load(order_id), unreachable)
 
     def replace(self, order: Order, limits: LimitsInForce | None = None) -> Order:
-        if order.state is State.SUBMITTED and self._truth.versions[order.order_id][-1].submission != order.submission:
+        if order.state is State.SUBMITTED and all(
+            version.submission != order.submission for version in self._truth.versions[order.order_id]
+        ):
             self._must_have_looked()
         return self._worker.call(f"writing {order.state}", lambda: self._truth.replace(order, limits), unreachable)
 
