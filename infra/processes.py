@@ -7,6 +7,7 @@ since is recognised by the command and left alone.
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 _POLL_SECONDS = 0.05
+# Below those that Linux (32768 and up) and macOS (49152 and up) give to outgoing connections.
+_SERVERS_PORTS = range(15_000, 32_000)
 # How long the children of what is being stopped may go on before they are ended.
 _GRACE_SECONDS = 2.0
 # Held so that a process started and stopped by the same program is reaped.
@@ -73,7 +76,7 @@ class Service:
         deadline = time.monotonic() + timeout_seconds
         while not ready():
             recorded = self._recorded()
-            if recorded is None or not _leader_runs(recorded):
+            if recorded is None or _has_ended(recorded):
                 raise ProcessError(f"{self.name} ended while starting:\n{self.log_tail()}")
             if time.monotonic() > deadline:
                 raise ProcessError(f"{self.name} isn't ready after {timeout_seconds:.0f} s:\n{self.log_tail()}")
@@ -131,15 +134,17 @@ def check_port_free(port: int) -> None:
 
 
 def free_port(following: int = 0) -> int:
-    """A port that nothing listens on now, nor on the `following` ones after it."""
+    """A port that nothing listens on now, nor on the `following` ones after it.
+
+    The system would name one of those that it gives to outgoing connections too: while a server is restarted, one of
+    them could take its place.
+    """
     while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
+        port = secrets.choice(_SERVERS_PORTS)
         try:
             for other in range(port, port + 1 + following):
                 check_port_free(other)
-        except (PortTakenError, OverflowError):
+        except PortTakenError:
             continue
         return port
 
@@ -168,6 +173,12 @@ def _from_proc(entry: Path) -> _Process | None:
     except OSError:
         return None  # ended meanwhile
     return _Process(int(entry.name), group, command) if command else None  # a zombie has no command
+
+
+def _has_ended(recorded: dict[str, Any]) -> bool:
+    child = _children.get(recorded["pid"])
+    # the system shows a process that has just been started without a command for a moment, as it does a dead one
+    return child.poll() is not None if child is not None else not _leader_runs(recorded)
 
 
 def _leader_runs(recorded: dict[str, Any]) -> bool:
