@@ -22,6 +22,7 @@ from chalice.app import (
 
 from chalicelib import composition, correlation
 from chalicelib.access.authentication import HEADER
+from chalicelib.access.caller import Caller
 from chalicelib.access.keys import Scope
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.delivery import message_of
@@ -70,13 +71,13 @@ def invocation_id(event: SQSEvent) -> str:
 
 @app.authorizer(header=HEADER, ttl_seconds=30)
 def authorize(asked: AuthRequest) -> AuthResponse:
-    """The gateway's own doorkeeper, whose word it remembers for a while; `account` asks anew at each request."""
+    """The gateway's own doorkeeper, whose word it remembers for a while; `caller` asks anew at each request."""
     key = composition.authentication().recognise(asked.token)
     return AuthResponse(routes=["*"] if key else [], principal_id=key.account if key else "nobody")
 
 
-def account(scope: Scope) -> str:
-    return composition.authentication().caller(request().headers, scope).account
+def caller(scope: Scope) -> Caller:
+    return composition.authentication().caller(request().headers, scope)
 
 
 @app.route("/", methods=["GET"])
@@ -91,37 +92,37 @@ def show_asset(name: str) -> Response:
 
 @app.route("/orders/execute", methods=["POST"], content_types=ANY_BODY, authorizer=authorize)
 def execute_order_route() -> Response:
-    return answer(lambda: composition.orders_api().execute(account(Scope.TRADE), request().raw_body, request().headers))
+    return answer(lambda: composition.orders_api().execute(caller(Scope.TRADE), request().raw_body, request().headers))
 
 
 @app.route("/orders", methods=["GET"], authorizer=authorize)
 def list_orders() -> Response:
-    return answer(lambda: composition.orders_api().list(account(Scope.READ), request().query_params or {}))
+    return answer(lambda: composition.orders_api().list(caller(Scope.READ), request().query_params or {}))
 
 
 @app.route("/orders/{order_id}", methods=["GET"], authorizer=authorize)
 def show_order(order_id: str) -> Response:
-    return answer(lambda: composition.orders_api().show(account(Scope.READ), order_id))
+    return answer(lambda: composition.orders_api().show(caller(Scope.READ), order_id))
 
 
 @app.route("/orders/{order_id}", methods=["DELETE"], authorizer=authorize)
 def cancel_order(order_id: str) -> Response:
-    return answer(lambda: composition.orders_api().cancel(account(Scope.TRADE), order_id))
+    return answer(lambda: composition.orders_api().cancel(caller(Scope.TRADE), order_id))
 
 
 @app.route("/ws-tickets", methods=["POST"], content_types=ANY_BODY, authorizer=authorize)
 def issue_ws_ticket() -> Response:
-    return answer(lambda: composition.tickets_api().issue(account(Scope.READ), request().raw_body))
+    return answer(lambda: composition.tickets_api().issue(caller(Scope.READ), request().raw_body))
 
 
 @app.route("/quotes", methods=["GET"], authorizer=authorize)
 def quotes() -> Response:
-    return answer(lambda: composition.market_api().quotes(account(Scope.READ), request().query_params or {}))
+    return answer(lambda: composition.market_api().quotes(caller(Scope.READ), request().query_params or {}))
 
 
 @app.route("/tokens", methods=["GET"], authorizer=authorize)
 def tokens() -> Response:
-    return answer(lambda: composition.market_api().tokens(account(Scope.READ)))
+    return answer(lambda: composition.market_api().tokens(caller(Scope.READ)))
 
 
 @app.route("/health", methods=["GET"])
@@ -158,7 +159,7 @@ def push_changes(event: DynamoDBEvent) -> dict[str, Any]:
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweep")
 def sweep(_event: CloudWatchEvent) -> None:
     composition.recovery().sweep()
-    composition.stale_subscriptions().sweep()
+    composition.connection_sweep().sweep()
     note(Metric.HALTED, int(composition.control_table().halt_in(GLOBAL) is not None))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 from urllib.parse import urlencode, urlsplit
 
+from chalicelib.access.caller import Caller
 from chalicelib.access.ticket_office import TicketOffice
 from chalicelib.orders.intake import Intake
 from chalicelib.orders.order import Order, Token
@@ -46,9 +47,9 @@ class WebSocketDoors:
         """See that `address` works afterwards, whatever becomes of AWS. Raises botocore's errors."""
         self._tickets.open()
 
-    def address(self, account: str, order_id: str | None) -> tuple[Json, int]:
+    def address(self, caller: Caller, order_id: str | None) -> tuple[Json, int]:
         """wsPath and wsUrl for one order, or with None for all of the account's; and until when (ms) they let in."""
-        text, ticket = self._tickets.issue(account, order_id)
+        text, ticket = self._tickets.issue(caller.account, order_id, caller.key_id)
         query = {"ticket": text} if order_id is None else {"orderId": order_id, "ticket": text}
         url = f"{self._websocket_url}?{urlencode(query)}"
         parts = urlsplit(url)
@@ -64,30 +65,30 @@ class OrdersApi:
         self._tokens = tokens
         self._doors = doors
 
-    def execute(self, account: str, raw_body: bytes | str, headers: Mapping[str, str]) -> Answer:
+    def execute(self, caller: Caller, raw_body: bytes | str, headers: Mapping[str, str]) -> Answer:
         """POST /orders/execute: 202 for a new order, 200 where the Idempotency-Key found it."""
         request = validate(OrderRequest, parse_body(raw_body))
         self._doors.open()  # once the order is stored nothing may fail
-        submitted = self._intake.submit(account, request, headers.get("idempotency-key"))
+        submitted = self._intake.submit(caller.account, request, headers.get("idempotency-key"))
         order = submitted.order
         body = {
             "orderId": order.order_id,
             "status": order.status.value,
-            **self._address(order),
+            **self._address(caller, order),
             "createdAt": time_text(order.created_at_ms),
         }
         return (202 if submitted.created else 200), body
 
-    def show(self, account: str, order_id: str) -> Answer:
+    def show(self, caller: Caller, order_id: str) -> Answer:
         """GET /orders/{orderId}."""
-        return self._shown(self._intake.find(account, order_id))
+        return self._shown(caller, self._intake.find(caller.account, order_id))
 
-    def cancel(self, account: str, order_id: str) -> Answer:
+    def cancel(self, caller: Caller, order_id: str) -> Answer:
         """DELETE /orders/{orderId}."""
         self._doors.open()
-        return self._shown(self._intake.cancel(account, order_id))
+        return self._shown(caller, self._intake.cancel(caller.account, order_id))
 
-    def list(self, account: str, query: Mapping[str, str]) -> Answer:
+    def list(self, caller: Caller, query: Mapping[str, str]) -> Answer:
         """GET /orders: newest first."""
         request = validate(OrderListRequest, parse_query(query))
         keep = OrderFilter(
@@ -95,14 +96,14 @@ class OrdersApi:
             mint_in=self._mint_filter("tokenIn", request.token_in),
             mint_out=self._mint_filter("tokenOut", request.token_out),
         )
-        page = self._store.page(account, keep, request.limit, request.cursor)
+        page = self._store.page(caller.account, keep, request.limit, request.cursor)
         return 200, {"orders": [order_json(order) for order in page.orders], "nextCursor": page.next_cursor}
 
-    def _shown(self, order: Order) -> Answer:
-        return 200, {**order_json(order), **self._address(order)}
+    def _shown(self, caller: Caller, order: Order) -> Answer:
+        return 200, {**order_json(order), **self._address(caller, order)}
 
-    def _address(self, order: Order) -> Json:
-        return self._doors.address(order.account, order.order_id)[0]
+    def _address(self, caller: Caller, order: Order) -> Json:
+        return self._doors.address(caller, order.order_id)[0]
 
     def _mint_filter(self, field: str, text: str | None) -> str | None:
         return None if text is None else find_token(self._tokens, field, text).mint
@@ -115,12 +116,12 @@ class TicketsApi:
         self._intake = intake
         self._doors = doors
 
-    def issue(self, account: str, raw_body: bytes | str) -> Answer:
+    def issue(self, caller: Caller, raw_body: bytes | str) -> Answer:
         """POST /ws-tickets: for one order, or for all of the account's."""
         request = validate(TicketRequest, parse_body(raw_body or b"{}"))
         if request.order_id is not None:
-            self._intake.find(account, request.order_id)
-        address, expires_at_ms = self._doors.address(account, request.order_id)
+            self._intake.find(caller.account, request.order_id)
+        address, expires_at_ms = self._doors.address(caller, request.order_id)
         return 200, {**address, "expiresAt": time_text(expires_at_ms)}
 
 
@@ -131,14 +132,14 @@ class MarketApi:
         self._tokens = tokens
         self._quote_pair = quote_pair
 
-    def quotes(self, _account: str, query: Mapping[str, str]) -> Answer:
+    def quotes(self, _caller: Caller, query: Mapping[str, str]) -> Answer:
         """GET /quotes."""
         request = validate(QuoteRequest, parse_query(query))
         token_in, token_out = find_pair(self._tokens, request.token_in, request.token_out)
         amount = to_base_units(request.amount, token_in.decimals, "amount")
         return 200, self._quote_pair(token_in, token_out, amount, to_ppm(request.slippage, "slippage"))
 
-    def tokens(self, _account: str) -> Answer:
+    def tokens(self, _caller: Caller) -> Answer:
         """GET /tokens: what the registered pools trade."""
         return 200, {"tokens": self._tokens.listing()}
 

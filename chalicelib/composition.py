@@ -29,12 +29,12 @@ from chalicelib.orders.queue import OrdersQueue
 from chalicelib.orders.recovery import Recovery
 from chalicelib.orders.redrive import Redrive
 from chalicelib.orders.store import OrderStore
+from chalicelib.push.connection_sweep import ConnectionSweep
 from chalicelib.push.connection_table import ConnectionTable
 from chalicelib.push.connections import Connections
 from chalicelib.push.gateway import WebSocketGateway
 from chalicelib.push.publisher import Publisher
 from chalicelib.push.session import Session
-from chalicelib.push.stale_subscriptions import StaleSubscriptions
 from chalicelib.risk.control_table import ControlTable
 from chalicelib.risk.counters import GLOBAL
 from chalicelib.risk.limits import ReferenceCurrency, defaults_for
@@ -104,14 +104,19 @@ def keyless() -> Caller | None:
 
 
 @cache
+def key_table() -> KeyTable:
+    return KeyTable(dynamodb(), settings().access_table)
+
+
+@cache
 def authentication() -> Authentication:
-    return Authentication(KeyTable(dynamodb(), settings().access_table), now_ms, keyless())
+    return Authentication(key_table(), now_ms, keyless())
 
 
 @cache
 def ticket_office() -> TicketOffice:
     secret = TicketSecret(boto3.client("secretsmanager", config=_AWS), settings().ticket_secret_arn, now_ms)
-    return TicketOffice(secret, now_ms, secrets.token_bytes)
+    return TicketOffice(secret, key_table(), now_ms, secrets.token_bytes)
 
 
 @cache
@@ -136,8 +141,8 @@ def publisher() -> Publisher:
 
 
 @cache
-def stale_subscriptions() -> StaleSubscriptions:
-    return StaleSubscriptions(connections(), connection_table(), now_ms)
+def connection_sweep() -> ConnectionSweep:
+    return ConnectionSweep(connections(), connection_table(), key_table(), gateway(), now_ms)
 
 
 @cache

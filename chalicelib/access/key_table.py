@@ -62,6 +62,11 @@ class KeyTable:
         )
         return next((key for item in response["Items"] if (key := self._at(item["name"]["S"]))), None)
 
+    def is_valid(self, key_id: str, now_ms: int) -> bool:
+        """Whether the key of that public name may be used now."""
+        key = self.by_id(key_id)
+        return key is not None and key.is_valid(now_ms)
+
     def all(self) -> Iterator[ApiKey]:
         """Every key, ended ones too, in no order."""
         for page in self._client.get_paginator("scan").paginate(TableName=self._table, IndexName="byKeyId"):

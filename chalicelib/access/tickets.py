@@ -23,12 +23,16 @@ _CONTEXT = b"fillrate websocket ticket 1\n"
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """Lets one connection in, for one order, or (`order_id` None) for all of the account's. `nonce` is its name."""
+    """Lets one connection in, for one order, or (`order_id` None) for all of the account's. `nonce` is its name.
+
+    `key_id` is the API key that asked for it; None where the stage asks for none.
+    """
 
     account: str
     order_id: str | None
     expires_at_ms: int
     nonce: str
+    key_id: str | None = None
 
 
 class UnknownSignature(Unauthorized):
@@ -37,7 +41,7 @@ class UnknownSignature(Unauthorized):
 
 def seal(ticket: Ticket, secret: bytes) -> str:
     """The ticket as text, signed."""
-    fields = [ticket.account, ticket.order_id, ticket.expires_at_ms, ticket.nonce]
+    fields = [ticket.account, ticket.order_id, ticket.expires_at_ms, ticket.nonce, ticket.key_id]
     payload = json.dumps(fields, separators=(",", ":")).encode()
     return f"{_encode(payload)}.{_encode(_sign(payload, secret))}"
 

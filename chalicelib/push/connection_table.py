@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from chalicelib.access.meter import Meter, rate_attributes
 from chalicelib.access.rate import Rate
 from chalicelib.access.tickets import Ticket
-from chalicelib.orders.item import serialize
+from chalicelib.orders.item import deserialize, serialize
 from chalicelib.push.connections import CONNECTION_LIFE_SECONDS
 
 if TYPE_CHECKING:
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
 
 # 10 a second and 10 at once.
 MESSAGE_RATE = Rate(limit=19, burst=10, period_us=1_000_000)
-# As many as one BatchGetItem takes.
-# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
-MAX_ASKED_AT_ONCE = 100
+_PREFIX = "connection#"
 # A used ticket is remembered until no clock of ours can take it for a valid one.
 _TICKET_MARGIN_SECONDS = 600
 
@@ -31,11 +28,12 @@ class ConnectionTable:
         self._table = table
         self._meter = Meter(client, table)
 
-    def open(self, connection_id: str, account: str, now_ms: int) -> None:
-        """Remember whose connection it is."""
+    def open(self, connection_id: str, account: str, key_id: str | None, now_ms: int) -> None:
+        """Remember whose connection it is, and by which API key; None where the stage asked for none."""
         item = {
             "name": _name(connection_id),
             "account": account,
+            "keyId": key_id,
             "expiresAt": now_ms // 1000 + CONNECTION_LIFE_SECONDS,
             **rate_attributes(MESSAGE_RATE),
         }
@@ -49,18 +47,23 @@ class ConnectionTable:
     def close(self, connection_id: str) -> None:
         self._client.delete_item(TableName=self._table, Key={"name": {"S": _name(connection_id)}})
 
-    def open_ones(self, connection_ids: Sequence[str], now_ms: int) -> set[str]:
-        """Which of so many connections (MAX_ASKED_AT_ONCE at most, each once) are open."""
-        found: set[str] = set()
-        keys = [{"name": {"S": _name(connection_id)}} for connection_id in connection_ids]
-        request: Any = {self._table: {"Keys": keys, "ConsistentRead": True}} if keys else None
-        while request:
-            response = self._client.batch_get_item(RequestItems=request)
-            for item in response["Responses"].get(self._table, []):
-                if int(item["expiresAt"]["N"]) > now_ms // 1000:  # the table forgets it when it finds the time
-                    found.add(item["name"]["S"])
-            request = response.get("UnprocessedKeys")
-        return {connection_id for connection_id in connection_ids if _name(connection_id) in found}
+    def open_ones(self, now_ms: int) -> dict[str, str | None]:
+        """Every open connection, with the key that it was opened by.
+
+        Consistent: one that was opened before the call and not closed meanwhile is there.
+        """
+        found: dict[str, str | None] = {}
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._table,
+            ConsistentRead=True,
+            FilterExpression="begins_with(#name, :connection) AND expiresAt > :now",
+            ExpressionAttributeNames={"#name": "name"},
+            ExpressionAttributeValues={":connection": {"S": _PREFIX}, ":now": {"N": str(now_ms // 1000)}},
+        )
+        for page in pages:
+            for item in map(deserialize, page["Items"]):
+                found[item["name"].removeprefix(_PREFIX)] = item.get("keyId")
+        return found
 
     def use_ticket(self, ticket: Ticket, connection_id: str) -> bool:
         """Let the ticket be used by this connection and no other. False where another has used it.
@@ -88,4 +91,4 @@ class ConnectionTable:
 
 
 def _name(connection_id: str) -> str:
-    return f"connection#{connection_id}"
+    return _PREFIX + connection_id

@@ -63,12 +63,12 @@ class Session:
         order_id, text = query.get("orderId"), query.get("ticket")
         if text is not None:
             ticket = self._used_up(text, order_id, connection_id)
-            account, order_id, all_orders = ticket.account, ticket.order_id, ticket.order_id is None
+            account, key_id, all_orders = ticket.account, ticket.key_id, ticket.order_id is None
         elif self._account_without_ticket is not None:
-            account, all_orders = self._account_without_ticket, False
+            account, key_id, all_orders = self._account_without_ticket, None, False
         else:
             raise Unauthorized("connect with a ticket: POST /ws-tickets gives one")
-        self._connection_table.open(connection_id, account, self._now_ms())
+        self._connection_table.open(connection_id, account, key_id, self._now_ms())
         if order_id is not None:
             self._subscribe(account, order_id, connection_id, closes=True)
         elif all_orders:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -163,6 +164,39 @@ def test_a_key_is_refused_from_the_moment_when_it_is_revoked(stack: dict[str, st
     assert leaver.call("GET", "/orders").status == 200
     leaver.administration.revoke(leaver.key_id)
     assert leaver.call("GET", "/orders").status == 401
+
+
+def test_a_revoked_key_watches_no_longer_than_until_the_next_sweep(stack: dict[str, str], alice: Account) -> None:
+    leaver = Account(stack, "leaver")
+    unused = leaver.call("POST", "/ws-tickets").body["wsUrl"]
+    with (
+        connect(leaver.call("POST", "/ws-tickets").body["wsUrl"]) as theirs,
+        connect(alice.call("POST", "/ws-tickets").body["wsUrl"]) as hers,
+    ):
+        leaver.administration.revoke(leaver.key_id)
+        assert refused(unused)
+        sweep(stack)
+        assert list(until_closed(theirs)) == []
+        hers.send(json.dumps({"action": "ping"}))
+        assert json.loads(hers.recv(timeout=PATIENCE_SECONDS)) == {"type": "pong"}
+
+
+def sweep(stack: dict[str, str]) -> None:
+    """What the schedule does every minute."""
+    client: Any = boto3.client
+    functions = client(
+        "lambda",
+        endpoint_url=stack["awsEndpoint"],
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    (name,) = [
+        one["FunctionName"] for one in functions.list_functions()["Functions"] if "-Sweep-" in one["FunctionName"]
+    ]
+    event = dict.fromkeys(("version", "account", "region", "detail-type", "source", "time", "id"), "")
+    answer = functions.invoke(FunctionName=name, Payload=json.dumps({**event, "detail": {}, "resources": []}).encode())
+    assert "FunctionError" not in answer, answer["Payload"].read()
 
 
 def test_a_key_beyond_its_rate_is_told_when_to_come_back(stack: dict[str, str]) -> None:

@@ -100,6 +100,12 @@ TRIALS: dict[str, Callable[[Place], Any]] = {
         TableName=p.names["AccessTable"], Key={"name": {"S": "nobody"}}
     ),
     "api keys: count a use": lambda p: _update(p, "AccessTable", {"name": {"S": "nobody"}}),
+    "api keys: find one": lambda p: p.client("dynamodb").query(
+        TableName=p.names["AccessTable"],
+        IndexName="byKeyId",
+        KeyConditionExpression="keyId = :k",
+        ExpressionAttributeValues={":k": {"S": "nobody"}},
+    ),
     "api keys: add one": lambda p: _put(p, "AccessTable", {"name": {"S": "nobody"}}),
     "api keys: delete one": lambda p: p.client("dynamodb").delete_item(
         TableName=p.names["AccessTable"], Key={"name": {"S": "nobody"}}
@@ -107,9 +113,6 @@ TRIALS: dict[str, Callable[[Place], Any]] = {
     "api keys: all": lambda p: p.client("dynamodb").scan(TableName=p.names["AccessTable"], Limit=1),
     "sessions: read one": lambda p: p.client("dynamodb").get_item(
         TableName=p.names["ConnectionsTable"], Key={"name": {"S": "nobody"}}
-    ),
-    "sessions: look for some": lambda p: p.client("dynamodb").batch_get_item(
-        RequestItems={p.names["ConnectionsTable"]: {"Keys": [{"name": {"S": "nobody"}}]}}
     ),
     "sessions: open": lambda p: _put(p, "ConnectionsTable", {"name": {"S": "nobody"}}),
     "sessions: hear": lambda p: _update(p, "ConnectionsTable", {"name": {"S": "nobody"}}),
@@ -207,14 +210,26 @@ MAY: dict[str, set[str]] = {
         "orders: delete one",
         "orders: the overdue",
         "orders: every subscription",
-        "sessions: look for some",
+        "orders: a connection's",
+        "sessions: all",
+        "sessions: close",
+        "connections: close",
+        "api keys: read one",
+        "api keys: find one",
         "control: read",
         "queue: send",
         "dead letters: receive",
         "dead letters: delete",
         "dead letters: hide",
     },
-    "WebsocketConnect": {"orders: read one", "orders: write one", "sessions: open", "ticket secret: read"},
+    "WebsocketConnect": {
+        "orders: read one",
+        "orders: write one",
+        "sessions: open",
+        "ticket secret: read",
+        "api keys: read one",
+        "api keys: find one",
+    },
     "WebsocketMessage": {
         "orders: read one",
         "orders: write one",

@@ -112,7 +112,7 @@ class Cloud:
     def tickets(self, now_ms: Callable[[], int]) -> TicketOffice:
         client: Any = aws().client("secretsmanager")
         secret = TicketSecret(client, self.outputs["TicketSecretArn"], now_ms)
-        return TicketOffice(secret, now_ms, secrets.token_bytes)
+        return TicketOffice(secret, self.keys(), now_ms, secrets.token_bytes)
 
     def counters(self) -> dict[str, int]:
         """What the counters stand at, by name; those at zero aside."""

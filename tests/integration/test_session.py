@@ -63,7 +63,7 @@ class Talk:
         name = {"name": {"S": f"connection#{client}"}}
         table = self.cloud.outputs["ConnectionsTable"]
         if "Item" not in self.cloud.dynamodb.get_item(TableName=table, Key=name):
-            self.cloud.connection_table().open(client, account, self.now_ms)
+            self.cloud.connection_table().open(client, account, None, self.now_ms)
 
     def publish(self) -> None:
         Publisher(self.cloud.store(), self.connections, self.api.gateway(), lambda _: None).publish(

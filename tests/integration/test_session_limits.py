@@ -50,8 +50,8 @@ class Door:
             self.without_ticket,
         )
 
-    def ticket(self, account: str, order_id: str | None = None) -> str:
-        return self.office.issue(account, order_id)[0]
+    def ticket(self, account: str, order_id: str | None = None, key_id: str | None = None) -> str:
+        return self.office.issue(account, order_id, key_id)[0]
 
     def connect(self, account: str = ALICE, order_id: str | None = None, client: str = CLIENT) -> None:
         query = {"ticket": self.ticket(account, order_id)} | ({"orderId": order_id} if order_id else {})
@@ -117,6 +117,20 @@ def test_a_ticket_lets_in_once(door: Door) -> None:
     assert [one.connection_id for one in door.cloud.connections().watchers("hers")] == ["first"]
 
 
+def test_a_ticket_of_a_key_that_has_ended_lets_nobody_in(door: Door) -> None:
+    key = door.cloud.new_key(ALICE).key
+    tickets = [door.ticket(ALICE, "hers", key.key_id) for _ in range(2)]
+    door.session().connect("before", {"orderId": "hers", "ticket": tickets[0]})
+
+    door.cloud.keys().end(key.digest, door.now_ms)
+
+    with pytest.raises(Unauthorized, match="not valid any more"):
+        door.session().connect("after", {"orderId": "hers", "ticket": tickets[1]})
+    with pytest.raises(Unauthorized, match="not valid any more"):
+        door.session().connect("made up", {"orderId": "hers", "ticket": door.ticket(ALICE, "hers", "key_unknown")})
+    assert [one.connection_id for one in door.cloud.connections().watchers("hers")] == ["before"]
+
+
 def test_a_ticket_does_not_let_in_after_its_minute(door: Door) -> None:
     query = {"ticket": door.ticket(ALICE)}
     door.now_ms += LIFE_MS
@@ -149,7 +163,7 @@ def test_a_ticket_for_an_order_that_is_anothers_opens_nothing(door: Door) -> Non
 def test_a_lost_answer_to_the_tickets_use_does_not_refuse_its_owner(door: Door, fault: Fault) -> None:
     faulty = FaultyAws(door.cloud.dynamodb)
     table = ConnectionTable(door.cloud.dynamodb, door.cloud.outputs["ConnectionsTable"])
-    _, ticket = door.office.issue(ALICE, None)
+    _, ticket = door.office.issue(ALICE, None, None)
     faulty.script("PutItem", fault)
     assert table.use_ticket(ticket, CLIENT)
     assert faulty.met[fault] == 1

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.access.key_table import KeyTable
 from chalicelib.access.ticket_office import TicketOffice
 from chalicelib.access.ticket_secret import FRESH_FOR_MS, LOOK_AGAIN_AFTER_MS, TicketSecret
 from chalicelib.access.tickets import LIFE_MS, Ticket, seal, unseal
@@ -25,6 +26,7 @@ tickets = st.builds(
     order_id=st.none() | st.text(max_size=64),
     expires_at_ms=st.integers(min_value=NOW + 1, max_value=NOW + LIFE_MS),
     nonce=st.text(max_size=32),
+    key_id=st.none() | st.text(max_size=32),
 )
 
 
@@ -102,18 +104,19 @@ class Clock:
 
 
 def office(vault: Vault, clock: Clock) -> TicketOffice:
-    return TicketOffice(TicketSecret(vault, "ticket", clock), clock, lambda size: bytes(size))
+    """One whose tickets belong to no key: no key is asked for."""
+    return TicketOffice(TicketSecret(vault, "ticket", clock), cast("KeyTable", None), clock, lambda size: bytes(size))
 
 
 def test_after_a_rotation_tickets_of_both_secrets_let_in_whoever_noticed_it_first() -> None:
     vault, clock = Vault("1" * 64), Clock()
     slow, quick = office(vault, clock), office(vault, clock)
-    old, _ = slow.issue("alice", None)
+    old, _ = slow.issue("alice", None, None)
     quick.open()
     vault.rotate("2" * 64)
     clock.now_ms += LOOK_AGAIN_AFTER_MS
     informed = office(vault, clock)
-    new, ticket = informed.issue("alice", None)
+    new, ticket = informed.issue("alice", None, None)
     assert informed.check(old).account == "alice"
     assert slow.check(new) == ticket, "a signature that it doesn't know makes it look again"
 
@@ -134,10 +137,10 @@ def test_a_process_that_knows_the_secret_goes_on_while_it_can_not_be_read() -> N
     desk.open()
     vault.down = True
     clock.now_ms += FRESH_FOR_MS
-    text, ticket = desk.issue("alice", "order-1")
+    text, ticket = desk.issue("alice", "order-1", None)
     assert desk.check(text) == ticket
     asked = vault.asked
-    desk.issue("alice", "order-1")
+    desk.issue("alice", "order-1", None)
     assert vault.asked == asked, "not at every request"
 
 
@@ -150,4 +153,4 @@ def test_without_the_secret_nothing_is_issued() -> None:
 
 def test_an_empty_secret_signs_nothing() -> None:
     with pytest.raises(ValueError, match="too short"):
-        office(Vault(""), Clock()).issue("alice", None)
+        office(Vault(""), Clock()).issue("alice", None, None)
