@@ -175,6 +175,16 @@ def test_a_wrong_amount_is_rejected_with_3_and_named(cli: Cli) -> None:
     assert json.loads(done.stderr)["errors"][0]["field"] == "amount"
 
 
+def test_quotes_are_timed_in_words_and_json(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.__main__.ROUNDS", 1)
+    monkeypatch.setattr("bench.__main__.MILLISECONDS", 1)
+    rows = json.loads(cli("bench", "--json").stdout)
+    assert all(took > 0 for row in rows for took in row["nanoseconds"].values())
+    words = cli("bench").stdout
+    assert [row["name"] for row in rows if row["name"] not in words] == []
+    assert {"split of 4 pools"} < {row["name"] for row in rows}
+
+
 def test_orders_are_listed_and_filtered(cli: Cli) -> None:
     cli("sell", "USDC", "2", "--for", "USDT")
     listed = [json.loads(line) for line in cli("orders", "--token-out", "USDT", "--all", "--json").stdout.splitlines()]
