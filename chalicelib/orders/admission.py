@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from botocore.exceptions import ClientError
-
+from chalicelib.orders.shared_number import SharedNumber
 from chalicelib.problems import Backlogged
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ WINDOW_MS = 60_000
 GRACE_MS = 2_000
 # More than this much work ahead, and a new order is refused rather than made to wait (SQS delays at most 15 min too).
 LONGEST_WAIT_MS = 15 * 60 * 1000
-
-_ITEM = "admission"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +64,7 @@ class Admission:
     """The Starts that all workers share, in DynamoDB."""
 
     def __init__(self, client: DynamoDBClient, table: str, pace: Pace) -> None:
-        self._client = client
-        self._table = table
+        self._arrival = SharedNumber(client, table, "admission")
         self._pace = pace
 
     def reserve(self, now_ms: int, longest_wait_ms: int | None = None) -> int:
@@ -78,7 +74,7 @@ class Admission:
                 return max(now_ms, arrival_ms - self._pace.tolerance_ms)
             if self._begin_anew(now_ms):
                 return now_ms
-            arrival_ms = self._arrival_ms()
+            arrival_ms = int(self._arrival.read().get("tatMs", 0))
             wait_ms = arrival_ms - self._pace.tolerance_ms - now_ms
             if longest_wait_ms is not None and arrival_ms > now_ms and wait_ms > longest_wait_ms:
                 raise Backlogged(-(-(wait_ms - longest_wait_ms) // 1000))
@@ -89,30 +85,10 @@ class Admission:
         if longest_wait_ms is not None:
             condition += " AND tatMs <= :last"
             values[":last"] = now_ms + longest_wait_ms + self._pace.tolerance_ms
-        moved = self._update("SET tatMs = tatMs + :interval", condition, values)
-        return None if moved is None else moved - self._pace.interval_ms
+        moved = self._arrival.update_if(condition, "SET tatMs = tatMs + :interval", values)
+        return None if moved is None else int(moved["tatMs"]) - self._pace.interval_ms
 
     def _begin_anew(self, now_ms: int) -> bool:
         values = {":now": now_ms, ":next": now_ms + self._pace.interval_ms}
-        return self._update("SET tatMs = :next", "attribute_not_exists(tatMs) OR tatMs <= :now", values) is not None
-
-    def _update(self, update: str, condition: str, values: dict[str, int]) -> int | None:
-        """The theoretical arrival time after the update; None where the condition didn't hold."""
-        try:
-            response = self._client.update_item(
-                TableName=self._table,
-                Key={"name": {"S": _ITEM}},
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeValues={name: {"N": str(value)} for name, value in values.items()},
-                ReturnValues="UPDATED_NEW",
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return None
-            raise
-        return int(response["Attributes"]["tatMs"]["N"])
-
-    def _arrival_ms(self) -> int:
-        item = self._client.get_item(TableName=self._table, Key={"name": {"S": _ITEM}}, ConsistentRead=True).get("Item")
-        return int(item["tatMs"]["N"]) if item else 0
+        condition = "attribute_not_exists(tatMs) OR tatMs <= :now"
+        return self._arrival.update_if(condition, "SET tatMs = :next", values) is not None

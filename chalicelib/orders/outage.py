@@ -7,19 +7,16 @@ orders' failed attempts, as any failure is; from then on orders wait, until a no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from botocore.exceptions import ClientError
+from chalicelib.orders.shared_number import SharedNumber
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 # How long an order waits then. The breakers make it longer where a process has failures enough of its own.
 WAIT_MS = 2_000
-
-_ITEM = "outage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +45,7 @@ class SharedOutages:
     """The Outages that all workers share, in DynamoDB. Where nothing fails, nothing is read or written."""
 
     def __init__(self, client: DynamoDBClient, table: str, policy: OutagePolicy) -> None:
-        self._client = client
-        self._table = table
+        self._failures = SharedNumber(client, table, "outage")
         self._policy = policy
         self._has_counted = False
 
@@ -59,36 +55,20 @@ class SharedOutages:
 
     def answered(self) -> None:
         """Whoever counted a failure takes all back: a node that answers one worker answers the others too."""
-        if not self._has_counted:
-            return
-        self._update("SET failures = :none", "attribute_exists(failures)", {":none": 0})
-        self._has_counted = False
+        if self._has_counted:
+            self._failures.update_if("attribute_exists(failures)", "SET failures = :none", {":none": 0})
+            self._has_counted = False
 
     def _count(self, now_ms: int) -> int:
         """The failures in a row, this one among them."""
         values = {":since": now_ms - self._policy.failures_count_for_ms, ":now": now_ms, ":one": 1}
+        one_more = "lastFailureMs >= :since", "SET failures = failures + :one, lastFailureMs = :now"
+        the_first = (
+            "attribute_not_exists(lastFailureMs) OR lastFailureMs < :since",
+            "SET failures = :one, lastFailureMs = :now",
+        )
         while True:
-            one_more = "SET failures = failures + :one, lastFailureMs = :now"
-            failures = self._update(one_more, "lastFailureMs >= :since", values)
-            if failures is None:
-                anew = "attribute_not_exists(lastFailureMs) OR lastFailureMs < :since"
-                failures = self._update("SET failures = :one, lastFailureMs = :now", anew, values)
-            if failures is not None:
-                return failures
-
-    def _update(self, update: str, condition: str, values: Mapping[str, int]) -> int | None:
-        """The count after the update; None where the condition didn't hold."""
-        try:
-            response = self._client.update_item(
-                TableName=self._table,
-                Key={"name": {"S": _ITEM}},
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeValues={name: {"N": str(value)} for name, value in values.items()},
-                ReturnValues="ALL_NEW",
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return None
-            raise
-        return int(response["Attributes"]["failures"]["N"])
+            for condition, update in (one_more, the_first):
+                counted = self._failures.update_if(condition, update, values)
+                if counted is not None:
+                    return int(counted["failures"])
