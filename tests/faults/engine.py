@@ -5,7 +5,6 @@ Nothing in the product knows of it: the functions get other addresses and shorte
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -30,6 +29,7 @@ from infra.processes import free_port
 from infra.stack import Layout, start, stop
 from tests.e2e.chain import Chain
 from tests.e2e.client import Client, Reply
+from tests.e2e.sweeper import sweep
 from tests.faults import processes
 from tests.faults.proxy import Call, FaultProxy, Held, When
 
@@ -176,12 +176,7 @@ class Engine:
 
     def sweep(self) -> None:
         """What the schedule does every minute."""
-        functions = self.boto("lambda")
-        (name,) = [one for one in self._functions() if "-Sweep-" in one]
-        event = dict.fromkeys(("version", "account", "region", "detail-type", "source", "time", "id"), "")
-        payload = json.dumps({**event, "detail": {}, "resources": []}).encode()
-        answer = functions.invoke(FunctionName=name, Payload=payload)
-        assert "FunctionError" not in answer, answer["Payload"].read()
+        sweep(self.boto("lambda"))
 
     @contextmanager
     def faster_chain(self) -> Iterator[None]:
