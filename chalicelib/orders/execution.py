@@ -203,7 +203,7 @@ class Execution:
                 planned = self._trader.plan(order)
                 order = self._choose(order, planned)
                 submission = planned.build()
-                self._outages.answered()
+                self._outages.answered(self._now_ms())
                 # as late as can be: what is not stored is never sent
                 halt = self._halt_before(order)
                 if halt is not None:

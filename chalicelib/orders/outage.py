@@ -2,7 +2,7 @@
 
 Each process's breakers know its own failures alone (solana/failover.py): many cold workers would use up the attempts of
 many orders before each of them had learnt. So failures in a row are counted over all workers. The first few are their
-orders' failed attempts, as any failure is; from then on orders wait, until a node answers one of those that failed.
+orders' failed attempts, as any failure is; from then on orders wait, until a node answers any of them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # How long an order waits then. The breakers make it longer where a process has failures enough of its own.
 WAIT_MS = 2_000
+# How often a process to which nothing happens sees whether others have failed.
+LOOK_EVERY_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +39,32 @@ class Outages(Protocol):
     def failed(self, now_ms: int) -> int | None:
         """No node answered an attempt. Milliseconds that its order should wait; None where it counts as an attempt."""
 
-    def answered(self) -> None:
+    def answered(self, now_ms: int) -> None:
         """An attempt got all its answers."""
 
 
 class SharedOutages:
-    """The Outages that all workers share, in DynamoDB. Where nothing fails, nothing is read or written."""
+    """The Outages that all workers share, in DynamoDB. Where nothing fails, a process looks at it once in a while."""
 
     def __init__(self, client: DynamoDBClient, table: str, policy: OutagePolicy) -> None:
         self._failures = SharedNumber(client, table, "outage")
         self._policy = policy
-        self._has_counted = False
+        self._looks_at_ms = 0
 
     def failed(self, now_ms: int) -> int | None:
-        self._has_counted = True
+        self._looks_at_ms = now_ms
         return WAIT_MS if self._count(now_ms) >= self._policy.failures_to_tell else None
 
-    def answered(self) -> None:
-        """Whoever counted a failure takes all back: a node that answers one worker answers the others too."""
-        if self._has_counted:
+    def answered(self, now_ms: int) -> None:
+        """Takes all failures back: a node that answers one worker answers the others too.
+
+        One that has failed itself looks at once, the others when it is time.
+        """
+        if now_ms < self._looks_at_ms:
+            return
+        self._looks_at_ms = now_ms + LOOK_EVERY_MS
+        if self._failures.read().get("failures"):
             self._failures.update_if("attribute_exists(failures)", "SET failures = :none", {":none": 0})
-            self._has_counted = False
 
     def _count(self, now_ms: int) -> int:
         """The failures in a row, this one among them."""

@@ -28,6 +28,7 @@ from tests.integration.test_intake import Tokens
 from tests.sample_orders import CREATED_AT_MS
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
 Done = TypeVar("Done")
@@ -39,18 +40,22 @@ class Faulty:
 
     cloud: Cloud
     aws: FaultyAws
+    dynamodb: DynamoDBClient
     sqs: SQSClient
     store: OrderStore
     queue: OrdersQueue
     admission: Admission
     connections: Connections
     controls: ControlTable
-    outages: SharedOutages
     now_ms: int = CREATED_AT_MS
 
     def intake(self, *, paced: bool = False) -> Intake:
         starts = self.admission if paced else AnyTime()
         return Intake(self.store, self.queue, Tokens(), starts, self.controls, lambda: self.now_ms, uuid4)
+
+    def outages(self) -> SharedOutages:
+        """As a fresh process has it."""
+        return SharedOutages(self.dynamodb, self.cloud.outputs["ControlTable"], OutagePolicy())
 
     def recovery(self) -> Recovery:
         return Recovery(self.store, self.queue, lambda: self.now_ms)
@@ -75,13 +80,13 @@ def faulty_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
         yield Faulty(
             cloud,
             FaultyAws(dynamodb, sqs),
+            dynamodb,
             sqs,
             OrderStore(dynamodb, cloud.orders_table, cloud.outputs["ControlTable"], lambda number: None),
             OrdersQueue(sqs, cloud.outputs["OrdersQueueUrl"], cloud.outputs["DeadLetterQueueUrl"]),
             Admission(dynamodb, cloud.outputs["ControlTable"], Pace(100, 10)),
             Connections(dynamodb, cloud.orders_table),
             ControlTable(dynamodb, cloud.outputs["ControlTable"], PLAYGROUND),
-            SharedOutages(dynamodb, cloud.outputs["ControlTable"], OutagePolicy()),
         )
 
 

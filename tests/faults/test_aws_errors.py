@@ -32,7 +32,7 @@ PAST_ALL_RETRIES = ATTEMPTS * 3
 # A write that changes what the order takes up of the limits moves the counters in a transaction; others are plain.
 CREATION = "TransactWriteItems"
 REQUESTS_OF_AN_ATTEMPT = {
-    "GetItem": 1,
+    "GetItem": 2,
     "BatchGetItem": 3,
     "PutItem": 2,
     "TransactWriteItems": 2,
@@ -248,7 +248,7 @@ def fails_from(
     for number in range(20):
         trader = WatchfulTrader(world)
         execution = Execution(
-            faulty.store, trader, AnyTime(), faulty.outages, faulty.controls, lambda: world.now_ms, LEASE_MS
+            faulty.store, trader, AnyTime(), faulty.outages(), faulty.controls, lambda: world.now_ms, LEASE_MS
         )
         faulty.cloud.orders_queue().enqueue(order_id)
         failed = Delivery(execution, faulty.queue, LEASE_MS).handle(faulty.cloud.receive(), f"worker-{number}")

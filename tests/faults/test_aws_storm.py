@@ -88,7 +88,7 @@ class Storm:
     def _work(self) -> None:
         faulty, world = self.faulty, self.world
         execution = Execution(
-            faulty.store, self.trader, AnyTime(), faulty.outages, faulty.controls, lambda: world.now_ms, LEASE_MS
+            faulty.store, self.trader, AnyTime(), faulty.outages(), faulty.controls, lambda: world.now_ms, LEASE_MS
         )
         outputs = self.faulty.cloud.outputs
         queue = ImpatientQueue(self.faulty.sqs, outputs["OrdersQueueUrl"], outputs["DeadLetterQueueUrl"])

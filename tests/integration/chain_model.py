@@ -105,7 +105,7 @@ class BadLuck:
     def failed(self, now_ms: int) -> int | None:
         return None
 
-    def answered(self) -> None:
+    def answered(self, now_ms: int) -> None:
         pass
 
 

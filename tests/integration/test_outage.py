@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 
+import pytest
+
 from chalicelib.orders.execution import ComeBack, Finished
 from chalicelib.orders.order import State
-from chalicelib.orders.outage import WAIT_MS, OutagePolicy, SharedOutages
+from chalicelib.orders.outage import LOOK_EVERY_MS, WAIT_MS, OutagePolicy, SharedOutages
 from chalicelib.problems import RpcUnavailable
 from tests.integration.chain_model import World
 from tests.integration.cloud import Cloud, calls_to
@@ -37,13 +39,14 @@ def test_an_outage_lasts_while_failures_come(cloud: Cloud) -> None:
         assert fresh_worker(cloud).failed(NOW_MS + round_ * POLICY.failures_count_for_ms) == WAIT_MS
 
 
-def test_an_answer_to_a_worker_that_had_failed_ends_it_for_all(cloud: Cloud) -> None:
+@pytest.mark.parametrize("answered", [0, 4, "another"])
+def test_an_answer_to_any_worker_ends_it_for_all(cloud: Cloud, answered: int | str) -> None:
     workers = [fresh_worker(cloud) for _ in range(5)]
     assert [worker.failed(NOW_MS) for worker in workers][-1] == WAIT_MS
 
-    workers[2].answered()
+    (workers[answered] if isinstance(answered, int) else fresh_worker(cloud)).answered(NOW_MS + 1)
 
-    assert [worker.failed(NOW_MS) for worker in workers] == [None, None, None, WAIT_MS, WAIT_MS]
+    assert [worker.failed(NOW_MS + 2) for worker in workers] == [None, None, None, WAIT_MS, WAIT_MS]
 
 
 def test_a_worker_whose_clock_is_behind_counts_like_any_other(cloud: Cloud) -> None:
@@ -52,16 +55,22 @@ def test_a_worker_whose_clock_is_behind_counts_like_any_other(cloud: Cloud) -> N
     assert [late.failed(NOW_MS), early.failed(NOW_MS - 3_000)] == [None, WAIT_MS]
 
 
-def test_where_nothing_fails_nothing_is_asked_of_the_table(cloud: Cloud) -> None:
+def test_where_nothing_fails_a_worker_looks_once_in_a_while_and_writes_nothing(cloud: Cloud) -> None:
     worker = fresh_worker(cloud)
-    calls = calls_to(cloud.dynamodb, "UpdateItem")
-    for _ in range(3):
-        worker.answered()
-    worker.failed(NOW_MS)
-    asked = len(calls)
-    worker.answered()
-    worker.answered()
-    assert len(calls) == asked + 1, "what was counted is taken back once"
+    reads, writes = calls_to(cloud.dynamodb, "GetItem"), calls_to(cloud.dynamodb, "UpdateItem")
+    for passed_ms in range(0, 4 * LOOK_EVERY_MS, 100):
+        worker.answered(NOW_MS + passed_ms)
+    assert (len(reads), len(writes)) == (4, 0)
+
+
+def test_a_worker_that_failed_looks_at_its_next_answer(cloud: Cloud) -> None:
+    worker = fresh_worker(cloud)
+    worker.answered(NOW_MS)
+    worker.failed(NOW_MS + 1)
+    reads, writes = calls_to(cloud.dynamodb, "GetItem"), calls_to(cloud.dynamodb, "UpdateItem")
+    for passed_ms in range(2, 1000):
+        worker.answered(NOW_MS + passed_ms)
+    assert (len(reads), len(writes)) == (1, 1)
 
 
 def test_ten_cold_workers_at_dead_nodes_use_up_few_attempts_and_every_order_waits_for_the_nodes(cloud: Cloud) -> None:

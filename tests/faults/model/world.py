@@ -76,22 +76,19 @@ class OutagesOf:
     def __init__(self, world: World, worker: Worker) -> None:
         self._world = world
         self._worker = worker
-        self._has_counted = False
 
     def failed(self, now_ms: int) -> int | None:
         def count() -> int | None:
             self._world.rpc_failures += 1
             return OUTAGE_WAIT_MS if self._world.rpc_failures >= FAILURES_TO_TELL else None
 
-        self._has_counted = True
         return self._worker.call("counting an outage", count, unreachable)
 
-    def answered(self) -> None:
+    def answered(self, now_ms: int) -> None:
         def reset() -> None:
             self._world.rpc_failures = 0
 
-        if self._has_counted:
-            self._worker.call("ending an outage", reset, unreachable)
+        self._worker.call("ending an outage", reset, unreachable)
 
 
 HALT = Halt("global", BEGINNING_MS, "a test")
