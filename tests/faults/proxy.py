@@ -60,6 +60,19 @@ class Held:
 Rule = Callable[[Call, When], Callable[[Held], None] | None]
 
 
+@dataclass
+class _Peer:
+    """Who is at the other end of a connection, asked until it is known: a new process may not be seen at once."""
+
+    port: int
+    caller: Callable[[int], int | None]
+    known: int | None = None
+
+    def pid(self) -> int | None:
+        self.known = self.known or self.caller(self.port)
+        return self.known
+
+
 def _let_pass(call: Call, when: When) -> None:
     return None
 
@@ -119,10 +132,10 @@ class FaultProxy:
         self._connections.add(task)
         upstream: asyncio.StreamWriter | None = None
         try:
-            pid = self.caller(writer.get_extra_info("peername")[1])
+            peer = _Peer(writer.get_extra_info("peername")[1], self.caller)
             parts = urlsplit(self.upstream)
             answers, upstream = await asyncio.open_connection(parts.hostname, parts.port, limit=_LONGEST_HEAD)
-            while await self._pass_one(pid, reader, writer, answers, upstream):
+            while await self._pass_one(peer, reader, writer, answers, upstream):
                 pass
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # one of the two sides is gone, or the proxy is: so is the connection
@@ -134,7 +147,7 @@ class FaultProxy:
 
     async def _pass_one(
         self,
-        pid: int | None,
+        peer: _Peer,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         answers: asyncio.StreamReader,
@@ -142,6 +155,7 @@ class FaultProxy:
     ) -> bool:
         """One request and its answer; False where the connection is over."""
         head, body = await _read_message(reader)
+        pid = peer.pid()
         call = Call(pid, *_what(head, body), line=head.partition(b"\r\n")[0].decode(errors="replace"))
         self.calls += 1
         if pid is not None:
