@@ -40,7 +40,7 @@ logs: .venv/.local
 	@$(RUN) -m infra.local logs
 
 test: .venv/.dev
-	@$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(RUN) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: .venv/.dev
 	$(RUN) -m ruff check .
