@@ -26,10 +26,10 @@ GRID_CELLS = 16
 # So little output that rounding makes hills everywhere: the grid is finer there.
 SMALL_OUTPUT = 256
 FINE_GRID_CELLS = 128
+# Where a step seemed to change nothing, so many halves of it to either side are tried in all combinations.
+PLATEAU_STEPS = 4
 # In the end, so many steps to either side are tried in all combinations, ...
 NEAR_STEPS = 8
-# ... and before that so many halves of the largest step that seemed to change nothing.
-PLATEAU_STEPS = 4
 # ... so many of which buy an output unit, where it takes more than so many input units.
 UNIT_STEPS = 8
 # Steps of this part of the input tell which legs are worth their cost: a finer division hardly pays any more.
@@ -54,19 +54,15 @@ class Outlet:
 
     def room(self, limit: int) -> int:
         """The most, up to `limit`, that the pool takes; 0 where it pays nothing for that."""
-        taken, refused = (limit, limit) if self._answer(limit) is not None else (0, limit)
-        while refused - taken > 1:
-            middle = (taken + refused) // 2
-            taken, refused = (taken, middle) if self._answer(middle) is None else (middle, refused)
+        taken = limit if self._takes(limit) else _last(self._takes, limit)
         return taken if self.paid(taken) > 0 else 0
 
     def least(self, room: int) -> int:
         """The least that the pool pays for, if it pays for `room` and takes no more; 0 where `room` is nothing."""
-        refused, paid = 0, room
-        while paid - refused > 1:
-            middle = (refused + paid) // 2
-            refused, paid = (refused, middle) if self.paid(middle) > 0 else (middle, paid)
-        return paid
+        return _last(lambda amount: self.paid(amount) <= 0, room) + 1 if room else 0
+
+    def _takes(self, amount: int) -> bool:
+        return self._answer(amount) is not None
 
     def _answer(self, amount: int) -> int | None:
         try:
@@ -74,6 +70,15 @@ class Outlet:
         except KeyError:
             answer = self._answers[amount] = self.pay(amount)
             return answer
+
+
+def _last(holds: Callable[[int], bool], beyond: int) -> int:
+    """The last amount below `beyond` for which it holds, as it does for nothing, and from which on it doesn't."""
+    last, first_other = 0, beyond
+    while first_other - last > 1:
+        middle = (last + first_other) // 2
+        last, first_other = (middle, first_other) if holds(middle) else (last, middle)
+    return last
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,17 +163,24 @@ def _filled_up(outlets: Sequence[Outlet], amount: int) -> list[int] | None:
     leasts = [outlet.least(room) for outlet, room in zip(outlets, rooms, strict=True)]
     usable = sorted((index for index, room in enumerate(rooms) if room), key=lambda index: -rooms[index])
     for legs in range(1, len(usable) + 1):
-        found = []
-        for chosen in combinations(usable, legs):
-            if sum(leasts[index] for index in chosen) <= amount <= sum(rooms[index] for index in chosen):
-                for order in (chosen, chosen[::-1]):
-                    amounts = [leasts[index] if index in chosen else 0 for index in range(len(outlets))]
-                    for index in order:
-                        amounts[index] += min(rooms[index] - amounts[index], amount - sum(amounts))
-                    found.append(amounts)
-        if found:
+        able = [
+            chosen
+            for chosen in combinations(usable, legs)
+            if sum(leasts[index] for index in chosen) <= amount <= sum(rooms[index] for index in chosen)
+        ]
+        if able:
+            orders = [order for chosen in able for order in (chosen, chosen[::-1])]
+            found = (_poured(rooms, leasts, order, amount) for order in orders)
             return max(found, key=lambda amounts: sum(_payments(outlets, amounts)))
     return None
+
+
+def _poured(rooms: Sequence[int], leasts: Sequence[int], order: Sequence[int], amount: int) -> list[int]:
+    """All of `amount` over the outlets in `order`, which can take it: each its least, then each in turn its room."""
+    amounts = [least if index in order else 0 for index, least in enumerate(leasts)]
+    for index in order:
+        amounts[index] += min(rooms[index] - amounts[index], amount - sum(amounts))
+    return amounts
 
 
 def _rounding(outlets: Sequence[Outlet], amounts: Sequence[int]) -> int:
