@@ -39,6 +39,11 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, ConnectionError | HTTPClientError)
 
 
+def is_condition_failure(error: ClientError) -> bool:
+    """Whether a single write to DynamoDB was not made because its condition didn't hold."""
+    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+
+
 # What cancels a transaction and will pass (API_TransactWriteItems).
 _PASSING_REASONS = frozenset({"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"})
 

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from chalicelib.access.keys import ApiKey, Scope
 from chalicelib.access.meter import Meter, rate_attributes
 from chalicelib.access.rate import per_minute
+from chalicelib.aws_errors import is_condition_failure
 from chalicelib.orders.item import Item, deserialize, serialize
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class KeyTable:
                 ExpressionAttributeValues={":at": {"N": str(at_ms)}},
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            if not is_condition_failure(error):
                 raise
 
     def _at(self, name: str) -> ApiKey | None:

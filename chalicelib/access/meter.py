@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from chalicelib.access.rate import Rate
+from chalicelib.aws_errors import is_condition_failure
 from chalicelib.orders.item import Item, deserialize
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Meter:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            if not is_condition_failure(error):
                 raise
             found: Any = error.response.get("Item") or {}
             return None, deserialize(found)

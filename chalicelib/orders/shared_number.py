@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from chalicelib.aws_errors import is_condition_failure
 from chalicelib.orders.item import Item, deserialize
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class SharedNumber:
                 ReturnValues="ALL_NEW",
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            if is_condition_failure(error):
                 return None
             raise
         return deserialize(response["Attributes"])

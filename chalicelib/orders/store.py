@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.aws_errors import is_conflict
+from chalicelib.aws_errors import is_condition_failure, is_conflict
 from chalicelib.orders.item import OPEN_SHARDS, ORDER_ITEM, deserialize, item_to_order, order_to_item, serialize
 from chalicelib.orders.order import Order, as_created, as_written, booked_before
-from chalicelib.orders.transaction import counter_update, full_counter, is_condition_failure, reasons_of
+from chalicelib.orders.transaction import counter_update, full_counter, is_failed_condition, reasons_of
 from chalicelib.problems import FieldProblem, InvalidRequest
 from chalicelib.risk.counters import Claims, Movement, movements
 from chalicelib.risk.limits import LimitsInForce
@@ -138,7 +138,7 @@ class OrderStore:
                 ExpressionAttributeValues={**values, ":write": {"S": write_id}},
             )
         except ClientError as error:
-            if _is_condition_failure(error):
+            if is_condition_failure(error):
                 return False
             raise
         return True
@@ -158,7 +158,7 @@ class OrderStore:
             self._client.transact_write_items(TransactItems=[{"Put": put}, *updates])
         except ClientError as error:
             reasons = reasons_of(error)
-            if reasons and is_condition_failure(reasons[0]):
+            if reasons and is_failed_condition(reasons[0]):
                 return self._is_stored(item)
             full = full_counter(moved, reasons[1:])
             if full is not None:
@@ -203,7 +203,7 @@ class OrderStore:
                 ExpressionAttributeValues={":due": {"N": str(due_at_ms)}, ":revision": {"N": str(order.revision)}},
             )
         except ClientError as error:
-            if _is_condition_failure(error):
+            if is_condition_failure(error):
                 return False
             raise
         return True
@@ -253,10 +253,6 @@ class OrderStore:
 
     def _key(self, order_id: str) -> dict[str, Any]:
         return {"orderId": {"S": order_id}, "item": {"S": ORDER_ITEM}}
-
-
-def _is_condition_failure(error: ClientError) -> bool:
-    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
 
 
 def _encode_cursor(order: Order) -> str:

@@ -47,14 +47,14 @@ def reasons_of(error: ClientError) -> list[Mapping[str, Any]]:
     return reasons
 
 
-def is_condition_failure(reason: Mapping[str, Any]) -> bool:
+def is_failed_condition(reason: Mapping[str, Any]) -> bool:
     return reason.get("Code") == "ConditionalCheckFailed"
 
 
 def full_counter(moved: Sequence[Movement], reasons: Sequence[Mapping[str, Any]]) -> CounterFull | None:
     """The first counter that had no room, given each movement's reason."""
     for movement, reason in zip(moved, reasons, strict=False):
-        if is_condition_failure(reason):
+        if is_failed_condition(reason):
             counted = reason.get("Item", {}).get("counted", {"N": "0"})
             return CounterFull(movement, int(counted["N"]))
     return None

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from chalicelib.access.meter import Meter, rate_attributes
 from chalicelib.access.rate import Rate
 from chalicelib.access.tickets import Ticket
+from chalicelib.aws_errors import is_condition_failure
 from chalicelib.orders.item import deserialize, serialize
 from chalicelib.push.connections import CONNECTION_LIFE_SECONDS
 
@@ -84,7 +85,7 @@ class ConnectionTable:
                 ExpressionAttributeValues={":connection": {"S": connection_id}},
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            if not is_condition_failure(error):
                 raise
             return False
         return True

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.aws_errors import is_condition_failure
 from chalicelib.orders.item import deserialize, serialize
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Connections:
                 },
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            if not is_condition_failure(error):
                 raise
 
     def count(self, connection_id: str, at_most: int) -> int:
