@@ -1,14 +1,17 @@
-"""How orders, their steps and errors look to clients, as JSON. Nothing else.
+"""How orders, their steps, quotes, tokens and errors look to clients, as JSON. Nothing else.
 
 Amounts are decimal strings in whole tokens; times are RFC 3339 UTC with milliseconds; names are camelCase.
 """
 
 from __future__ import annotations
 
-from chalicelib.amounts import price_text, to_text
+from chalicelib.amounts import fraction_text, ppm_text, price_text, to_text
 from chalicelib.contract.requests import Json
 from chalicelib.orders.order import Change, Detail, Leg, Order
+from chalicelib.orders.quoting import SwapQuote
+from chalicelib.orders.token_directory import TradedToken
 from chalicelib.problems import FillrateError, InvalidRequest
+from chalicelib.routing.quote import PoolOffer
 from chalicelib.times import time_text
 
 
@@ -31,7 +34,7 @@ def order_json(order: Order) -> Json:
         "tokenIn": order.token_in.text,
         "tokenOut": order.token_out.text,
         "amount": to_text(order.amount, order.token_in.decimals),
-        "slippage": to_text(order.slippage_ppm, 6),
+        "slippage": ppm_text(order.slippage_ppm),
         "status": order.status.value,
         "retryCount": order.retry_count,
         "createdAt": time_text(order.created_at_ms),
@@ -86,11 +89,59 @@ def leg_json(leg: Leg) -> Json:
     return {
         "dex": leg.dex,
         "pool": leg.pool,
-        "share": to_text(leg.share_ppm, 6),
+        "share": ppm_text(leg.share_ppm),
         "tokenIn": leg.token_in.text,
         "tokenOut": leg.token_out.text,
         "amountIn": to_text(leg.amount_in, leg.token_in.decimals),
         "expectedOut": to_text(leg.expected_out, leg.token_out.decimals),
+    }
+
+
+def quote_json(quote: SwapQuote) -> Json:
+    """A quote, as GET /quotes answers."""
+    token_in, token_out = quote.token_in, quote.token_out
+    return {
+        "tokenIn": token_in.text,
+        "tokenOut": token_out.text,
+        "amount": to_text(quote.amount, token_in.decimals),
+        "slippage": ppm_text(quote.slippage_ppm),
+        "slot": quote.slot,
+        "at": time_text(quote.at_ms),
+        "ageMs": quote.age_ms,
+        "amountOut": to_text(quote.amount_out, token_out.decimals),
+        "minOut": to_text(quote.min_out, token_out.decimals),
+        "price": price_text(quote.amount_out, token_out.decimals, quote.amount, token_in.decimals),
+        "priceImpact": fraction_text(quote.price_impact),
+        "route": [leg_json(leg) for leg in quote.route],
+        "fees": [{"token": fee.token.text, "amount": to_text(fee.amount, fee.token.decimals)} for fee in quote.fees],
+        "quotes": [_offer_json(offer, quote) for offer in quote.offers],
+    }
+
+
+def _offer_json(offer: PoolOffer, asked: SwapQuote) -> Json:
+    place = {"dex": offer.pool.venue, "pool": str(offer.pool.address)}
+    if offer.quote is None:
+        assert offer.refusal is not None, "an offer is a quote or a refusal"
+        return {**place, "error": str(offer.refusal), "errorCode": offer.refusal.code}
+    quote, token_in, token_out = offer.quote, asked.token_in, asked.token_out
+    fee_token = token_in if str(quote.fee_mint) == token_in.mint else token_out
+    return {
+        **place,
+        "amountOut": to_text(quote.amount_out, token_out.decimals),
+        "price": price_text(quote.amount_out, token_out.decimals, quote.amount_in, token_in.decimals),
+        "priceImpact": None if offer.price_impact is None else fraction_text(offer.price_impact),
+        "fee": to_text(quote.fee, fee_token.decimals),
+        "feeToken": fee_token.text,
+    }
+
+
+def token_json(token: TradedToken) -> Json:
+    """A token that can be traded, as GET /tokens lists it."""
+    return {
+        "symbol": token.symbol,
+        "mint": str(token.mint.address),
+        "decimals": token.mint.decimals,
+        "tokenProgram": str(token.mint.token_program),
     }
 
 

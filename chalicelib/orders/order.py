@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Literal
 
 from chalicelib.risk.counters import Claims, Notional
 
@@ -14,6 +15,9 @@ MAX_ATTEMPTS = 3
 # An order is one item of at most 400 KB, and is sent whole: neither its story nor an error's text grows without end.
 MAX_QUEUED_STEPS = 100
 MAX_ERROR_LENGTH = 1_000
+
+
+OrderType = Literal["market"]
 
 
 class Status(StrEnum):
@@ -180,7 +184,7 @@ class Order:
 
     order_id: str
     account: str
-    type: str
+    type: OrderType
     token_in: Token
     token_out: Token
     amount: int

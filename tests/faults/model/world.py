@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from chalicelib.contract.requests import OrderRequest
+from chalicelib.http.api import new_order_of
 from chalicelib.orders.admission import Admission
 from chalicelib.orders.delivery import Delivery, Message
 from chalicelib.orders.execution import Execution
@@ -125,7 +126,7 @@ class World:
         )
 
         def job(worker: Worker) -> None:
-            submitted = self._intake(worker, skew_ms).submit("local", body, key)
+            submitted = self._intake(worker, skew_ms).submit("local", new_order_of(TwoTokens(), body), key)
             self.accepted.append((key, submitted.order.order_id))
 
         return self._start("post", _answering(job))
