@@ -319,5 +319,5 @@ def _check_step(before: Order, after: Order) -> None:
     failures = [change for change in after.history if change.status is Status.FAILED]
     assert after.retry_count in (len(failures), len(failures) - 1)
     assert len(after.past_signatures) <= MAX_ATTEMPTS
-    waits = [change.detail.retry_in_ms for change in failures if not change.detail.terminal]
+    waits = [change.retry_in_ms for change in failures if not change.terminal]
     assert waits == [1000, 2000][: len(waits)]
