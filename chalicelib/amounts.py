@@ -15,6 +15,7 @@ from chalicelib.problems import FieldProblem, InvalidRequest
 U64_MAX = 2**64 - 1
 PPM = 1_000_000  # millionths of one
 PPM_DECIMALS = 6
+SOL_DECIMALS = 9  # a lamport is a billionth of a SOL
 MAX_NUMBER_LENGTH = 64
 DECIMAL_PATTERN = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
 _PRICE = Context(prec=18)
@@ -25,6 +26,11 @@ _EXACT = Context(prec=MAX_NUMBER_LENGTH)
 def ceil_div(dividend: int, divisor: int) -> int:
     """The quotient rounded up, exactly, for a divisor above zero."""
     return -(-dividend // divisor)
+
+
+def floor_of(amount_out: int, slippage_ppm: int) -> int:
+    """The least output that the slippage allows, in base units, rounded up in the trader's favour, at least 1."""
+    return max(ceil_div(amount_out * (PPM - slippage_ppm), PPM), 1)
 
 
 def parse_decimal(value: object, field: str) -> Decimal:

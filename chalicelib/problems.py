@@ -34,6 +34,7 @@ FillrateError
         ├── LimitExceeded           more than the account's limits, or those of all, let through
         ├── PriceImpact             the order itself would move the price too far
         ├── PriceDeviation          the pools' price is too far from that of the others
+        ├── OrderExpired            the order's deadline has passed
         └── Halted                  the kill switch is thrown
 """
 
@@ -300,6 +301,13 @@ class PriceImpact(PermanentError):
 class PriceDeviation(PermanentError):
     code = "PRICE_DEVIATION"
     title = "Price too far from the market's"
+
+
+class OrderExpired(PermanentError):
+    """From the order's deadline on no attempt starts and nothing is signed."""
+
+    code = "EXPIRED"
+    title = "Order expired"
 
 
 class Halted(PermanentError):

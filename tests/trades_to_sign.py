@@ -11,8 +11,8 @@ from solders.instruction import Instruction
 from solders.keypair import Keypair
 from solders.message import MessageV0, to_bytes_versioned
 
+from chalicelib.amounts import floor_of
 from chalicelib.routing.market import Market
-from chalicelib.routing.quote import floor_of
 from chalicelib.routing.swap_plan import Trade, plan_swap
 from chalicelib.solana.compute_budget import ComputeBudget
 from chalicelib.solana.rpc import LatestBlockhash

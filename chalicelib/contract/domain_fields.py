@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema
 from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
-from chalicelib.amounts import ppm_text, price_text, to_text
+from chalicelib.amounts import SOL_DECIMALS, ppm_text, price_text, to_text
 from chalicelib.contract.json_schema import MODEL_SUFFIX, Json
 from chalicelib.orders.field_types import BaseUnitsOf, Kind
 from chalicelib.orders.order import HistoryStep, Leftover, Leg, Order, Progress, Token
@@ -160,6 +160,7 @@ _OF_KIND: dict[Kind, tuple[Any, Writer]] = {
     Kind.ORDINAL: (Ordinal, _as_it_is),
     Kind.ADDRESS: (Address, _as_it_is),
     Kind.SIGNATURE: (Signature, _as_it_is),
+    Kind.LAMPORTS: (Amount, lambda value, around: to_text(value, SOL_DECIMALS)),
 }
 
 

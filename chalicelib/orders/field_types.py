@@ -16,6 +16,7 @@ class Kind(Enum):
     ORDINAL = auto()
     ADDRESS = auto()
     SIGNATURE = auto()
+    LAMPORTS = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +34,4 @@ Fraction = Annotated[int, Kind.FRACTION]  # millionths of one; such fields end i
 Ordinal = Annotated[int, Kind.ORDINAL]  # counts from 1
 Address = Annotated[str, Kind.ADDRESS]  # base58
 Signature = Annotated[str, Kind.SIGNATURE]  # base58
+Lamports = Annotated[int, Kind.LAMPORTS]  # of SOL, shown in whole SOL

@@ -10,17 +10,21 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Literal
 
+from chalicelib.amounts import floor_of, to_text
 from chalicelib.orders.field_types import (
     Address,
     AmountIn,
     AmountOfToken,
     AmountOut,
     Fraction,
+    Lamports,
     Ordinal,
     Signature,
     Time,
 )
+from chalicelib.problems import OrderExpired, SlippageExceeded
 from chalicelib.risk.counters import Claims, Notional
+from chalicelib.times import time_text
 
 MAX_ATTEMPTS = 3
 # An order is one item of at most 400 KB, and is sent whole: neither its story nor an error's text grows without end.
@@ -39,6 +43,7 @@ class Status(StrEnum):
     CONFIRMED = "confirmed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    EXPIRED = "expired"
 
 
 class Event(StrEnum):
@@ -52,6 +57,7 @@ class Event(StrEnum):
     ATTEMPT_FAILED = "attempt_failed"
     GIVEN_UP = "given_up"
     CANCELLED = "cancelled"
+    EXPIRED = "expired"
 
 
 class State(StrEnum):
@@ -65,6 +71,7 @@ class State(StrEnum):
     CONFIRMED = "confirmed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    EXPIRED = "expired"
 
 
 LEGAL: dict[tuple[State, Event], State] = {
@@ -72,20 +79,29 @@ LEGAL: dict[tuple[State, Event], State] = {
     (State.PENDING, Event.ATTEMPT_STARTED): State.ROUTING,
     (State.PENDING, Event.GIVEN_UP): State.FAILED,
     (State.PENDING, Event.CANCELLED): State.CANCELLED,
+    (State.PENDING, Event.EXPIRED): State.EXPIRED,
     (State.ROUTING, Event.ROUTE_CHOSEN): State.BUILDING,
     (State.ROUTING, Event.ATTEMPT_FAILED): State.RETRYING,
     (State.ROUTING, Event.GIVEN_UP): State.FAILED,
+    (State.ROUTING, Event.CANCELLED): State.CANCELLED,
+    (State.ROUTING, Event.EXPIRED): State.EXPIRED,
     (State.BUILDING, Event.SIGNED): State.SUBMITTED,
     (State.BUILDING, Event.ATTEMPT_FAILED): State.RETRYING,
     (State.BUILDING, Event.GIVEN_UP): State.FAILED,
+    (State.BUILDING, Event.CANCELLED): State.CANCELLED,
+    (State.BUILDING, Event.EXPIRED): State.EXPIRED,
     (State.SUBMITTED, Event.FILLED): State.CONFIRMED,
     (State.SUBMITTED, Event.ATTEMPT_FAILED): State.RETRYING,
     (State.SUBMITTED, Event.GIVEN_UP): State.FAILED,
+    # its time is over and its transaction can't land any more; while one may land nobody cancels or expires it
+    (State.SUBMITTED, Event.EXPIRED): State.EXPIRED,
     (State.RETRYING, Event.ATTEMPT_STARTED): State.ROUTING,
     (State.RETRYING, Event.GIVEN_UP): State.FAILED,
+    (State.RETRYING, Event.CANCELLED): State.CANCELLED,
+    (State.RETRYING, Event.EXPIRED): State.EXPIRED,
 }
 
-TERMINAL = frozenset({State.CONFIRMED, State.FAILED, State.CANCELLED})
+TERMINAL = frozenset({State.CONFIRMED, State.FAILED, State.CANCELLED, State.EXPIRED})
 
 STATUS_OF: dict[State, Status] = {
     State.RETRYING: Status.FAILED,
@@ -192,6 +208,8 @@ class Lease:
 class Order(Progress):
     """The order as it stands. `revision` counts the writes and guards each by the one before.
 
+    `min_out` is the floor in force: the client's own at first, from the first quote on the stricter of that and what
+    `slippage_ppm` leaves of it. Nothing lowers it. From `expires_at_ms` on no attempt starts and nothing is signed.
     `notional` is what it counts for on its day, since a route is chosen. `booked`: what the counters hold for it as it
     is stored; None for an order that was not loaded, for which they hold what they hold for a new one.
     """
@@ -205,6 +223,15 @@ class Order(Progress):
     slippage_ppm: Fraction
     request_digest: str
     created_at_ms: Time
+    expires_at_ms: Time | None = None  # None: of before there were deadlines
+    expires_by_default: bool = True  # the client named no time of its own
+    first_quoted_out: AmountOut | None = None
+    max_price_impact_ppm: Fraction | None = None
+    max_network_fee: Lamports | None = None
+    client_order_id: str | None = None
+    redrive_of: str | None = None
+    redriven_as: str | None = None
+    asked: dict[str, str] | None = None  # the fields of the request that placed it, as they were written
     state: State = State.PENDING
     retry_count: int = 0
     history: tuple[HistoryStep, ...] = ()
@@ -237,7 +264,7 @@ class Order(Progress):
     @property
     def claims(self) -> Claims:
         """What the order takes up of the limits on sums. One that ended without a swap gives back what it reserved."""
-        if self.state in (State.FAILED, State.CANCELLED):
+        if self.state in (State.FAILED, State.CANCELLED, State.EXPIRED):
             return Claims()
         return Claims(open=0 if self.is_terminal else 1, notional=self.notional)
 
@@ -259,6 +286,7 @@ def place(order: Order, start_at_ms: int = 0) -> Order:
         status=Status.PENDING,
         at_ms=order.created_at_ms,
         retry_count=0,
+        min_out=order.min_out,
         queued_until_ms=start_at_ms if start_at_ms > order.created_at_ms else None,
     )
     return replace(order, start_at_ms=start_at_ms, history=(step,))
@@ -288,21 +316,49 @@ def release(order: Order) -> Order:
 
 
 def start_attempt(order: Order, now_ms: int) -> Order:
-    """Begin to route. A worker that takes over from a dead one finds `routing` or `building` and just goes on."""
+    """Begin to route. A worker that takes over from a dead one finds `routing` or `building` and just goes on.
+
+    Raises OrderExpired from the order's deadline on.
+    """
+    _refuse_after_deadline(order, now_ms)
     if order.state in (State.ROUTING, State.BUILDING):
         return order
-    # what an earlier attempt chose and signed is its history, and no longer what the order stands by
-    cleared = replace(order, route=None, dex_used=None, quoted_out=None, min_out=None, tx_hash=None)
+    # what an earlier attempt chose and signed is its history; the floor is the order's for good
+    cleared = replace(order, route=None, dex_used=None, quoted_out=None, tx_hash=None)
     return _step(cleared, Event.ATTEMPT_STARTED, now_ms)
 
 
-def choose_route(order: Order, route: tuple[Leg, ...], quoted_out: int, min_out: int, now_ms: int) -> Order:
-    """The route is chosen; `min_out` is the floor that the whole transaction guarantees, in base units."""
-    told = Progress(route=route, dex_used=dex_names(route), quoted_out=quoted_out, min_out=min_out)
-    chosen = replace(order, route=told.route, dex_used=told.dex_used, quoted_out=quoted_out, min_out=min_out)
+def fix_floor(order: Order, quoted_out: int) -> Order:
+    """The order with its floor fixed by its first quote, base units; any later quote leaves it as it is.
+
+    The floor is what the slippage leaves of the first quote, and never under what the client asks for at least.
+    """
+    if order.first_quoted_out is not None:
+        return order
+    floor = max(floor_of(quoted_out, order.slippage_ppm), order.min_out or 0)
+    return replace(order, first_quoted_out=quoted_out, min_out=floor)
+
+
+def choose_route(order: Order, route: tuple[Leg, ...], quoted_out: int, now_ms: int) -> Order:
+    """The route is chosen, its quote in base units. Raises SlippageExceeded where it pays less than the order's floor.
+
+    The floor must be fixed before: what the whole transaction guarantees is the order's own `min_out`.
+    """
+    floor = order.min_out
+    assert floor is not None, "the first quote fixes the floor"
+    if quoted_out < floor:
+        raise SlippageExceeded(_under_the_floor(order, quoted_out, floor))
+    told = Progress(route=route, dex_used=dex_names(route), quoted_out=quoted_out, min_out=floor)
+    chosen = replace(order, route=told.route, dex_used=told.dex_used, quoted_out=quoted_out)
     if order.state is State.BUILDING:  # real world possibility: the first builder died, the market has moved since
         return chosen
     return _step(chosen, Event.ROUTE_CHOSEN, now_ms, told)
+
+
+def _under_the_floor(order: Order, quoted_out: int, floor: int) -> str:
+    token = order.token_out
+    paid, least = (f"{to_text(amount, token.decimals)} {token.text}" for amount in (quoted_out, floor))
+    return f"the best route pays {paid} now, and the order is for {least} at least"
 
 
 def reserve(order: Order, notional: Notional | None) -> Order:
@@ -311,7 +367,11 @@ def reserve(order: Order, notional: Notional | None) -> Order:
 
 
 def sign(order: Order, submission: Submission, now_ms: int) -> Order:
-    """The transaction is signed. This must be stored before the transaction is sent."""
+    """The transaction is signed. This must be stored before the transaction is sent.
+
+    Raises OrderExpired from the order's deadline on: then the transaction must be thrown away.
+    """
+    _refuse_after_deadline(order, now_ms)
     signed = replace(order, submission=submission, tx_hash=submission.signature)
     told = Progress(
         route=order.route,
@@ -356,8 +416,37 @@ def fail_attempt(order: Order, error: str, error_code: str, now_ms: int, *, retr
 
 
 def cancel(order: Order, now_ms: int) -> Order:
-    """Cancel what has not started. Raises IllegalTransition once it has."""
-    return _step(order, Event.CANCELLED, now_ms)
+    """Cancel the order, whoever works on it. Raises IllegalTransition once a signed transaction is stored."""
+    return release(_step(order, Event.CANCELLED, now_ms))
+
+
+def is_past_deadline(order: Order, now_ms: int) -> bool:
+    return order.expires_at_ms is not None and now_ms >= order.expires_at_ms
+
+
+def expire(order: Order, now_ms: int, last_error: str = "") -> Order:
+    """The order's time is over, and no transaction of it can land. `last_error`: what its last attempt met, if any."""
+    assert is_past_deadline(order, now_ms), "an order ends at its deadline and not before"
+    error = (str(_over(order)) + (f"; before that: {last_error}" if last_error else ""))[:MAX_ERROR_LENGTH]
+    ended = replace(
+        order,
+        error=error,
+        error_code=OrderExpired.code,
+        submission=None,
+        past_signatures=order.past_signatures + ((order.submission.signature,) if order.submission else ()),
+    )
+    told = Progress(error=error, error_code=OrderExpired.code, tx_hash=order.tx_hash)
+    return release(_step(ended, Event.EXPIRED, now_ms, told, terminal=True))
+
+
+def _refuse_after_deadline(order: Order, now_ms: int) -> None:
+    if is_past_deadline(order, now_ms):
+        raise _over(order)
+
+
+def _over(order: Order) -> OrderExpired:
+    assert order.expires_at_ms is not None, "only what has a deadline is past it"
+    return OrderExpired(f"the order was good until {time_text(order.expires_at_ms)}")
 
 
 def as_created(order: Order) -> Order:

@@ -8,10 +8,11 @@ from fractions import Fraction
 
 from solders.pubkey import Pubkey
 
+from chalicelib.amounts import floor_of
 from chalicelib.orders.order import Leg, Token
 from chalicelib.orders.route_legs import order_legs, tokens_of
 from chalicelib.routing.market import Market, PricedPair
-from chalicelib.routing.quote import PoolOffer, floor_of, price_impact
+from chalicelib.routing.quote import PoolOffer, price_impact
 from chalicelib.routing.router import Route
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from solders.message import MessageV0, to_bytes_versioned
 from solders.pubkey import Pubkey
 
+from chalicelib.amounts import floor_of
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.execution import Fate, Landed, LandedFailed, NeverLands, PlannedSwap, Undecided
 from chalicelib.orders.order import Leftover, Order, Submission
@@ -16,7 +17,6 @@ from chalicelib.orders.route_legs import order_legs
 from chalicelib.problems import SigningRefused, TransactionExpired
 from chalicelib.risk.reference_price import exposure_of
 from chalicelib.routing.market import Market
-from chalicelib.routing.quote import floor_of
 from chalicelib.routing.router import Route
 from chalicelib.routing.swap_plan import Trade, plan_swap
 from chalicelib.solana import landing

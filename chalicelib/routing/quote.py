@@ -150,8 +150,3 @@ def ask_pools(pools: Iterable[Pool], mint_in: Pubkey, amount_in: int, clock: Cha
     if missing:
         raise AccountsMissing(missing)
     return tuple(offers)
-
-
-def floor_of(amount_out: int, slippage_ppm: int) -> int:
-    """The least output that the slippage allows, in base units, rounded up in the trader's favour, at least 1."""
-    return max(-(-amount_out * (PPM - slippage_ppm) // PPM), 1)

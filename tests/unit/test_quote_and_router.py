@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.amounts import floor_of
 from chalicelib.problems import (
     AccountsMissing,
     AmountTooSmall,
@@ -23,7 +24,6 @@ from chalicelib.routing.quote import (
     MAX_SWAP_COMPUTE_UNITS,
     PPM,
     ask_pools,
-    floor_of,
     price_impact,
     quote_pool,
 )

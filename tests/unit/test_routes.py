@@ -13,6 +13,7 @@ from solders.hash import Hash
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
 
+from chalicelib.amounts import floor_of
 from chalicelib.problems import (
     AccountsMissing,
     AmountTooSmall,
@@ -27,7 +28,6 @@ from chalicelib.routing.quote import (
     PPM,
     PoolAsRead,
     ask_pools,
-    floor_of,
     quote_pool,
 )
 from chalicelib.routing.router import Bridge, Hop, PairPools, Route, RouteLeg, RouteLimits, best_route
