@@ -24,8 +24,11 @@ from chalicelib.orders.order import (
     Submission,
     choose_route,
     claim,
+    expire,
     fail_attempt,
     fill,
+    fix_floor,
+    is_past_deadline,
     queue,
     release,
     reserve,
@@ -39,12 +42,13 @@ from chalicelib.problems import (
     ExecutionError,
     Halted,
     LimitExceeded,
+    OrderExpired,
     RpcUnavailable,
     TransientError,
 )
 from chalicelib.risk.counters import GLOBAL, CounterFull, Notional, day_of
 from chalicelib.risk.halt import Halt
-from chalicelib.risk.limits import Exposure, LimitsInForce, ReferenceCurrency, Terms, check_plan
+from chalicelib.risk.limits import Exposure, LimitsInForce, ReferenceCurrency, Terms, check_own_price_impact, check_plan
 from chalicelib.telemetry import logger
 
 UNDECIDED_AGAIN_MS = 1000
@@ -52,12 +56,14 @@ UNDECIDED_AGAIN_MS = 1000
 
 @dataclass(frozen=True, slots=True)
 class PlannedSwap:
-    """A chosen route with its floor, the builder of its signed transaction, and what it risks."""
+    """The best route now, what it is quoted to pay, the builder of its signed transaction, and what it risks.
+
+    `build` is given the order as it is stored, whose floor the transaction must keep.
+    """
 
     route: tuple[Leg, ...]
     quoted_out: int
-    min_out: int
-    build: Callable[[], Submission]
+    build: Callable[[Order], Submission]
     exposure: Exposure
 
 
@@ -165,16 +171,19 @@ class Execution:
             if order.is_terminal:
                 return Finished(order)
             now_ms = self._now_ms()
-            halt = self._halt_before(order)
-            if halt is None and order.state is State.RETRYING and order.retry_at_ms > now_ms:
-                return ComeBack(order.retry_at_ms - now_ms, "backing off")
             try:
+                # whoever holds it: nothing that is not stored may be sent, and a stored transaction's fate comes first
+                if is_past_deadline(order, now_ms) and order.state is not State.SUBMITTED:
+                    return self._expire(order)
+                halt = self._halt_before(order)
+                if halt is None and order.state is State.RETRYING and order.retry_at_ms > now_ms:
+                    return _come_back(order, order.retry_at_ms - now_ms, now_ms, "backing off")
                 if halt is not None:
                     return self._after_failure(claim(order, owner, now_ms, self._lease_ms), Halted(str(halt)))
                 waiting = self._await_turn(order, now_ms) if order.state is State.PENDING else None
                 return waiting or self._carry_on(self._take(order, owner, now_ms))
             except Leased as leased:
-                return ComeBack(leased.until_ms - now_ms, "another worker has it")
+                return _come_back(order, leased.until_ms - now_ms, now_ms, "another worker has it")
             except StaleOrder:
                 continue  # cancelled, or taken over: look at what it is now
 
@@ -185,14 +194,14 @@ class Execution:
     def _await_turn(self, order: Order, now_ms: int) -> ComeBack | None:
         """None where the order may start now; one that comes too late for its slot gets the next, which may be now."""
         if order.start_at_ms > now_ms:
-            return ComeBack(order.start_at_ms - now_ms, "its turn has not come")
+            return _come_back(order, order.start_at_ms - now_ms, now_ms, "its turn has not come")
         if is_on_time(order.start_at_ms, now_ms):
             return None
         start_at_ms = self._starts.reserve(now_ms)
         if start_at_ms <= now_ms:
             return None
         self._store.replace(queue(order, start_at_ms, now_ms))
-        return ComeBack(start_at_ms - now_ms, "its turn had passed")
+        return _come_back(order, start_at_ms - now_ms, now_ms, "its turn had passed")
 
     def _take(self, order: Order, owner: str, now_ms: int) -> Order:
         taken = claim(order, owner, now_ms, self._lease_ms)
@@ -202,8 +211,9 @@ class Execution:
         try:
             if order.state is not State.SUBMITTED:
                 planned = self._trader.plan(order)
+                order = fix_floor(order, planned.quoted_out)
                 order = self._choose(order, planned)
-                submission = planned.build()
+                submission = planned.build(order)
                 self._outages.answered(self._now_ms())
                 # as late as can be: what is not stored is never sent
                 halt = self._halt_before(order)
@@ -223,20 +233,21 @@ class Execution:
     def _wait_out(self, order: Order, in_ms: int) -> ComeBack:
         """Solana is out of reach, which is nothing about this order: it waits and keeps its attempts."""
         self._store.replace(release(order))
-        return ComeBack(in_ms, "no Solana node answers")
+        return _come_back(order, in_ms, self._now_ms(), "no Solana node answers")
 
     def _choose(self, order: Order, planned: PlannedSwap) -> Order:
         """Store the route, if it keeps within the limits, and its value in the day's sums with it.
 
-        Raises LimitExceeded, PriceImpact, PriceDeviation.
+        Raises SlippageExceeded, LimitExceeded, PriceImpact, PriceDeviation.
         """
         limits, exposure = self._risk.limits_for(order.account), planned.exposure
         terms = Terms(order.token_in.mint, order.token_out.mint, order.slippage_ppm)
+        now_ms = self._now_ms()
+        chosen = choose_route(order, planned.route, planned.quoted_out, now_ms)
         check_plan(limits, terms, exposure, self._currency)
+        check_own_price_impact(order.max_price_impact_ppm, exposure)
         if exposure.deviation_ppm is None:
             logger.warning("no other pool vouches for the price", pools=[leg.pool for leg in planned.route])
-        now_ms = self._now_ms()
-        chosen = choose_route(order, planned.route, planned.quoted_out, planned.min_out, now_ms)
         notional = None if exposure.value is None else Notional(day_of(now_ms), exposure.value)
         try:
             return self._store.replace(reserve(chosen, notional), limits)
@@ -271,14 +282,29 @@ class Execution:
                 self._store.replace(release(order))
                 return ComeBack(UNDECIDED_AGAIN_MS, "its transaction may still land")
 
+    def _expire(self, order: Order, last_error: str = "") -> Finished:
+        expired = self._store.replace(expire(order, self._now_ms(), last_error))
+        logger.info("order expired", attempts=order.retry_count, last_error=last_error)
+        return Finished(expired)
+
     def _after_failure(self, order: Order, error: ExecutionError) -> Finished | ComeBack:
+        """Only where the order's transaction, if it had one, can't land any more."""
+        if is_past_deadline(order, self._now_ms()):
+            return self._expire(order, "" if isinstance(error, OrderExpired) else str(error))
         retry = isinstance(error, TransientError)
         failed = self._store.replace(fail_attempt(order, str(error), error.code, self._now_ms(), retry=retry))
         if failed.is_terminal:
             _post_mortem(failed)
             return Finished(failed)
         logger.warning("attempt failed", attempt=order.attempt, error_code=error.code, error=str(error))
-        return ComeBack(failed.retry_at_ms - self._now_ms(), "backing off")
+        now_ms = self._now_ms()
+        return _come_back(failed, failed.retry_at_ms - now_ms, now_ms, "backing off")
+
+
+def _come_back(order: Order, in_ms: int, now_ms: int, why: str) -> ComeBack:
+    """As asked, but not later than the order's deadline, at which it ends."""
+    left_ms = in_ms if order.expires_at_ms is None else max(order.expires_at_ms - now_ms, 0)
+    return ComeBack(min(in_ms, left_ms), why)
 
 
 def _post_mortem(order: Order) -> None:

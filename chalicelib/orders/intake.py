@@ -6,7 +6,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -64,8 +64,9 @@ class Intake:
         now_ms: Callable[[], int],
         new_id: Callable[[], uuid.UUID],
         correlation_id: Callable[[], str] = lambda: "",
+        market_order_ms: int = 5 * 60_000,
     ) -> None:
-        """`correlation_id` tells which request is being served."""
+        """`correlation_id` tells which request is being served; `market_order_ms`: how long an order is good for."""
         self._store = store
         self._queue = queue
         self._tokens = tokens
@@ -74,6 +75,7 @@ class Intake:
         self._now_ms = now_ms
         self._new_id = new_id
         self._correlation_id = correlation_id
+        self._market_order_ms = market_order_ms
 
     def submit(self, account: str, asked: NewOrder, idempotency_key: str | None) -> Submitted:
         """Store the order and hand it to the workers. `idempotency_key`: 1 to 128 visible ASCII characters.
@@ -97,7 +99,7 @@ class Intake:
             limits = self._limits.limits_for(account)
             check_request(limits, Terms(order.token_in.mint, order.token_out.mint, order.slippage_ppm))
             start_at_ms = self._admission.reserve(order.created_at_ms, LONGEST_WAIT_MS)
-            placed = place(order, start_at_ms)
+            placed = place(self._with_deadline(order, start_at_ms), start_at_ms)
             if self._create(placed, limits, repeatable=idempotency_key is not None):
                 self._hand_over(placed, start_at_ms - order.created_at_ms)
                 logger.info("order accepted", order_id=placed.order_id, start_at_ms=start_at_ms)
@@ -112,12 +114,19 @@ class Intake:
         logger.info("order asked for again", order_id=known.order_id, status=known.status.value)
         return Submitted(known, created=False)
 
+    def _with_deadline(self, order: Order, start_at_ms: int) -> Order:
+        """Computed once: an order that must wait has its time from its start on, and later waits don't move it."""
+        if order.expires_at_ms is not None:
+            return order
+        begins_ms = max(start_at_ms, order.created_at_ms)
+        return replace(order, expires_at_ms=begins_ms + self._market_order_ms)
+
     def cancel(self, account: str, order_id: str) -> Order:
-        """Cancel an order that has not started, exactly once, against any racing worker.
+        """Cancel an order of which no signed transaction is stored, exactly once, against any racing worker.
 
         Raises:
             NotFound: no such order of this account.
-            Conflict: it has started, or ended.
+            Conflict: a transaction of it may land, or it has ended.
         """
         while True:
             order = self.find(account, order_id)

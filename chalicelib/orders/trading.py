@@ -9,7 +9,6 @@ from typing import Any
 from solders.message import MessageV0, to_bytes_versioned
 from solders.pubkey import Pubkey
 
-from chalicelib.amounts import floor_of
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.execution import Fate, Landed, LandedFailed, NeverLands, PlannedSwap, Undecided
 from chalicelib.orders.order import Leftover, Order, Submission
@@ -82,11 +81,8 @@ class ChainTrader:
         mint_in, mint_out = _mints(order)
         priced = self._market.price(mint_in, mint_out, order.amount, self.leg_lamports())
         route = priced.route
-        min_out = floor_of(route.amount_out, order.slippage_ppm)
         legs = order_legs(route, order.token_in, order.token_out)
-        return PlannedSwap(
-            legs, route.amount_out, min_out, lambda: self._build(order, route, min_out), exposure_of(priced)
-        )
+        return PlannedSwap(legs, route.amount_out, lambda stored: self._build(stored, route), exposure_of(priced))
 
     def leg_lamports(self) -> int:
         """What one more leg costs at the price that was last paid for compute units."""
@@ -129,18 +125,19 @@ class ChainTrader:
             logger.error("a landed transaction can't be read", tx_hash=signature, error=str(error))
             return Undecided()
 
-    def _build(self, order: Order, route: Route, min_out: int) -> Submission:
+    def _build(self, order: Order, route: Route) -> Submission:
         """Simulate, price and sign; the blockhash is read last, so that the transaction lives as long as it can."""
+        assert order.min_out is not None, "a stored route has its floor"
         memo = OrderMemo(order.order_id, order.attempt)
-        plan = plan_swap(route, Trade(self._wallet.address, memo, self._token_account_rent()), min_out)
+        plan = plan_swap(route, Trade(self._wallet.address, memo, self._token_account_rent()), order.min_out)
         budget = measure_budget(self._rpc, plan, self._fees)
         self._unit_price = budget.unit_price
         latest = self._rpc.get_latest_blockhash()
-        approved = self._approve(build_message(plan, budget, latest.blockhash), order, route)
+        approved = self._approve(build_message(plan, budget, latest.blockhash), order)
         signed = sign(approved, self._wallet, latest)
         return Submission(signed.signature, signed.wire, signed.blockhash, signed.last_valid_block_height)
 
-    def _approve(self, message: MessageV0, order: Order, route: Route) -> ApprovedMessage:
+    def _approve(self, message: MessageV0, order: Order) -> ApprovedMessage:
         """Let the policy read the final bytes, on its own. A refusal is a fault of ours, or an attack: it is loud."""
         mint_in, mint_out = _mints(order)
         terms = OrderTerms(
@@ -150,8 +147,7 @@ class ChainTrader:
             mint_in=mint_in,
             mint_out=mint_out,
             amount_in=order.amount,
-            quoted_out=route.amount_out,
-            slippage_ppm=order.slippage_ppm,
+            min_out=order.min_out or 0,
             rent_lamports=self._token_account_rent(),
         )
         try:

@@ -166,6 +166,16 @@ def check_plan(limits: LimitsInForce, terms: Terms, exposure: Exposure, currency
         _check_prices(scope, whose, exposure)
 
 
+def check_own_price_impact(most_ppm: int | None, exposure: Exposure) -> None:
+    """The order's own ceiling, in millionths; None where it has none. Raises PriceImpact."""
+    impact = exposure.price_impact_ppm
+    if most_ppm is not None and impact > most_ppm:
+        raise PriceImpact(
+            f"the price impact is {percent_text(impact)}, {percent_text(impact - most_ppm)} more than the "
+            f"{percent_text(most_ppm)} that the order allows"
+        )
+
+
 def _problems_of(limits: LimitsInForce, terms: Terms) -> Iterable[FieldProblem]:
     for whose, scope in limits.both:
         for field, mint in (("tokenIn", terms.mint_in), ("tokenOut", terms.mint_out)):

@@ -9,12 +9,12 @@ What may differ between two messages that pass for one order:
     the compute-unit limit and price, up to the cap in lamports;
     over which registered pools it goes, and how much of the order each leg takes and promises, as long as all of
     `amount_in` is spent, no hop spends more than the ones before it guarantee, and the last ones together guarantee
-    what the slippage allows of the quote;
+    the stored order's floor;
     a Raydium pool's config, for another of the program's configs, and a Meteora pool's bin arrays, for others of the
     same pool: the programs refuse those that don't go with the swap.
 
-A quote that is far off the market still passes: a floor that follows from it is as low. That is not for the signer to
-know; the limits of an order and the check against a reference price are.
+A first quote that is far off the market fixes a floor as far off, unless the client named one. That is not for the
+signer to know; the limits of an order and the check against a reference price are.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class TradablePool(NamedTuple):
 class OrderTerms:
     """What one attempt at an order may do. Amounts are base units, `attempt` counts from 1.
 
-    `quoted_out` is what the route was quoted to pay, `slippage_ppm` how many millionths less will do.
+    `min_out` is the floor of the stored order: what the swaps must pay at least, whatever the route was quoted at.
     `rent_lamports` is lent to each temporary account, and comes back when it closes.
     """
 
@@ -86,13 +86,8 @@ class OrderTerms:
     mint_in: Pubkey
     mint_out: Pubkey
     amount_in: int
-    quoted_out: int
-    slippage_ppm: int
+    min_out: int
     rent_lamports: int
-
-    def are_met_by(self, guaranteed: int) -> bool:
-        """Whether so much output is no less than the slippage allows, and is anything at all."""
-        return guaranteed > 0 and guaranteed * _PPM >= self.quoted_out * (_PPM - self.slippage_ppm)
 
 
 class _Seal:
@@ -222,8 +217,8 @@ class _Found(NamedTuple):
 def _check_terms(terms: OrderTerms) -> None:
     if terms.mint_in == terms.mint_out:
         raise SigningRefused("the order buys what it sells")
-    if terms.amount_in < 1 or terms.quoted_out < 1 or not 0 <= terms.slippage_ppm < _PPM:
-        raise SigningRefused("the order's amount, quote or slippage makes no sense")
+    if terms.amount_in < 1 or terms.min_out < 1:
+        raise SigningRefused("the order's amount or floor makes no sense")
     if not 0 < terms.rent_lamports <= MAX_RENT_LAMPORTS:
         raise SigningRefused(f"a token account's rent can't be {terms.rent_lamports} lamports")
 
@@ -280,11 +275,8 @@ def _follow(swaps: Sequence[DecodedSwap], terms: OrderTerms) -> list[Token]:
     guaranteed = held.pop(terms.mint_out, 0)
     if any(held.values()):
         raise SigningRefused("its swaps do not spend all of what goes into them")
-    if not terms.are_met_by(guaranteed):
-        raise SigningRefused(
-            f"it guarantees {guaranteed}, less than the slippage of {terms.slippage_ppm} millionths allows"
-            f" of the quoted {terms.quoted_out}"
-        )
+    if guaranteed < terms.min_out:
+        raise SigningRefused(f"it guarantees {guaranteed}, less than the order's floor of {terms.min_out}")
     between = [token for mint, token in tokens.items() if mint not in (terms.mint_in, terms.mint_out)]
     return [tokens[terms.mint_in], *between, tokens[terms.mint_out]]
 

@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_camel, to_snake
 
 from chalicelib.aws.dynamodb.attribute_values import Item
 from chalicelib.orders.order import Order, dex_names
+from chalicelib.orders.recovery import due_at_ms
 
 ORDER_ITEM = "order"
 OPEN_SHARDS = 4
@@ -77,9 +78,7 @@ def _due(order: Order) -> Item:
     """
     if order.is_terminal:
         return {}
-    lease_until_ms = order.lease.until_ms if order.lease else 0
-    due_ms = max(order.start_at_ms, order.retry_at_ms, lease_until_ms, order.updated_at_ms)
-    return {"openShard": open_shard(order.order_id), "dueAtMs": due_ms}
+    return {"openShard": open_shard(order.order_id), "dueAtMs": due_at_ms(order)}
 
 
 def open_shard(order_id: str) -> str:
