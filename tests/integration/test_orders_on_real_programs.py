@@ -15,7 +15,6 @@ from solders.pubkey import Pubkey
 
 from chalicelib.orders.execution import Landed, LandedFailed
 from chalicelib.problems import SlippageExceeded, VenueUnavailable
-from chalicelib.solana.accounts import Account
 from chalicelib.venues.meteora_dlmm_layout import PROGRAM_ID as METEORA
 from chalicelib.venues.raydium_cpmm import PROGRAM_ID as RAYDIUM
 from chalicelib.venues.registry import PoolEntry
@@ -35,9 +34,6 @@ from tests.integration.chain_trading import (
 from tests.real_programs import REAL_PROGRAMS
 
 pytestmark = pytest.mark.real_programs
-
-# Lengths of ObservationState and Oracle: no swap reads them, and versions of a program differ in what they note there.
-PRICE_HISTORIES = frozenset({4_075, 3_232})
 
 WALLET = Keypair.from_seed(bytes([43] * 32))
 NOW = 1_795_000_000
@@ -134,13 +130,9 @@ class Twins:
 
     def accounts_that_differ(self) -> list[Pubkey]:
         """Of all but the programs, and the wallet itself, whose network fees follow from the compute units used."""
-        ours, theirs = self._accounts(self.emulated), self._accounts(self.real)
+        ours, theirs = (twin.chain.node.ledger.snapshot().accounts for twin in (self.emulated, self.real))
         compared = (ours.keys() | theirs.keys()) - {WALLET.pubkey(), RAYDIUM, METEORA}
         return [address for address in compared if ours.get(address) != theirs.get(address)]
-
-    def _accounts(self, chain: InProcessChain) -> dict[Pubkey, Account]:
-        accounts = chain.chain.node.ledger.snapshot().accounts
-        return {address: account for address, account in accounts.items() if len(account.data) not in PRICE_HISTORIES}
 
 
 @pytest.fixture(scope="module")
