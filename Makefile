@@ -19,7 +19,7 @@ help:
 	@echo "make redrive  send dead letters back after an outage: a new order for each that failed, never two"
 	@echo "make test     run all tests (ARGS='tests/unit -x'), on an emulator of their own"
 	@echo "make lint     format, types, layers, templates"
-	@echo "make bench    time quotes, next to the official SDKs' where Node and 'npm ci' in tests/conformance/sdk are;"
+	@echo "make bench    time quotes, next to the official SDKs' where Node and 'npm ci' in testing/sdk are;"
 	@echo "              count what an order costs on AWS, and simulate what limits it (alone: -m bench.cost, bench.scaling)"
 	@echo "make faults   kill, drop, expire, duplicate, then audit; FAULTS_SEED=n replays, FAULTS_SCALE=short is quicker"
 	@echo "make programs run the tests that 'make test' skips, on the venues' real bytecode (FILLRATE_PROGRAMS=DIR: CONTRIBUTING.md)"
@@ -49,7 +49,7 @@ lint: .venv/.dev
 	$(RUN) -m mypy
 	.venv/bin/lint-imports --no-logo
 	$(RUN) -m infra.package --stage prod --output build/lint --template-only
-	.venv/bin/cfn-lint infra/data.yaml infra/monitoring.yaml build/lint/template.json
+	.venv/bin/cfn-lint infra/deployment/data.yaml infra/deployment/monitoring.yaml build/lint/template.json
 
 faults: .venv/.dev
 	@export FAULTS_SCALE=$${FAULTS_SCALE:-full} FAULTS_SEED=$${FAULTS_SEED:-$$(date +%s)}; \
@@ -82,7 +82,7 @@ package: .venv/.local
 	@$(RUN) -m infra.package --stage prod --output build/package
 
 audit: .venv/.dev .venv-audit/.done
-	@$(RUN) -m infra.audit
+	@$(RUN) -m infra.deployment.audit
 
 # Chalice's runtime is in the zip too, put there by Chalice itself.
 sbom: .venv-audit/.done

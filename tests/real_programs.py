@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from solders.pubkey import Pubkey
 
-from chalicelib.venues import meteora_dlmm_layout, raydium_cpmm
+from chalicelib.venues.meteora_dlmm import layout as meteora_dlmm_layout
+from chalicelib.venues.raydium_cpmm import instruction as raydium_cpmm
 
 VARIABLE = "FILLRATE_PROGRAMS"
 

@@ -22,7 +22,7 @@ from solders.transaction_status import InstructionErrorCustom, TransactionErrorI
 from chalicelib.problems import ExecutionError
 from chalicelib.solana.accounts import Account, ChainClock
 from chalicelib.solana.tokens import TokenAccount
-from chalicelib.venues.meteora_dlmm_layout import PROGRAM_ID
+from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID
 from infra.localnet.programs.meteora_dlmm_pool import DlmmPoolSpec
 from infra.localnet.programs.program import ProgramError
 from tests.real_programs import METEORA_DLMM
