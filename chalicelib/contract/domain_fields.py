@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal, NotRequired, Union, cast, get_args, 
 
 from pydantic import ConfigDict, Field, GetCoreSchemaHandler, with_config
 from pydantic.alias_generators import to_camel
-from pydantic_core import CoreSchema
 from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
 from chalicelib.amounts import ppm_text, price_text, to_text
@@ -25,9 +24,11 @@ from chalicelib.times import time_text
 
 CLOSED = ConfigDict(extra="forbid")
 
-Amount = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]*)(\.[0-9]*[1-9])?$")]
+AMOUNT_PATTERN = r"^(0|[1-9][0-9]*)(\.[0-9]*[1-9])?$"
 # Six decimals of a fraction; a price impact may be negative where a pool pays more than its own mid price.
-Fraction = Annotated[str, Field(pattern=r"^-?[0-9](\.[0-9]{1,6})?$")]
+FRACTION_PATTERN = r"^-?[0-9](\.[0-9]{1,6})?$"
+Amount = Annotated[str, Field(pattern=AMOUNT_PATTERN)]
+Fraction = Annotated[str, Field(pattern=FRACTION_PATTERN)]
 _TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
 Time = Annotated[str, Field(pattern=_TIME, json_schema_extra={"format": "date-time"})]
 Address = Annotated[str, Field(pattern=r"^[1-9A-HJ-NP-Za-km-z]{32,44}$")]
@@ -211,5 +212,5 @@ class ModelOf:
     ) -> None:
         self._model = _model(shown, names, name, description, more or {}) if name else model_of(shown)
 
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> Any:
         return handler.generate_schema(self._model)
