@@ -15,10 +15,10 @@ from chalicelib.orders.field_types import (
     AmountIn,
     AmountOfToken,
     AmountOut,
-    Fraction,
+    Millionths,
     Ordinal,
     Signature,
-    Time,
+    TimeMs,
 )
 from chalicelib.risk.counters import Claims, Notional
 
@@ -125,7 +125,7 @@ class Leg:
 
     dex: str
     pool: Address
-    share_ppm: Fraction
+    share_ppm: Millionths
     token_in: Token
     token_out: Token
     amount_in: AmountIn
@@ -175,11 +175,11 @@ class HistoryStep(Progress):
 
     seq: Ordinal
     status: Status
-    at_ms: Time
+    at_ms: TimeMs
     retry_count: int
     terminal: bool | None = None
     retry_in_ms: int | None = None
-    queued_until_ms: Time | None = None
+    queued_until_ms: TimeMs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +202,9 @@ class Order(Progress):
     token_in: Token
     token_out: Token
     amount: AmountIn
-    slippage_ppm: Fraction
+    slippage_ppm: Millionths
     request_digest: str
-    created_at_ms: Time
+    created_at_ms: TimeMs
     state: State = State.PENDING
     retry_count: int = 0
     history: tuple[HistoryStep, ...] = ()
@@ -227,7 +227,7 @@ class Order(Progress):
         return self.state in TERMINAL
 
     @property
-    def updated_at_ms(self) -> Time:
+    def updated_at_ms(self) -> TimeMs:
         return self.history[-1].at_ms if self.history else self.created_at_ms
 
     @property

@@ -123,7 +123,7 @@ class AcceptedFields(Model):
     ws_url: str | None = None
 
 
-class PoolQuote(Model):
+class PoolOffer(Model):
     """What one pool would pay for the whole amount, or in `error` why it doesn't."""
 
     dex: str
@@ -160,7 +160,7 @@ class Quote(Model):
     price_impact: Amount | None = None
     route: tuple[Leg, ...] = ()
     fees: tuple[Fee, ...] = ()
-    quotes: tuple[PoolQuote, ...] = ()
+    quotes: tuple[PoolOffer, ...] = ()
 
 
 class Token(Model):

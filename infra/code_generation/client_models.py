@@ -22,7 +22,7 @@ CLASS_NAMES = {
     "StatusMessage": "StatusEventFields",
     "ListedOrder": "OrderFields",
     "AcceptedOrder": "AcceptedFields",
-    "PoolOffer": "PoolQuote",
+    "PoolOffer": "PoolOffer",
     "RouteFee": "Fee",
     "Quote": "Quote",
     "ListedToken": "Token",

@@ -19,7 +19,7 @@ READ_AS: dict[str, type[BaseModel]] = {
     "ListedOrder": models.Order,
     "ListedToken": models.Token,
     "OrderList": models.OrderPage,
-    "PoolOffer": models.PoolQuote,
+    "PoolOffer": models.PoolOffer,
     "Quote": models.Quote,
     "RouteFee": models.Fee,
     "RouteLeg": models.Leg,
