@@ -2,7 +2,7 @@
 # AWS_PORT, RPC_PORT, LOCALNET_ARGS and POOLS reach `up`; ARGS reaches `test`; PYTHON chooses the interpreter of .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs test lint bench soak redrive package faults programs audit lock sbom web screenshots
+.PHONY: help up down logs test lint bench soak redrive package faults programs audit lock sbom web screenshots models
 
 export AWS_PORT RPC_PORT LOCALNET_ARGS POOLS PYTHON
 
@@ -24,6 +24,7 @@ help:
 	@echo "make faults   kill, drop, expire, duplicate, then audit; FAULTS_SEED=n replays, FAULTS_SCALE=short is quicker"
 	@echo "make programs run the tests that 'make test' skips, on the venues' real bytecode (FILLRATE_PROGRAMS=DIR: CONTRIBUTING.md)"
 	@echo "make soak     steady orders under light faults (MINUTES=3), then every order compared with the chain; memory"
+	@echo "make models   write the client's models of the service's answers from its documents: client/fillrate/schemas.py"
 	@echo "make web      build the page from web/ into chalicelib/web, which is committed (needs npm)"
 	@echo "make screenshots  take the pictures in docs/images again (needs Chromium)"
 	@echo "make package  build what is deployed: build/package"
@@ -71,8 +72,13 @@ bench: .venv/.dev
 soak: .venv/.dev
 	@$(RUN) -m bench.soak --minutes $(or $(MINUTES),3)
 
-web:
+models: .venv/.local
+	@$(RUN) -m infra.code_generation client
+
+web: .venv/.local
 	@npm ci --prefix web --ignore-scripts --no-audit --no-fund --loglevel=error
+	@$(RUN) -m infra.code_generation schemas web/build/schemas.json
+	@npm run --prefix web --silent types
 	@npm run --prefix web --silent build
 
 screenshots: .venv/.dev

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from chalicelib.amounts import parse_decimal, to_text
+from chalicelib.amounts import PPM, PPM_DECIMALS, parse_decimal, to_text
 from chalicelib.aws.dynamodb.control_table import ControlTable
 from chalicelib.problems import InvalidRequest
 from chalicelib.risk.counters import day_of
-from chalicelib.risk.limits import PPM, Limits, ReferenceCurrency
+from chalicelib.risk.limits import Limits, ReferenceCurrency
 from operations.control import add_scope_options, add_target_options, run, scope_of
 
 _NO_LIMIT, _INHERIT = "none", "inherit"
@@ -26,7 +26,7 @@ def _amount(text: str, option: str, currency: ReferenceCurrency) -> int:
 
 
 def _fraction(text: str, option: str, currency: ReferenceCurrency) -> int:
-    ppm = _scaled(text, option, 6)
+    ppm = _scaled(text, option, PPM_DECIMALS)
     if ppm > _MOST_FRACTION * PPM:
         raise ValueError(f"{option} is a fraction: 0.02 is two percent")
     return ppm
@@ -82,7 +82,7 @@ def shown(limits: Limits, used: tuple[int, int], currency: ReferenceCurrency) ->
     lines: dict[str, Any] = {}
     for name, (parser, _) in OPTIONS.items():
         value = getattr(limits, name)
-        decimals = currency.decimals if parser is _amount else 6 if parser is _fraction else None
+        decimals = currency.decimals if parser is _amount else PPM_DECIMALS if parser is _fraction else None
         if value is not None and decimals is not None:
             value = to_text(value, decimals)
         elif isinstance(value, frozenset):

@@ -12,7 +12,7 @@ from solders.pubkey import Pubkey
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.execution import Fate, Landed, LandedFailed, NeverLands, PlannedSwap, Undecided
 from chalicelib.orders.order import Leftover, Order, Submission
-from chalicelib.orders.quoting import order_legs
+from chalicelib.orders.route_legs import order_legs
 from chalicelib.problems import SigningRefused, TransactionExpired
 from chalicelib.risk.reference_price import exposure_of
 from chalicelib.routing.market import Market

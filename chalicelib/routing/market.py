@@ -8,6 +8,7 @@ from typing import Protocol
 
 from solders.pubkey import Pubkey
 
+from chalicelib.amounts import ceil_div
 from chalicelib.problems import AccountsMissing, ExecutionError, NoPool, RpcUnavailable, VenueUnavailable
 from chalicelib.routing.quote import PoolAsRead, PoolOffer, ask_pools
 from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits, best_route
@@ -245,4 +246,4 @@ def _leg_cost(pools: PairPools, amount: int, offers: Sequence[PoolOffer], lampor
         over_sol = (pool for bridge in pools.bridges if bridge.mint == NATIVE_MINT for pool in bridge.second)
         offers = ask_pools(over_sol, NATIVE_MINT, sold, pools.clock)
     bought = max((offer.quote.amount_out for offer in offers if offer.quote is not None), default=0)
-    return max(-(-lamports * bought // sold), 1)
+    return max(ceil_div(lamports * bought, sold), 1)

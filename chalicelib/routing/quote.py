@@ -9,11 +9,10 @@ from fractions import Fraction
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
+from chalicelib.amounts import PPM, ceil_div
 from chalicelib.problems import AccountsMissing, AmountTooSmall, ExecutionError, InsufficientLiquidity
 from chalicelib.solana.accounts import ChainClock
 from chalicelib.venues.venue import Pool, PoolQuote, TokenSide
-
-PPM = 1_000_000
 
 # What a route's swaps together may use of the 1.4 million units that a transaction has: the rest opens and closes
 # accounts, and pays for a fifth more than was simulated (chalicelib/solana/compute_budget.py).
@@ -154,4 +153,4 @@ def ask_pools(pools: Iterable[Pool], mint_in: Pubkey, amount_in: int, clock: Cha
 
 def floor_of(amount_out: int, slippage_ppm: int) -> int:
     """The least output that the slippage allows, in base units, rounded up in the trader's favour, at least 1."""
-    return max(-(-amount_out * (PPM - slippage_ppm) // PPM), 1)
+    return max(ceil_div(amount_out * (PPM - slippage_ppm), PPM), 1)

@@ -32,6 +32,7 @@ from solders.message import MessageV0, from_bytes_versioned, to_bytes_versioned
 from solders.pubkey import Pubkey
 from solders.system_program import ID as SYSTEM_PROGRAM
 
+from chalicelib.amounts import PPM, ceil_div
 from chalicelib.problems import SigningRefused
 from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwapError, SwapDecoder
 from chalicelib.solana.token_accounts import Token
@@ -50,7 +51,6 @@ MEMO_PROGRAM = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
 # (anza-xyz/solana-sdk, rent/src/lib.rs): a cap, for the node alone is not to say how much is lent.
 MAX_RENT_LAMPORTS = (128 + TOKEN_ACCOUNT_LENGTH) * 3480 * 2
 
-_PPM = 1_000_000
 # ComputeBudgetInstruction (anza-xyz/solana-sdk, compute-budget-interface/src/lib.rs): SetComputeUnitLimit(u32), tag 2,
 # and SetComputeUnitPrice(u64), tag 3
 _UNIT_LIMIT, _UNIT_PRICE = Struct("<BI"), Struct("<BQ")
@@ -92,7 +92,7 @@ class OrderTerms:
 
     def are_met_by(self, guaranteed: int) -> bool:
         """Whether so much output is no less than the slippage allows, and is anything at all."""
-        return guaranteed > 0 and guaranteed * _PPM >= self.quoted_out * (_PPM - self.slippage_ppm)
+        return guaranteed > 0 and guaranteed * PPM >= self.quoted_out * (PPM - self.slippage_ppm)
 
 
 class _Seal:
@@ -167,7 +167,7 @@ class SigningPolicy:
         """The first two instructions: a limit and a price that together cost no more than the cap."""
         limit = _argument(found, 0, _UNIT_LIMIT, _UNIT_LIMIT_TAG)
         price = _argument(found, 1, _UNIT_PRICE, _UNIT_PRICE_TAG)
-        lamports = -(-limit * price // 1_000_000)
+        lamports = ceil_div(limit * price, 1_000_000)
         if lamports > self._max_priority_fee_lamports:
             raise SigningRefused(
                 f"its priority fee of {lamports} lamports is above the cap of {self._max_priority_fee_lamports}"
@@ -222,7 +222,7 @@ class _Found(NamedTuple):
 def _check_terms(terms: OrderTerms) -> None:
     if terms.mint_in == terms.mint_out:
         raise SigningRefused("the order buys what it sells")
-    if terms.amount_in < 1 or terms.quoted_out < 1 or not 0 <= terms.slippage_ppm < _PPM:
+    if terms.amount_in < 1 or terms.quoted_out < 1 or not 0 <= terms.slippage_ppm < PPM:
         raise SigningRefused("the order's amount, quote or slippage makes no sense")
     if not 0 < terms.rent_lamports <= MAX_RENT_LAMPORTS:
         raise SigningRefused(f"a token account's rent can't be {terms.rent_lamports} lamports")

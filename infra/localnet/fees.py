@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
+from chalicelib.amounts import ceil_div
+
 LAMPORTS_PER_SIGNATURE = 5_000
 MAX_COMPUTE_UNITS = 1_400_000
 COMPUTE_BUDGET_PROGRAM = Pubkey.from_string("ComputeBudget111111111111111111111111111111")
@@ -78,7 +80,7 @@ class ComputeBudget:
     @property
     def priority_fee(self) -> int:
         """In lamports, rounded up."""
-        return -(-self.unit_limit * self.unit_price // _MICRO_LAMPORTS)
+        return ceil_div(self.unit_limit * self.unit_price, _MICRO_LAMPORTS)
 
 
 def transaction_fee(instructions: Iterable[Instruction], signatures: int) -> int:

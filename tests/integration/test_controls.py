@@ -67,7 +67,7 @@ def test_an_order_that_has_not_started_ends_halted_without_a_look_at_the_market(
     assert statuses(order) == ["pending", "failed"]
     assert (order.error_code, order.retry_count) == ("HALTED", 0)
     assert "a drill" in (order.error or "")
-    assert order.history[-1].detail.terminal is True
+    assert order.history[-1].terminal is True
     assert "planning" not in passed
 
 
@@ -190,7 +190,7 @@ def test_an_order_beyond_a_limit_ends_at_once_and_its_history_says_which_and_by_
     controls.set_limits(scope, limit)
     order = run(world)
     assert statuses(order) == ["pending", "routing", "failed"]
-    last = order.history[-1].detail
+    last = order.history[-1]
     assert (last.error_code, last.terminal, order.retry_count) == (code, True, 0)
     assert over in (last.error or "")
     assert world.chain.sent == {}

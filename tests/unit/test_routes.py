@@ -13,6 +13,7 @@ from solders.hash import Hash
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
 
+from chalicelib.amounts import PPM
 from chalicelib.problems import (
     AccountsMissing,
     AmountTooSmall,
@@ -24,7 +25,6 @@ from chalicelib.problems import (
 from chalicelib.routing.quote import (
     MAX_REMAINING_ACCOUNTS,
     MAX_SWAP_COMPUTE_UNITS,
-    PPM,
     PoolAsRead,
     ask_pools,
     floor_of,

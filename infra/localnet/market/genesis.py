@@ -14,6 +14,7 @@ from random import Random
 
 from solders.pubkey import Pubkey
 
+from chalicelib.amounts import PPM
 from chalicelib.solana.accounts import Account
 from chalicelib.solana.tokens import NATIVE_MINT, TokenAccount
 from chalicelib.venues.meteora_dlmm import layout as meteora_dlmm_layout
@@ -41,7 +42,6 @@ _DEPTH = {
     "LEVY": 400_000,
 }
 _DEVIATION_PPM = 600
-_MILLION = 1_000_000
 _Q64 = 1 << 64
 _HIGHEST_BIN = 443_636
 
@@ -189,7 +189,7 @@ def _tier(base: str, quote: str) -> _Tier:
 
 
 def _deviated(ratio: Fraction, dice: Random) -> Fraction:
-    return ratio * Fraction(_MILLION + dice.randint(-_DEVIATION_PPM, _DEVIATION_PPM), _MILLION)
+    return ratio * Fraction(PPM + dice.randint(-_DEVIATION_PPM, _DEVIATION_PPM), PPM)
 
 
 def _circulating(token: MarketToken, accounts: Mapping[Pubkey, Account]) -> int:
