@@ -57,7 +57,7 @@ def order_legs(route: Route, token_in: Token, token_out: Token) -> tuple[Leg, ..
     tokens = _tokens_of(route, token_in, token_out)
     return tuple(
         Leg(
-            dex=leg.quote.venue,
+            dex=leg.pool.dex,
             pool=str(leg.pool.address),
             share_ppm=leg.share_ppm,
             token_in=tokens[leg.quote.mint_in],
@@ -91,7 +91,7 @@ def _best_first(priced: PricedPair) -> list[PoolOffer]:
 
 
 def _offer_json(offer: PoolOffer, token_in: Token, token_out: Token) -> dict[str, Any]:
-    place = {"dex": offer.pool.venue, "pool": str(offer.pool.address)}
+    place = {"dex": offer.pool.dex, "pool": str(offer.pool.address)}
     if offer.quote is None:
         assert offer.refusal is not None, "an offer is a quote or a refusal"
         return {**place, "error": str(offer.refusal), "errorCode": offer.refusal.code}

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import AllNodesDown, RpcUnavailable
+from chalicelib.solana.accounts import AccountsRead
 from chalicelib.solana.circuit_breaker import (
     BreakerPolicy,
     BreakerState,
@@ -31,7 +32,6 @@ from chalicelib.solana.circuit_breaker import (
     recent_failures,
 )
 from chalicelib.solana.rpc import (
-    AccountsRead,
     Commitment,
     EpochInfo,
     LatestBlockhash,

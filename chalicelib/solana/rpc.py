@@ -28,7 +28,7 @@ from solders.pubkey import Pubkey
 from chalicelib.metrics import Metric, note
 from chalicelib.problems import PermanentError, RpcUnavailable
 from chalicelib.solana import rpc_answers
-from chalicelib.solana.accounts import Account
+from chalicelib.solana.accounts import Account, AccountsRead
 from chalicelib.solana.rpc_answers import MAX_ANSWER_BYTES, TransactionErrorJson, reading, whole_number
 
 Commitment = Literal["processed", "confirmed", "finalized"]
@@ -86,14 +86,6 @@ class PreflightFailed(RpcRefused):
         with reading(method):
             self.err: TransactionErrorJson | None = rpc_answers.transaction_error(details.get("err"))
             self.logs: tuple[str, ...] = rpc_answers.log_lines(details.get("logs"))
-
-
-@dataclass(frozen=True, slots=True)
-class AccountsRead:
-    """Accounts by address (None: does not exist); `slot` is the lowest at which any of them was read."""
-
-    slot: int
-    accounts: dict[Pubkey, Account | None]
 
 
 @dataclass(frozen=True, slots=True)

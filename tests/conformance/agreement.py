@@ -24,11 +24,11 @@ from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from chalicelib.venues.meteora_dlmm.layout import BINS_PER_ARRAY
 from chalicelib.venues.meteora_dlmm.math import BinFill, split_fee
 from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmPool, MeteoraDlmmVenue
-from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm, RaydiumCpmmPool
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmmPool, RaydiumCpmmVenue
 from chalicelib.venues.venue import Pool, PoolQuote, Venue
 from tests.conformance.vector_file import VectorCase, VectorFile
 
-_RAYDIUM = str(RaydiumCpmm.program_id)
+_RAYDIUM = str(RaydiumCpmmVenue.program_id)
 _METEORA = str(MeteoraDlmmVenue.program_id)
 
 # What each program's error is to an order. Written down apart from the venues: they are what is being checked.
@@ -66,7 +66,7 @@ class Subject(Protocol):
 
 
 class RaydiumSubject:
-    venue: Venue = RaydiumCpmm()
+    venue: Venue = RaydiumCpmmVenue()
 
     def withheld(self, case: VectorCase) -> frozenset[Pubkey]:
         return frozenset()

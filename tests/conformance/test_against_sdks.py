@@ -33,13 +33,8 @@ from chalicelib.solana.accounts import AccountMap, ChainClock
 from chalicelib.venues.meteora_dlmm.layout import BIN_ARRAY_LENGTH, BinColumns, bitmap_extension_address
 from chalicelib.venues.meteora_dlmm.math import BinFill, split_fee
 from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmPool, MeteoraDlmmVenue
-from chalicelib.venues.raydium_cpmm.pool import (
-    CREATOR_FEE_ON_BOTH,
-    CREATOR_FEE_ON_TOKEN_0,
-    FEE_RATE_DENOMINATOR,
-    RaydiumCpmm,
-    RaydiumCpmmPool,
-)
+from chalicelib.venues.raydium_cpmm.math import CREATOR_FEE_ON_BOTH, CREATOR_FEE_ON_TOKEN_0, FEE_RATE_DENOMINATOR
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmmPool, RaydiumCpmmVenue
 from chalicelib.venues.venue import Pool, PoolQuote
 from testing.sdk.made_up_pools import U64_MAX, MadeUpPool, cpmm_pools, dlmm_pools
 from testing.sdk.oracle import SdkOracle, what_is_missing
@@ -119,7 +114,7 @@ def _quote(pool: Pool, swap: Swap, clock: ChainClock) -> PoolQuote | ExecutionEr
 def _hold_cpmm_against(
     sdk: SdkOracle, address: Pubkey, accounts: AccountMap, clock: ChainClock, swaps: Sequence[Swap]
 ) -> None:
-    pool = RaydiumCpmm().decode(address, accounts)
+    pool = RaydiumCpmmVenue().decode(address, accounts)
     for swap, answer in zip(swaps, sdk.quotes("raydium", address, accounts, clock, swaps), strict=True):
         mint_in, amount_in = swap
         side = [mint.address for mint in pool.mints].index(mint_in)

@@ -15,7 +15,7 @@ from solders.pubkey import Pubkey
 
 from chalicelib.problems import ExecutionError
 from chalicelib.venues.meteora_dlmm import layout as meteora_dlmm_layout
-from chalicelib.venues.raydium_cpmm import pool as raydium_cpmm
+from chalicelib.venues.raydium_cpmm import layout as raydium_cpmm
 from infra.localnet.startup import Chain, Options, build
 
 NOW = 1_795_000_000

@@ -17,11 +17,12 @@ from solders.pubkey import Pubkey
 from chalicelib.problems import ExecutionError, RpcUnavailable
 from chalicelib.solana.fill import FillUnreadable, read_fill
 from chalicelib.solana.landing import decide_fate
-from chalicelib.solana.program_errors import classify, failure_of
 from chalicelib.solana.rpc import RpcRefused, SolanaRpc
 from chalicelib.solana.rpc_answers import MAX_ANSWER_BYTES, MAX_LINE_LENGTH
 from chalicelib.solana.tokens import NATIVE_MINT
+from chalicelib.venues.supported import error_classifier
 
+ERRORS = error_classifier()
 KEY, OTHER = Pubkey(bytes([7] * 32)), Pubkey(bytes([8] * 32))
 
 SCALARS = (
@@ -173,7 +174,7 @@ def test_any_landed_transaction_is_understood_or_left_undecided(transaction: obj
     try:
         landed = node({"id": 1, "result": transaction}).get_transaction("a")
         if landed is not None:
-            failure = failure_of(landed)
+            failure = ERRORS.failure_of(landed)
             assert is_a_short_line(str(failure))
             read_fill(landed, KEY, NATIVE_MINT, KEY)
     except (RpcUnavailable, FillUnreadable):
@@ -190,7 +191,7 @@ def test_any_failed_simulation_is_classified_or_is_no_answer(result: object) -> 
     except RpcUnavailable:
         return
     if simulation.err is not None:
-        failure = classify(simulation.err, [KEY], simulation.logs)
+        failure = ERRORS.classify(simulation.err, [KEY], simulation.logs)
         assert failure is None or isinstance(failure, ExecutionError)
 
 

@@ -18,8 +18,9 @@ from chalicelib.problems import (
     TransientError,
     VenueUnavailable,
 )
-from chalicelib.solana.program_errors import classify, failure_of
+from chalicelib.venues.supported import error_classifier
 
+ERRORS = error_classifier()
 BUDGET = Pubkey.from_string("ComputeBudget111111111111111111111111111111")
 SYSTEM = Pubkey.from_string("11111111111111111111111111111111")
 TOKEN = Pubkey.from_string("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA")
@@ -30,7 +31,7 @@ JUPITER = Pubkey.from_string("JUP6LkbZbjS1jKKwapdHNy74zcZ3tLUZoi5QNyVTaV4")
 
 
 def _custom(program: Pubkey, code: int, logs: tuple[str, ...] = ()) -> ExecutionError:
-    error = classify({"InstructionError": [1, {"Custom": code}]}, [BUDGET, program], logs)
+    error = ERRORS.classify({"InstructionError": [1, {"Custom": code}]}, [BUDGET, program], logs)
     assert error is not None
     return error
 
@@ -145,13 +146,13 @@ def test_the_text_says_what_happened_and_where(origin: str) -> None:
     ],
 )
 def test_the_runtimes_own_errors_are_told_apart(err: Any, kind: type[ExecutionError]) -> None:
-    error = classify(err, [BUDGET, METEORA])
+    error = ERRORS.classify(err, [BUDGET, METEORA])
     assert type(error) is kind
     assert str(error)
 
 
 def test_a_transaction_that_was_processed_before_has_not_failed() -> None:
-    assert classify("AlreadyProcessed", [RAYDIUM]) is None
+    assert ERRORS.classify("AlreadyProcessed", [RAYDIUM]) is None
 
 
 def test_a_landed_transactions_failure_is_read_from_its_json() -> None:
@@ -168,6 +169,6 @@ def test_a_landed_transactions_failure_is_read_from_its_json() -> None:
             "loadedAddresses": {"writable": [str(METEORA)], "readonly": []},
         },
     }
-    assert isinstance(failure_of(transaction), SlippageExceeded)
+    assert isinstance(ERRORS.failure_of(transaction), SlippageExceeded)
     transaction["meta"]["err"] = None
-    assert failure_of(transaction) is None
+    assert ERRORS.failure_of(transaction) is None

@@ -18,7 +18,7 @@ from chalicelib.solana.accounts import Account
 from chalicelib.solana.tokens import NATIVE_MINT, TokenAccount
 from chalicelib.venues.meteora_dlmm import layout as meteora_dlmm_layout
 from chalicelib.venues.meteora_dlmm.math import price_of_bin
-from chalicelib.venues.raydium_cpmm import pool as raydium_cpmm
+from chalicelib.venues.raydium_cpmm import layout as raydium_cpmm
 from infra.localnet.market.endowment import endowed
 from infra.localnet.market.tokens import TOKENS, MarketToken, market_mint
 from infra.localnet.programs import meteora_dlmm_pool, raydium_cpmm_pool
