@@ -108,7 +108,7 @@ class ChainTrader:
             rebroadcast_every=self._patience.rebroadcast_every,
         )
         match fate:
-            case landing.Landed():
+            case landing.InBlock():
                 return self._outcome(order, submission.signature)
             case landing.Expired(block_height):
                 return NeverLands(TransactionExpired(f"the transaction never landed and expired at {block_height}"))

@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         listeners = server.open_ports(parsed.bind_address, parsed.rpc_port)
         chain = startup.build(_options(parsed))
-    except (server.PortTakenError, startup.StartupError, FillrateError) as error:
+    except (server.PortInUseError, startup.StartupError, FillrateError) as error:
         print(f"localnet: {error}", file=sys.stderr)
         return 1
     if parsed.pool_registry_out is not None:

@@ -29,7 +29,7 @@ from chalicelib.solana.compute_budget import ComputeBudget, PriorityFeePolicy
 from chalicelib.solana.fill import Fill, read_fill
 from chalicelib.solana.rpc import Simulation
 from chalicelib.solana.simulation import measure_budget
-from chalicelib.solana.token_accounts import Token, destination_account, source_account
+from chalicelib.solana.token_accounts import TokenMint, destination_account, source_account
 from chalicelib.solana.tokens import (
     NATIVE_MINT,
     TOKEN_2022_PROGRAM,
@@ -191,8 +191,8 @@ class Chain:
         return (0, 2_000, 9_000, 4_000) if self.wallet in writable else ()
 
 
-def _token(mint: Mint) -> Token:
-    return Token(mint.address, mint.token_program)
+def _token(mint: Mint) -> TokenMint:
+    return TokenMint(mint.address, mint.token_program)
 
 
 def _transfer(mint: Mint, source: Pubkey, destination: Pubkey, authority: Pubkey, amount: int) -> Instruction:

@@ -11,7 +11,7 @@ from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
 from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwapError, SwapDecoder
-from chalicelib.solana.token_accounts import Token
+from chalicelib.solana.token_accounts import TokenMint
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from chalicelib.venues.derived_addresses import DerivedAddresses
 from chalicelib.venues.meteora_dlmm.instruction import Swap2
@@ -22,7 +22,7 @@ from chalicelib.venues.raydium_cpmm.layout import config_address, observation_ad
 from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmmVenue
 
 POOL, TRADER, SOURCE, DESTINATION, STRANGER = (Pubkey(bytes([number] * 32)) for number in range(11, 16))
-ONE, OTHER = Token(Pubkey(bytes([20] * 32)), TOKEN_PROGRAM), Token(Pubkey(bytes([21] * 32)), TOKEN_2022_PROGRAM)
+ONE, OTHER = TokenMint(Pubkey(bytes([20] * 32)), TOKEN_PROGRAM), TokenMint(Pubkey(bytes([21] * 32)), TOKEN_2022_PROGRAM)
 
 amounts = st.integers(0, 2**64 - 1)
 CPMM = SwapBaseInput(

@@ -23,7 +23,7 @@ from chalicelib.solana.compute_budget import (
     priority_fee,
 )
 from chalicelib.solana.rpc import LatestBlockhash
-from chalicelib.solana.token_accounts import Token, TradingAccount, destination_account, source_account
+from chalicelib.solana.token_accounts import TokenMint, TradingAccount, destination_account, source_account
 from chalicelib.solana.tokens import (
     ASSOCIATED_TOKEN_PROGRAM,
     NATIVE_MINT,
@@ -43,9 +43,9 @@ from chalicelib.solana.transaction import (
 )
 
 ME = Keypair.from_seed(bytes(range(32))).pubkey()
-SOL = Token(NATIVE_MINT, TOKEN_PROGRAM)
-USDC = Token(Pubkey.from_string("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"), TOKEN_PROGRAM)
-PYUSD = Token(Pubkey.from_string("2b1kV6DkPAnxd5ixfnxCpjxmKwqjjaYmCZfHsFu24GXo"), TOKEN_2022_PROGRAM)
+SOL = TokenMint(NATIVE_MINT, TOKEN_PROGRAM)
+USDC = TokenMint(Pubkey.from_string("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"), TOKEN_PROGRAM)
+PYUSD = TokenMint(Pubkey.from_string("2b1kV6DkPAnxd5ixfnxCpjxmKwqjjaYmCZfHsFu24GXo"), TOKEN_2022_PROGRAM)
 VENUE = Pubkey.from_string("CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C")
 COMPUTE_BUDGET_PROGRAM = Pubkey.from_string("ComputeBudget111111111111111111111111111111")
 SYSTEM_PROGRAM = Pubkey.from_string("11111111111111111111111111111111")
@@ -60,7 +60,7 @@ def _swap(*accounts: Pubkey, signers: tuple[Pubkey, ...] = ()) -> Instruction:
     return Instruction(VENUE, b"swap", metas)
 
 
-def _plan(token_in: Token, token_out: Token, *more_accounts: Pubkey) -> SwapPlan:
+def _plan(token_in: TokenMint, token_out: TokenMint, *more_accounts: Pubkey) -> SwapPlan:
     source = source_account(ME, token_in, 5_000_000, **ORDER)
     destination = destination_account(ME, token_out, **ORDER)
     swap = _swap(source.address, destination.address, *more_accounts)
@@ -102,7 +102,7 @@ def test_an_account_between_two_hops_is_opened_before_both_and_closed_after_both
 
 
 @pytest.mark.parametrize("token", [USDC, PYUSD])
-def test_tokens_are_traded_from_and_into_the_wallets_associated_account(token: Token) -> None:
+def test_tokens_are_traded_from_and_into_the_wallets_associated_account(token: TokenMint) -> None:
     address = associated_token_address(ME, token.mint, token.token_program)
     assert source_account(ME, token, 1, **ORDER) == TradingAccount(address, token)
     assert destination_account(ME, token, **ORDER).address == address

@@ -18,7 +18,7 @@ from solders.pubkey import Pubkey
 from chalicelib.problems import AccountsMissing, AmountTooSmall, InsufficientLiquidity, VenueUnavailable
 from chalicelib.solana.accounts import AccountMap, ChainClock
 from chalicelib.solana.decoded_swap import DecodedSwap
-from chalicelib.solana.token_accounts import Token
+from chalicelib.solana.token_accounts import TokenMint
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, Mint
 from chalicelib.venues.meteora_dlmm.instruction import Swap2, decode_swap
 from chalicelib.venues.meteora_dlmm.layout import (
@@ -141,7 +141,7 @@ class MeteoraDlmmPool:
             pool=self.address,
             has_bitmap_extension=self.has_bitmap_extension,
             reserves=(pair.reserve_x, pair.reserve_y),
-            tokens=(Token(x.address, x.token_program), Token(y.address, y.token_program)),
+            tokens=(TokenMint(x.address, x.token_program), TokenMint(y.address, y.token_program)),
             oracle=pair.oracle,
             trader=trader,
             source=source,

@@ -13,7 +13,7 @@ from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
 from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwapError
-from chalicelib.solana.token_accounts import Token
+from chalicelib.solana.token_accounts import TokenMint
 from chalicelib.venues.derived_addresses import DerivedAddresses
 from chalicelib.venues.raydium_cpmm.layout import (
     AUTHORITY,
@@ -40,7 +40,7 @@ class SwapBaseInput:
     source: Pubkey
     destination: Pubkey
     vaults: tuple[Pubkey, Pubkey]
-    tokens: tuple[Token, Token]
+    tokens: tuple[TokenMint, TokenMint]
     amount_in: int
     minimum_out: int
 
@@ -83,7 +83,7 @@ def decode_swap(accounts: Sequence[Pubkey], data: bytes) -> DecodedSwap:
     if _CONFIGS.index_of(config) is None:
         raise NotOurSwapError("the config is not one of the program's")
     amount_in, minimum_out = SWAP_ARGUMENTS.unpack_from(data, len(SWAP_BASE_INPUT))
-    tokens = Token(mint_in, program_in), Token(mint_out, program_out)
+    tokens = TokenMint(mint_in, program_in), TokenMint(mint_out, program_out)
     swap = SwapBaseInput(
         pool=pool,
         config=config,

@@ -17,7 +17,7 @@ from solders.pubkey import Pubkey
 from chalicelib.problems import InsufficientLiquidity, VenueUnavailable
 from chalicelib.solana.accounts import AccountMap, ChainClock
 from chalicelib.solana.decoded_swap import DecodedSwap
-from chalicelib.solana.token_accounts import Token
+from chalicelib.solana.token_accounts import TokenMint
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, InvalidTokenDataError, Mint, spendable_amount
 from chalicelib.venues.pool_accounts import InvalidAccountError, existing_account, tradable_mint
 from chalicelib.venues.raydium_cpmm.instruction import SwapBaseInput, decode_swap
@@ -172,7 +172,10 @@ class RaydiumCpmmPool:
             source=source,
             destination=destination,
             vaults=(self.vaults[side], self.vaults[1 - side]),
-            tokens=(Token(mint_in.address, mint_in.token_program), Token(mint_out.address, mint_out.token_program)),
+            tokens=(
+                TokenMint(mint_in.address, mint_in.token_program),
+                TokenMint(mint_out.address, mint_out.token_program),
+            ),
             amount_in=quote.amount_in,
             minimum_out=minimum_out,
         ).encode()
