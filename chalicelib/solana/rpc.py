@@ -203,23 +203,8 @@ class SolanaRpc:
             slot, height = whole_number(answer["absoluteSlot"]), whole_number(answer["blockHeight"])
             return EpochInfo(slot, height, whole_number(answer["epoch"]))
 
-    def get_block_height(self, *, commitment: Commitment | None = None) -> int:
-        return self._integer("getBlockHeight", self._config(commitment))
-
     def get_slot(self, *, commitment: Commitment | None = None) -> int:
         return self._integer("getSlot", self._config(commitment))
-
-    def get_balance(self, address: Pubkey, *, commitment: Commitment | None = None) -> int:
-        """Lamports; 0 for an account that doesn't exist."""
-        answer = self._call("getBalance", str(address), self._config(commitment))
-        with reading("getBalance"):
-            return whole_number(answer["value"])
-
-    def get_token_account_balance(self, address: Pubkey, *, commitment: Commitment | None = None) -> int:
-        """Base units held by a token account. Raises RpcRefused where it doesn't exist."""
-        answer = self._call("getTokenAccountBalance", str(address), self._config(commitment))
-        with reading("getTokenAccountBalance"):
-            return rpc_answers.amount(answer["value"]["amount"])
 
     def get_minimum_balance_for_rent_exemption(self, data_length: int) -> int:
         """Lamports that an account of so many bytes must hold."""
@@ -295,11 +280,6 @@ class SolanaRpc:
         answer = self._call("sendTransaction", _base64(wire), config, retry=False)
         with reading("sendTransaction"):
             return rpc_answers.signature(answer)
-
-    def get_health(self) -> None:
-        """Returns if the node is up to date with its cluster; raises RpcUnavailable if not."""
-        if self._call("getHealth") != "ok":
-            raise RpcUnavailable("the Solana node is unhealthy")
 
     def _config(self, commitment: Commitment | None) -> dict[str, object]:
         return {"commitment": commitment or self._commitment}

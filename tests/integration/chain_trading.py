@@ -212,9 +212,10 @@ class Engine:
         """What the wallet holds: lamports for SOL, whose wrapped form orders leave alone."""
         mint = MINTS[symbol]
         if mint.address == NATIVE_MINT:
-            return self.rpc.get_balance(self.wallet.address)
+            return int(self.chain.call("getBalance", str(self.wallet.address), {"commitment": "confirmed"})["value"])
         address = associated_token_address(self.wallet.address, mint.address, mint.token_program)
-        return self.rpc.get_token_account_balance(address)
+        held = self.chain.call("getTokenAccountBalance", str(address), {"commitment": "confirmed"})
+        return int(held["value"]["amount"])
 
     def signatures(self) -> int:
         """How many transactions the wallet has been part of."""

@@ -320,7 +320,7 @@ def test_the_same_transaction_lands_only_once(chain: Chain) -> None:
 def test_the_memo_names_the_order_on_the_chain(chain: Chain) -> None:
     transaction = _landed(chain, chain.plan(SOL, USDC, 1_000_000, 1, attempt=2))
     logged = [line.removeprefix("Program log: ") for line in transaction["meta"]["logMessages"]]
-    assert [memo for line in logged if (memo := OrderMemo.parse(line))] == [OrderMemo("0197c3d2-order", 2)]
+    assert "fillrate:0197c3d2-order:2" in logged
 
 
 def test_a_changed_byte_is_refused(chain: Chain) -> None:

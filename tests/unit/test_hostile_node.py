@@ -94,11 +94,6 @@ CALLS: dict[str, tuple[Call, Any]] = {
     ),
     "getEpochInfo": (lambda rpc: rpc.get_epoch_info(), {"absoluteSlot": 5, "blockHeight": 4, "epoch": 0}),
     "getSlot": (lambda rpc: rpc.get_slot(), 5),
-    "getBalance": (lambda rpc: rpc.get_balance(KEY), {"context": CONTEXT, "value": 5}),
-    "getTokenAccountBalance": (
-        lambda rpc: rpc.get_token_account_balance(KEY),
-        {"context": CONTEXT, "value": {"amount": "5"}},
-    ),
     "getRecentPrioritizationFees": (
         lambda rpc: rpc.get_recent_prioritization_fees([KEY]),
         [{"slot": 1, "prioritizationFee": 5}, {"slot": 2, "prioritizationFee": 6}],
@@ -113,7 +108,6 @@ CALLS: dict[str, tuple[Call, Any]] = {
         {"context": CONTEXT, "value": {"err": TRANSACTION["meta"]["err"], "logs": ["one"], "unitsConsumed": 5}},
     ),
     "sendTransaction": (lambda rpc: rpc.send_transaction(b"wire", skip_preflight=False), str(KEY)),
-    "getHealth": (lambda rpc: rpc.get_health(), "ok"),
 }
 PREFLIGHT_FAILURE = {"code": -32002, "message": "no", "data": {"err": "AccountInUse", "logs": ["a"]}}
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from solders.address_lookup_table_account import AddressLookupTableAccount
 from solders.hash import Hash
 from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
@@ -126,20 +125,13 @@ def _temporary_account(order_id: str, attempt: int, is_source: bool) -> Pubkey:
 
 
 @given(order_id=st.text(st.characters(codec="utf-8")), attempt=st.integers(-1, 10**6))
-def test_a_memo_reads_back_as_what_it_was_made_of_or_is_refused(order_id: str, attempt: int) -> None:
+def test_a_memo_names_order_and_attempt_unmistakably_or_is_refused(order_id: str, attempt: int) -> None:
     try:
         memo = OrderMemo(order_id, attempt)
     except ValueError:
         assert attempt < 1 or not order_id or any(c == ":" or c.isspace() for c in order_id)
     else:
-        assert OrderMemo.parse(str(memo)) == memo
-
-
-@pytest.mark.parametrize(
-    "text", ["", "gm", "fillrate:order", "fillrate:order:0", "fillrate:order:1 ", "x fillrate:a:1"]
-)
-def test_a_memo_of_somebody_else_is_not_taken_for_ours(text: str) -> None:
-    assert OrderMemo.parse(text) is None
+        assert str(memo).split(":") == ["fillrate", order_id, str(attempt)]
 
 
 @given(accounts=st.integers(0, 300))
@@ -156,15 +148,6 @@ def test_a_transaction_fits_a_packet_or_is_refused(accounts: int) -> None:
 
 def test_a_route_that_fits_no_transaction_is_not_tried_again() -> None:
     assert issubclass(TransactionTooLarge, PermanentError)
-
-
-def test_a_lookup_table_makes_room_for_more_accounts() -> None:
-    accounts = [Pubkey.new_unique() for _ in range(40)]
-    plan = _plan(SOL, USDC, *accounts)
-    with pytest.raises(TransactionTooLarge):
-        build_message(plan, BUDGET, LATEST.blockhash)
-    table = AddressLookupTableAccount(Pubkey.new_unique(), accounts)
-    assert build_message(replace(plan, lookup_tables=(table,)), BUDGET, LATEST.blockhash).address_table_lookups
 
 
 def test_the_accounts_whose_fees_count_are_those_written() -> None:
