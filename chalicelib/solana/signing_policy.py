@@ -1,8 +1,13 @@
 """What the wallet may sign: the final bytes of a transaction are read back and held against the order. Pure.
 
-Nothing of the code that built the transaction is trusted, nor the quote, nor what a Solana node said. From the bytes
-only the swaps and the compute budget are taken over, and only where they keep the order's terms; everything else is
-written anew from the order alone. The message must then be, byte for byte, what these instructions compile to.
+Neither the code that built the transaction is trusted, nor what a Solana node said. From the bytes only the swaps and
+the compute budget are taken over, and only where they keep the order's terms; everything else is written anew from the
+order alone, by code of this file's own. The message must then be, byte for byte, what these instructions compile to.
+
+Two things are taken from elsewhere. A swap is read by its venue (`decode_swap`), whose encoder the builder uses too: a
+fault of both in the same place would pass. And what the slippage is measured from, `OrderTerms.quoted_out`, is what
+routing quoted: where the quote is far off the market, so is the floor that passes for it. That is not for the signer to
+know; the limits of an order and the check against a reference price are.
 
 What may differ between two messages that pass for one order:
     the blockhash;
@@ -10,11 +15,8 @@ What may differ between two messages that pass for one order:
     over which registered pools it goes, and how much of the order each leg takes and promises, as long as all of
     `amount_in` is spent, no hop spends more than the ones before it guarantee, and the last ones together guarantee
     what the slippage allows of the quote;
-    a Raydium pool's config, for another of the program's configs, and a Meteora pool's bin arrays, for others of the
-    same pool: the programs refuse those that don't go with the swap.
-
-A quote that is far off the market still passes: a floor that follows from it is as low. That is not for the signer to
-know; the limits of an order and the check against a reference price are.
+    of a swap's accounts, those that a venue's `decode_swap` leaves open (one of the program's configs for another, some
+    of a pool's arrays for others): the programs refuse those that don't go with the swap.
 """
 
 from __future__ import annotations
