@@ -55,7 +55,7 @@ async def _serve(chain: startup.Chain, listeners: server.Listeners, parsed: argp
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m infra.localnet",
-        description="An offline Solana: LiteSVM behind Solana's JSON-RPC, with Raydium CPMM and Meteora DLMM pools.",
+        description="An offline Solana: LiteSVM behind Solana's JSON-RPC, with a market of every venue's pools.",
     )
     add = parser.add_argument
     add("--rpc-port", type=int, default=8899, metavar="N", help="JSON-RPC; WebSocket on the next one; 0: any free two")

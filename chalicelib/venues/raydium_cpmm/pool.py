@@ -222,12 +222,9 @@ class RaydiumCpmmVenue:
             raise VenueUnavailable(f"{pool}: {error}") from error
         config = Pubkey(state.config)
         rates = _fee_rates(config, accounts)
-        mint_0, mint_1 = (tradable_mint(Pubkey(mint), accounts) for mint in (state.mint_0, state.mint_1))
+        mint_0, mint_1 = tradable_mint(Pubkey(state.mint_0), accounts), tradable_mint(Pubkey(state.mint_1), accounts)
         vault_0, vault_1 = Pubkey(state.vault_0), Pubkey(state.vault_1)
-        amounts = (
-            _vault_amount(vault_0, accounts, state.mint_0),
-            _vault_amount(vault_1, accounts, state.mint_1),
-        )
+        amounts = _vault_amount(vault_0, accounts, state.mint_0), _vault_amount(vault_1, accounts, state.mint_1)
         token_programs = bytes(mint_0.token_program), bytes(mint_1.token_program)
         if token_programs != (state.token_program_0, state.token_program_1):
             raise VenueUnavailable(f"pool {pool} names other token programs than its mints'")
