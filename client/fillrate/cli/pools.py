@@ -91,4 +91,5 @@ def _administration(stage: str | None, endpoint_url: str | None, region: str | N
 
 
 def _venue_of(program: str) -> str:
-    return str(checkout.module("infra.deployment.pool_registry").PROGRAMS.get(program, program))
+    venues = checkout.module("chalicelib.venues.supported").VENUES
+    return next((str(venue.dex) for venue in venues if str(venue.program_id) == program), program)
