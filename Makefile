@@ -94,7 +94,7 @@ lock: .venv-audit/.done
 # Two steps, because `up` needs a third of what `test` needs. Made again when the requirements change.
 .venv/bin/python:
 	@echo "creating .venv"
-	@infra/create_venv.sh
+	@infra/local_stack/create_venv.sh
 
 .venv/.local: .venv/bin/python requirements-build.txt requirements-local.txt client/pyproject.toml
 	@echo "installing what the local stack needs"

@@ -9,14 +9,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.aws.dynamodb.control_table import DEFAULT, ControlTable
 from chalicelib.risk.counters import GLOBAL, account_scope
 from chalicelib.risk.limits import defaults_for
-from infra.deployment.deploy import STAGES, DeployError, Target, target_for
+from operations.errors import OperationError
+from operations.stacks import deployed
+from operations.target import STAGES, Target, target_for
 
 
 def control_table(target: Target) -> ControlTable:
-    """The stage's control table. Raises botocore's errors: no such stack among them."""
-    stacks = target.client("cloudformation").describe_stacks(StackName=f"fillrate-{target.stage}-data")["Stacks"]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0]["Outputs"]}
-    return ControlTable(target.client("dynamodb"), outputs["ControlTable"], defaults_for(target.stage))
+    """The stage's control table. Raises NoStage."""
+    return ControlTable(target.client("dynamodb"), deployed(target, "data")["ControlTable"], defaults_for(target.stage))
 
 
 def add_target_options(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +45,6 @@ def run(program: str, options: argparse.Namespace, command: Callable[[ControlTab
     """Run a command on the stage's control table and print what it says; returns the exit code."""
     try:
         print(command(control_table(target_for(options.stage, options.endpoint_url, options.region))))
-    except (ClientError, BotoCoreError, DeployError, ValueError) as error:
+    except (ClientError, BotoCoreError, OperationError, ValueError) as error:
         raise SystemExit(f"{program}: {error}") from None
     return 0

@@ -18,8 +18,9 @@ from chalicelib.access.key_administration import (
 from chalicelib.access.key_table import KeyTable
 from chalicelib.access.keys import ApiKey, Scope
 from chalicelib.times import time_text
-from infra.deployment.cloudformation import describe, outputs
-from infra.deployment.deploy import STAGES, DeployError, Target, target_for
+from operations.errors import OperationError
+from operations.stacks import deployed
+from operations.target import STAGES, Target, target_for
 
 
 def administration(target: Target, table: str) -> KeyAdministration:
@@ -28,11 +29,8 @@ def administration(target: Target, table: str) -> KeyAdministration:
 
 
 def access_table(target: Target) -> str:
-    """The name of the deployed stage's table of keys. Raises DeployError."""
-    stack = describe(target.client("cloudformation"), f"fillrate-{target.stage}-data")
-    if stack is None:
-        raise DeployError(f"stage {target.stage} is not deployed there")
-    return outputs(stack)["AccessTable"]
+    """The name of the deployed stage's table of keys. Raises NoStage."""
+    return deployed(target, "data")["AccessTable"]
 
 
 def _now_ms() -> int:
@@ -76,7 +74,7 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do what the command line asks. Raises UnfitKey, DeployError or boto3's errors."""
+    """Do what the command line asks. Raises UnfitKey, OperationError or boto3's errors."""
     target = target_for(options.stage, options.endpoint_url, options.region)
     keys = administration(target, access_table(target))
     match options.command:
@@ -114,7 +112,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
     try:
         run(command_line().parse_args(arguments))
-    except (UnfitKey, DeployError) as error:
+    except (UnfitKey, OperationError) as error:
         print(f"keys: {error}", file=sys.stderr)
         return 1
     except (ClientError, BotoCoreError) as error:

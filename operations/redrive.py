@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.deployment.deploy import STAGES, Target, target_for
+from operations.errors import OperationError
+from operations.stacks import worker_environment
+from operations.target import STAGES, Target, target_for
 
 if TYPE_CHECKING:
     from chalicelib.orders.redrive import Redriven
@@ -18,13 +20,9 @@ LIMIT = 1000
 def redrive(target: Target) -> "list[Redriven]":
     """Send back what the stage's dead-letter queue holds; returns each dead letter with what became of it.
 
-    Raises botocore's errors.
+    Raises NoStage, and botocore's errors.
     """
-    described = target.client("cloudformation").describe_stacks(StackName=f"fillrate-{target.stage}")["Stacks"][0]
-    names = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-    worker_function = names["WorkerFunction"]
-    configuration = target.client("lambda").get_function_configuration(FunctionName=worker_function)
-    os.environ.update(configuration["Environment"]["Variables"])
+    os.environ.update(worker_environment(target))
     os.environ["AWS_DEFAULT_REGION"] = target.region
     if target.endpoint_url:
         os.environ.update(AWS_ENDPOINT_URL=target.endpoint_url, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test")  # noqa: S106
@@ -49,7 +47,7 @@ def main() -> int:
     target = target_for(options.stage, options.endpoint_url, options.region)
     try:
         _show(redrive(target))
-    except (ClientError, BotoCoreError) as error:
+    except (OperationError, ClientError, BotoCoreError) as error:
         print(f"redrive: {error}", file=sys.stderr)
         return 1
     return 0

@@ -17,11 +17,13 @@ import urllib3
 from chalicelib.access.caller import LOCAL_CALLER
 from chalicelib.access.keys import Scope
 from chalicelib.solana.wallet import LocalWallet
-from infra.deployment import package, pool_registry
-from infra.deployment.deploy import Deployment, Settings, Stage, Target, deploy, target_for
+from infra.deployment import package
+from infra.deployment.deploy import Deployment, DeploymentSettings, deploy
 from infra.local_stack import emulator_state
 from infra.local_stack.processes import Service, check_port_free
-from operations import keys
+from infra.project import PROJECT
+from operations import keys, pool_registry
+from operations.target import Stage, Target, target_for
 
 AWS_PORT = 4566
 RPC_PORT = 8899
@@ -135,7 +137,7 @@ class Layout:
             name=name,
             command=command,
             environment=common | environment,
-            working_directory=package.PROJECT,
+            working_directory=PROJECT,
             log=self.directory / "logs" / f"{name}.log",
             pid_file=self.directory / "pids" / f"{name}.json",
         )
@@ -162,7 +164,7 @@ def start(layout: Layout, report: Report, dependencies: package.Dependencies | N
     layout.emulator().wait_until(lambda: _healthy_emulator(layout.aws_url), _READY_SECONDS)
     report("the chain and the emulator are ready")
     target = target_for(layout.stage, layout.aws_url)
-    settings = Settings(
+    settings = DeploymentSettings(
         layout.rpc_url,
         layout.wallet_option or f"file:{layout.wallet.absolute()}",
         orders_per_minute=layout.orders_per_minute,

@@ -15,8 +15,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from chalicelib.access.keys import Scope
-from infra.deployment.deploy import target_for
 from operations import keys
+from operations.target import target_for
 from testing.client import PATIENCE_SECONDS, Client, follow
 from tests.e2e.sweeper import sweep
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from operations import halt, limits
+from operations import kill_switch as halt
+from operations import limits
 from testing.client import Client, follow
 
 Json = dict[str, Any]

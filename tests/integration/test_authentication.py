@@ -20,8 +20,8 @@ from chalicelib.aws.dynamodb.attribute_values import serialize
 from chalicelib.aws.dynamodb.meter import Meter, UsedTooOften, rate_attributes
 from chalicelib.problems import Forbidden, RateLimited, Unauthorized
 from chalicelib.rate import Rate, per_minute
-from infra.deployment.deploy import Target
 from operations import keys as keys_command
+from operations.target import Target
 from tests.integration.cloud import REGION, Cloud, Json, aws, calls_to
 
 NOW = 1_760_000_000_000

@@ -18,7 +18,8 @@ from chalicelib.orders.redrive import Redrive
 from chalicelib.problems import LimitRefused, RpcUnavailable, TooManyOpenOrders
 from chalicelib.risk.counters import GLOBAL, account_scope
 from chalicelib.risk.limits import PLAYGROUND, Exposure, ReferenceCurrency
-from operations import halt, limits
+from operations import kill_switch as halt
+from operations import limits
 from tests.integration.chain_model import EXPOSURE, AnyTime, Network, World, assert_legal
 from tests.integration.cloud import Cloud
 from tests.integration.test_intake import Tokens, a_request

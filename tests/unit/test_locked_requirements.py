@@ -7,7 +7,7 @@ import re
 import pytest
 
 from infra.deployment.audit import advisories
-from infra.deployment.package import PROJECT
+from infra.project import PROJECT
 
 PARTS = ["", "-local", "-dev", "-audit", "-build"]
 

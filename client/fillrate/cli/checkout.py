@@ -39,8 +39,8 @@ def module(name: str) -> Any:
 
 
 def target(stage: str | None, endpoint_url: str | None, region: str | None) -> Any:
-    """Where the stage is deployed, as infra.deploy has it. Raises CommandError."""
-    deploy = module("infra.deployment.deploy")
+    """Where the stage is deployed, as operations/target.py has it. Raises CommandError."""
+    deploy = module("operations.target")
     if stage is None:
         stack = nearest_stack(Path.cwd())
         if stack is None:
@@ -57,7 +57,7 @@ def refusals(*others: type[Exception]) -> Iterator[None]:
     """AWS's errors, and those of the project's own modules, `others` among them, as CommandErrors."""
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-    deploy = module("infra.deployment.deploy")
+    operation_error = module("operations.errors").OperationError
     try:
         yield
     except ClientError as error:
@@ -72,7 +72,7 @@ def refusals(*others: type[Exception]) -> Iterator[None]:
         raise CommandError("AWS_DENIED", f"no AWS credentials: {error}", ExitCode.UNAUTHORIZED) from error
     except BotoCoreError as error:
         raise CommandError("AWS_UNREACHABLE", f"AWS can't be reached: {error}", ExitCode.UNAVAILABLE) from error
-    except (ValueError, deploy.DeployError, *others) as error:
+    except (ValueError, operation_error, *others) as error:
         raise CommandError("REFUSED", str(error), ExitCode.REJECTED) from error
 
 

@@ -35,7 +35,7 @@ def halt(
     with checkout.refusals():
         table, scope = _control(stage, endpoint_url, region), _scope(account)
         if not status:
-            checkout.module("operations.halt").halt(table, scope, reason)
+            checkout.module("operations.kill_switch").halt(table, scope, reason)
         return _show_switch(Output(as_json=as_json), table, scope)
 
 
@@ -49,7 +49,7 @@ def resume(
     """Let new orders through again. Those that were refused stay so; `redrive` sends dead letters back."""
     with checkout.refusals():
         table, scope = _control(stage, endpoint_url, region), _scope(account)
-        checkout.module("operations.halt").resume(table, scope)
+        checkout.module("operations.kill_switch").resume(table, scope)
         return _show_switch(Output(as_json=as_json), table, scope)
 
 
@@ -113,7 +113,7 @@ def _show_switch(output: Output, table: Any, scope: str) -> int:
         reason = None if thrown is None else thrown.reason
         output.json({"scope": scope, "halted": thrown is not None, "since": since, "reason": reason})
     else:
-        described = checkout.module("operations.halt").described(scope, thrown)
+        described = checkout.module("operations.kill_switch").described(scope, thrown)
         output.line(printable(described), style="yellow" if thrown else "green")
     return ExitCode.OK
 

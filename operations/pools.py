@@ -13,15 +13,13 @@ from chalicelib.solana.accounts import AccountMap
 from chalicelib.solana.rpc import SolanaRpc
 from chalicelib.venues.registry import PoolEntry
 from chalicelib.venues.venue import Pool, Venue
-from infra.deployment.deploy import Target
-from infra.deployment.pool_registry import OPERATOR, VENUES
+from operations.errors import UnfitPool
+from operations.pool_registry import OPERATOR, VENUES
+from operations.stacks import deployed, worker_environment
+from operations.target import Target
 
 # A pool names its accounts at most so deep: the pool, what it names, what these name.
 _MOST_READS = 6
-
-
-class UnfitPool(ValueError):
-    """The address is no pool that can be traded; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +89,9 @@ class PoolAdministration:
 def administration(target: Target, rpc_url: str | None) -> PoolAdministration:
     """The stage's own, with the Solana node at `rpc_url`, or else the first that the deployed worker asks.
 
-    Raises botocore's errors.
+    Raises NoStage.
     """
-    names = _outputs(target, f"fillrate-{target.stage}-data")
+    table = deployed(target, "data")["PoolsTable"]
     if rpc_url is None:
-        worker = _outputs(target, f"fillrate-{target.stage}")["WorkerFunction"]
-        configuration = target.client("lambda").get_function_configuration(FunctionName=worker)
-        rpc_url = str(configuration["Environment"]["Variables"]["SOLANA_RPC_URL"]).split(",")[0].strip()
-    return PoolAdministration(target.client("dynamodb"), names["PoolsTable"], SolanaRpc(rpc_url))
-
-
-def _outputs(target: Target, stack: str) -> dict[str, str]:
-    described = target.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+        rpc_url = worker_environment(target)["SOLANA_RPC_URL"].split(",")[0].strip()
+    return PoolAdministration(target.client("dynamodb"), table, SolanaRpc(rpc_url))

@@ -9,6 +9,7 @@ from solders.pubkey import Pubkey
 from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
 from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
 from chalicelib.venues.venue import Venue
+from operations.errors import OperationError
 
 VENUES: tuple[Venue, ...] = (RaydiumCpmm(), MeteoraDlmmVenue())
 PROGRAMS = {str(venue.program_id): venue.name for venue in VENUES}
@@ -16,7 +17,7 @@ PROGRAMS = {str(venue.program_id): venue.name for venue in VENUES}
 OPERATOR = "operator"
 
 
-class RegistryError(Exception):
+class RegistryError(OperationError):
     """The registry file can't be used; the text names the file and the fault."""
 
 

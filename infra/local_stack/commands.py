@@ -13,12 +13,13 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.deployment.cloudformation import StackError
-from infra.deployment.package import PROJECT, PackageError
-from infra.deployment.pool_registry import RegistryError
+from infra.deployment.package import PackageError
 from infra.deployment.wallet import WalletError
 from infra.local_stack import stack
 from infra.local_stack.first_order import ORDER, FirstOrderError, choose_order, follow_first_order
 from infra.local_stack.processes import PortTakenError, ProcessError
+from infra.project import PROJECT
+from operations.pool_registry import RegistryError
 
 DIRECTORY = PROJECT / ".local"
 
