@@ -55,7 +55,7 @@ faults: .venv/.dev
 	echo "FAULTS_SEED=$$FAULTS_SEED FAULTS_SCALE=$$FAULTS_SCALE"; $(RUN) -m pytest tests/faults -rA $(ARGS)
 
 redrive: .venv/.local
-	@$(RUN) -m infra.redrive --stage $${STAGE:-local} --endpoint-url $$($(RUN) -c 'import json; print(json.load(open(".local/stack.json"))["awsEndpoint"])')
+	@.venv/bin/fillrate redrive $(if $(STAGE),--stage $(STAGE))
 
 bench: .venv/.dev
 	@$(RUN) -m bench
