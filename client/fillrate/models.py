@@ -143,7 +143,7 @@ class OrderPage(Model):
     next_cursor: str | None = None
 
 
-class PoolQuote(Model):
+class PoolOffer(Model):
     """What one pool alone would pay, or why it would not."""
 
     dex: str
@@ -178,7 +178,7 @@ class Quote(Model):
     age_ms: int | None = None
     route: tuple[Leg, ...] = ()
     fees: tuple[Fee, ...] = ()
-    quotes: tuple[PoolQuote, ...] = ()
+    quotes: tuple[PoolOffer, ...] = ()
 
 
 class Token(Model):

@@ -49,7 +49,7 @@ def leaves_open(error: FillrateError) -> bool:
     return not isinstance(error, Unreachable | Problem)
 
 
-class Caller:
+class Requester:
     """Sends requests until they are answered. `random` spreads the waits; `now` is a monotonic clock in seconds."""
 
     def __init__(self, policy: RetryPolicy, random: Random, now: Callable[[], float]) -> None:
