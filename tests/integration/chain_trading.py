@@ -36,6 +36,7 @@ from infra.localnet.market.tokens import TOKENS
 from infra.localnet.programs.genesis_pool import GenesisPool
 from infra.localnet.rpc.dispatcher import Dispatcher
 from infra.localnet.startup import Options, build
+from tests.http_answers import answered
 from tests.sample_orders import new_order
 
 MINTS = {token.symbol: token.mint for token in TOKENS}
@@ -120,12 +121,14 @@ class InProcessChain:
 
 
 class InProcessHttp(CountingHttp):
+    """Connections to a localnet in this process: urllib3's own, up to where a socket would be opened."""
+
     def __init__(self, chain: InProcessChain) -> None:
         super().__init__()
         self._chain = chain
 
-    def request(self, method: str, url: str, **more: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]
-        return urllib3.HTTPResponse(self._chain.answer(more["body"]), status=200)
+    def urlopen(self, method: str, url: str, redirect: bool = True, **options: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]
+        return answered(self._chain.answer(options["body"]), options)
 
 
 @dataclass(frozen=True, slots=True)
