@@ -130,7 +130,7 @@ def _scaled(text: str, option: str, decimals: int) -> int:
     except InvalidRequest as error:
         raise UnfitOption(str(error)) from None
     if number < 0 or number.adjusted() > 20:
-        raise UnfitOption(f"{option} is no amount: {text}")
+        raise UnfitOption(f"{option} must be a number that is not negative, and not {text}")
     scaled = number.scaleb(decimals)
     if scaled != int(scaled):
         raise UnfitOption(f"{option} has more than {decimals} decimals")

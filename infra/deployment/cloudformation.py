@@ -8,8 +8,8 @@ from botocore.exceptions import ClientError
 from operations.stacks import describe, outputs
 
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
-# A stack in one of these never came to be; it can only be deleted.
-_STILLBORN = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS"}
+# A stack in one of these was never created; it can only be deleted.
+_NEVER_CREATED = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS"}
 _GOOD = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
 
 
@@ -33,7 +33,7 @@ def deploy_stack(
     }
     deadline = time.monotonic() + timeout_seconds
     state = _settled(client, name, poll_seconds, deadline)
-    if state is not None and state["StackStatus"] in _STILLBORN:
+    if state is not None and state["StackStatus"] in _NEVER_CREATED:
         client.delete_stack(StackName=name)
         state = _settled(client, name, poll_seconds, deadline)
     if state is None:

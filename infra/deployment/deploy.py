@@ -32,7 +32,7 @@ class DeployError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DeploymentSettings:
-    """What the functions are told besides the names of the deployed resources."""
+    """What the functions are told in addition to the names of the deployed resources."""
 
     solana_rpc_url: str
     wallet: str  # as `--wallet` says it, see infra/deployment/wallet.py

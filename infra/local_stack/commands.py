@@ -49,7 +49,7 @@ def up(layout: stack.Layout) -> int:
         return _fail(str(error))
     except (ClientError, BotoCoreError) as error:
         return _fail(
-            f"the emulator refused: {error}\n(`make logs` shows more; `make down && rm -rf .local` starts afresh)"
+            f"the emulator refused: {error}\n(`make logs` shows more; `make down && rm -rf .local` starts from scratch)"
         )
     if chain_started and FROM_GENESIS in layout.localnet().log.read_text(errors="replace"):
         print("\nThe chain started from genesis: orders from before are still listed, but their transactions are gone.")
@@ -86,7 +86,7 @@ def _print_added(path: Path, position: int) -> int:
     try:
         with path.open("rb") as log:
             if position > path.stat().st_size:
-                position = 0  # started anew
+                position = 0  # it was started again
             log.seek(position)
             added = log.read()
     except OSError:

@@ -29,9 +29,9 @@ AWS_PORT = 4566
 RPC_PORT = 8899
 
 _READY_SECONDS = 60
-# More than this machine can serve: here nobody must be kept from anybody.
+# More than this machine can serve: locally the gateway throttles nobody.
 _REQUESTS_PER_SECOND = 10_000
-# No limit worth mentioning: this machine's own tools use the key.
+# In effect no limit: this machine's own tools use the key.
 _KEY_RATE_PER_MINUTE = 100_000
 Report = Callable[[str], None]
 
@@ -119,7 +119,7 @@ class Layout:
             "PERSIST_STATE": "1",
             **({"AUTH": "true"} if self.enforce_iam else {}),
             "STATE_DIR": str(self.emulator_state),
-            # The developer's own AWS settings are none of its business.
+            # The functions must not get the developer's own AWS settings.
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
