@@ -2,7 +2,7 @@
 # AWS_PORT, RPC_PORT, LOCALNET_ARGS and POOLS reach `up`; ARGS reaches `test`; PYTHON chooses the interpreter of .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs test lint bench soak redrive package faults programs audit lock sbom web screenshots models
+.PHONY: help up down logs test lint bench soak redrive package faults programs audit lock sbom web screenshots models lines
 
 export AWS_PORT RPC_PORT LOCALNET_ARGS POOLS PYTHON
 
@@ -19,6 +19,7 @@ help:
 	@echo "make redrive  send dead letters back after an outage: a new order for each that failed, never two"
 	@echo "make test     run all tests (ARGS='tests/unit -x'), on an emulator of their own"
 	@echo "make lint     format, types, layers, templates"
+	@echo "make lines    the product's lines of code by package (REV=v1.0.0: at a revision)"
 	@echo "make bench    time quotes, next to the official SDKs' where Node and 'npm ci' in testing/sdk are;"
 	@echo "              count what an order costs on AWS, and simulate what limits it (alone: -m bench.cost, bench.scaling)"
 	@echo "make faults   kill, drop, expire, duplicate, then audit; FAULTS_SEED=n replays, FAULTS_SCALE=short is quicker"
@@ -62,7 +63,10 @@ programs: .venv/.dev
 	@FILLRATE_PROGRAMS="$(abspath $(FILLRATE_PROGRAMS))" $(RUN) -m pytest -m real_programs $(ARGS)
 
 redrive: .venv/.local
-	@$(RUN) -m infra.redrive --stage $${STAGE:-local} --endpoint-url $$($(RUN) -c 'import json; print(json.load(open(".local/stack.json"))["awsEndpoint"])')
+	@.venv/bin/fillrate redrive $(if $(STAGE),--stage $(STAGE))
+
+lines: .venv/bin/python
+	@$(RUN) -m quality.lines $(REV)
 
 bench: .venv/.dev
 	@$(RUN) -m bench
@@ -88,7 +92,7 @@ package: .venv/.local
 	@$(RUN) -m infra.package --stage prod --output build/package
 
 audit: .venv/.dev .venv-audit/.done
-	@$(RUN) -m infra.deployment.audit
+	@$(RUN) -m quality.audit
 
 # Chalice's runtime is in the zip too, put there by Chalice itself.
 sbom: .venv-audit/.done
@@ -106,7 +110,7 @@ lock: .venv-audit/.done
 # Two steps, because `up` needs a third of what `test` needs. Made again when the requirements change.
 .venv/bin/python:
 	@echo "creating .venv"
-	@infra/create_venv.sh
+	@infra/local_stack/create_venv.sh
 
 .venv/.local: .venv/bin/python requirements-build.txt requirements-local.txt client/pyproject.toml
 	@echo "installing what the local stack needs"

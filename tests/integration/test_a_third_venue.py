@@ -36,13 +36,13 @@ from chalicelib.venues.pool_accounts import existing_account, tradable_mint
 from chalicelib.venues.refusals import CLOSED, PRICE_MOVED
 from chalicelib.venues.registry import PoolEntry
 from chalicelib.venues.venue import PoolQuote, TokenSide
-from infra.deployment import pool_registry
 from infra.localnet.programs import emulated
 from infra.localnet.programs.genesis_pool import GenesisPool
 from infra.localnet.programs.program import ProgramError, SwapEffect, TokenTransfer
 from infra.localnet.programs.token_accounts import token_account
 from infra.localnet.startup import Options
-from operations.pool_administration import PoolAdministration
+from operations import pool_registry
+from operations.pools import PoolAdministration
 from tests.integration.chain_trading import MINTS, Engine, InProcessChain, dump_accounts, genesis_pools
 from tests.integration.cloud import Cloud
 from tests.integration.web import Web

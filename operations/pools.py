@@ -13,12 +13,10 @@ from chalicelib.solana.rpc import SolanaRpc
 from chalicelib.venues import supported
 from chalicelib.venues.pool_reader import read_pool
 from chalicelib.venues.registry import PoolEntry
-from infra.deployment.deploy import Target
-from infra.deployment.pool_registry import OPERATOR
-
-
-class UnfitPool(ValueError):
-    """The address is no pool that can be traded; the text says why."""
+from operations.errors import UnfitPool
+from operations.pool_registry import OPERATOR
+from operations.stacks import deployed, worker_environment
+from operations.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +74,17 @@ class PoolAdministration:
             raise UnfitPool(f"{address} is not registered")
 
 
+def dex_of(program: str) -> str:
+    """The house that a program belongs to; the program itself where none of ours is."""
+    return next((venue.dex for venue in supported.VENUES if str(venue.program_id) == program), program)
+
+
 def administration(target: Target, rpc_url: str | None) -> PoolAdministration:
     """The stage's own, with the Solana node at `rpc_url`, or else the first that the deployed worker asks.
 
-    Raises botocore's errors.
+    Raises NoStage.
     """
-    names = _outputs(target, f"fillrate-{target.stage}-data")
+    table = deployed(target, "data")["PoolsTable"]
     if rpc_url is None:
-        worker = _outputs(target, f"fillrate-{target.stage}")["WorkerFunction"]
-        configuration = target.client("lambda").get_function_configuration(FunctionName=worker)
-        rpc_url = str(configuration["Environment"]["Variables"]["SOLANA_RPC_URL"]).split(",")[0].strip()
-    return PoolAdministration(target.client("dynamodb"), names["PoolsTable"], SolanaRpc(rpc_url))
-
-
-def _outputs(target: Target, stack: str) -> dict[str, str]:
-    described = target.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+        rpc_url = worker_environment(target)["SOLANA_RPC_URL"].split(",")[0].strip()
+    return PoolAdministration(target.client("dynamodb"), table, SolanaRpc(rpc_url))

@@ -7,12 +7,13 @@ from typing import Any
 from solders.pubkey import Pubkey
 
 from chalicelib.venues import supported
+from operations.errors import OperationError
 
 # Who added a pool by hand (`fillrate pools add`): a deploy leaves it alone.
 OPERATOR = "operator"
 
 
-class RegistryError(Exception):
+class RegistryError(OperationError):
     """The registry file can't be used; the text names the file and the fault."""
 
 
