@@ -16,7 +16,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from chalicelib.contract.version import VERSION
-from infra.deployment.package import PROJECT
+from infra.project import PROJECT
 
 OUTPUT = PROJECT / "build" / "release"
 PROGRAMS = "FILLRATE_PROGRAMS"

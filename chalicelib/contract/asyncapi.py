@@ -11,9 +11,9 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from chalicelib.contract import examples
-from chalicelib.contract import response_models as answers
 from chalicelib.contract.json_schema import SCHEMAS, Json, schemas_of
 from chalicelib.contract.requests import ClientMessage
+from chalicelib.contract.response_models import model_named
 from chalicelib.contract.version import VERSION
 
 CHANNEL = "orders"
@@ -164,6 +164,6 @@ def _schemas() -> Json:
     return schemas_of(
         [
             ("ClientMessage", "validation", ClientMessage),
-            *((name, "serialization", getattr(answers, name)) for name in told),
+            *((name, "serialization", model_named(name)) for name in told),
         ]
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from chalicelib.access.ticket_office import TicketOffice
 from chalicelib.access.tickets import Ticket
+from chalicelib.amounts import ceil_div
 from chalicelib.aws.dynamodb.meter import Unusable, UsedTooOften
 from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.aws.errors import is_transient
@@ -142,7 +143,7 @@ class Session:
             raise Unauthorized("this connection is not known any more; connect again") from None
         except UsedTooOften as error:
             raise RateLimited(
-                "more than 10 messages a second, the connection is closed", -(-error.retry_in_us // 1_000_000)
+                "more than 10 messages a second, the connection is closed", ceil_div(error.retry_in_us, 1_000_000)
             ) from None
 
     def _subscribe(self, account: str, order_id: str, connection_id: str, *, closes: bool) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.contract import asyncapi, openapi
 from chalicelib.contract.version import VERSION
-from infra.deployment.package import PROJECT
+from infra.project import PROJECT
 from quality.release import Candidate, client_version, never_passed, newest_version, problems_of
 
 RELEASABLE = Candidate(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.amounts import ceil_div
 from chalicelib.aws.dynamodb.attribute_values import deserialize, serialize
 from chalicelib.aws.dynamodb.counter_updates import counter_update, full_counter, is_failed_condition, reasons_of
 from chalicelib.aws.dynamodb.order_item import OPEN_SHARDS, ORDER_ITEM, item_to_order, order_to_item
@@ -167,7 +168,7 @@ class OrderTable:
                 IndexName="byDue",
                 KeyConditionExpression="openShard = :shard AND dueAtMs < :before",
                 ExpressionAttributeValues={":shard": {"S": f"open#{shard}"}, ":before": {"N": str(before_ms)}},
-                Limit=-(-limit // OPEN_SHARDS),
+                Limit=ceil_div(limit, OPEN_SHARDS),
             )
             for item in response["Items"]:
                 order = self.load(item["orderId"]["S"])
