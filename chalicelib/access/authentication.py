@@ -8,8 +8,8 @@ from chalicelib.access.caller import Caller
 from chalicelib.access.key_table import KeyTable
 from chalicelib.access.keys import ApiKey, Scope, digest_of, is_key
 from chalicelib.aws.dynamodb.meter import Unusable, UsedTooOften
+from chalicelib.log import logger
 from chalicelib.problems import RateLimited, Unauthorized
-from chalicelib.telemetry import logger
 
 HEADER = "x-api-key"
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.telemetry import logger
+from chalicelib.log import logger
 
 # How long a process signs with what it has read. Secrets must not be rotated twice in that time.
 FRESH_FOR_MS = 300_000

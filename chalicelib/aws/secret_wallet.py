@@ -9,10 +9,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
+from chalicelib.log import logger
 from chalicelib.problems import WalletUnavailable
 from chalicelib.solana.signing_policy import ApprovedMessage
 from chalicelib.solana.wallet import InvalidWalletError, LocalWallet
-from chalicelib.telemetry import logger
 
 
 class SecretsManager(Protocol):

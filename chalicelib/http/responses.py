@@ -12,10 +12,10 @@ from chalice.app import Request, Response
 from chalicelib.aws.errors import is_transient
 from chalicelib.contract.views import problem_json
 from chalicelib.http.web_page import serve
+from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
 from chalicelib.problems import AwsUnavailable, FillrateError, NotFound
 from chalicelib.settings import settings
-from chalicelib.telemetry import logger
 
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"

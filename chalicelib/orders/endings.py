@@ -13,9 +13,9 @@ from typing import Any
 
 from chalicelib.aws.dynamodb.attribute_values import deserialize
 from chalicelib.aws.dynamodb.order_item import ORDER_ITEM, item_to_order
+from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.order import TERMINAL, Order
-from chalicelib.telemetry import logger
 
 _ENDED = frozenset(state.value for state in TERMINAL)
 

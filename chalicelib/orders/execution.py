@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chalicelib.aws.dynamodb.order_table import OrderTable
+from chalicelib.log import logger
 from chalicelib.orders.admission import Starts, is_on_time
 from chalicelib.orders.order import (
     MAX_ATTEMPTS,
@@ -45,7 +46,6 @@ from chalicelib.problems import (
 from chalicelib.risk.counters import GLOBAL, CounterFull, Notional, day_of
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Exposure, LimitsInForce, ReferenceCurrency, Terms, check_plan
-from chalicelib.telemetry import logger
 
 UNDECIDED_AGAIN_MS = 1000
 

@@ -16,6 +16,7 @@ from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.aws.errors import is_transient
 from chalicelib.aws.orders_queue import SqsOrdersQueue
 from chalicelib.contract.requests import OrderRequest, validate_idempotency_key
+from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.admission import LONGEST_WAIT_MS, Starts
 from chalicelib.orders.order import IllegalTransition, Order, State, cancel, place
@@ -24,7 +25,6 @@ from chalicelib.orders.ports import StaleOrder
 from chalicelib.problems import Conflict, NotFound, SubmissionUnknown, TooManyOpenOrders
 from chalicelib.risk.counters import GLOBAL, CounterFull
 from chalicelib.risk.limits import LimitsInForce, Terms, check_request
-from chalicelib.telemetry import logger
 
 ORDER_ID_NAMESPACE = uuid.UUID("5f0c9b1e-6f0b-4d53-9d0a-2f6f8f2f3b7a")
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.aws.orders_queue import SqsOrdersQueue
+from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.message import MalformedMessage, order_id_of
 from chalicelib.orders.order import Order, State
 from chalicelib.orders.ports import DeadLetter
-from chalicelib.telemetry import logger
 
 # An order this late has lost its message, or waits behind a long queue, where one more message changes nothing.
 OVERDUE_MS = 20_000

@@ -9,6 +9,7 @@ from typing import Any
 from solders.message import MessageV0, to_bytes_versioned
 from solders.pubkey import Pubkey
 
+from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.execution import Fate, Landed, LandedFailed, NeverLands, PlannedSwap, Undecided
 from chalicelib.orders.order import Leftover, Order, Submission
@@ -37,7 +38,6 @@ from chalicelib.solana.transaction import (
     build_message,
 )
 from chalicelib.solana.wallet import Wallet
-from chalicelib.telemetry import logger
 
 # About what a swap burns; what a second leg costs is told by it.
 LEG_COMPUTE_UNITS = 100_000

@@ -12,6 +12,7 @@ from chalicelib.aws.dynamodb.attribute_values import deserialize
 from chalicelib.aws.dynamodb.order_item import ORDER_ITEM, item_to_order
 from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.contract.views import status_message
+from chalicelib.log import context, logger
 from chalicelib.orders.order import Order
 from chalicelib.push.connections import (
     SUBSCRIPTION_PREFIX,
@@ -21,7 +22,6 @@ from chalicelib.push.connections import (
     item_to_subscription,
 )
 from chalicelib.push.gateway import ConnectionGone, WebSocketGateway
-from chalicelib.telemetry import logger
 
 # One can't post to a connection before its $connect has returned, which may be a moment after its subscription is seen.
 ESTABLISHING_TRIES = 10
@@ -75,7 +75,7 @@ class Publisher:
     def _publish(self, news: _Step | Subscription | None) -> None:
         match news:
             case _Step(order=order):
-                with logger.append_context_keys(order_id=order.order_id, correlation_id=order.correlation_id):
+                with context(order_id=order.order_id, correlation_id=order.correlation_id):
                     step = order.history[-1]
                     logger.info("order changed", seq=step.seq, status=step.status.value)
                     self._order_changed(news)
@@ -113,7 +113,7 @@ class Publisher:
         subscription = self._connections.find(asked.order_id, asked.connection_id)
         order = self._store.load(asked.order_id)
         if order is not None and subscription is not None:
-            with logger.append_context_keys(order_id=order.order_id, correlation_id=order.correlation_id):
+            with context(order_id=order.order_id, correlation_id=order.correlation_id):
                 logger.info("order watched", connection_id=asked.connection_id)
                 self._send(order, subscription, establishing=not subscription.cursor)
 

@@ -12,6 +12,7 @@ from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.aws.errors import is_transient
 from chalicelib.contract.requests import ClientMessage, parse_body, validate
 from chalicelib.contract.views import problem_json
+from chalicelib.log import logger
 from chalicelib.problems import (
     AwsUnavailable,
     FillrateError,
@@ -25,7 +26,6 @@ from chalicelib.problems import (
 from chalicelib.push.connection_table import ConnectionTable
 from chalicelib.push.connections import Connections, Subscription, account_partition
 from chalicelib.push.gateway import ConnectionGone, WebSocketGateway
-from chalicelib.telemetry import logger
 
 MAX_MESSAGE_BYTES = 4 * 1024
 MAX_SUBSCRIPTIONS = 50
