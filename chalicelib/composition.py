@@ -22,18 +22,20 @@ from chalicelib.access.ticket_office import TicketOffice
 from chalicelib.access.ticket_secret import TicketSecret
 from chalicelib.aws.dynamodb.control_table import ControlTable
 from chalicelib.aws.dynamodb.order_table import OrderTable
+from chalicelib.aws.dynamodb.outages import SharedOutages
+from chalicelib.aws.dynamodb.start_rate import SharedStartRate
 from chalicelib.aws.orders_queue import SqsOrdersQueue
-from chalicelib.orders.admission import Admission, Pace
+from chalicelib.aws.websocket_gateway import WebSocketGateway
 from chalicelib.orders.delivery import Delivery
 from chalicelib.orders.execution import Execution
 from chalicelib.orders.intake import Intake
-from chalicelib.orders.outage import OutagePolicy, SharedOutages
+from chalicelib.orders.outage import OutagePolicy
 from chalicelib.orders.recovery import Recovery
 from chalicelib.orders.redrive import Redrive
+from chalicelib.orders.start_rate import starts_a_minute
 from chalicelib.push.connection_sweep import ConnectionSweep
 from chalicelib.push.connection_table import ConnectionTable
 from chalicelib.push.connections import Connections
-from chalicelib.push.gateway import WebSocketGateway
 from chalicelib.push.publisher import Publisher
 from chalicelib.push.session import Session
 from chalicelib.risk.counters import GLOBAL
@@ -87,9 +89,10 @@ def orders_queue() -> SqsOrdersQueue:
 
 
 @cache
-def admission() -> Admission:
-    pace = Pace(settings().orders_per_minute, min(settings().starts_at_once, settings().orders_per_minute - 1))
-    return Admission(dynamodb(), settings().control_table, pace)
+def start_rate() -> SharedStartRate:
+    limit = settings().orders_per_minute
+    rate = starts_a_minute(limit, min(settings().starts_at_once, limit))
+    return SharedStartRate(dynamodb(), settings().control_table, rate)
 
 
 @cache
@@ -263,7 +266,7 @@ def delivery() -> Delivery:
     )
     currency = ReferenceCurrency(config.reference_mint, config.reference_symbol, config.reference_decimals)
     execution = Execution(
-        order_store(), trader, admission(), outages(), control_table(), now_ms, config.lease_ms, currency
+        order_store(), trader, start_rate(), outages(), control_table(), now_ms, config.lease_ms, currency
     )
     return Delivery(execution, orders_queue(), config.lease_ms)
 
@@ -279,7 +282,7 @@ def intake() -> Intake:
         order_store(),
         orders_queue(),
         token_directory(),
-        admission(),
+        start_rate(),
         control_table(),
         now_ms,
         uuid.uuid4,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.aws.dynamodb.control_table import DEFAULT, ControlTable
+from chalicelib.problems import AwsError
 from chalicelib.risk.counters import GLOBAL, account_scope
 from chalicelib.risk.limits import defaults_for
 from infra.deployment.deploy import STAGES, DeployError, Target, target_for
@@ -45,6 +46,8 @@ def run(program: str, options: argparse.Namespace, command: Callable[[ControlTab
     """Run a command on the stage's control table and print what it says; returns the exit code."""
     try:
         print(command(control_table(target_for(options.stage, options.endpoint_url, options.region))))
+    except AwsError as error:
+        raise SystemExit(f"{program}: {error.__cause__ or error}") from None  # what AWS itself said
     except (ClientError, BotoCoreError, DeployError, ValueError) as error:
         raise SystemExit(f"{program}: {error}") from None
     return 0

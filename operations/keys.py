@@ -17,6 +17,7 @@ from chalicelib.access.key_administration import (
 )
 from chalicelib.access.key_table import KeyTable
 from chalicelib.access.keys import ApiKey, Scope
+from chalicelib.problems import AwsError
 from chalicelib.times import time_text
 from infra.deployment.cloudformation import describe, outputs
 from infra.deployment.deploy import STAGES, DeployError, Target, target_for
@@ -117,8 +118,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (UnfitKey, DeployError) as error:
         print(f"keys: {error}", file=sys.stderr)
         return 1
-    except (ClientError, BotoCoreError) as error:
-        print(f"keys: AWS refused: {error}", file=sys.stderr)
+    except (ClientError, BotoCoreError, AwsError) as error:
+        print(f"keys: AWS refused: {error.__cause__ or error}", file=sys.stderr)
         return 1
     return 0
 

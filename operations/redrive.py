@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.problems import AwsError
 from infra.deployment.deploy import STAGES, Target, target_for
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ def main() -> int:
     target = target_for(options.stage, options.endpoint_url, options.region)
     try:
         _show(redrive(target))
-    except (ClientError, BotoCoreError) as error:
-        print(f"redrive: {error}", file=sys.stderr)
+    except (ClientError, BotoCoreError, AwsError) as error:
+        print(f"redrive: {error.__cause__ or error}", file=sys.stderr)
         return 1
     return 0
 

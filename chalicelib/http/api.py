@@ -9,7 +9,6 @@ from urllib.parse import urlencode, urlsplit
 from chalicelib.access.caller import Caller
 from chalicelib.access.ticket_office import TicketOffice
 from chalicelib.amounts import to_base_units, to_ppm
-from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.contract.requests import (
     Json,
     OrderListRequest,
@@ -24,7 +23,7 @@ from chalicelib.contract.views import order_json
 from chalicelib.orders.intake import Intake
 from chalicelib.orders.order import Order, Token
 from chalicelib.orders.pair import TokenDirectory, find_pair, find_token
-from chalicelib.orders.ports import OrderFilter
+from chalicelib.orders.ports import OrderFilter, Orders
 from chalicelib.times import time_text
 
 Answer = tuple[int, Json]
@@ -44,7 +43,7 @@ class WebSocketDoors:
         self._tickets = tickets
 
     def open(self) -> None:
-        """See that `address` works afterwards, whatever becomes of AWS. Raises botocore's errors."""
+        """See that `address` works afterwards, whatever becomes of AWS. Raises AwsError."""
         self._tickets.open()
 
     def address(self, caller: Caller, order_id: str | None) -> tuple[Json, int]:
@@ -59,7 +58,7 @@ class WebSocketDoors:
 class OrdersApi:
     """What an account can do with its orders."""
 
-    def __init__(self, intake: Intake, store: OrderTable, tokens: TokenDirectory, doors: WebSocketDoors) -> None:
+    def __init__(self, intake: Intake, store: Orders, tokens: TokenDirectory, doors: WebSocketDoors) -> None:
         self._intake = intake
         self._store = store
         self._tokens = tokens

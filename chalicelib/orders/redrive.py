@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chalicelib.amounts import to_text
-from chalicelib.aws.dynamodb.order_table import OrderTable
-from chalicelib.aws.orders_queue import SqsOrdersQueue
 from chalicelib.contract.requests import OrderRequest, validate
 from chalicelib.orders.intake import Intake
 from chalicelib.orders.message import MalformedMessage, order_id_of
 from chalicelib.orders.order import Order, State
+from chalicelib.orders.ports import Orders, OrdersQueue
 from chalicelib.problems import RequestError
 from chalicelib.risk.halt import Halt
 
@@ -37,7 +36,7 @@ class KillSwitches(Protocol):
 
 
 class Redrive:
-    def __init__(self, store: OrderTable, queue: SqsOrdersQueue, intake: Intake, switches: KillSwitches) -> None:
+    def __init__(self, store: Orders, queue: OrdersQueue, intake: Intake, switches: KillSwitches) -> None:
         self._store = store
         self._queue = queue
         self._intake = intake

@@ -59,7 +59,8 @@ def refusals(*others: type[Exception]) -> Iterator[None]:
 
     deploy = module("infra.deployment.deploy")
     try:
-        yield
+        with _what_aws_said():
+            yield
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))
         denied = code.startswith(_DENIED)
@@ -74,6 +75,16 @@ def refusals(*others: type[Exception]) -> Iterator[None]:
         raise CommandError("AWS_UNREACHABLE", f"AWS can't be reached: {error}", ExitCode.UNAVAILABLE) from error
     except (ValueError, deploy.DeployError, *others) as error:
         raise CommandError("REFUSED", str(error), ExitCode.REJECTED) from error
+
+
+@contextmanager
+def _what_aws_said() -> Iterator[None]:
+    """The project's errors hide AWS's own words, for they are made for clients; an operator may see them."""
+    aws_error: type[Exception] = module("chalicelib.problems").AwsError
+    try:
+        yield
+    except aws_error as error:
+        raise (error.__cause__ or error) from None
 
 
 def _root() -> Path:
