@@ -184,15 +184,14 @@ def rpc() -> SolanaRpc:
 @cache
 def pool_registry() -> PoolRegistry:
     from chalicelib.aws.dynamodb.pool_table import PoolTable
-    from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
-    from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
+    from chalicelib.venues import supported
     from chalicelib.venues.registry import PoolRegistry
 
     table = PoolTable(dynamodb(), settings().pools_table)
     return PoolRegistry(
         table.entries,
         lambda addresses: rpc().get_multiple_accounts(addresses).accounts,
-        (RaydiumCpmm(), MeteoraDlmmVenue()),
+        supported.VENUES,
         now_ms,
     )
 
@@ -237,17 +236,17 @@ def wallet() -> Wallet:
 @cache
 def signing_policy() -> SigningPolicy:
     from chalicelib.solana.signing_policy import SigningPolicy
-    from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
-    from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
+    from chalicelib.venues import supported
 
     pools = pool_registry().tradable
-    return SigningPolicy((RaydiumCpmm(), MeteoraDlmmVenue()), pools, settings().max_priority_fee_lamports)
+    return SigningPolicy(supported.VENUES, pools, settings().max_priority_fee_lamports)
 
 
 @cache
 def delivery() -> Delivery:
     from chalicelib.orders.trading import ChainTrader, WatchPolicy
     from chalicelib.solana.compute_budget import PriorityFeePolicy
+    from chalicelib.venues.supported import error_classifier
 
     config = settings()
     trader = ChainTrader(
@@ -255,6 +254,7 @@ def delivery() -> Delivery:
         market(),
         wallet(),
         signing_policy(),
+        error_classifier(),
         PriorityFeePolicy(
             floor=config.priority_fee_floor,
             cap=config.priority_fee_cap,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chalicelib.amounts import ceil_div
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -27,7 +29,7 @@ class Rate:
 
         In a period that begins with a whole burst, `ceil(period / interval) - 1` more conform: `limit` in all.
         """
-        return -(-self.period // (self.limit - self.burst + 1))
+        return ceil_div(self.period, self.limit - self.burst + 1)
 
     @property
     def tolerance(self) -> int:

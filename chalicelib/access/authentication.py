@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from chalicelib.access.caller import Caller
 from chalicelib.access.key_table import KeyTable
 from chalicelib.access.keys import ApiKey, Scope, digest_of, is_key
+from chalicelib.amounts import ceil_div
 from chalicelib.aws.dynamodb.rate_cell import TooSoon, Unusable
 from chalicelib.log import logger
 from chalicelib.problems import RateLimited, Unauthorized
@@ -51,5 +52,5 @@ class Authentication:
         except Unusable:
             raise Unauthorized(f"this API key is unknown or was revoked; send a valid one in {HEADER}") from None
         except TooSoon as error:
-            raise RateLimited("too many requests with this API key", -(-error.wait // 1_000_000)) from None
+            raise RateLimited("too many requests with this API key", ceil_div(error.wait, 1_000_000)) from None
         return Caller(used.account, used.scopes, used.key_id)

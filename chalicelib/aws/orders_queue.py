@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chalicelib.amounts import ceil_div
 from chalicelib.aws.errors import translated
 from chalicelib.orders.message import CORRELATION_ID, message_body
 from chalicelib.orders.ports import DeadLetter
@@ -28,7 +29,7 @@ class SqsOrdersQueue:
     @translated()
     def enqueue(self, order_id: str, delay_ms: int = 0, correlation_id: str = "") -> None:
         """Hand the order to the workers, after `delay_ms` rounded up to a second, at most SQS's 15 minutes."""
-        delay_seconds = min(max(-(-delay_ms // 1000), 0), MAX_DELAY_SECONDS)
+        delay_seconds = min(max(ceil_div(delay_ms, 1000), 0), MAX_DELAY_SECONDS)
         self._client.send_message(
             QueueUrl=self._queue_url,
             MessageBody=message_body(order_id),
@@ -47,7 +48,7 @@ class SqsOrdersQueue:
     @translated()
     def show_again_in(self, receipt_handle: str, delay_ms: int) -> None:
         """Let a message that is being handled come back after `delay_ms`, rounded up to a second."""
-        seconds = min(max(-(-delay_ms // 1000), 0), MAX_VISIBILITY_SECONDS)
+        seconds = min(max(ceil_div(delay_ms, 1000), 0), MAX_VISIBILITY_SECONDS)
         self._client.change_message_visibility(
             QueueUrl=self._queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
         )

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
-from chalicelib.orders.order import MAX_ATTEMPTS, Change, Order, Status
+from chalicelib.orders.order import MAX_ATTEMPTS, HistoryStep, Order, Status
 
 
 def note_endings(ended: Iterable[Order]) -> None:
@@ -65,8 +65,7 @@ def log_post_mortem(order: Order) -> None:
         past_signatures=order.past_signatures,
         lasted_ms=order.updated_at_ms - order.created_at_ms,
         steps=[
-            {"status": change.status.value, "atMs": change.at_ms, "errorCode": change.detail.error_code}
-            for change in order.history
+            {"status": step.status.value, "atMs": step.at_ms, "errorCode": step.error_code} for step in order.history
         ],
         failed_attempts=_failed_attempts(order),
     )
@@ -75,19 +74,19 @@ def log_post_mortem(order: Order) -> None:
 def _failed_attempts(order: Order) -> list[dict[str, object]]:
     """Each failed attempt with its error, its transaction if it had one, and when its steps came after its first."""
     attempts: list[dict[str, object]] = []
-    steps: list[Change] = []
-    for change in order.history:
-        if change.status in (Status.ROUTING, Status.FAILED) and not steps:
-            steps = [change]
-        elif change.status is not Status.PENDING:
-            steps.append(change)
-        if change.status is Status.FAILED:
-            hashes = [step.detail.tx_hash for step in steps if step.detail.tx_hash]
+    steps: list[HistoryStep] = []
+    for last in order.history:
+        if last.status in (Status.ROUTING, Status.FAILED) and not steps:
+            steps = [last]
+        elif last.status is not Status.PENDING:
+            steps.append(last)
+        if last.status is Status.FAILED:
+            hashes = [step.tx_hash for step in steps if step.tx_hash]
             attempts.append(
                 {
                     "attempt": len(attempts) + 1,
-                    "errorCode": change.detail.error_code,
-                    "error": change.detail.error,
+                    "errorCode": last.error_code,
+                    "error": last.error,
                     "txHash": hashes[-1] if hashes else None,
                     "startedAtMs": steps[0].at_ms,
                     "stepsAfterMs": {step.status.value: step.at_ms - steps[0].at_ms for step in steps},

@@ -9,11 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from chalicelib.amounts import to_base_units, to_ppm
-from chalicelib.contract.requests import OrderRequest, validate_idempotency_key
 from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
-from chalicelib.orders.order import IllegalTransition, Order, State, cancel, place
+from chalicelib.orders.order import IllegalTransition, Order, OrderType, State, Token, cancel, place
 from chalicelib.orders.pair import TokenDirectory, find_pair
 from chalicelib.orders.ports import Orders, OrdersQueue, StaleOrder
 from chalicelib.orders.start_rate import LONGEST_WAIT_MS, StartRate
@@ -22,6 +20,17 @@ from chalicelib.risk.counters import GLOBAL, CounterFull
 from chalicelib.risk.limits import LimitsInForce, Terms, check_request
 
 ORDER_ID_NAMESPACE = uuid.UUID("5f0c9b1e-6f0b-4d53-9d0a-2f6f8f2f3b7a")
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """What is asked for: `amount` base units of `token_in` for `token_out`, at most `slippage_ppm` below the quote."""
+
+    type: OrderType
+    token_in: Token
+    token_out: Token
+    amount: int
+    slippage_ppm: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +70,22 @@ class Intake:
         self._new_id = new_id
         self._correlation_id = correlation_id
 
-    def submit(self, account: str, request: OrderRequest, idempotency_key: str | None) -> Submitted:
-        """Store the order and hand it to the workers.
+    def submit(self, account: str, asked: NewOrder, idempotency_key: str | None) -> Submitted:
+        """Store the order and hand it to the workers. `idempotency_key`: 1 to 128 visible ASCII characters.
 
-        The same key and request give the same order, however often and from however many clients at once: its id is
+        The same key and order give the same order, however often and from however many clients at once: its id is
         derived from account and key, and only the first conditional write succeeds.
 
         Raises:
-            InvalidRequest: a token, the amount or the slippage is wrong.
-            Conflict: the key was used for another request.
+            InvalidRequest: a token is not traded, or both are the same.
+            Conflict: the key was used for another order.
             LimitRefused: the slippage or a token is beyond the account's limits, or those of all.
             TooManyOpenOrders: as many are open as may be.
             Backlogged: more work waits than 15 minutes can take; nothing is stored.
             SubmissionUnknown: AWS left it open whether the order is stored.
             AwsError: AWS did not do it; nothing is stored.
         """
-        order = self._new_order(account, request, idempotency_key)
+        order = self._new_order(account, asked, idempotency_key)
         # a repeated request takes no starting slot, unless it comes at the very moment of the first
         known = self._store.load(order.order_id) if idempotency_key is not None else None
         if known is None:
@@ -153,23 +162,22 @@ class Intake:
         except AwsError:
             logger.exception("order not enqueued; the sweeper will do it", order_id=order.order_id)
 
-    def _new_order(self, account: str, request: OrderRequest, idempotency_key: str | None) -> Order:
-        token_in, token_out = find_pair(self._tokens, request.token_in, request.token_out)
-        amount = to_base_units(request.amount, token_in.decimals, "amount")
-        slippage_ppm = to_ppm(request.slippage, "slippage")
+    def _new_order(self, account: str, asked: NewOrder, idempotency_key: str | None) -> Order:
+        mint_in, mint_out = asked.token_in.mint, asked.token_out.mint
+        find_pair(self._tokens, mint_in, mint_out)  # an order that is placed again may name what is no longer traded
         if idempotency_key is None:
             order_id = self._new_id()
         else:
-            order_id = uuid.uuid5(ORDER_ID_NAMESPACE, f"{account}\n{validate_idempotency_key(idempotency_key)}")
+            order_id = uuid.uuid5(ORDER_ID_NAMESPACE, f"{account}\n{idempotency_key}")
         return Order(
             order_id=str(order_id),
             account=account,
-            type=request.type,
-            token_in=token_in,
-            token_out=token_out,
-            amount=amount,
-            slippage_ppm=slippage_ppm,
-            request_digest=_digest(request.type, token_in.mint, token_out.mint, amount, slippage_ppm),
+            type=asked.type,
+            token_in=asked.token_in,
+            token_out=asked.token_out,
+            amount=asked.amount,
+            slippage_ppm=asked.slippage_ppm,
+            request_digest=_digest(asked.type, mint_in, mint_out, asked.amount, asked.slippage_ppm),
             created_at_ms=self._now_ms(),
             correlation_id=self._correlation_id(),
         )

@@ -11,9 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from chalicelib.amounts import to_text
-from chalicelib.contract.requests import OrderRequest, validate
-from chalicelib.orders.intake import Intake
+from chalicelib.orders.intake import Intake, NewOrder
 from chalicelib.orders.message import MalformedMessage, order_id_of
 from chalicelib.orders.order import Order, State
 from chalicelib.orders.ports import Orders, OrdersQueue
@@ -73,16 +71,9 @@ class Redrive:
         halt = self._switches.halt_of(order.account)
         if halt is not None:
             return Redriven(order.order_id, None, f"{halt}; left")
-        body = {
-            "type": order.type,
-            "tokenIn": order.token_in.text,
-            "tokenOut": order.token_out.text,
-            "amount": to_text(order.amount, order.token_in.decimals),
-            "slippage": to_text(order.slippage_ppm, 6),
-        }
+        again = NewOrder(order.type, order.token_in, order.token_out, order.amount, order.slippage_ppm)
         try:
-            request = validate(OrderRequest, body)
-            submitted = self._intake.submit(order.account, request, f"redrive:{order.order_id}")
+            submitted = self._intake.submit(order.account, again, f"redrive:{order.order_id}")
         except RequestError as error:
             return Redriven(order.order_id, None, f"{error}; left")
         outcome = "placed anew" if submitted.created else "was placed anew before"

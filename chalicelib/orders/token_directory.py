@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from solders.pubkey import Pubkey
 
@@ -71,18 +71,6 @@ class ChainTokenDirectory:
         claims = Counter(token.symbol for token in known)
         found = [token if claims[token.symbol] == 1 else replace(token, symbol=None) for token in known]
         return tuple(sorted(found, key=lambda token: (token.symbol is None, token.symbol, str(token.mint.address))))
-
-    def listing(self) -> list[dict[str, Any]]:
-        """Every traded token as GET /tokens shows it. Raises RpcUnavailable."""
-        return [
-            {
-                "symbol": token.symbol,
-                "mint": str(token.mint.address),
-                "decimals": token.mint.decimals,
-                "tokenProgram": str(token.mint.token_program),
-            }
-            for token in self.tokens()
-        ]
 
     def _learn(self, addresses: frozenset[Pubkey]) -> None:
         if not addresses:

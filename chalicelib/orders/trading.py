@@ -13,7 +13,7 @@ from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.execution import Fate, Landed, LandedFailed, NeverLands, PlannedSwap, Undecided
 from chalicelib.orders.order import Leftover, Order, Submission
-from chalicelib.orders.quoting import order_legs
+from chalicelib.orders.route_legs import order_legs
 from chalicelib.problems import SigningRefused, TransactionExpired
 from chalicelib.risk.reference_price import exposure_of
 from chalicelib.routing.market import Market
@@ -26,7 +26,7 @@ from chalicelib.solana.compute_budget import (
     PriorityFeePolicy,
 )
 from chalicelib.solana.fill import FillUnreadable, lamports_after, read_fill
-from chalicelib.solana.program_errors import failure_of
+from chalicelib.solana.program_errors import ErrorClassifier
 from chalicelib.solana.rpc import RpcRefused, SolanaRpc
 from chalicelib.solana.signing import sign
 from chalicelib.solana.signing_policy import ApprovedMessage, OrderTerms, SigningPolicy
@@ -61,6 +61,7 @@ class ChainTrader:
         market: Market,
         wallet: Wallet,
         signing_policy: SigningPolicy,
+        errors: ErrorClassifier,
         fees: PriorityFeePolicy,
         patience: WatchPolicy,
         clock: Callable[[], float],
@@ -70,6 +71,7 @@ class ChainTrader:
         self._market = market
         self._wallet = wallet
         self._signing_policy = signing_policy
+        self._errors = errors
         self._fees = fees
         self._patience = patience
         self._clock = clock
@@ -106,7 +108,7 @@ class ChainTrader:
             rebroadcast_every=self._patience.rebroadcast_every,
         )
         match fate:
-            case landing.Landed():
+            case landing.InBlock():
                 return self._outcome(order, submission.signature)
             case landing.Expired(block_height):
                 return NeverLands(TransactionExpired(f"the transaction never landed and expired at {block_height}"))
@@ -119,7 +121,7 @@ class ChainTrader:
             transaction = self._rpc.get_transaction(signature)
             if transaction is None:
                 return Undecided()  # landed, but this node's history doesn't show it yet
-            failure = failure_of(transaction)
+            failure = self._errors.failure_of(transaction)
             if failure is not None:
                 return LandedFailed(failure)
             landed = _landed(order, transaction, self._wallet.address)
@@ -133,7 +135,7 @@ class ChainTrader:
         """Simulate, price and sign; the blockhash is read last, so that the transaction lives as long as it can."""
         memo = OrderMemo(order.order_id, order.attempt)
         plan = plan_swap(route, Trade(self._wallet.address, memo, self._token_account_rent()), min_out)
-        budget = measure_budget(self._rpc, plan, self._fees)
+        budget = measure_budget(self._rpc, plan, self._fees, self._errors)
         self._unit_price = budget.unit_price
         latest = self._rpc.get_latest_blockhash()
         approved = self._approve(build_message(plan, budget, latest.blockhash), order, route)

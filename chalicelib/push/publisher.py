@@ -87,8 +87,8 @@ class Publisher:
         Its cursor tells only that something was sent: after a failed batch it may be sent the same again.
         """
         try:
-            for change in step.order.history[step.known :]:
-                message = status_message(change, step.order)
+            for new in step.order.history[step.known :]:
+                message = status_message(new, step.order)
                 self._post(subscription.connection_id, message, establishing=not subscription.cursor)
         except ConnectionGone:
             self._connections.forget(subscription.connection_id)
@@ -106,12 +106,12 @@ class Publisher:
                 self._send(order, subscription, establishing=not subscription.cursor)
 
     def _send(self, order: Order, subscription: Subscription, *, establishing: bool) -> None:
-        """Send every change after the cursor; close the connection that was opened for an order that has ended."""
-        due = [change for change in order.history if change.seq > subscription.cursor]
+        """Send every step after the cursor; close the connection that was opened for an order that has ended."""
+        due = [step for step in order.history if step.seq > subscription.cursor]
         connection_id = subscription.connection_id
         try:
-            for change in due:
-                self._post(connection_id, status_message(change, order), establishing=establishing)
+            for step in due:
+                self._post(connection_id, status_message(step, order), establishing=establishing)
         except ConnectionGone:
             self._connections.forget(connection_id)
             return

@@ -7,6 +7,7 @@ from typing import Any
 
 from chalicelib.access.ticket_office import TicketOffice
 from chalicelib.access.tickets import Ticket
+from chalicelib.amounts import ceil_div
 from chalicelib.aws.dynamodb.rate_cell import TooSoon, Unusable
 from chalicelib.aws.websocket_gateway import ConnectionGone, WebSocketGateway
 from chalicelib.contract.requests import ClientMessage, parse_body, validate
@@ -141,7 +142,7 @@ class Session:
             raise Unauthorized("this connection is not known any more; connect again") from None
         except TooSoon as error:
             raise RateLimited(
-                "more than 10 messages a second, the connection is closed", -(-error.wait // 1_000_000)
+                "more than 10 messages a second, the connection is closed", ceil_div(error.wait, 1_000_000)
             ) from None
 
     def _subscribe(self, account: str, order_id: str, connection_id: str, *, closes: bool) -> None:

@@ -21,7 +21,7 @@ from chalicelib.orders.execution import (
     Risk,
     Undecided,
 )
-from chalicelib.orders.order import LEGAL, Change, Order, State, Status, Submission
+from chalicelib.orders.order import LEGAL, HistoryStep, Order, State, Status, Submission
 from chalicelib.orders.outage import Outages
 from chalicelib.orders.ports import OrderFilter, OrderPage, Orders
 from chalicelib.problems import ExecutionError, RpcUnavailable, SlippageExceeded, TransactionExpired
@@ -276,7 +276,7 @@ def kill_at(point: str, occurrence: int = 1) -> Callable[[str], None]:
     return at_point
 
 
-def assert_legal(history: Iterable[Change]) -> None:
+def assert_legal(history: Iterable[HistoryStep]) -> None:
     """Each step follows from the one before by the table, without a gap and without going back in time."""
     changes = list(history)
     assert [change.seq for change in changes] == list(range(1, len(changes) + 1))
@@ -288,7 +288,7 @@ def assert_legal(history: Iterable[Change]) -> None:
         (state,) = {to for to in follows if _looks_like(change, to)}
 
 
-def _looks_like(change: Change, state: State) -> bool:
+def _looks_like(change: HistoryStep, state: State) -> bool:
     if change.status is not Status.FAILED:
         return change.status.value == state.value
-    return state is (State.FAILED if change.detail.terminal else State.RETRYING)
+    return state is (State.FAILED if change.terminal else State.RETRYING)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.amounts import ceil_div
 from chalicelib.aws.dynamodb.attribute_values import Item
 from chalicelib.aws.dynamodb.counter_updates import counter_update, full_counter, is_failed_condition, reasons_of
 from chalicelib.aws.dynamodb.order_item import OPEN_SHARDS, ORDER_ITEM, item_to_order, order_to_item
@@ -145,7 +146,7 @@ class OrderTable:
 
         At most `limit`, most overdue first in each part of the index.
         """
-        each = -(-limit // OPEN_SHARDS)
+        each = ceil_div(limit, OPEN_SHARDS)
         for shard in range(OPEN_SHARDS):
             found = self._table.query(
                 "openShard = :shard AND dueAtMs < :before",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chalicelib.amounts import ceil_div
 from chalicelib.aws.dynamodb.rate_cell import RateCell, TooSoon
 from chalicelib.aws.dynamodb.table import Table
 from chalicelib.problems import Backlogged
@@ -26,4 +27,4 @@ class SharedStartRate:
         try:
             return self._cell.take(_KEY, now_ms, longest_wait_ms)[0]
         except TooSoon as error:
-            raise Backlogged(-(-error.wait // 1000)) from None
+            raise Backlogged(ceil_div(error.wait, 1000)) from None

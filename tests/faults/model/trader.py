@@ -16,6 +16,7 @@ from chalicelib.solana.compute_budget import PriorityFeePolicy
 from chalicelib.solana.rpc import Commitment, EpochInfo, SignatureStatuses, SolanaRpc
 from chalicelib.solana.signing_policy import SigningPolicy
 from chalicelib.solana.wallet import Wallet
+from chalicelib.venues.supported import error_classifier
 from tests.faults.model.cluster import WALLET, Cluster
 from tests.faults.model.stage import PromiseBroken, Worker
 from tests.sample_orders import ROUTE
@@ -87,6 +88,7 @@ class ModelTrader(ChainTrader):
             cast("Market", None),
             cast("Wallet", Signer()),
             cast("SigningPolicy", None),
+            error_classifier(),
             PriorityFeePolicy(floor=0, cap=0),
             PATIENCE,
             clock,

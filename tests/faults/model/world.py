@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from chalicelib.contract.requests import OrderRequest
+from chalicelib.http.api import new_order_of
 from chalicelib.orders.delivery import Delivery, Message
 from chalicelib.orders.execution import Execution
 from chalicelib.orders.intake import Intake
@@ -125,7 +126,7 @@ class World:
         )
 
         def job(worker: Worker) -> None:
-            submitted = self._intake(worker, skew_ms).submit("local", body, key)
+            submitted = self._intake(worker, skew_ms).submit("local", new_order_of(TwoTokens(), body), key)
             self.accepted.append((key, submitted.order.order_id))
 
         return self._start("post", _answering(job))
@@ -318,5 +319,5 @@ def _check_step(before: Order, after: Order) -> None:
     failures = [change for change in after.history if change.status is Status.FAILED]
     assert after.retry_count in (len(failures), len(failures) - 1)
     assert len(after.past_signatures) <= MAX_ATTEMPTS
-    waits = [change.detail.retry_in_ms for change in failures if not change.detail.terminal]
+    waits = [change.retry_in_ms for change in failures if not change.terminal]
     assert waits == [1000, 2000][: len(waits)]
