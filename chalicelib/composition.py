@@ -20,6 +20,7 @@ from chalicelib.access.caller import LOCAL_CALLER, Caller
 from chalicelib.access.key_table import KeyTable
 from chalicelib.access.ticket_office import TicketOffice
 from chalicelib.access.ticket_secret import TicketSecret
+from chalicelib.access.websocket_doors import WebSocketDoors
 from chalicelib.aws.dynamodb.control_table import ControlTable
 from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.aws.dynamodb.outages import SharedOutages
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
-    from chalicelib.http.api import HealthApi, MarketApi, OrdersApi, TicketsApi, WebSocketDoors
+    from chalicelib.http.api import HealthApi, MarketApi, OrdersApi, TicketsApi
     from chalicelib.orders.token_directory import ChainTokenDirectory
     from chalicelib.routing.market import Market
     from chalicelib.solana.rpc import SolanaRpc
@@ -244,11 +245,20 @@ def signing_policy() -> SigningPolicy:
 
 @cache
 def delivery() -> Delivery:
-    from chalicelib.orders.trading import ChainTrader, WatchPolicy
+    from chalicelib.orders.settling import Settler, WatchPolicy
+    from chalicelib.orders.trading import ChainTrader
     from chalicelib.solana.compute_budget import PriorityFeePolicy
     from chalicelib.venues.supported import error_classifier
 
     config = settings()
+    settler = Settler(
+        rpc(),
+        lambda: wallet().address,
+        error_classifier(),
+        WatchPolicy(config.watch_seconds, config.confirm_poll_ms / 1000, config.rebroadcast_ms / 1000),
+        time.monotonic,
+        time.sleep,
+    )
     trader = ChainTrader(
         rpc(),
         market(),
@@ -260,9 +270,7 @@ def delivery() -> Delivery:
             cap=config.priority_fee_cap,
             max_lamports=config.max_priority_fee_lamports,
         ),
-        WatchPolicy(config.watch_seconds, config.confirm_poll_ms / 1000, config.rebroadcast_ms / 1000),
-        time.monotonic,
-        time.sleep,
+        settler,
     )
     currency = ReferenceCurrency(config.reference_mint, config.reference_symbol, config.reference_decimals)
     execution = Execution(
@@ -304,8 +312,6 @@ def orders_api() -> OrdersApi:
 
 @cache
 def websocket_doors() -> WebSocketDoors:
-    from chalicelib.http.api import WebSocketDoors
-
     return WebSocketDoors(settings().websocket_url, ticket_office())
 
 

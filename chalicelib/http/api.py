@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Protocol
-from urllib.parse import urlencode, urlsplit
 
 from chalicelib.access.caller import Caller
-from chalicelib.access.ticket_office import TicketOffice
+from chalicelib.access.websocket_doors import WebSocketDoors
 from chalicelib.amounts import to_base_units, to_ppm
 from chalicelib.contract.requests import (
     Json,
@@ -35,26 +34,6 @@ Answer = tuple[int, Json]
 class TradedTokens(TokenDirectory, Protocol):
     def tokens(self) -> tuple[TradedToken, ...]:
         """Every traded token."""
-
-
-class WebSocketDoors:
-    """Addresses that let one connection in, each with a ticket of its own."""
-
-    def __init__(self, websocket_url: str, tickets: TicketOffice) -> None:
-        self._websocket_url = websocket_url
-        self._tickets = tickets
-
-    def open(self) -> None:
-        """See that `address` works afterwards, whatever becomes of AWS. Raises AwsError."""
-        self._tickets.open()
-
-    def address(self, caller: Caller, order_id: str | None) -> tuple[Json, int]:
-        """wsPath and wsUrl for one order, or with None for all of the account's; and until when (ms) they let in."""
-        text, ticket = self._tickets.issue(caller.account, order_id, caller.key_id)
-        query = {"ticket": text} if order_id is None else {"orderId": order_id, "ticket": text}
-        url = f"{self._websocket_url}?{urlencode(query)}"
-        parts = urlsplit(url)
-        return {"wsPath": f"{parts.path}?{parts.query}", "wsUrl": url}, ticket.expires_at_ms
 
 
 class OrdersApi:

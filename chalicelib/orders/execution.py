@@ -18,7 +18,6 @@ from chalicelib.orders.order import (
     Leg,
     Order,
     State,
-    Submission,
     choose_route,
     claim,
     fail_attempt,
@@ -43,6 +42,7 @@ from chalicelib.problems import (
 from chalicelib.risk.counters import GLOBAL, CounterFull, Notional, day_of
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Exposure, LimitsInForce, ReferenceCurrency, Terms, check_plan
+from chalicelib.solana.signed_transaction import SignedTransaction
 
 UNDECIDED_AGAIN_MS = 1000
 
@@ -54,7 +54,7 @@ class PlannedSwap:
     route: tuple[Leg, ...]
     quoted_out: int
     min_out: int
-    build: Callable[[], Submission]
+    build: Callable[[], SignedTransaction]
     exposure: Exposure
 
 
@@ -94,7 +94,7 @@ class Trader(Protocol):
     def plan(self, order: Order) -> PlannedSwap:
         """Read the market and choose the route. Raises ExecutionError."""
 
-    def settle(self, order: Order, submission: Submission) -> Fate:
+    def settle(self, order: Order, submission: SignedTransaction) -> Fate:
         """Send the stored bytes, as often as need be, and watch for a while. Raises ExecutionError: undecided too."""
 
 

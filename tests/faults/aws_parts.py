@@ -18,12 +18,13 @@ from chalicelib.aws.orders_queue import SqsOrdersQueue
 from chalicelib.orders.execution import Fate, PlannedSwap
 from chalicelib.orders.intake import Intake
 from chalicelib.orders.message import order_id_of
-from chalicelib.orders.order import Order, Submission
+from chalicelib.orders.order import Order
 from chalicelib.orders.outage import OutagePolicy
 from chalicelib.orders.recovery import Recovery
 from chalicelib.orders.start_rate import starts_a_minute
 from chalicelib.push.connections import Connections
 from chalicelib.risk.limits import PLAYGROUND
+from chalicelib.solana.signed_transaction import SignedTransaction
 from tests.faults.aws_faults import PRODUCT_CONFIG, FaultyAws, without_waiting
 from tests.integration.chain_model import AnyTime, ModelTrader, World
 from tests.integration.cloud import REGION, Cloud, aws, cloud_in_memory
@@ -113,7 +114,7 @@ class WatchfulTrader(ModelTrader):
         planned = self._watched(lambda: super(WatchfulTrader, self).plan(order))
         return replace(planned, build=lambda: self._watched(planned.build))
 
-    def settle(self, order: Order, submission: Submission) -> Fate:
+    def settle(self, order: Order, submission: SignedTransaction) -> Fate:
         return self._watched(lambda: super(WatchfulTrader, self).settle(order, submission))
 
     def _watched(self, act: Callable[[], Done]) -> Done:

@@ -21,13 +21,14 @@ from chalicelib.orders.execution import (
     Risk,
     Undecided,
 )
-from chalicelib.orders.order import LEGAL, HistoryStep, Order, State, Status, Submission
+from chalicelib.orders.order import LEGAL, HistoryStep, Order, State, Status
 from chalicelib.orders.outage import Outages
 from chalicelib.orders.ports import OrderFilter, OrderPage, Orders
 from chalicelib.problems import ExecutionError, RpcUnavailable, SlippageExceeded, TransactionExpired
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Exposure, Limits, LimitsInForce
 from chalicelib.solana.rpc import RpcRefused
+from chalicelib.solana.signed_transaction import SignedTransaction
 from tests.sample_orders import CREATED_AT_MS, MIN_OUT, QUOTED_OUT, ROUTE
 
 LEASE_MS = 25_000
@@ -64,10 +65,10 @@ class Chain:
 
     height: int = 100
     landed: dict[str, Order | None] = field(default_factory=dict)  # None: with an error
-    sent: dict[str, Submission] = field(default_factory=dict)
+    sent: dict[str, SignedTransaction] = field(default_factory=dict)
     orders: dict[str, str] = field(default_factory=dict)  # order id by signature
 
-    def send(self, order: Order, submission: Submission, network: Network) -> None:
+    def send(self, order: Order, submission: SignedTransaction, network: Network) -> None:
         self.sent[submission.signature] = submission
         self.orders[submission.signature] = order.order_id
         if submission.signature in self.landed or self.height > submission.last_valid_block_height:
@@ -184,7 +185,7 @@ class ModelTrader:
         self._raise_next(self._world.market)
         return PlannedSwap(ROUTE, QUOTED_OUT, MIN_OUT, lambda: self._build(order), self._world.exposure)
 
-    def settle(self, order: Order, submission: Submission) -> Fate:
+    def settle(self, order: Order, submission: SignedTransaction) -> Fate:
         self._world.at_point("before sending")
         stored = self._world.stored(order.order_id)
         assert stored.submission == submission or stored.is_terminal, "sent before it was stored"
@@ -196,19 +197,19 @@ class ModelTrader:
         self._world.chain.height += 1
         return fate
 
-    def _build(self, order: Order) -> Submission:
+    def _build(self, order: Order) -> SignedTransaction:
         self._world.at_point("before signing")
         self._nothing_may_still_land(order)
         self._raise_next(self._world.building)
         self._world.built += 1
         number = self._world.built
-        submission = Submission(
+        submission = SignedTransaction(
             f"signature-{number}", bytes([number]), "blockhash", self._world.chain.height + BLOCKHASH_LIFE
         )
         self._world.at_point("after signing")
         return submission
 
-    def _fate(self, submission: Submission, network: Network) -> Fate:
+    def _fate(self, submission: SignedTransaction, network: Network) -> Fate:
         chain, signature = self._world.chain, submission.signature
         if network in (Network.SILENT, Network.SILENT_BUT_CARRIES):
             raise RpcUnavailable("the Solana node can't be reached")
