@@ -21,6 +21,7 @@ from chalicelib.orders.field_types import (
     TimeMs,
 )
 from chalicelib.risk.counters import Claims, Notional
+from chalicelib.solana.signed_transaction import SignedTransaction
 
 MAX_ATTEMPTS = 3
 # An order is one item of at most 400 KB, and is sent whole: neither its story nor an error's text grows without end.
@@ -140,16 +141,6 @@ class Leftover:
     amount: AmountOfToken
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """A signed transaction that may land until the block height passes `last_valid_block_height`."""
-
-    signature: str
-    wire: bytes
-    blockhash: str
-    last_valid_block_height: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """What comes to exist on an order's way; None until then.
@@ -208,7 +199,7 @@ class Order(Progress):
     state: State = State.PENDING
     retry_count: int = 0
     history: tuple[HistoryStep, ...] = ()
-    submission: Submission | None = field(default=None, repr=False)
+    submission: SignedTransaction | None = field(default=None, repr=False)
     past_signatures: tuple[str, ...] = ()
     start_at_ms: int = 0
     retry_at_ms: int = 0
@@ -310,7 +301,7 @@ def reserve(order: Order, notional: Notional | None) -> Order:
     return replace(order, notional=notional)
 
 
-def sign(order: Order, submission: Submission, now_ms: int) -> Order:
+def sign(order: Order, submission: SignedTransaction, now_ms: int) -> Order:
     """The transaction is signed. This must be stored before the transaction is sent."""
     signed = replace(order, submission=submission, tx_hash=submission.signature)
     told = Progress(

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from solders.pubkey import Pubkey
 
+from chalicelib.log import logger
 from chalicelib.problems import AllNodesDown, RpcUnavailable
 from chalicelib.solana.accounts import AccountsRead
 from chalicelib.solana.circuit_breaker import (
@@ -40,7 +41,6 @@ from chalicelib.solana.rpc import (
     Simulation,
     SolanaRpc,
 )
-from chalicelib.telemetry import logger
 
 T = TypeVar("T")
 Question = Callable[[SolanaRpc], T]

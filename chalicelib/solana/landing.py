@@ -17,7 +17,7 @@ from typing import Protocol
 from chalicelib.problems import RpcUnavailable
 from chalicelib.solana.rpc import Commitment, EpochInfo, RpcRefused, SignatureStatuses
 from chalicelib.solana.rpc_answers import TransactionErrorJson
-from chalicelib.solana.transaction import SignedTransaction
+from chalicelib.solana.signed_transaction import SignedTransaction
 
 
 class LandingRpc(Protocol):

@@ -75,20 +75,6 @@ class SwapPlan:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class SignedTransaction:
-    """All that must be stored before a transaction is sent: with it, its fate can be learned by anybody.
-
-    `signature` is base58, `wire` the bytes to send, always the same. It can land in blocks up to and including
-    `last_valid_block_height`, and never after.
-    """
-
-    signature: str
-    wire: bytes
-    blockhash: str
-    last_valid_block_height: int
-
-
 def build_message(plan: SwapPlan, budget: ComputeBudget, blockhash: Hash) -> MessageV0:
     """The message to sign. Raises TransactionTooLarge."""
     try:

@@ -12,6 +12,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.problems import AwsError
 from infra.deployment.cloudformation import StackError
 from infra.deployment.package import PackageError
 from infra.deployment.wallet import WalletError
@@ -47,9 +48,10 @@ def up(layout: stack.Layout) -> int:
         return _fail(f"the stack runs, but its first order didn't go through: {error}\n(`make logs` shows more)")
     except (ProcessError, StackError, PackageError, RegistryError, WalletError) as error:
         return _fail(str(error))
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, AwsError) as error:
         return _fail(
-            f"the emulator refused: {error}\n(`make logs` shows more; `make down && rm -rf .local` starts from scratch)"
+            f"the emulator refused: {error.__cause__ or error}\n"
+            "(`make logs` shows more; `make down && rm -rf .local` starts from scratch)"
         )
     if chain_started and FROM_GENESIS in layout.localnet().log.read_text(errors="replace"):
         print("\nThe chain started from genesis: orders from before are still listed, but their transactions are gone.")

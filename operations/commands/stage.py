@@ -53,7 +53,8 @@ def usage() -> Iterator[None]:
 def refusals() -> Iterator[None]:
     """The errors of AWS, of the operations and of the service's own code, as CommandErrors."""
     try:
-        yield
+        with _as_aws_said_it():
+            yield
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))
         denied = code.startswith(_DENIED)
@@ -70,3 +71,12 @@ def refusals() -> Iterator[None]:
         raise CommandError(error.code, str(error), ExitCode.UNAVAILABLE) from error
     except (OperationError, UnfitKey, problems.FillrateError, ValueError) as error:
         raise CommandError("REFUSED", str(error), ExitCode.REJECTED) from error
+
+
+@contextmanager
+def _as_aws_said_it() -> Iterator[None]:
+    """The service's errors keep AWS's own words from its clients; its operators may read them."""
+    try:
+        yield
+    except problems.AwsError as error:
+        raise (error.__cause__ or error) from None

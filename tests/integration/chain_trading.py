@@ -17,11 +17,13 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from chalicelib.orders.execution import Fate, PlannedSwap
-from chalicelib.orders.order import Order, Submission, Token
-from chalicelib.orders.trading import ChainTrader, WatchPolicy
+from chalicelib.orders.order import Order, Token
+from chalicelib.orders.settling import Settler, WatchPolicy
+from chalicelib.orders.trading import ChainTrader
 from chalicelib.routing.market import Market, PricedPair
 from chalicelib.solana.compute_budget import PriorityFeePolicy
 from chalicelib.solana.rpc import SolanaRpc
+from chalicelib.solana.signed_transaction import SignedTransaction
 from chalicelib.solana.signing_policy import SigningPolicy
 from chalicelib.solana.tokens import NATIVE_MINT, associated_token_address
 from chalicelib.solana.wallet import LocalWallet, Wallet
@@ -135,7 +137,7 @@ class Executed:
     """An order that was planned, sent and brought to its fate."""
 
     planned: PlannedSwap
-    submission: Submission
+    submission: SignedTransaction
     fate: Fate
     transaction: dict[str, Any]
 
@@ -182,9 +184,14 @@ class Engine:
             SigningPolicy(supported.VENUES, registry.tradable, max_priority_fee_lamports=2_800_000),
             supported.error_classifier(),
             PriorityFeePolicy(),
-            _PATIENCE,
-            time.monotonic,
-            sleep,
+            Settler(
+                self.rpc,
+                lambda: self.wallet.address,
+                supported.error_classifier(),
+                _PATIENCE,
+                time.monotonic,
+                sleep,
+            ),
         )
 
     def order(self, sold: str, bought: str, amount: int, slippage_ppm: int = 10_000) -> Order:
@@ -205,7 +212,7 @@ class Engine:
         planned = self.trader.plan(order)
         return self.settle(order, planned, planned.build())
 
-    def settle(self, order: Order, planned: PlannedSwap, submission: Submission) -> Executed:
+    def settle(self, order: Order, planned: PlannedSwap, submission: SignedTransaction) -> Executed:
         fate = self.trader.settle(order, submission)
         transaction = self.rpc.get_transaction(submission.signature)
         assert transaction is not None, fate

@@ -17,8 +17,10 @@ from chalicelib.access.authentication import Authentication
 from chalicelib.access.caller import LOCAL_CALLER, Caller
 from chalicelib.access.key_administration import KeyAdministration, NewKey, UnfitKey
 from chalicelib.access.keys import Scope, digest_of
-from chalicelib.aws.dynamodb.attribute_values import serialize
-from chalicelib.aws.dynamodb.meter import Meter, UsedTooOften, rate_attributes
+from chalicelib.aws.dynamodb.attribute_values import Item, serialize
+from chalicelib.aws.dynamodb.meter import Meter
+from chalicelib.aws.dynamodb.rate_cell import RateCell, TooSoon
+from chalicelib.aws.dynamodb.table import Table
 from chalicelib.problems import Forbidden, RateLimited, Unauthorized
 from chalicelib.rate import Rate, per_minute
 from operations.target import Target
@@ -150,40 +152,42 @@ def test_a_request_is_counted_with_one_write_and_nothing_is_read(cloud: Cloud) -
 def test_the_table_counts_as_the_definition_says(cloud: Cloud, limit: int, waits: list[int]) -> None:
     """GCRA: a pass conforms while the theoretical arrival time is no further ahead than the tolerance."""
     rate, table, name = per_minute(limit), cloud.outputs["AccessTable"], secrets.token_hex(8)
-    cloud.dynamodb.put_item(TableName=table, Item=serialize({"name": name, **rate_attributes(rate)}))
+    cloud.dynamodb.put_item(
+        TableName=table, Item=serialize({"name": name, **Meter(cloud.dynamodb, table).attributes(rate)})
+    )
     meter, now_ms, theoretical = Meter(cloud.dynamodb, table), NOW, 0
     for wait in waits:
         now_ms += wait
         ahead_us = max(theoretical - now_ms * 1000, 0)
-        if ahead_us <= rate.tolerance_us:
-            meter.use(name, now_ms)
-            theoretical = now_ms * 1000 + ahead_us + rate.interval_us
+        if ahead_us <= rate.tolerance:
+            meter.use({"name": name}, now_ms)
+            theoretical = now_ms * 1000 + ahead_us + rate.interval
         else:
-            with pytest.raises(UsedTooOften) as refused:
-                meter.use(name, now_ms)
-            assert refused.value.retry_in_us == ahead_us - rate.tolerance_us
+            with pytest.raises(TooSoon) as refused:
+                meter.use({"name": name}, now_ms)
+            assert refused.value.wait == ahead_us - rate.tolerance
 
 
 def test_users_of_one_moment_are_each_counted(cloud: Cloud) -> None:
     """A rival uses the item just before each of our writes: the condition makes ours look anew."""
     table = cloud.outputs["AccessTable"]
-    rate = Rate(limit=20, burst=8, period_us=60_000_000)
-    cloud.dynamodb.put_item(TableName=table, Item=serialize({"name": "busy", **rate_attributes(rate)}))
-    rival, passed = Meter(cloud.dynamodb, table), 0
+    rate = Rate(limit=20, burst=8, period=60_000_000)
+    key, rival, passed = {"name": "busy"}, Meter(cloud.dynamodb, table), 0
+    cloud.dynamodb.put_item(TableName=table, Item=serialize({**key, **rival.attributes(rate)}))
 
-    class Outrun(Meter):
-        def _count(self, name: str, update: str, condition: str, values: dict[str, int]) -> Any:
+    class Outrun(Table):
+        def update_and_tell(self, *write: Any) -> tuple[bool, Item]:
             nonlocal passed
             if passed < 5:
-                rival.use(name, NOW)
+                rival.use(key, NOW)
                 passed += 1
-            return super()._count(name, update, condition, values)
+            return super().update_and_tell(*write)
 
-    ours = Outrun(cloud.dynamodb, table)
+    ours = RateCell(Outrun(cloud.dynamodb, table), "Us")
     for _ in range(3):
-        ours.use("busy", NOW)
-    with pytest.raises(UsedTooOften):
-        ours.use("busy", NOW)
+        ours.take(key, NOW * 1000)
+    with pytest.raises(TooSoon):
+        ours.take(key, NOW * 1000)
 
 
 # --- until when ---------------------------------------------------------------------------------------------------

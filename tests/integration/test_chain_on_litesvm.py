@@ -28,6 +28,7 @@ from chalicelib.solana.accounts import Account
 from chalicelib.solana.compute_budget import ComputeBudget, PriorityFeePolicy
 from chalicelib.solana.fill import Fill, read_fill
 from chalicelib.solana.rpc import Simulation
+from chalicelib.solana.signed_transaction import SignedTransaction
 from chalicelib.solana.simulation import measure_budget
 from chalicelib.solana.token_accounts import TokenMint, destination_account, source_account
 from chalicelib.solana.tokens import (
@@ -43,7 +44,7 @@ from chalicelib.solana.tokens import (
     TransferFeeConfig,
     associated_token_address,
 )
-from chalicelib.solana.transaction import OrderMemo, SignedTransaction, SwapPlan, build_message
+from chalicelib.solana.transaction import OrderMemo, SwapPlan, build_message
 from chalicelib.venues.supported import error_classifier
 from infra.localnet.programs.token_accounts import mint_account, token_account
 

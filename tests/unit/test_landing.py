@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from chalicelib.problems import RpcUnavailable
 from chalicelib.solana.landing import Expired, InBlock, Pending, decide_fate, land
 from chalicelib.solana.rpc import Commitment, EpochInfo, RpcRefused, SignatureStatus, SignatureStatuses
-from chalicelib.solana.transaction import SignedTransaction
+from chalicelib.solana.signed_transaction import SignedTransaction
 
 LAST_VALID = 1_000
 SIGNED = SignedTransaction("signature", b"wire", "blockhash", LAST_VALID)
