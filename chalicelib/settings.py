@@ -65,7 +65,7 @@ class Settings(BaseModel):
     def _addresses_of_nodes(cls, text: str) -> str:
         urls = _listed(text)
         if not urls or not all(url.startswith(("http://", "https://")) for url in urls):
-            raise ValueError("one or more http(s) URLs, parted by commas")
+            raise ValueError("one or more http(s) URLs, separated by commas")
         return text
 
     @model_validator(mode="after")

@@ -13,10 +13,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
+from chalicelib.log import logger
 from chalicelib.problems import WalletUnavailable
 from chalicelib.solana.signing_policy import ApprovedMessage
 from chalicelib.solana.wallet import InvalidWalletError, check_signer
-from chalicelib.telemetry import logger
 
 KEY_SPEC = "ECC_NIST_EDWARDS25519"
 SIGNING_ALGORITHM = "ED25519_SHA_512"

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
-
 from botocore.exceptions import BotoCoreError, ClientError
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
+from chalicelib.aws.secrets_manager import SecretsManager
+from chalicelib.log import logger
 from chalicelib.problems import WalletUnavailable
 from chalicelib.solana.signing_policy import ApprovedMessage
 from chalicelib.solana.wallet import InvalidWalletError, LocalWallet
-from chalicelib.telemetry import logger
-
-
-class SecretsManager(Protocol):
-    """What is asked of boto3's Secrets Manager client."""
-
-    def get_secret_value(self, **request: Any) -> Mapping[str, Any]: ...
 
 
 class SecretWallet:

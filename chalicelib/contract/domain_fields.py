@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal, NotRequired, Union, cast, get_args, 
 
 from pydantic import ConfigDict, Field, GetCoreSchemaHandler, with_config
 from pydantic.alias_generators import to_camel
-from pydantic_core import CoreSchema
 from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
 from chalicelib.amounts import SOL_DECIMALS, ppm_text, price_text, to_text
@@ -25,15 +24,16 @@ from chalicelib.times import time_text
 
 CLOSED = ConfigDict(extra="forbid")
 
-Amount = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]*)(\.[0-9]*[1-9])?$")]
+AMOUNT_PATTERN = r"^(0|[1-9][0-9]*)(\.[0-9]*[1-9])?$"
 # Six decimals of a fraction; a price impact may be negative where a pool pays more than its own mid price.
-Fraction = Annotated[str, Field(pattern=r"^-?[0-9](\.[0-9]{1,6})?$")]
+FRACTION_PATTERN = r"^-?[0-9](\.[0-9]{1,6})?$"
+AmountText = Annotated[str, Field(pattern=AMOUNT_PATTERN)]
+FractionText = Annotated[str, Field(pattern=FRACTION_PATTERN)]
 _TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
-Time = Annotated[str, Field(pattern=_TIME, json_schema_extra={"format": "date-time"})]
-Address = Annotated[str, Field(pattern=r"^[1-9A-HJ-NP-Za-km-z]{32,44}$")]
-Signature = Annotated[str, Field(max_length=88, description="base58")]
+TimeText = Annotated[str, Field(pattern=_TIME, json_schema_extra={"format": "date-time"})]
+AddressText = Annotated[str, Field(pattern=r"^[1-9A-HJ-NP-Za-km-z]{32,44}$")]
+SignatureText = Annotated[str, Field(max_length=88, description="base58")]
 Count = Annotated[int, Field(ge=0)]
-Ordinal = Annotated[int, Field(ge=1)]
 
 # What an order shows beside its progress and its history; the rest is the service's own business.
 ORDER_FIELDS = (
@@ -102,7 +102,7 @@ def shown_fields(shown: type, names: tuple[str, ...] | None = None) -> tuple[Sho
 def _shown_field(shown: type, attribute: str, *, may_be_absent: bool) -> ShownField:
     hint, nullable = _without_none(_type_of(shown, attribute))
     kind = next((mark for mark in _marks(hint) if isinstance(mark, Kind)), None)
-    unit = "_ms" if kind is Kind.TIME else "_ppm" if kind is Kind.FRACTION else ""
+    unit = "_ms" if kind is Kind.TIME else "_ppm" if kind is Kind.MILLIONTHS else ""
     outside, write = _rule(hint)
     optional = nullable and may_be_absent
     model_type = Union[outside, None] if nullable and not optional else outside  # noqa: UP007 - made at run time
@@ -124,7 +124,7 @@ def _rule(hint: Any) -> tuple[Any, Writer]:
     """The type in the model, and how a value becomes JSON."""
     for mark in _marks(hint):
         if isinstance(mark, BaseUnitsOf):
-            return Amount, _amount_writer(mark.attribute)
+            return AmountText, _amount_writer(mark.attribute)
         if isinstance(mark, Kind):
             return _OF_KIND[mark]
     if get_origin(hint) is tuple:
@@ -155,12 +155,12 @@ def _as_it_is(value: object, around: Sequence[object]) -> object:
 
 
 _OF_KIND: dict[Kind, tuple[Any, Writer]] = {
-    Kind.TIME: (Time, lambda value, around: time_text(value)),
-    Kind.FRACTION: (Fraction, lambda value, around: ppm_text(value)),
-    Kind.ORDINAL: (Ordinal, _as_it_is),
-    Kind.ADDRESS: (Address, _as_it_is),
-    Kind.SIGNATURE: (Signature, _as_it_is),
-    Kind.LAMPORTS: (Amount, lambda value, around: to_text(value, SOL_DECIMALS)),
+    Kind.TIME: (TimeText, lambda value, around: time_text(value)),
+    Kind.MILLIONTHS: (FractionText, lambda value, around: ppm_text(value)),
+    Kind.ORDINAL: (Annotated[int, Field(ge=1)], _as_it_is),
+    Kind.ADDRESS: (AddressText, _as_it_is),
+    Kind.SIGNATURE: (SignatureText, _as_it_is),
+    Kind.LAMPORTS: (AmountText, lambda value, around: to_text(value, SOL_DECIMALS)),
 }
 
 
@@ -170,7 +170,7 @@ def _executed_price(amount_out: int, around: Sequence[object]) -> str:
 
 
 # What is not held but follows from what is.
-_EXECUTED_PRICE = ShownField("amount_out", "executedPrice", Amount, _executed_price, optional=True)
+_EXECUTED_PRICE = ShownField("amount_out", "executedPrice", AmountText, _executed_price, optional=True)
 
 
 def _without_none(hint: Any) -> tuple[Any, bool]:
@@ -212,5 +212,5 @@ class ModelOf:
     ) -> None:
         self._model = _model(shown, names, name, description, more or {}) if name else model_of(shown)
 
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> Any:
         return handler.generate_schema(self._model)

@@ -23,6 +23,7 @@ from chalicelib.contract.requests import (
     TicketRequest,
 )
 from chalicelib.contract.response_models import model_named
+from chalicelib.contract.version import VERSION
 from chalicelib.contract.views import problem_type
 from chalicelib.correlation import HEADER as CORRELATION_HEADER
 
@@ -196,7 +197,7 @@ def document(*, key_optional: bool) -> Json:
         "openapi": "3.1.0",
         "info": {
             "title": "Fillrate",
-            "version": "1.0.0",
+            "version": VERSION,
             "description": "Market orders on Solana DEXs. Amounts are decimal strings in whole tokens; "
             "times are RFC 3339 UTC; errors are RFC 9457 problem details.",
         },

@@ -12,7 +12,16 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field, with_config
 from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
-from chalicelib.contract.domain_fields import CLOSED, ORDER_FIELDS, Address, Amount, Count, Fraction, ModelOf, Time
+from chalicelib.contract.domain_fields import (
+    CLOSED,
+    ORDER_FIELDS,
+    AddressText,
+    AmountText,
+    Count,
+    FractionText,
+    ModelOf,
+    TimeText,
+)
 from chalicelib.contract.json_schema import MODEL_SUFFIX, Json
 from chalicelib.orders.order import HistoryStep, Leg, Order, Status
 
@@ -51,7 +60,7 @@ class WsTicketModel(TypedDict):
 
     wsPath: str
     wsUrl: str
-    expiresAt: Time
+    expiresAt: TimeText
 
 
 @with_config(CLOSED)
@@ -62,7 +71,7 @@ class AcceptedOrderModel(TypedDict):
     status: Status
     wsPath: str
     wsUrl: str
-    createdAt: Time
+    createdAt: TimeText
 
 
 @with_config(CLOSED)
@@ -78,11 +87,11 @@ class PoolOfferModel(TypedDict):
     """What one pool would pay for the whole amount, or in `error` why it doesn't."""
 
     dex: str
-    pool: Address
-    amountOut: NotRequired[Amount]
-    price: NotRequired[Amount]
-    priceImpact: NotRequired[Fraction | None]
-    fee: NotRequired[Amount]
+    pool: AddressText
+    amountOut: NotRequired[AmountText]
+    price: NotRequired[AmountText]
+    priceImpact: NotRequired[FractionText | None]
+    fee: NotRequired[AmountText]
     feeToken: NotRequired[str]
     error: NotRequired[str]
     errorCode: NotRequired[str]
@@ -93,7 +102,7 @@ class RouteFeeModel(TypedDict):
     """Trading fees of a route, summed by the token that they are taken in."""
 
     token: str
-    amount: Amount
+    amount: AmountText
 
 
 @with_config(CLOSED)
@@ -102,15 +111,15 @@ class QuoteModel(TypedDict):
 
     tokenIn: str
     tokenOut: str
-    amount: Amount
-    slippage: Fraction
+    amount: AmountText
+    slippage: FractionText
     slot: Count
-    at: Time
+    at: TimeText
     ageMs: Count
-    amountOut: Amount
-    minOut: Amount
-    price: Amount
-    priceImpact: Fraction
+    amountOut: AmountText
+    minOut: AmountText
+    price: AmountText
+    priceImpact: FractionText
     route: list[RouteLegModel]
     fees: list[RouteFeeModel]
     quotes: list[PoolOfferModel]
@@ -121,9 +130,9 @@ class ListedTokenModel(TypedDict):
     """A token that can be traded; `symbol` is null where it has none of its own."""
 
     symbol: str | None
-    mint: Address
+    mint: AddressText
     decimals: Annotated[int, Field(ge=0, le=255)]
-    tokenProgram: Address
+    tokenProgram: AddressText
 
 
 @with_config(CLOSED)

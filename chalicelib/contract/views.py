@@ -53,7 +53,7 @@ def quote_json(quote: SwapQuote) -> Json:
 
 
 def _offer_json(offer: PoolOffer, asked: SwapQuote) -> Json:
-    place = {"dex": offer.pool.venue, "pool": str(offer.pool.address)}
+    place = {"dex": offer.pool.dex, "pool": str(offer.pool.address)}
     if offer.quote is None:
         assert offer.refusal is not None, "an offer is a quote or a refusal"
         return {**place, "error": str(offer.refusal), "errorCode": offer.refusal.code}

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Protocol
-from urllib.parse import urlencode, urlsplit
 
 from chalicelib.access.caller import Caller
-from chalicelib.access.ticket_office import TicketOffice
+from chalicelib.access.websocket_doors import WebSocketDoors
 from chalicelib.amounts import to_base_units, to_ppm
-from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.contract.requests import (
     Json,
     OrderListRequest,
@@ -25,7 +23,7 @@ from chalicelib.contract.views import order_json, quote_json, token_json
 from chalicelib.orders.intake import Intake, NewOrder
 from chalicelib.orders.order import Order, Token
 from chalicelib.orders.pair import TokenDirectory, find_pair, find_token
-from chalicelib.orders.ports import OrderFilter
+from chalicelib.orders.ports import OrderFilter, Orders
 from chalicelib.orders.quoting import SwapQuote
 from chalicelib.orders.token_directory import TradedToken
 from chalicelib.times import time_text
@@ -38,30 +36,10 @@ class TradedTokens(TokenDirectory, Protocol):
         """Every traded token."""
 
 
-class WebSocketDoors:
-    """Addresses that let one connection in, each with a ticket of its own."""
-
-    def __init__(self, websocket_url: str, tickets: TicketOffice) -> None:
-        self._websocket_url = websocket_url
-        self._tickets = tickets
-
-    def open(self) -> None:
-        """See that `address` works afterwards, whatever becomes of AWS. Raises botocore's errors."""
-        self._tickets.open()
-
-    def address(self, caller: Caller, order_id: str | None) -> tuple[Json, int]:
-        """wsPath and wsUrl for one order, or with None for all of the account's; and until when (ms) they let in."""
-        text, ticket = self._tickets.issue(caller.account, order_id, caller.key_id)
-        query = {"ticket": text} if order_id is None else {"orderId": order_id, "ticket": text}
-        url = f"{self._websocket_url}?{urlencode(query)}"
-        parts = urlsplit(url)
-        return {"wsPath": f"{parts.path}?{parts.query}", "wsUrl": url}, ticket.expires_at_ms
-
-
 class OrdersApi:
     """What an account can do with its orders."""
 
-    def __init__(self, intake: Intake, store: OrderTable, tokens: TokenDirectory, doors: WebSocketDoors) -> None:
+    def __init__(self, intake: Intake, store: Orders, tokens: TokenDirectory, doors: WebSocketDoors) -> None:
         self._intake = intake
         self._store = store
         self._tokens = tokens

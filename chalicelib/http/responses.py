@@ -9,29 +9,35 @@ from typing import Any
 
 from chalice.app import Request, Response
 
-from chalicelib.aws.errors import is_transient
 from chalicelib.contract.views import problem_json
 from chalicelib.http.web_page import serve
+from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
-from chalicelib.problems import AwsUnavailable, FillrateError, NotFound
+from chalicelib.problems import (
+    AwsUnavailable,
+    ExecutionError,
+    FillrateError,
+    NotFound,
+    RequestError,
+    SubmissionUnknown,
+)
 from chalicelib.settings import settings
-from chalicelib.telemetry import logger
 
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
 
 
 def answer(use_case: Callable[[], tuple[int, dict[str, Any]]]) -> Response:
-    """Run a use case; its FillrateErrors and whatever else it raises become problem responses."""
+    """Run a use case; whatever it raises becomes a problem response."""
     try:
         status, body = use_case()
-    except FillrateError as error:
+    except (RequestError, ExecutionError, SubmissionUnknown) as error:
         return _refusal(error)
     except Exception as error:  # noqa: BLE001
         # the boundary: the client learns that it isn't its fault, the log learns the rest
         logger.exception("request failed")
-        if is_transient(error):
-            return _refusal(AwsUnavailable("the order storage does not answer just now; try again in a few seconds"))
+        if isinstance(error, AwsUnavailable):
+            return _refusal(error)
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The request failed on our side; it may be sent again.")
     return _response(status, body, JSON)
 

@@ -11,8 +11,10 @@ from typing import Annotated
 
 
 class Kind(Enum):
+    """What a number or a text is, where that is more than its Python type says."""
+
     TIME = auto()
-    FRACTION = auto()
+    MILLIONTHS = auto()
     ORDINAL = auto()
     ADDRESS = auto()
     SIGNATURE = auto()
@@ -29,8 +31,8 @@ class BaseUnitsOf:
 AmountIn = Annotated[int, BaseUnitsOf("token_in")]
 AmountOut = Annotated[int, BaseUnitsOf("token_out")]
 AmountOfToken = Annotated[int, BaseUnitsOf("token")]
-Time = Annotated[int, Kind.TIME]  # milliseconds since the epoch, UTC; such fields end in `_ms`
-Fraction = Annotated[int, Kind.FRACTION]  # millionths of one; such fields end in `_ppm`
+TimeMs = Annotated[int, Kind.TIME]  # milliseconds since the epoch, UTC; such fields end in `_ms`
+Millionths = Annotated[int, Kind.MILLIONTHS]  # of one; such fields end in `_ppm`
 Ordinal = Annotated[int, Kind.ORDINAL]  # counts from 1
 Address = Annotated[str, Kind.ADDRESS]  # base58
 Signature = Annotated[str, Kind.SIGNATURE]  # base58

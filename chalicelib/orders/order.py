@@ -16,14 +16,15 @@ from chalicelib.orders.field_types import (
     AmountIn,
     AmountOfToken,
     AmountOut,
-    Fraction,
     Lamports,
+    Millionths,
     Ordinal,
     Signature,
-    Time,
+    TimeMs,
 )
 from chalicelib.problems import OrderExpired, SlippageExceeded
 from chalicelib.risk.counters import Claims, Notional
+from chalicelib.solana.signed_transaction import SignedTransaction
 from chalicelib.times import time_text
 
 MAX_ATTEMPTS = 3
@@ -141,7 +142,7 @@ class Leg:
 
     dex: str
     pool: Address
-    share_ppm: Fraction
+    share_ppm: Millionths
     token_in: Token
     token_out: Token
     amount_in: AmountIn
@@ -154,16 +155,6 @@ class Leftover:
 
     token: Token
     amount: AmountOfToken
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """A signed transaction that may land until the block height passes `last_valid_block_height`."""
-
-    signature: str
-    wire: bytes
-    blockhash: str
-    last_valid_block_height: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,11 +182,11 @@ class HistoryStep(Progress):
 
     seq: Ordinal
     status: Status
-    at_ms: Time
+    at_ms: TimeMs
     retry_count: int
     terminal: bool | None = None
     retry_in_ms: int | None = None
-    queued_until_ms: Time | None = None
+    queued_until_ms: TimeMs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,13 +211,13 @@ class Order(Progress):
     token_in: Token
     token_out: Token
     amount: AmountIn
-    slippage_ppm: Fraction
+    slippage_ppm: Millionths
     request_digest: str
-    created_at_ms: Time
-    expires_at_ms: Time | None = None  # None: of before there were deadlines
+    created_at_ms: TimeMs
+    expires_at_ms: TimeMs | None = None  # None: of before there were deadlines
     expires_by_default: bool = True  # the client named no time of its own
     first_quoted_out: AmountOut | None = None
-    max_price_impact_ppm: Fraction | None = None
+    max_price_impact_ppm: Millionths | None = None
     max_network_fee: Lamports | None = None
     client_order_id: str | None = None
     redrive_of: str | None = None
@@ -235,7 +226,7 @@ class Order(Progress):
     state: State = State.PENDING
     retry_count: int = 0
     history: tuple[HistoryStep, ...] = ()
-    submission: Submission | None = field(default=None, repr=False)
+    submission: SignedTransaction | None = field(default=None, repr=False)
     past_signatures: tuple[str, ...] = ()
     start_at_ms: int = 0
     retry_at_ms: int = 0
@@ -254,7 +245,7 @@ class Order(Progress):
         return self.state in TERMINAL
 
     @property
-    def updated_at_ms(self) -> Time:
+    def updated_at_ms(self) -> TimeMs:
         return self.history[-1].at_ms if self.history else self.created_at_ms
 
     @property
@@ -366,7 +357,7 @@ def reserve(order: Order, notional: Notional | None) -> Order:
     return replace(order, notional=notional)
 
 
-def sign(order: Order, submission: Submission, now_ms: int) -> Order:
+def sign(order: Order, submission: SignedTransaction, now_ms: int) -> Order:
     """The transaction is signed. This must be stored before the transaction is sent.
 
     Raises OrderExpired from the order's deadline on: then the transaction must be thrown away.

@@ -11,11 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from chalicelib.aws.dynamodb.order_table import OrderTable
-from chalicelib.aws.orders_queue import SqsOrdersQueue
 from chalicelib.orders.intake import Intake, NewOrder
 from chalicelib.orders.message import MalformedMessage, order_id_of
 from chalicelib.orders.order import Order, State
+from chalicelib.orders.ports import Orders, OrdersQueue
 from chalicelib.problems import RequestError
 from chalicelib.risk.halt import Halt
 
@@ -35,7 +34,7 @@ class KillSwitches(Protocol):
 
 
 class Redrive:
-    def __init__(self, store: OrderTable, queue: SqsOrdersQueue, intake: Intake, switches: KillSwitches) -> None:
+    def __init__(self, store: Orders, queue: OrdersQueue, intake: Intake, switches: KillSwitches) -> None:
         self._store = store
         self._queue = queue
         self._intake = intake

@@ -14,7 +14,7 @@ def order_legs(route: Route, token_in: Token, token_out: Token) -> tuple[Leg, ..
     tokens = tokens_of(route, token_in, token_out)
     return tuple(
         Leg(
-            dex=leg.quote.venue,
+            dex=leg.pool.dex,
             pool=str(leg.pool.address),
             share_ppm=leg.share_ppm,
             token_in=tokens[leg.quote.mint_in],

@@ -9,7 +9,7 @@ from typing import Protocol
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
-from chalicelib.solana.token_accounts import Token
+from chalicelib.solana.token_accounts import TokenMint
 
 
 class NotOurSwapError(ValueError):
@@ -30,7 +30,7 @@ class DecodedSwap:
     trader: Pubkey
     source: Pubkey
     destination: Pubkey
-    directions: tuple[tuple[Token, Token], ...]
+    directions: tuple[tuple[TokenMint, TokenMint], ...]
     amount_in: int
     minimum_out: int
 

@@ -108,29 +108,6 @@ class TransferFee:
         # -(-a // b) rounds up.
         return min(-(-amount * self.basis_points // ONE_IN_BASIS_POINTS), self.maximum_fee)
 
-    def amount_before(self, amount_after: int) -> int:
-        """The transfer that leaves `amount_after` in the destination (`TransferFee::calculate_pre_fee_amount`).
-
-        Raises OverflowError where that is no u64.
-        """
-        if self.basis_points == 0 or amount_after == 0:
-            return amount_after
-        if self.basis_points == ONE_IN_BASIS_POINTS:
-            before = amount_after + self.maximum_fee
-        else:
-            before = -(-amount_after * ONE_IN_BASIS_POINTS // (ONE_IN_BASIS_POINTS - self.basis_points))
-            before = min(before, amount_after + self.maximum_fee)
-        if before > _U64_MAX:
-            raise OverflowError(f"no u64 transfer leaves {amount_after}")
-        return before
-
-    def inverse_fee(self, amount_after: int) -> int:
-        """The fee on `amount_before(amount_after)` (`TransferFee::calculate_inverse_fee`).
-
-        Rounding up can leave the destination more than asked for, never less while the rate is below 100 %.
-        """
-        return self.fee(self.amount_before(amount_after))
-
 
 @dataclass(frozen=True, slots=True)
 class TransferFeeConfig:
@@ -173,10 +150,6 @@ class Mint:
     def amount_after_transfer_fee(self, amount: int, epoch: int) -> int:
         """What a transfer of `amount` in `epoch` leaves in the destination."""
         return amount - self.transfer_fee_on(amount, epoch)
-
-    def amount_before_transfer_fee(self, amount_after: int, epoch: int) -> int:
-        """The transfer that leaves `amount_after` in the destination in `epoch`. Raises OverflowError beyond u64."""
-        return amount_after if self.transfer_fee is None else self.transfer_fee.at(epoch).amount_before(amount_after)
 
 
 @dataclass(frozen=True, slots=True)

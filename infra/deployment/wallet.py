@@ -43,7 +43,7 @@ class DeployedWallet:
 
 
 def check_option(option: str, stage: str) -> str:
-    """The option, made fit to be kept: a file's path absolute. Raises WalletError where the stage can't have it."""
+    """The option as it is kept, with a file's path absolute. Raises WalletError where the stage can't have it."""
     if option == OWN_KEY:
         return option
     try:

@@ -53,7 +53,7 @@ _BUILTINS = (
 
 
 @dataclass(frozen=True, slots=True)
-class ComputeBudget:
+class ComputeBudgetLimits:
     """What a transaction asks for: compute units in all, and micro-lamports it pays for each."""
 
     unit_limit: int
@@ -62,7 +62,7 @@ class ComputeBudget:
     limit_is_explicit: bool
 
     @classmethod
-    def of(cls, instructions: Iterable[Instruction]) -> ComputeBudget:
+    def of(cls, instructions: Iterable[Instruction]) -> ComputeBudgetLimits:
         limit: int | None = None
         price = 0
         default = 0
@@ -87,4 +87,4 @@ def transaction_fee(instructions: Iterable[Instruction], signatures: int) -> int
     """Lamports that the fee payer of a message with these instructions and as many signers pays."""
     listed = tuple(instructions)
     verified = sum(ix.data[0] for ix in listed if ix.program_id in _PRECOMPILES and ix.data)
-    return LAMPORTS_PER_SIGNATURE * (signatures + verified) + ComputeBudget.of(listed).priority_fee
+    return LAMPORTS_PER_SIGNATURE * (signatures + verified) + ComputeBudgetLimits.of(listed).priority_fee

@@ -12,8 +12,8 @@ import pytest
 
 from chalicelib.aws.kms_wallet import KmsWallet
 from chalicelib.solana.wallet import InvalidWalletError
-from infra.deployment.deploy import target_for
 from infra.deployment.wallet import WalletError, deployed_wallet
+from operations.target import target_for
 from testing.chain import Chain
 from testing.client import Client
 from tests.e2e.test_roles import MAY, Account, is_allowed

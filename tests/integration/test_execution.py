@@ -32,12 +32,12 @@ from tests.integration.chain_model import (
     POINTS,
     Killed,
     Network,
-    StoreInMemory,
     World,
     assert_legal,
     kill_at,
 )
 from tests.integration.cloud import Cloud
+from tests.orders_in_memory import OrdersInMemory
 from tests.sample_orders import MIN_OUT, ROUTE, new_order
 
 ORDER = "order-1"
@@ -471,7 +471,7 @@ def test_whatever_happens_every_order_ends_and_with_one_swap_at_most(
     market: list[ExecutionError | None],
     building: list[ExecutionError | None],
 ) -> None:
-    store = StoreInMemory()
+    store = OrdersInMemory()
     assert store.create(new_order(ORDER))
     world = World(store, network=deque(network), market=deque(market), building=deque(building))
     for number, misfortune in enumerate(misfortunes):

@@ -17,11 +17,11 @@ from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.aws.orders_queue import SqsOrdersQueue
 from chalicelib.contract.requests import OrderRequest, validate, validate_idempotency_key
 from chalicelib.http.api import new_order_of
-from chalicelib.orders.admission import Starts
 from chalicelib.orders.intake import Intake, NewOrder, Submitted
 from chalicelib.orders.message import order_id_of
 from chalicelib.orders.order import Order, State, Status, Token, start_attempt
 from chalicelib.orders.ports import StaleOrder
+from chalicelib.orders.start_rate import StartRate
 from chalicelib.problems import Conflict, InvalidRequest, NotFound
 from chalicelib.risk.limits import LimitsInForce
 from tests.integration.chain_model import AnyTime, FreeRein
@@ -38,8 +38,8 @@ class Tokens:
         return next((token for token in (SOL, USDC, JUP) if text in (token.text, token.mint)), None)
 
 
-def intake_with(store: OrderTable, queue: SqsOrdersQueue, admission: Starts | None = None) -> Intake:
-    return Intake(store, queue, Tokens(), admission or AnyTime(), FreeRein(), lambda: CREATED_AT_MS, uuid4)
+def intake_with(store: OrderTable, queue: SqsOrdersQueue, start_rate: StartRate | None = None) -> Intake:
+    return Intake(store, queue, Tokens(), start_rate or AnyTime(), FreeRein(), lambda: CREATED_AT_MS, uuid4)
 
 
 @pytest.fixture

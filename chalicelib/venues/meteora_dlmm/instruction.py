@@ -15,7 +15,7 @@ from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
 from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwapError
-from chalicelib.solana.token_accounts import Token
+from chalicelib.solana.token_accounts import TokenMint
 from chalicelib.venues.derived_addresses import DerivedAddresses
 from chalicelib.venues.meteora_dlmm.layout import (
     EVENT_AUTHORITY,
@@ -42,7 +42,7 @@ class Swap2:
     pool: Pubkey
     has_bitmap_extension: bool
     reserves: tuple[Pubkey, Pubkey]
-    tokens: tuple[Token, Token]
+    tokens: tuple[TokenMint, TokenMint]
     oracle: Pubkey
     trader: Pubkey
     source: Pubkey
@@ -94,7 +94,7 @@ def decode_swap(accounts: Sequence[Pubkey], data: bytes) -> DecodedSwap:
         pool=pool,
         has_bitmap_extension=extension != PROGRAM_ID,
         reserves=(reserve_x, reserve_y),
-        tokens=(Token(mint_x, program_x), Token(mint_y, program_y)),
+        tokens=(TokenMint(mint_x, program_x), TokenMint(mint_y, program_y)),
         oracle=oracle,
         trader=trader,
         source=source,

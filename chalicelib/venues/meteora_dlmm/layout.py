@@ -16,6 +16,7 @@ from typing import NamedTuple
 from solders.pubkey import Pubkey
 
 from chalicelib.solana.accounts import ChainClock
+from chalicelib.venues.pool_accounts import InvalidAccountError
 
 PROGRAM_ID = Pubkey.from_string("LBUZKhRxPF3XUpBCjp4YzTKgLccjZhTSDM9YuVaPwxo")
 EVENT_AUTHORITY = Pubkey.find_program_address([b"__event_authority"], PROGRAM_ID)[0]
@@ -79,10 +80,6 @@ _NO_ORDERS = 2 * BINS_PER_ARRAY
 
 
 _REVERSED_BYTES = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-
-
-class InvalidAccountError(ValueError):
-    """An account is not what it should be: wrong owner, discriminator, length or parent."""
 
 
 class PairType(IntEnum):

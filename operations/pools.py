@@ -9,19 +9,14 @@ from solders.pubkey import Pubkey
 
 from chalicelib.aws.dynamodb.pool_table import PoolTable
 from chalicelib.problems import FillrateError
-from chalicelib.solana.accounts import AccountMap
 from chalicelib.solana.rpc import SolanaRpc
+from chalicelib.venues import supported
+from chalicelib.venues.pool_reader import read_pool
 from chalicelib.venues.registry import PoolEntry
-from chalicelib.venues.venue import Pool, Venue
-from infra.deployment.deploy import Target
-from infra.deployment.pool_registry import OPERATOR, VENUES
-
-# A pool names its accounts at most so deep: the pool, what it names, what these name.
-_MOST_READS = 6
-
-
-class UnfitPool(ValueError):
-    """The address is no pool that can be traded; the text says why."""
+from operations.errors import UnfitPool
+from operations.pool_registry import OPERATOR
+from operations.stacks import deployed, worker_environment
+from operations.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +49,15 @@ class PoolAdministration:
             account = self._rpc.get_multiple_accounts([pool]).accounts.get(pool)
             if account is None:
                 raise UnfitPool(f"there is no account {address} on this chain")
-            venue = next((venue for venue in VENUES if venue.program_id == account.owner), None)
+            venue = next((venue for venue in supported.VENUES if venue.program_id == account.owner), None)
             if venue is None:
-                known = " and ".join(venue.name for venue in VENUES)
+                known = " and ".join(venue.program for venue in supported.VENUES)
                 raise UnfitPool(f"{address} belongs to the program {account.owner}; pools of {known} can be traded")
-            decoded = self._decode(venue, pool)
+            decoded = read_pool(self._rpc.get_multiple_accounts, venue, pool)
         except FillrateError as error:
             raise UnfitPool(f"{address} can't be traded: {error}") from error
         first, second = (str(side.mint) for side in decoded.sides)
-        return CheckedPool(PoolEntry(address, str(venue.program_id)), venue.name, (first, second))
+        return CheckedPool(PoolEntry(address, str(venue.program_id)), venue.dex, (first, second))
 
     def add(self, address: str) -> CheckedPool:
         """Register a pool after a check; it is traded within half a minute. Raises UnfitPool."""
@@ -78,29 +73,18 @@ class PoolAdministration:
         if not removed.get("Attributes"):
             raise UnfitPool(f"{address} is not registered")
 
-    def _decode(self, venue: Venue, pool: Pubkey) -> Pool:
-        accounts: AccountMap = {}
-        for _ in range(_MOST_READS):
-            needed = venue.accounts_needed(pool, accounts)
-            if needed <= accounts.keys():
-                break
-            accounts = self._rpc.get_multiple_accounts(sorted(needed, key=bytes)).accounts
-        return venue.decode(pool, accounts)
+
+def dex_of(program: str) -> str:
+    """The house that a program belongs to; the program itself where none of ours is."""
+    return next((venue.dex for venue in supported.VENUES if str(venue.program_id) == program), program)
 
 
 def administration(target: Target, rpc_url: str | None) -> PoolAdministration:
     """The stage's own, with the Solana node at `rpc_url`, or else the first that the deployed worker asks.
 
-    Raises botocore's errors.
+    Raises NoStage.
     """
-    names = _outputs(target, f"fillrate-{target.stage}-data")
+    table = deployed(target, "data")["PoolsTable"]
     if rpc_url is None:
-        worker = _outputs(target, f"fillrate-{target.stage}")["WorkerFunction"]
-        configuration = target.client("lambda").get_function_configuration(FunctionName=worker)
-        rpc_url = str(configuration["Environment"]["Variables"]["SOLANA_RPC_URL"]).split(",")[0].strip()
-    return PoolAdministration(target.client("dynamodb"), names["PoolsTable"], SolanaRpc(rpc_url))
-
-
-def _outputs(target: Target, stack: str) -> dict[str, str]:
-    described = target.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+        rpc_url = worker_environment(target)["SOLANA_RPC_URL"].split(",")[0].strip()
+    return PoolAdministration(target.client("dynamodb"), table, SolanaRpc(rpc_url))

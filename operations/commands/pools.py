@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-
-from fillrate.cli import checkout
-from fillrate.cli.checkout import EndpointOption, RegionOption, StageOption
 from fillrate.cli.exit_codes import ExitCode
 from fillrate.cli.options import JsonFlag
 from fillrate.cli.output import Output
 
-app = typer.Typer(no_args_is_help=True, help="The pools that a stage trades on (an operator's, in a checkout).")
+from operations import pools
+from operations.commands.stage import EndpointOption, RegionOption, StageOption, find_target, refusals
+from operations.target import Stage
+
+app = typer.Typer(no_args_is_help=True, help="The pools that a stage trades on.")
 
 PoolArgument = Annotated[str, typer.Argument(metavar="ADDRESS", help="The pool's account, in base58.")]
 NodeOption = Annotated[
@@ -31,14 +32,14 @@ def list_pools(
 ) -> int:
     """Every registered pool."""
     output = Output(as_json=as_json)
-    with checkout.refusals():
+    with refusals():
         entries = _administration(stage, endpoint_url, region, node).list()
     if as_json:
         output.json([{"address": entry.address, "program": entry.program} for entry in entries])
         return ExitCode.OK
     table = output.table("pool", "program")
     for entry in entries:
-        table.add_row(entry.address, entry.program if output.is_roomy else _venue_of(entry.program))
+        table.add_row(entry.address, entry.program if output.is_roomy else pools.dex_of(entry.program))
     output.show(table)
     return ExitCode.OK
 
@@ -54,7 +55,7 @@ def add_pool(
 ) -> int:
     """Register a pool, after a look at it on the chain: is it one that this version can trade?"""
     output = Output(as_json=as_json)
-    with checkout.refusals():
+    with refusals():
         added = _administration(stage, endpoint_url, region, node).add(address)
     if as_json:
         entry = {"address": added.entry.address, "program": added.entry.program}
@@ -76,7 +77,7 @@ def remove_pool(
 ) -> int:
     """Take a pool out of the registry. A deploy with a registry file that lists it brings it back."""
     output = Output(as_json=as_json)
-    with checkout.refusals():
+    with refusals():
         _administration(stage, endpoint_url, region, node).remove(address)
     if as_json:
         output.json({"address": address, "removed": True})
@@ -85,10 +86,7 @@ def remove_pool(
     return ExitCode.OK
 
 
-def _administration(stage: str | None, endpoint_url: str | None, region: str | None, node: str | None) -> Any:
-    target = checkout.target(stage, endpoint_url, region)
-    return checkout.module("operations.pool_administration").administration(target, node)
-
-
-def _venue_of(program: str) -> str:
-    return str(checkout.module("infra.deployment.pool_registry").PROGRAMS.get(program, program))
+def _administration(
+    stage: Stage | None, endpoint_url: str | None, region: str | None, node: str | None
+) -> pools.PoolAdministration:
+    return pools.administration(find_target(stage, endpoint_url, region), node)

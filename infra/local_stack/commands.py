@@ -12,13 +12,15 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.problems import AwsError
 from infra.deployment.cloudformation import StackError
-from infra.deployment.package import PROJECT, PackageError
-from infra.deployment.pool_registry import RegistryError
+from infra.deployment.package import PackageError
 from infra.deployment.wallet import WalletError
 from infra.local_stack import stack
 from infra.local_stack.first_order import ORDER, FirstOrderError, choose_order, follow_first_order
 from infra.local_stack.processes import PortTakenError, ProcessError
+from infra.project import PROJECT
+from operations.pool_registry import RegistryError
 
 DIRECTORY = PROJECT / ".local"
 
@@ -46,9 +48,10 @@ def up(layout: stack.Layout) -> int:
         return _fail(f"the stack runs, but its first order didn't go through: {error}\n(`make logs` shows more)")
     except (ProcessError, StackError, PackageError, RegistryError, WalletError) as error:
         return _fail(str(error))
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, AwsError) as error:
         return _fail(
-            f"the emulator refused: {error}\n(`make logs` shows more; `make down && rm -rf .local` starts afresh)"
+            f"the emulator refused: {error.__cause__ or error}\n"
+            "(`make logs` shows more; `make down && rm -rf .local` starts from scratch)"
         )
     if chain_started and FROM_GENESIS in layout.localnet().log.read_text(errors="replace"):
         print("\nThe chain started from genesis: orders from before are still listed, but their transactions are gone.")
@@ -85,7 +88,7 @@ def _print_added(path: Path, position: int) -> int:
     try:
         with path.open("rb") as log:
             if position > path.stat().st_size:
-                position = 0  # started anew
+                position = 0  # it was started again
             log.seek(position)
             added = log.read()
     except OSError:

@@ -6,17 +6,14 @@ from typing import Any
 
 from solders.pubkey import Pubkey
 
-from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
-from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
-from chalicelib.venues.venue import Venue
+from chalicelib.venues import supported
+from operations.errors import OperationError
 
-VENUES: tuple[Venue, ...] = (RaydiumCpmm(), MeteoraDlmmVenue())
-PROGRAMS = {str(venue.program_id): venue.name for venue in VENUES}
 # Who added a pool by hand (`fillrate pools add`): a deploy leaves it alone.
 OPERATOR = "operator"
 
 
-class RegistryError(Exception):
+class RegistryError(OperationError):
     """The registry file can't be used; the text names the file and the fault."""
 
 
@@ -35,8 +32,8 @@ def read(path: Path) -> dict[str, str]:
 
 
 def _check(path: Path, address: str, program: str) -> None:
-    if program not in PROGRAMS:
-        known = ", ".join(f"{name} ({known})" for known, name in PROGRAMS.items())
+    if program not in {str(venue.program_id) for venue in supported.VENUES}:
+        known = ", ".join(f"{venue.program} ({venue.program_id})" for venue in supported.VENUES)
         raise RegistryError(f"pool registry {path}: {address} is of program {program}; Fillrate trades on {known}")
     try:
         Pubkey.from_string(address)

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from infra.deployment.package import PROJECT, PackageError, build_template
+from infra.deployment.package import PackageError, build_template
+from infra.project import PROJECT
 
 TOOLS = PROJECT / ".venv-audit" / "bin"
 TEMPLATE = PROJECT / "build" / "audit" / "template.json"
