@@ -132,7 +132,8 @@ class ChainTrader:
     def _build(self, order: Order, route: Route, min_out: int) -> Submission:
         """Simulate, price and sign; the blockhash is read last, so that the transaction lives as long as it can."""
         memo = OrderMemo(order.order_id, order.attempt)
-        plan = plan_swap(route, Trade(self._wallet.address, memo, self._token_account_rent()), min_out)
+        trade = Trade(self._wallet.address, memo, self._token_account_rent(), _nonce(order))
+        plan = plan_swap(route, trade, min_out)
         budget = measure_budget(self._rpc, plan, self._fees)
         self._unit_price = budget.unit_price
         latest = self._rpc.get_latest_blockhash()
@@ -147,6 +148,7 @@ class ChainTrader:
             wallet=self._wallet.address,
             order_id=order.order_id,
             attempt=order.attempt,
+            nonce=_nonce(order),
             mint_in=mint_in,
             mint_out=mint_out,
             amount_in=order.amount,
@@ -172,6 +174,11 @@ def _landed(order: Order, transaction: Mapping[str, Any], wallet: Pubkey) -> Lan
     over = {Pubkey.from_string(leg.token_out.mint): leg.token_out for leg in order.route or ()}
     fill = read_fill(transaction, wallet, mint_in, mint_out, [mint for mint in over if mint != mint_out])
     return Landed(fill.amount_out, tuple(Leftover(over[mint], amount) for mint, amount in fill.left_over))
+
+
+def _nonce(order: Order) -> str:
+    assert order.attempt_nonce is not None, "an attempt that has started has its nonce"
+    return order.attempt_nonce
 
 
 def _mints(order: Order) -> tuple[Pubkey, Pubkey]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +39,8 @@ FEE = 5_000
 RENT = rent_exempt(0)
 SPACIOUS_RENT = rent_exempt(200)
 TOKEN_RENT = rent_exempt(TOKEN_ACCOUNT_LENGTH)
+SOL = Token(NATIVE_MINT, TOKEN_PROGRAM)
+ATTEMPT: dict[str, Any] = {"order_id": "order", "attempt": 1, "nonce": "5e2b7c"}
 NEWCOMER = Keypair.from_seed(bytes([3] * 32))
 # Enough for the payer to be short of rent.
 A_LITTLE = 400_000
@@ -55,8 +59,7 @@ def hold(playground: Playground, owner: Keypair, lamports: int, length: int = 0)
 
 def wrapped(lamports: int) -> TradingAccount:
     """Alice's wrapped SOL as an order wraps it."""
-    sol = Token(NATIVE_MINT, TOKEN_PROGRAM)
-    return source_account(ALICE.pubkey(), sol, lamports, order_id="order", attempt=1, rent_lamports=TOKEN_RENT)
+    return source_account(ALICE.pubkey(), SOL, lamports, **ATTEMPT, rent_lamports=TOKEN_RENT)
 
 
 def refusal(playground: Playground, *instructions: Instruction) -> TransactionError:
@@ -300,9 +303,7 @@ class TestTheEnd:
 
 class TestATokenAccount:
     def test_of_too_few_lamports_is_refused_by_the_token_program(self, playground: Playground) -> None:
-        poor = source_account(
-            ALICE.pubkey(), Token(NATIVE_MINT, TOKEN_PROGRAM), 0, order_id="x", attempt=1, rent_lamports=TOKEN_RENT - 1
-        )
+        poor = source_account(ALICE.pubkey(), SOL, 0, **ATTEMPT, rent_lamports=TOKEN_RENT - 1)
         landed = playground.land(*poor.opening, playground.swap(GOLD_IRON, GOLD, 1_000), *poor.closing)
         assert landed.error == TransactionError.instruction(1, {"Custom": 0})
 
