@@ -11,6 +11,7 @@ from chalicelib.orders.order import (
     Token,
     cancel,
     choose_route,
+    draw_nonce,
     fail_attempt,
     fill,
     place,
@@ -66,7 +67,7 @@ def a_submission(number: int = 1, last_valid_block_height: int = 150) -> SignedT
 
 def routing(order: Order | None = None) -> Order:
     order = order or new_order()
-    return start_attempt(order, order.updated_at_ms + 10)
+    return start_attempt(draw_nonce(order, f"nonce-{order.attempt}"), order.updated_at_ms + 10)
 
 
 def building(order: Order | None = None) -> Order:

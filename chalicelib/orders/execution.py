@@ -20,6 +20,7 @@ from chalicelib.orders.order import (
     State,
     choose_route,
     claim,
+    draw_nonce,
     expire,
     fail_attempt,
     fill,
@@ -134,7 +135,7 @@ class UnknownOrder(Exception):
 
 
 class Execution:
-    """`currency` is what orders are valued in."""
+    """`currency` is what orders are valued in; `new_nonce` gives another random text each time."""
 
     def __init__(
         self,
@@ -146,6 +147,8 @@ class Execution:
         now_ms: Callable[[], int],
         lease_ms: int,
         currency: ReferenceCurrency = ReferenceCurrency(),  # noqa: B008 - immutable
+        *,
+        new_nonce: Callable[[], str],
     ) -> None:
         self._store = store
         self._trader = trader
@@ -154,6 +157,7 @@ class Execution:
         self._risk = risk
         self._now_ms = now_ms
         self._lease_ms = lease_ms
+        self._new_nonce = new_nonce
         self._currency = currency
 
     def run(self, order_id: str, owner: str) -> Finished | ComeBack:
@@ -202,7 +206,10 @@ class Execution:
 
     def _take(self, order: Order, owner: str, now_ms: int) -> Order:
         taken = claim(order, owner, now_ms, self._lease_ms)
-        return self._store.replace(taken if taken.state is State.SUBMITTED else start_attempt(taken, now_ms))
+        if taken.state is State.SUBMITTED:
+            return self._store.replace(taken)
+        # stored before it is used: whoever takes the attempt over builds with the same accounts
+        return self._store.replace(start_attempt(draw_nonce(taken, self._new_nonce()), now_ms))
 
     def _carry_on(self, order: Order) -> Finished | ComeBack:
         try:

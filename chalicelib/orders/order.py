@@ -201,6 +201,7 @@ class Order(Progress):
 
     `min_out` is the floor in force: the client's own at first, from the first quote on the stricter of that and what
     `slippage_ppm` leaves of it. Nothing lowers it. From `expires_at_ms` on no attempt starts and nothing is signed.
+    `attempt_nonce` is random, so that nobody can foretell where the attempt under way keeps its wrapped SOL.
     `notional` is what it counts for on its day, since a route is chosen. `booked`: what the counters hold for it as it
     is stored; None for an order that was not loaded, for which they hold what they hold for a new one.
     """
@@ -231,6 +232,7 @@ class Order(Progress):
     start_at_ms: int = 0
     retry_at_ms: int = 0
     lease: Lease | None = None
+    attempt_nonce: str | None = None
     notional: Notional | None = None
     correlation_id: str = ""  # of the request that placed it
     revision: int = 0
@@ -304,6 +306,13 @@ def claim(order: Order, owner: str, now_ms: int, lease_ms: int) -> Order:
 def release(order: Order) -> Order:
     """Let go of the order, so that the next delivery needn't wait for the lease to run out."""
     return replace(order, lease=None)
+
+
+def draw_nonce(order: Order, nonce: str) -> Order:
+    """Give the attempt that starts now a nonce of its own. An attempt that is under way keeps the one that it has."""
+    if order.attempt_nonce is not None and order.state in (State.ROUTING, State.BUILDING, State.SUBMITTED):
+        return order
+    return replace(order, attempt_nonce=nonce)
 
 
 def start_attempt(order: Order, now_ms: int) -> Order:

@@ -78,7 +78,8 @@ class ChainTrader:
         """Simulate, price and sign; the blockhash is read last, so that the transaction lives as long as it can."""
         assert order.min_out is not None, "a stored route has its floor"
         memo = OrderMemo(order.order_id, order.attempt)
-        plan = plan_swap(route, Trade(self._wallet.address, memo, self._token_account_rent()), order.min_out)
+        trade = Trade(self._wallet.address, memo, self._token_account_rent(), _nonce(order))
+        plan = plan_swap(route, trade, order.min_out)
         budget = measure_budget(self._rpc, plan, self._fees, self._errors)
         self._unit_price = budget.unit_price
         latest = self._rpc.get_latest_blockhash()
@@ -92,6 +93,7 @@ class ChainTrader:
             wallet=self._wallet.address,
             order_id=order.order_id,
             attempt=order.attempt,
+            nonce=_nonce(order),
             mint_in=mint_in,
             mint_out=mint_out,
             amount_in=order.amount,
@@ -108,3 +110,8 @@ class ChainTrader:
         if self._rent_lamports is None:
             self._rent_lamports = self._rpc.get_minimum_balance_for_rent_exemption(TOKEN_ACCOUNT_LENGTH)
         return self._rent_lamports
+
+
+def _nonce(order: Order) -> str:
+    assert order.attempt_nonce is not None, "an attempt that has started has its nonce"
+    return order.attempt_nonce

@@ -6,6 +6,7 @@ network carries it, and can land no more once the height has passed its last val
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -129,7 +130,14 @@ class World:
     def worker(self) -> Execution:
         """A fresh process."""
         return Execution(
-            MortalStore(self), ModelTrader(self), AnyTime(), self.outages, self.risk, lambda: self.now_ms, LEASE_MS
+            MortalStore(self),
+            ModelTrader(self),
+            AnyTime(),
+            self.outages,
+            self.risk,
+            lambda: self.now_ms,
+            LEASE_MS,
+            new_nonce=secrets.token_hex,
         )
 
     def stored(self, order_id: str) -> Order:

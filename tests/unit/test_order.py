@@ -30,6 +30,7 @@ from chalicelib.orders.order import (
     cancel,
     choose_route,
     claim,
+    draw_nonce,
     fail_attempt,
     fill,
     place,
@@ -223,6 +224,22 @@ def test_a_retry_is_due_when_its_wait_is_over() -> None:
     assert first.retry_at_ms == NOW + 1000
     second = fail_attempt(start_attempt(first, NOW + 1000), "x", "X", NOW + 1500, retry=True)
     assert second.retry_at_ms == NOW + 3500
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.RETRYING])
+def test_each_attempt_has_a_nonce_of_its_own(state: State) -> None:
+    before = order_in(state)
+    assert before.attempt_nonce != "another"
+    assert draw_nonce(before, "another").attempt_nonce == "another"
+
+
+@pytest.mark.parametrize("state", [State.ROUTING, State.BUILDING, State.SUBMITTED])
+def test_an_attempt_keeps_its_nonce_whoever_takes_it_over(state: State) -> None:
+    under_way = order_in(state)
+    assert under_way.attempt_nonce is not None
+    assert draw_nonce(under_way, "another") == under_way
+    of_an_older_version = replace(under_way, attempt_nonce=None)
+    assert draw_nonce(of_an_older_version, "another").attempt_nonce == "another"
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.ROUTING, State.BUILDING, State.SUBMITTED, State.RETRYING])

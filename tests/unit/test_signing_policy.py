@@ -358,6 +358,7 @@ def test_what_is_lent_to_a_temporary_account_is_a_token_accounts_rent() -> None:
 OTHER_TERMS: dict[str, dict[str, Any]] = {
     "order": {"order_id": "0197c3d2-7a1f-7000-8000-0123456789ac"},
     "attempt": {"attempt": 2},
+    "nonce": {"nonce": "5e2b7d"},
     "token sold": {"mint_in": MINTS["USDC"]},
     "token bought": {"mint_out": MINTS["USDC"]},
     "amount": {"amount_in": SPLIT.terms.amount_in - 1},

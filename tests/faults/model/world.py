@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -163,6 +164,7 @@ class World:
                 Operator(self, worker),
                 clock,
                 LEASE_MS,
+                new_nonce=secrets.token_hex,
             )
             failed = Delivery(execution, queue, LEASE_MS).handle([received], worker.name)
             if not failed and not deletion_is_lost:
