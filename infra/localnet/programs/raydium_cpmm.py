@@ -12,7 +12,7 @@ from typing import NamedTuple
 from solders.instruction import AccountMeta
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import VenueUnavailable
+from chalicelib.problems import TokenNotTradable, VenueUnavailable
 from chalicelib.solana.accounts import ChainClock
 from chalicelib.venues.raydium_cpmm.instruction import SWAP_ARGUMENTS, SWAP_BASE_INPUT
 from chalicelib.venues.raydium_cpmm.layout import (
@@ -177,7 +177,7 @@ def _decode(address: Pubkey, accounts: anchor.Accounts) -> RaydiumCpmmPool:
         # Whether tokens can be moved is the token programs' to say, and the program doesn't ask before it moves them.
         movable = {key: as_if_movable(account) for key, account in accounts.items()}
         return RaydiumCpmmVenue().decode(address, movable)
-    except VenueUnavailable as error:
+    except (VenueUnavailable, TokenNotTradable) as error:
         # After the checks above only a mint or vault can be wrong that the venue refuses to trade.
         name, _ = _ERRORS[_NOT_SUPPORT_MINT]
         raise ProgramError(_NOT_SUPPORT_MINT, name, str(error)) from error
