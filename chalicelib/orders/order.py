@@ -31,6 +31,7 @@ MAX_ATTEMPTS = 3
 # An order is one item of at most 400 KB, and is sent whole: neither its story nor an error's text grows without end.
 MAX_QUEUED_STEPS = 100
 MAX_ERROR_LENGTH = 1_000
+MAX_REFUSED_POOLS = 24
 
 
 OrderType = Literal["market"]
@@ -190,6 +191,15 @@ class HistoryStep(Progress):
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedPool:
+    """A pool that refused an attempt of the order, and why. The next attempts go by others where they can."""
+
+    pool: Address
+    error_code: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     owner: str
     until_ms: int
@@ -229,6 +239,7 @@ class Order(Progress):
     history: tuple[HistoryStep, ...] = ()
     submission: SignedTransaction | None = field(default=None, repr=False)
     past_signatures: tuple[str, ...] = ()
+    refused_pools: tuple[RefusedPool, ...] = ()  # each once, the last MAX_REFUSED_POOLS
     start_at_ms: int = 0
     retry_at_ms: int = 0
     lease: Lease | None = None
@@ -413,6 +424,13 @@ def fail_attempt(order: Order, error: str, error_code: str, now_ms: int, *, retr
         return release(_step(waiting, Event.ATTEMPT_FAILED, now_ms, told, terminal=False, retry_in_ms=retry_in_ms))
     told = Progress(error=error, error_code=error_code, tx_hash=order.tx_hash)
     return release(_step(ended, Event.GIVEN_UP, now_ms, told, terminal=True))
+
+
+def leave_out(order: Order, pool: str, error: str, error_code: str) -> Order:
+    """Remember that `pool` refused this attempt, so that the order's next ones go by others as long as these pay."""
+    others = tuple(each for each in order.refused_pools if each.pool != pool)
+    refused = RefusedPool(pool, error_code, error[:MAX_ERROR_LENGTH])
+    return replace(order, refused_pools=(*others, refused)[-MAX_REFUSED_POOLS:])
 
 
 def cancel(order: Order, now_ms: int) -> Order:
