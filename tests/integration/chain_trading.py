@@ -17,7 +17,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from chalicelib.orders.execution import Fate, PlannedSwap
-from chalicelib.orders.order import Order, Token
+from chalicelib.orders.order import Order, Token, fix_floor
 from chalicelib.orders.settling import Settler, WatchPolicy
 from chalicelib.orders.trading import ChainTrader
 from chalicelib.routing.market import Market, PricedPair
@@ -210,7 +210,11 @@ class Engine:
 
     def execute(self, order: Order) -> Executed:
         planned = self.trader.plan(order)
-        return self.settle(order, planned, planned.build())
+        return self.settle(order, planned, self.build(order, planned))
+
+    def build(self, order: Order, planned: PlannedSwap) -> SignedTransaction:
+        """The planned swap's transaction for the order as it is stored once its floor is fixed."""
+        return planned.build(fix_floor(order, planned.quoted_out))
 
     def settle(self, order: Order, planned: PlannedSwap, submission: SignedTransaction) -> Executed:
         fate = self.trader.settle(order, submission)
