@@ -27,7 +27,7 @@ from chalicelib.routing.quote import (
     quote_pool,
 )
 from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits, best_routes
-from tests.unit.model_market import CLOCK, ModelPool, address, pool_like
+from tests.unit.model_market import CLOCK, ModelPool, address, best_route, pool_like
 
 A, B, C = (address(number) for number in (1, 2, 3))
 U64 = st.integers(1, 2**64 - 1)
@@ -37,10 +37,6 @@ ONE_LEG = RouteLimits(max_legs=1, leg_cost=0, fits=lambda route: True)
 
 def pool(number: int, reserves: tuple[int, int] = (10**9, 10**9), **changes: object) -> ModelPool:
     return ModelPool(address(number), (A, B), reserves, **changes)  # type: ignore[arg-type]
-
-
-def best_route(pools: PairPools, amount: int, limits: RouteLimits) -> Route:
-    return best_routes(pools, amount, limits)[0]
 
 
 def pair(*pools: ModelPool, bridges: tuple[Bridge, ...] = ()) -> PairPools:
