@@ -102,7 +102,10 @@ class ChainTrader:
         try:
             budget = measure_budget(self._rpc, plan, self._fees, self._errors)
         except ExecutionError as error:
-            raise told_apart(error, plan, order.amount, self._read_accounts) from error
+            better = told_apart(error, plan, order.amount, self._read_accounts)
+            if better is error:
+                raise
+            raise better from error
         self._unit_price = budget.unit_price
         latest = self._rpc.get_latest_blockhash()
         approved = self._approve(build_message(plan, budget, latest.blockhash), order)
