@@ -5,15 +5,17 @@ On a localnet in this process, with the real client, registry, market, trader an
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
+from solders.transaction import VersionedTransaction
 
-from chalicelib.orders.execution import Landed
-from chalicelib.orders.order import Order, leave_out
+from chalicelib.orders.execution import ComeBack, Execution, Finished, Landed
+from chalicelib.orders.order import Order, Status, leave_out
 from chalicelib.problems import (
     InsufficientBalance,
     InsufficientLiquidity,
@@ -22,13 +24,17 @@ from chalicelib.problems import (
     VenueUnavailable,
 )
 from chalicelib.solana.accounts import Account
+from chalicelib.solana.rpc import Simulation
 from chalicelib.solana.tokens import associated_token_address
 from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID as METEORA
 from chalicelib.venues.meteora_dlmm.layout import reserve_address
 from infra.localnet.startup import Options
 from infra.localnet.token_extensions import AccountExtension
+from tests.integration.chain_model import AnyTime, BadLuck, FreeRein
 from tests.integration.chain_trading import MINTS, Engine, InProcessChain, genesis_pools
 from tests.localnet import token_2022
+from tests.orders_in_memory import OrdersInMemory
+from tests.sample_orders import CREATED_AT_MS
 
 WALLET = Keypair.from_seed(bytes([48] * 32))
 POOLS = genesis_pools()
@@ -59,6 +65,43 @@ def edit(chain: InProcessChain, address: Pubkey, change: Callable[[Account], Acc
 
 def holding(amount: int) -> Callable[[Account], Account]:
     return lambda account: replace(account, data=account.data[:64] + amount.to_bytes(8, "little") + account.data[72:])
+
+
+def refuse(engine: Engine, pool: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the pool refuses each swap, with a code that nobody knows."""
+    simulate = engine.rpc.simulate_transaction
+
+    def refusing(wire: bytes) -> Simulation:
+        message = VersionedTransaction.from_bytes(wire).message
+        keys = message.account_keys
+        for number, instruction in enumerate(message.instructions):
+            if Pubkey.from_string(pool) in [keys[account] for account in instruction.accounts]:
+                return replace(simulate(wire), err={"InstructionError": [number, {"Custom": 6999}]}, logs=())
+        return simulate(wire)
+
+    monkeypatch.setattr(engine.rpc, "simulate_transaction", refusing)
+
+
+def run(engine: Engine, order: Order) -> Order:
+    """Deliver the order's message as often as it comes back; how the order ended."""
+    store, now_ms = OrdersInMemory(), CREATED_AT_MS
+    assert store.create(order)
+    while True:
+        execution = Execution(
+            store,
+            engine.trader,
+            AnyTime(),
+            BadLuck(),
+            FreeRein(),
+            lambda: now_ms,  # noqa: B023 - read before it changes
+            30_000,
+            new_nonce=secrets.token_hex,
+        )
+        match execution.run(order.order_id, "worker"):
+            case Finished(ended):
+                return ended
+            case ComeBack(in_ms, _):
+                now_ms += in_ms
 
 
 def with_the_better_price(chain: InProcessChain) -> Engine:
@@ -113,6 +156,29 @@ def test_a_pool_that_refused_is_left_out_of_the_next_attempt_which_fills(chain: 
     executed = engine.execute(order)
     assert [leg.pool for leg in executed.planned.route] == [RAYDIUM_POOL.address]
     assert executed.fate == Landed(executed.planned.quoted_out)
+
+
+def test_an_order_that_a_pool_refuses_for_no_reason_that_its_accounts_tell_is_filled_by_the_other(
+    chain: InProcessChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = with_the_better_price(chain)
+    refuse(engine, METEORA_POOL.address, monkeypatch)
+    order = run(engine, engine.order("USDC", "LEVY", AMOUNT, slippage_ppm=100_000))
+    assert (order.status, order.retry_count) == (Status.CONFIRMED, 1)
+    assert [leg.pool for leg in order.route or ()] == [RAYDIUM_POOL.address]
+    assert [(refused.pool, refused.error_code) for refused in order.refused_pools] == [
+        (METEORA_POOL.address, "VENUE_UNAVAILABLE")
+    ]
+
+
+def test_an_order_whose_only_pool_refuses_ends_with_that_pools_reason(
+    chain: InProcessChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = engine_of(chain, METEORA_POOL)
+    refuse(engine, METEORA_POOL.address, monkeypatch)
+    order = run(engine, engine.order("USDC", "LEVY", AMOUNT))
+    assert (order.status, order.error_code, order.retry_count) == (Status.FAILED, "VENUE_UNAVAILABLE", 3)
+    assert "6999" in (order.error or "")
 
 
 def test_a_pool_that_refused_is_asked_again_where_the_others_pay_less_than_the_floor(chain: InProcessChain) -> None:

@@ -216,6 +216,10 @@ def test_a_landed_transactions_failure_is_read_from_its_json() -> None:
         },
     }
     assert isinstance(ERRORS.failure_of(transaction), SlippageExceeded)
+    transaction["meta"]["err"] = {"InstructionError": [1, {"Custom": 9_999}]}
+    refused = ERRORS.failure_of(transaction)
+    assert refused is not None
+    assert refused.leg == 0
     transaction["meta"]["err"] = None
     assert ERRORS.failure_of(transaction) is None
 
