@@ -1,7 +1,7 @@
 """Everything that can go wrong, as one tree; each error knows its code, its HTTP status and whether a retry can help.
 
 FillrateError
-├── RequestError                    the client can mend it: 4xx
+├── RequestError                    the client can correct it: 4xx
 │   ├── InvalidRequest              400, with the fields that are wrong
 │   │   └── LimitRefused            422: beyond the account's limits, or those of all
 │   ├── Unauthorized                401
@@ -84,7 +84,7 @@ class FillrateError(Exception):
 
 
 class RequestError(FillrateError):
-    """The request can't be served as it is; the client can mend it."""
+    """The request can't be served as it is; the client can correct it."""
 
     code = "BAD_REQUEST"
     title = "Bad request"

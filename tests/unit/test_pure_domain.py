@@ -36,8 +36,7 @@ def loaded_with(package: str) -> tuple[int, list[str]]:
 
 @pytest.mark.parametrize(
     "package",
-    ["chalicelib.orders", "chalicelib.routing", "chalicelib.venues", "chalicelib.risk", "chalicelib.solana"]
-    + ["infra.localnet"],
+    [*(f"chalicelib.{room}" for room in ("orders", "routing", "venues", "risk", "solana")), "infra.localnet"],
 )
 def test_every_module_is_imported_without_a_framework(package: str) -> None:
     modules, frameworks = loaded_with(package)
