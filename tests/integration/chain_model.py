@@ -24,10 +24,9 @@ from chalicelib.orders.execution import (
 from chalicelib.orders.order import LEGAL, HistoryStep, Order, State, Status
 from chalicelib.orders.outage import Outages
 from chalicelib.orders.ports import OrderFilter, OrderPage, Orders
-from chalicelib.problems import ExecutionError, RpcUnavailable, SlippageExceeded, TransactionExpired
+from chalicelib.problems import ExecutionError, RpcRefused, RpcUnavailable, SlippageExceeded, TransactionExpired
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Exposure, Limits, LimitsInForce
-from chalicelib.solana.rpc import RpcRefused
 from chalicelib.solana.signed_transaction import SignedTransaction
 from tests.sample_orders import CREATED_AT_MS, MIN_OUT, QUOTED_OUT, ROUTE
 

@@ -22,7 +22,7 @@ from chalicelib.problems import (
     VenueUnavailable,
 )
 from chalicelib.solana.accounts import CLOCK_SYSVAR, SYSVAR_OWNER, Account, AccountMap, AccountsRead, ChainClock
-from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwapError
+from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwap
 from chalicelib.solana.program_errors import ProgramRefusals
 from chalicelib.solana.tokens import TOKEN_PROGRAM
 from chalicelib.venues.registry import PoolEntry, PoolRegistry
@@ -140,7 +140,7 @@ class ModelVenue:
         return ModelPool(pool, (first, second), _ARRAY.unpack(array.data), near=self.near, missing=missing)
 
     def decode_swap(self, accounts: Sequence[Pubkey], data: bytes) -> DecodedSwap:
-        raise NotOurSwapError("nobody signs a swap of the model's")
+        raise NotOurSwap("nobody signs a swap of the model's")
 
     def _pool(self, pool: Pubkey, accounts: AccountMap) -> tuple[Pubkey, Pubkey, Pubkey]:
         account = accounts.get(pool)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.problems import RpcUnavailable
+from chalicelib.problems import RpcRefused, RpcUnavailable
 from chalicelib.solana.landing import Expired, InBlock, Pending, decide_fate, land
-from chalicelib.solana.rpc import Commitment, EpochInfo, RpcRefused, SignatureStatus, SignatureStatuses
+from chalicelib.solana.rpc import Commitment, EpochInfo, SignatureStatus, SignatureStatuses
 from chalicelib.solana.signed_transaction import SignedTransaction
 
 LAST_VALID = 1_000
