@@ -1,0 +1,26 @@
+"""The survivors that were looked at and stand, each with its reason: survivors.toml, written by hand."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from quality.mutants.verdicts import Mutation
+
+SURVIVORS = Path(__file__).with_name("survivors.toml")
+
+
+def reviewed(text: str | None = None) -> Mapping[Mutation, str]:
+    """Each reviewed survivor's reason. Raises ValueError where the file says one thing twice, or leaves something out."""
+    entries = tomllib.loads(SURVIVORS.read_text() if text is None else text).get("survivor", [])
+    reasons: dict[Mutation, str] = {}
+    for entry in entries:
+        unknown = entry.keys() ^ {"file", "function", "was", "became", "reason"}
+        if unknown or not entry["reason"].strip():
+            raise ValueError(f"a survivor has file, function, was, became and reason, and no more: {entry}")
+        mutation = Mutation(entry["file"], entry["function"], entry["was"].strip(), entry["became"].strip())
+        if mutation in reasons:
+            raise ValueError(f"a survivor is named twice: {mutation}")
+        reasons[mutation] = entry["reason"].strip()
+    return reasons

@@ -1,0 +1,119 @@
+"""What is mutated, and which tests must tell each mutant from the original.
+
+Tests of the same rooms alone: a mutant that only an order's whole way through the service shows is a missing test. None
+of them starts a process, and none needs the network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# The lowest share of killed mutants, in percent, in each file that decides about money.
+FLOOR_PERCENT = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Files that are mutated by turns under the same tests. Those that decide about money have to reach the floor."""
+
+    name: str
+    about_money: tuple[str, ...]
+    tests: tuple[str, ...]
+    others: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return self.about_money + self.others
+
+
+TARGETS = (
+    Target(
+        "routing",
+        about_money=(
+            "chalicelib/routing/market.py",
+            "chalicelib/routing/quote.py",
+            "chalicelib/routing/router.py",
+            "chalicelib/routing/split.py",
+            "chalicelib/routing/swap_plan.py",
+        ),
+        tests=(
+            "tests/unit/test_split.py",
+            "tests/unit/test_quote_and_router.py",
+            "tests/unit/test_routes.py",
+            "tests/unit/test_market.py",
+            "tests/unit/test_reference_price.py",
+            "tests/unit/test_forged_pools.py",
+        ),
+    ),
+    Target(
+        "risk",
+        about_money=(
+            "chalicelib/risk/counters.py",
+            "chalicelib/risk/limits.py",
+            "chalicelib/risk/reference_price.py",
+        ),
+        tests=(
+            "tests/unit/test_counters.py",
+            "tests/unit/test_limits.py",
+            "tests/unit/test_reference_price.py",
+        ),
+    ),
+    Target(
+        "venues",
+        about_money=(
+            "chalicelib/venues/meteora_dlmm.py",
+            "chalicelib/venues/meteora_dlmm_math.py",
+            "chalicelib/venues/raydium_cpmm.py",
+        ),
+        tests=(
+            "tests/unit/test_meteora_dlmm_math.py",
+            "tests/unit/test_meteora_dlmm.py",
+            "tests/unit/test_raydium_cpmm.py",
+            "tests/unit/test_forged_pools.py",
+            "tests/unit/test_emulated_meteora_dlmm.py",
+            "tests/unit/test_emulated_raydium_cpmm.py",
+            "tests/conformance/test_vectors.py",
+        ),
+    ),
+    Target(
+        "chain",
+        about_money=(
+            "chalicelib/solana/fill.py",
+            "chalicelib/solana/landing.py",
+            "chalicelib/solana/signing_policy.py",
+        ),
+        tests=(
+            "tests/unit/test_landing.py",
+            "tests/unit/test_signing_policy.py",
+            "tests/unit/test_fill.py",
+            "tests/unit/test_failover_expiry.py",
+            "tests/unit/test_hostile_node.py",
+            "tests/unit/test_signing.py",
+        ),
+    ),
+    Target(
+        "order",
+        about_money=(
+            "chalicelib/orders/order.py",
+            "chalicelib/orders/endings.py",
+        ),
+        tests=(
+            "tests/unit/test_order.py",
+            "tests/unit/test_endings.py",
+            "tests/unit/test_counters.py",
+        ),
+    ),
+    Target(
+        "execution",
+        about_money=(
+            "chalicelib/orders/execution.py",
+            "chalicelib/orders/outage.py",
+        ),
+        tests=(
+            "tests/integration/test_execution.py",
+            "tests/integration/test_outage.py",
+            "tests/integration/test_controls.py",
+            "tests/faults/test_execution_model.py",
+        ),
+    ),
+)
