@@ -2,7 +2,7 @@
 # AWS_PORT, RPC_PORT, LOCALNET_ARGS and POOLS reach `up`; ARGS reaches `test`; PYTHON chooses the interpreter of .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs test lint bench soak redrive package faults audit lock sbom web screenshots
+.PHONY: help up down logs test lint bench soak redrive package faults programs audit lock sbom web screenshots
 
 export AWS_PORT RPC_PORT LOCALNET_ARGS POOLS PYTHON
 
@@ -19,9 +19,10 @@ help:
 	@echo "make redrive  send dead letters back after an outage: a new order for each that failed, never two"
 	@echo "make test     run all tests (ARGS='tests/unit -x'), on an emulator of their own"
 	@echo "make lint     format, types, layers, templates"
-	@echo "make bench    time quotes, next to the official SDKs' where Node and 'npm ci' in tests/conformance/sdk are;"
+	@echo "make bench    time quotes, next to the official SDKs' where Node and 'npm ci' in testing/sdk are;"
 	@echo "              count what an order costs on AWS, and simulate what limits it (alone: -m bench.cost, bench.scaling)"
 	@echo "make faults   kill, drop, expire, duplicate, then audit; FAULTS_SEED=n replays, FAULTS_SCALE=short is quicker"
+	@echo "make programs run the tests that 'make test' skips, on the venues' real bytecode (FILLRATE_PROGRAMS=DIR: CONTRIBUTING.md)"
 	@echo "make soak     steady orders under light faults (MINUTES=3), then every order compared with the chain; memory"
 	@echo "make web      build the page from web/ into chalicelib/web, which is committed (needs npm)"
 	@echo "make screenshots  take the pictures in docs/images again (needs Chromium)"
@@ -48,11 +49,16 @@ lint: .venv/.dev
 	$(RUN) -m mypy
 	.venv/bin/lint-imports --no-logo
 	$(RUN) -m infra.package --stage prod --output build/lint --template-only
-	.venv/bin/cfn-lint infra/data.yaml infra/monitoring.yaml build/lint/template.json
+	.venv/bin/cfn-lint infra/deployment/data.yaml infra/deployment/monitoring.yaml build/lint/template.json
 
 faults: .venv/.dev
 	@export FAULTS_SCALE=$${FAULTS_SCALE:-full} FAULTS_SEED=$${FAULTS_SEED:-$$(date +%s)}; \
 	echo "FAULTS_SEED=$$FAULTS_SEED FAULTS_SCALE=$$FAULTS_SCALE"; $(RUN) -m pytest tests/faults -rA $(ARGS)
+
+# Nothing is skipped here: a file that is missing, or too old, is a failure.
+programs: .venv/.dev
+	@test -n "$(FILLRATE_PROGRAMS)" || { echo "make programs FILLRATE_PROGRAMS=DIR; CONTRIBUTING.md says what the folder holds"; exit 2; }
+	@FILLRATE_PROGRAMS="$(abspath $(FILLRATE_PROGRAMS))" $(RUN) -m pytest -m real_programs $(ARGS)
 
 redrive: .venv/.local
 	@$(RUN) -m infra.redrive --stage $${STAGE:-local} --endpoint-url $$($(RUN) -c 'import json; print(json.load(open(".local/stack.json"))["awsEndpoint"])')
@@ -76,7 +82,7 @@ package: .venv/.local
 	@$(RUN) -m infra.package --stage prod --output build/package
 
 audit: .venv/.dev .venv-audit/.done
-	@$(RUN) -m infra.audit
+	@$(RUN) -m infra.deployment.audit
 
 # Chalice's runtime is in the zip too, put there by Chalice itself.
 sbom: .venv-audit/.done

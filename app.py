@@ -24,10 +24,10 @@ from chalicelib import composition, correlation
 from chalicelib.access.authentication import HEADER
 from chalicelib.access.caller import Caller
 from chalicelib.access.keys import Scope
+from chalicelib.http.responses import answer, as_problem, page, with_header
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.delivery import message_of
 from chalicelib.orders.endings import note_endings
-from chalicelib.responses import answer, as_problem, page, with_header
 from chalicelib.risk.counters import GLOBAL
 from chalicelib.telemetry import correlation_id, invocation
 

@@ -12,7 +12,7 @@ from bench.machine import machine
 from bench.measurement import QuoteBench, Row, SplitBench
 from bench.pools import bins, constant_product
 from bench.report import page, table
-from tests.conformance.sdk.oracle import SdkOracle, sdk_versions, what_is_missing
+from testing.sdk.oracle import SdkOracle, sdk_versions, what_is_missing
 
 RESULTS = Path(__file__).parent / "results"
 ROUNDS = 7

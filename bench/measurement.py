@@ -9,10 +9,10 @@ from bench.pools import CLOCK, MINT_IN, MeasuredPool
 from bench.timing import nanoseconds_per_call
 from chalicelib.problems import ExecutionError
 from chalicelib.routing.split import Outlet, divide
-from chalicelib.venues.meteora_dlmm import MeteoraDlmmPool, MeteoraDlmmVenue
-from chalicelib.venues.raydium_cpmm import RaydiumCpmm
+from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmPool, MeteoraDlmmVenue
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
 from chalicelib.venues.venue import Pool, PoolQuote, Venue
-from tests.conformance.sdk.oracle import SdkOracle
+from testing.sdk.oracle import SdkOracle
 
 _VENUES: Mapping[str, Venue] = {"meteora": MeteoraDlmmVenue(), "raydium": RaydiumCpmm()}
 # What is timed, ours first; a name is a column of the table and a bar of the chart.

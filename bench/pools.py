@@ -8,8 +8,8 @@ from solders.pubkey import Pubkey
 
 from chalicelib.solana.accounts import Account, AccountMap, ChainClock
 from chalicelib.solana.tokens import TOKEN_PROGRAM, Mint
-from chalicelib.venues.meteora_dlmm_layout import bitmap_extension_address
-from chalicelib.venues.meteora_dlmm_math import price_of_bin
+from chalicelib.venues.meteora_dlmm.layout import bitmap_extension_address
+from chalicelib.venues.meteora_dlmm.math import price_of_bin
 from infra.localnet.programs.genesis_pool import GenesisPool
 from infra.localnet.programs.meteora_dlmm_pool import DlmmPoolSpec
 from infra.localnet.programs.meteora_dlmm_pool import genesis_pool as dlmm_pool

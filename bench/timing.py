@@ -1,4 +1,4 @@
-"""How long a call takes. tests/conformance/sdk/timing.mjs does the same for the SDKs."""
+"""How long a call takes. testing/sdk/timing.mjs does the same for the SDKs."""
 
 from __future__ import annotations
 

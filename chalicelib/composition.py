@@ -20,22 +20,22 @@ from chalicelib.access.caller import LOCAL_CALLER, Caller
 from chalicelib.access.key_table import KeyTable
 from chalicelib.access.ticket_office import TicketOffice
 from chalicelib.access.ticket_secret import TicketSecret
+from chalicelib.aws.dynamodb.control_table import ControlTable
+from chalicelib.aws.dynamodb.order_table import OrderTable
+from chalicelib.aws.orders_queue import SqsOrdersQueue
 from chalicelib.orders.admission import Admission, Pace
 from chalicelib.orders.delivery import Delivery
 from chalicelib.orders.execution import Execution
 from chalicelib.orders.intake import Intake
 from chalicelib.orders.outage import OutagePolicy, SharedOutages
-from chalicelib.orders.queue import OrdersQueue
 from chalicelib.orders.recovery import Recovery
 from chalicelib.orders.redrive import Redrive
-from chalicelib.orders.store import OrderStore
 from chalicelib.push.connection_sweep import ConnectionSweep
 from chalicelib.push.connection_table import ConnectionTable
 from chalicelib.push.connections import Connections
 from chalicelib.push.gateway import WebSocketGateway
 from chalicelib.push.publisher import Publisher
 from chalicelib.push.session import Session
-from chalicelib.risk.control_table import ControlTable
 from chalicelib.risk.counters import GLOBAL
 from chalicelib.risk.limits import ReferenceCurrency, defaults_for
 from chalicelib.settings import settings
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
-    from chalicelib.api import HealthApi, MarketApi, OrdersApi, TicketsApi, WebSocketDoors
+    from chalicelib.http.api import HealthApi, MarketApi, OrdersApi, TicketsApi, WebSocketDoors
     from chalicelib.orders.token_directory import ChainTokenDirectory
     from chalicelib.routing.market import Market
     from chalicelib.solana.rpc import SolanaRpc
@@ -72,8 +72,8 @@ def sqs() -> SQSClient:
 
 
 @cache
-def order_store() -> OrderStore:
-    return OrderStore(dynamodb(), settings().orders_table, settings().control_table)
+def order_store() -> OrderTable:
+    return OrderTable(dynamodb(), settings().orders_table, settings().control_table)
 
 
 @cache
@@ -82,8 +82,8 @@ def control_table() -> ControlTable:
 
 
 @cache
-def orders_queue() -> OrdersQueue:
-    return OrdersQueue(sqs(), settings().orders_queue_url, settings().dead_letter_queue_url)
+def orders_queue() -> SqsOrdersQueue:
+    return SqsOrdersQueue(sqs(), settings().orders_queue_url, settings().dead_letter_queue_url)
 
 
 @cache
@@ -180,9 +180,9 @@ def rpc() -> SolanaRpc:
 
 @cache
 def pool_registry() -> PoolRegistry:
-    from chalicelib.venues.meteora_dlmm import MeteoraDlmmVenue
-    from chalicelib.venues.pool_table import PoolTable
-    from chalicelib.venues.raydium_cpmm import RaydiumCpmm
+    from chalicelib.aws.dynamodb.pool_table import PoolTable
+    from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
+    from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
     from chalicelib.venues.registry import PoolRegistry
 
     table = PoolTable(dynamodb(), settings().pools_table)
@@ -218,11 +218,11 @@ def wallet() -> Wallet:
         raise RuntimeError("no wallet: set WALLET to kms:<key id>, secret:<name> or, on local stages, file:<path>")
     match choice.kind:
         case WalletKind.KMS:
-            from chalicelib.solana.kms_wallet import KmsWallet
+            from chalicelib.aws.kms_wallet import KmsWallet
 
             return KmsWallet(boto3.client("kms", config=_AWS), choice.place)
         case WalletKind.SECRET:
-            from chalicelib.solana.secret_wallet import SecretWallet
+            from chalicelib.aws.secret_wallet import SecretWallet
 
             return SecretWallet(boto3.client("secretsmanager", config=_AWS), choice.place)
         case WalletKind.FILE:
@@ -234,8 +234,8 @@ def wallet() -> Wallet:
 @cache
 def signing_policy() -> SigningPolicy:
     from chalicelib.solana.signing_policy import SigningPolicy
-    from chalicelib.venues.meteora_dlmm import MeteoraDlmmVenue
-    from chalicelib.venues.raydium_cpmm import RaydiumCpmm
+    from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
+    from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
 
     pools = pool_registry().tradable
     return SigningPolicy((RaydiumCpmm(), MeteoraDlmmVenue()), pools, settings().max_priority_fee_lamports)
@@ -243,7 +243,7 @@ def signing_policy() -> SigningPolicy:
 
 @cache
 def delivery() -> Delivery:
-    from chalicelib.orders.trading import ChainTrader, Patience
+    from chalicelib.orders.trading import ChainTrader, WatchPolicy
     from chalicelib.solana.compute_budget import PriorityFeePolicy
 
     config = settings()
@@ -257,7 +257,7 @@ def delivery() -> Delivery:
             cap=config.priority_fee_cap,
             max_lamports=config.max_priority_fee_lamports,
         ),
-        Patience(config.watch_seconds, config.confirm_poll_ms / 1000, config.rebroadcast_ms / 1000),
+        WatchPolicy(config.watch_seconds, config.confirm_poll_ms / 1000, config.rebroadcast_ms / 1000),
         time.monotonic,
         time.sleep,
     )
@@ -294,28 +294,28 @@ def redrive() -> Redrive:
 
 @cache
 def orders_api() -> OrdersApi:
-    from chalicelib.api import OrdersApi
+    from chalicelib.http.api import OrdersApi
 
     return OrdersApi(intake(), order_store(), token_directory(), websocket_doors())
 
 
 @cache
 def websocket_doors() -> WebSocketDoors:
-    from chalicelib.api import WebSocketDoors
+    from chalicelib.http.api import WebSocketDoors
 
     return WebSocketDoors(settings().websocket_url, ticket_office())
 
 
 @cache
 def tickets_api() -> TicketsApi:
-    from chalicelib.api import TicketsApi
+    from chalicelib.http.api import TicketsApi
 
     return TicketsApi(intake(), websocket_doors())
 
 
 @cache
 def market_api() -> MarketApi:
-    from chalicelib.api import MarketApi
+    from chalicelib.http.api import MarketApi
     from chalicelib.orders.quoting import Quoter
     from chalicelib.orders.trading import LEG_COMPUTE_UNITS
     from chalicelib.solana.compute_budget import ComputeBudget
@@ -326,7 +326,7 @@ def market_api() -> MarketApi:
 
 @cache
 def health() -> HealthApi:
-    from chalicelib.api import HealthApi
+    from chalicelib.http.api import HealthApi
 
     config = settings()
     return HealthApi(
@@ -342,13 +342,13 @@ def health() -> HealthApi:
 
 @cache
 def openapi_document() -> dict[str, Any]:
-    from chalicelib.openapi import document
+    from chalicelib.contract.openapi import document
 
     return document(key_optional=settings().stage == "local")
 
 
 @cache
 def asyncapi_document() -> dict[str, Any]:
-    from chalicelib.asyncapi import document
+    from chalicelib.contract.asyncapi import document
 
     return document(settings().websocket_url)

@@ -13,7 +13,7 @@ from chalicelib.solana.wallet_choice import WalletChoice
 
 
 class Settings(BaseModel):
-    """The environment variables that infra/functions.yaml gives each function, by their names in lower case."""
+    """The environment that infra/deployment/functions.yaml gives each function, by names in lower case."""
 
     # Errors don't show what they were given: the nodes' keys are among it.
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)

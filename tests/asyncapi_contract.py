@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator
 
-from chalicelib.asyncapi import document
+from chalicelib.contract.asyncapi import document
 
 URL = "ws://127.0.0.1:4566/_aws/execute-api/abc/api"
 

@@ -1,10 +1,19 @@
-"""What all tests share: reports that can be handed from one process to another."""
+"""What all tests share: reports that can be handed from one process to another, and when real bytecode is needed."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 
 import pytest
+
+from tests.real_programs import require_real_programs
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before any fixture, of which some load the bytecode."""
+    if item.get_closest_marker("real_programs"):
+        require_real_programs()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator
 
-from chalicelib.openapi import document
+from chalicelib.contract.openapi import document
 
 Json = dict[str, Any]
 

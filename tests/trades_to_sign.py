@@ -18,8 +18,8 @@ from chalicelib.solana.compute_budget import ComputeBudget
 from chalicelib.solana.rpc import LatestBlockhash
 from chalicelib.solana.signing_policy import ApprovedMessage, OrderTerms, SigningPolicy
 from chalicelib.solana.transaction import OrderMemo, SwapPlan, build_message
-from chalicelib.venues.meteora_dlmm import MeteoraDlmmVenue
-from chalicelib.venues.raydium_cpmm import RaydiumCpmm
+from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
 from chalicelib.venues.registry import PoolEntry, PoolRegistry
 from infra.localnet.market.genesis import genesis_market
 from infra.localnet.market.tokens import TOKENS

@@ -9,7 +9,7 @@ from decimal import Decimal
 from bench.cost.measuring import SQS_OPERATIONS, Measurement
 from bench.cost.prices import Tariff
 from chalicelib.metrics import DIMENSIONS, Metric
-from infra.monitoring import template
+from infra.deployment.monitoring import template
 
 MILLION = 1_000_000
 MINUTES_A_MONTH = 43_800  # 365.25 days / 12

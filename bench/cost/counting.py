@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from bench.cost.capacity import Index, Item, Table, read_units
-from tests.faults.proxy import Call, Held, When
+from testing.fault_proxy import Call, Held, When
 
 Json = dict[str, Any]
 

@@ -18,12 +18,12 @@ import boto3
 
 from bench.cost.capacity import item_bytes
 from bench.cost.counting import AwsCounter, SolanaCounter, tables_of
-from infra.processes import free_port
-from infra.stack import Layout, start, stop
-from tests.e2e.chain import Chain
-from tests.e2e.client import Client, follow
-from tests.faults import processes
-from tests.faults.proxy import FaultProxy
+from infra.local_stack.processes import free_port
+from infra.local_stack.stack import Layout, start, stop
+from testing import function_processes as processes
+from testing.chain import Chain
+from testing.client import Client, follow
+from testing.fault_proxy import FaultProxy
 
 Json = dict[str, Any]
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from chalicelib.orders.item import OPEN_SHARDS
+from chalicelib.aws.dynamodb.order_item import OPEN_SHARDS
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Rates are units a second unless named otherwise."""
 
-    # infra/deploy.py: --requests-per-second, --orders-per-minute, --orders-at-once
+    # infra/deployment/deploy.py: --requests-per-second, --orders-per-minute, --orders-at-once
     gateway: float = 200
     orders_per_minute: float = 100
     orders_at_once: int = 10
@@ -36,7 +36,7 @@ class Limits:
     counter_parts: int = 1
     account_parts: int = 1
     open_shards: int = OPEN_SHARDS
-    # infra/functions.yaml: ParallelizationFactor of the stream's mapping
+    # infra/deployment/functions.yaml: ParallelizationFactor of the stream's mapping
     publishers_per_shard: int = 1
     # Posts to connections count as requests do:
     # https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
@@ -124,7 +124,7 @@ def change_for(station: str, limits: Limits, per_minute: float) -> Change | None
             return Change("code", how, lambda now: replace(now, account_parts=parts))
         case "index byDue":
             shards = 8 * limits.open_shards
-            how = f"OPEN_SHARDS = {shards} in orders/item.py"
+            how = f"OPEN_SHARDS = {shards} in aws/dynamodb/order_item.py"
             return Change("constant", how, lambda now: replace(now, open_shards=shards))
         case "publisher":
             if limits.publishers_per_shard < 10:

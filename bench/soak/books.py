@@ -9,8 +9,8 @@ from typing import Any
 
 from bench.soak.report import Outcome
 from chalicelib.solana.tokens import NATIVE_MINT
-from tests.e2e.chain import Chain
-from tests.e2e.client import Client, Json
+from testing.chain import Chain
+from testing.client import Client, Json
 
 MEMO = re.compile(r"fillrate:([^:\s\"]+):\d+")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from chalicelib.access.caller import Caller
 from chalicelib.access.key_table import KeyTable
 from chalicelib.access.keys import ApiKey, Scope, digest_of, is_key
-from chalicelib.access.meter import Unusable, UsedTooOften
+from chalicelib.aws.dynamodb.meter import Unusable, UsedTooOften
 from chalicelib.problems import RateLimited, Unauthorized
 from chalicelib.telemetry import logger
 

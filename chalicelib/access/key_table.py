@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from chalicelib.access.keys import ApiKey, Scope
-from chalicelib.access.meter import Meter, rate_attributes
-from chalicelib.access.rate import per_minute
-from chalicelib.aws_errors import is_condition_failure
-from chalicelib.orders.item import Item, deserialize, serialize
+from chalicelib.aws.dynamodb.attribute_values import Item, deserialize, serialize
+from chalicelib.aws.dynamodb.meter import Meter, rate_attributes
+from chalicelib.aws.errors import is_condition_failure
+from chalicelib.rate import per_minute
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from chalicelib.orders.shared_number import SharedNumber
+from chalicelib.aws.dynamodb.shared_number import SharedNumber
 from chalicelib.problems import Backlogged
 
 if TYPE_CHECKING:

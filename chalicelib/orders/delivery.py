@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from chalicelib.aws.orders_queue import SqsOrdersQueue
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.execution import ComeBack, Execution, Finished, UnknownOrder
+from chalicelib.orders.message import CORRELATION_ID, MalformedMessage, order_id_of
 from chalicelib.orders.order import MAX_ATTEMPTS, State
-from chalicelib.orders.queue import CORRELATION_ID, MalformedMessage, OrdersQueue, order_id_of
 from chalicelib.telemetry import logger
 
 
@@ -38,7 +39,7 @@ def message_of(record: Mapping[str, Any], now_ms: int) -> Message:
 
 
 class Delivery:
-    def __init__(self, execution: Execution, queue: OrdersQueue, lease_ms: int) -> None:
+    def __init__(self, execution: Execution, queue: SqsOrdersQueue, lease_ms: int) -> None:
         self._execution = execution
         self._queue = queue
         self._lease_ms = lease_ms

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
+from chalicelib.aws.dynamodb.attribute_values import deserialize
+from chalicelib.aws.dynamodb.order_item import ORDER_ITEM, item_to_order
 from chalicelib.metrics import Metric, note
-from chalicelib.orders.item import ORDER_ITEM, deserialize, item_to_order
 from chalicelib.orders.order import TERMINAL, Order
 from chalicelib.telemetry import logger
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.orders.admission import Starts, is_on_time
 from chalicelib.orders.order import (
     MAX_ATTEMPTS,
@@ -32,7 +33,7 @@ from chalicelib.orders.order import (
     start_attempt,
 )
 from chalicelib.orders.outage import Outages
-from chalicelib.orders.store import OrderStore, StaleOrder
+from chalicelib.orders.ports import StaleOrder
 from chalicelib.problems import (
     AllNodesDown,
     ExecutionError,
@@ -41,8 +42,8 @@ from chalicelib.problems import (
     RpcUnavailable,
     TransientError,
 )
-from chalicelib.risk.control_table import Halt
 from chalicelib.risk.counters import GLOBAL, CounterFull, Notional, day_of
+from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Exposure, LimitsInForce, ReferenceCurrency, Terms, check_plan
 from chalicelib.telemetry import logger
 
@@ -134,7 +135,7 @@ class Execution:
 
     def __init__(
         self,
-        store: OrderStore,
+        store: OrderTable,
         trader: Trader,
         starts: Starts,
         outages: Outages,

@@ -11,18 +11,20 @@ from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.aws_errors import is_transient
+from chalicelib.amounts import to_base_units, to_ppm
+from chalicelib.aws.dynamodb.order_table import OrderTable
+from chalicelib.aws.errors import is_transient
+from chalicelib.aws.orders_queue import SqsOrdersQueue
+from chalicelib.contract.requests import OrderRequest, validate_idempotency_key
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.admission import LONGEST_WAIT_MS, Starts
 from chalicelib.orders.order import IllegalTransition, Order, State, cancel, place
 from chalicelib.orders.pair import TokenDirectory, find_pair
-from chalicelib.orders.queue import OrdersQueue
-from chalicelib.orders.store import OrderStore, StaleOrder
+from chalicelib.orders.ports import StaleOrder
 from chalicelib.problems import Conflict, NotFound, SubmissionUnknown, TooManyOpenOrders
 from chalicelib.risk.counters import GLOBAL, CounterFull
 from chalicelib.risk.limits import LimitsInForce, Terms, check_request
 from chalicelib.telemetry import logger
-from chalicelib.wire import OrderRequest, to_base_units, to_ppm, validate_idempotency_key
 
 ORDER_ID_NAMESPACE = uuid.UUID("5f0c9b1e-6f0b-4d53-9d0a-2f6f8f2f3b7a")
 
@@ -45,8 +47,8 @@ class Intake:
 
     def __init__(
         self,
-        store: OrderStore,
-        queue: OrdersQueue,
+        store: OrderTable,
+        queue: SqsOrdersQueue,
         tokens: TokenDirectory,
         admission: Starts,
         limits: OrderLimits,

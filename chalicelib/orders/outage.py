@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from chalicelib.orders.shared_number import SharedNumber
+from chalicelib.aws.dynamodb.shared_number import SharedNumber
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

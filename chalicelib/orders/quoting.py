@@ -8,12 +8,14 @@ from typing import Any
 
 from solders.pubkey import Pubkey
 
+from chalicelib.amounts import price_text, to_text
+from chalicelib.contract.views import leg_json
 from chalicelib.orders.order import Leg, Token
 from chalicelib.orders.token_directory import WELL_KNOWN_SYMBOLS
 from chalicelib.routing.market import Market, PricedPair
 from chalicelib.routing.quote import PPM, PoolOffer, floor_of, price_impact
 from chalicelib.routing.router import Route
-from chalicelib.wire import leg_json, price_text, time_text, to_text
+from chalicelib.times import time_text
 
 
 class Quoter:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from chalicelib.aws.dynamodb.order_table import OrderTable
+from chalicelib.aws.orders_queue import SqsOrdersQueue
 from chalicelib.metrics import Metric, note
+from chalicelib.orders.message import MalformedMessage, order_id_of
 from chalicelib.orders.order import Order, State
-from chalicelib.orders.queue import DeadLetter, MalformedMessage, OrdersQueue, order_id_of
-from chalicelib.orders.store import OrderStore
+from chalicelib.orders.ports import DeadLetter
 from chalicelib.telemetry import logger
 
 # An order this late has lost its message, or waits behind a long queue, where one more message changes nothing.
@@ -33,7 +35,7 @@ class Swept:
 
 
 class Recovery:
-    def __init__(self, store: OrderStore, queue: OrdersQueue, now_ms: Callable[[], int]) -> None:
+    def __init__(self, store: OrderTable, queue: SqsOrdersQueue, now_ms: Callable[[], int]) -> None:
         self._store = store
         self._queue = queue
         self._now_ms = now_ms

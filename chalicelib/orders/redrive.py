@@ -11,13 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from chalicelib.amounts import to_text
+from chalicelib.aws.dynamodb.order_table import OrderTable
+from chalicelib.aws.orders_queue import SqsOrdersQueue
+from chalicelib.contract.requests import OrderRequest, validate
 from chalicelib.orders.intake import Intake
+from chalicelib.orders.message import MalformedMessage, order_id_of
 from chalicelib.orders.order import Order, State
-from chalicelib.orders.queue import MalformedMessage, OrdersQueue, order_id_of
-from chalicelib.orders.store import OrderStore
 from chalicelib.problems import RequestError
-from chalicelib.risk.control_table import Halt
-from chalicelib.wire import OrderRequest, to_text, validate
+from chalicelib.risk.halt import Halt
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class KillSwitches(Protocol):
 
 
 class Redrive:
-    def __init__(self, store: OrderStore, queue: OrdersQueue, intake: Intake, switches: KillSwitches) -> None:
+    def __init__(self, store: OrderTable, queue: SqsOrdersQueue, intake: Intake, switches: KillSwitches) -> None:
         self._store = store
         self._queue = queue
         self._intake = intake

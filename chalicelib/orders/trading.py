@@ -44,7 +44,7 @@ LEG_COMPUTE_UNITS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class WatchPolicy:
     """How long one invocation watches a transaction, and how often it asks and sends, in seconds."""
 
     watch: float
@@ -62,7 +62,7 @@ class ChainTrader:
         wallet: Wallet,
         signing_policy: SigningPolicy,
         fees: PriorityFeePolicy,
-        patience: Patience,
+        patience: WatchPolicy,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from chalicelib.access.meter import Meter, rate_attributes
-from chalicelib.access.rate import Rate
 from chalicelib.access.tickets import Ticket
-from chalicelib.aws_errors import is_condition_failure
-from chalicelib.orders.item import deserialize, serialize
+from chalicelib.aws.dynamodb.attribute_values import deserialize, serialize
+from chalicelib.aws.dynamodb.meter import Meter, rate_attributes
+from chalicelib.aws.errors import is_condition_failure
 from chalicelib.push.connections import CONNECTION_LIFE_SECONDS
+from chalicelib.rate import Rate
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

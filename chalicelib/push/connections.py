@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.aws_errors import is_condition_failure
-from chalicelib.orders.item import deserialize, serialize
+from chalicelib.aws.dynamodb.attribute_values import deserialize, serialize
+from chalicelib.aws.errors import is_condition_failure
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -8,9 +8,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.orders.item import ORDER_ITEM, deserialize, item_to_order
+from chalicelib.aws.dynamodb.attribute_values import deserialize
+from chalicelib.aws.dynamodb.order_item import ORDER_ITEM, item_to_order
+from chalicelib.aws.dynamodb.order_table import OrderTable
+from chalicelib.contract.views import status_message
 from chalicelib.orders.order import Order
-from chalicelib.orders.store import OrderStore
 from chalicelib.push.connections import (
     SUBSCRIPTION_PREFIX,
     Connections,
@@ -20,7 +22,6 @@ from chalicelib.push.connections import (
 )
 from chalicelib.push.gateway import ConnectionGone, WebSocketGateway
 from chalicelib.telemetry import logger
-from chalicelib.wire import status_message
 
 # One can't post to a connection before its $connect has returned, which may be a moment after its subscription is seen.
 ESTABLISHING_TRIES = 10
@@ -46,7 +47,7 @@ class Publisher:
 
     def __init__(
         self,
-        store: OrderStore,
+        store: OrderTable,
         connections: Connections,
         gateway: WebSocketGateway,
         sleep: Callable[[float], None],

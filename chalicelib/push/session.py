@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from chalicelib.access.meter import Unusable, UsedTooOften
 from chalicelib.access.ticket_office import TicketOffice
 from chalicelib.access.tickets import Ticket
-from chalicelib.aws_errors import is_transient
-from chalicelib.orders.store import OrderStore
+from chalicelib.aws.dynamodb.meter import Unusable, UsedTooOften
+from chalicelib.aws.dynamodb.order_table import OrderTable
+from chalicelib.aws.errors import is_transient
+from chalicelib.contract.requests import ClientMessage, parse_body, validate
+from chalicelib.contract.views import problem_json
 from chalicelib.problems import (
     AwsUnavailable,
     FillrateError,
@@ -24,7 +26,6 @@ from chalicelib.push.connection_table import ConnectionTable
 from chalicelib.push.connections import Connections, Subscription, account_partition
 from chalicelib.push.gateway import ConnectionGone, WebSocketGateway
 from chalicelib.telemetry import logger
-from chalicelib.wire import ClientMessage, parse_body, problem_json, validate
 
 MAX_MESSAGE_BYTES = 4 * 1024
 MAX_SUBSCRIPTIONS = 50
@@ -38,7 +39,7 @@ class Session:
 
     def __init__(
         self,
-        store: OrderStore,
+        store: OrderTable,
         connections: Connections,
         connection_table: ConnectionTable,
         gateway: WebSocketGateway,

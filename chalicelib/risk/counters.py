@@ -1,7 +1,7 @@
 """What an order takes up of the limits on sums, and how the counters move when it is written. Pure.
 
 A counter is the sum of what all stored orders claim. It stays so because every write of an order that changes its
-claims moves the counters in the same transaction (chalicelib/orders/store.py).
+claims moves the counters in the same transaction (chalicelib/aws/dynamodb/order_table.py).
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from solders.pubkey import Pubkey
 from chalicelib.solana.accounts import Account, ChainClock
 from chalicelib.solana.rpc import SolanaRpc
 from chalicelib.solana.tokens import NATIVE_MINT, Mint
-from chalicelib.venues.meteora_dlmm import MeteoraDlmmVenue
-from chalicelib.venues.raydium_cpmm import RaydiumCpmm
+from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
 from chalicelib.venues.venue import Venue
 from infra.localnet import account_dumps, fork, snapshot
 from infra.localnet.ledger import Ledger

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Route, sync_playwright
 
-from infra.processes import free_port
-from infra.stack import Layout, start, stop
+from infra.local_stack.processes import free_port
+from infra.local_stack.stack import Layout, start, stop
+from testing.chain import Chain
+from testing.client import Client
 from tests.browser.desk import Desk
-from tests.e2e.chain import Chain
-from tests.e2e.client import Client
 
 SLOT_MS = 100
 FLAGS = [

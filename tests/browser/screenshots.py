@@ -10,12 +10,12 @@ from typing import Any
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from infra.processes import free_port
-from infra.stack import Layout, start, stop
+from infra.local_stack.processes import free_port
+from infra.local_stack.stack import Layout, start, stop
+from testing.chain import Chain
+from testing.client import Client, eventually
 from tests.browser.conftest import FLAGS
 from tests.browser.desk import Desk
-from tests.e2e.chain import Chain
-from tests.e2e.client import Client, eventually
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 DESKTOP = {"width": 1440, "height": 900}

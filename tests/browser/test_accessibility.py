@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Route, expect
 
+from testing.chain import Chain
+from testing.client import Client
 from tests.browser.conftest import NewDesk
 from tests.browser.desk import AXE
-from tests.e2e.chain import Chain
-from tests.e2e.client import Client
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
 

@@ -10,25 +10,25 @@ import boto3
 import pytest
 from playwright.sync_api import expect
 
+from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.orders.order import Order, place
-from chalicelib.orders.store import OrderStore
+from testing.client import Client, follow
 from tests.browser.conftest import NewDesk
 from tests.browser.desk import Desk
-from tests.e2e.client import Client, follow
 from tests.sample_orders import JUP, confirmed, failed, new_order
 
 MANY = 1000
 
 
 @pytest.fixture(scope="module")
-def store(site: dict[str, str]) -> OrderStore:
+def store(site: dict[str, str]) -> OrderTable:
     session = boto3.Session("test", "test", region_name="us-east-1")
     client = session.client("dynamodb", endpoint_url=site["awsEndpoint"])
-    return OrderStore(client, site["ordersTable"], site["controlTable"])
+    return OrderTable(client, site["ordersTable"], site["controlTable"])
 
 
 @pytest.fixture(scope="module")
-def many_orders(store: OrderStore, site: dict[str, str]) -> list[Order]:
+def many_orders(store: OrderTable, site: dict[str, str]) -> list[Order]:
     """A thousand ended orders, newest first: every tenth failed, every hundredth sells JUP."""
     start_ms = int(time.time() * 1000)
 
@@ -112,7 +112,7 @@ def test_arrows_walk_through_the_table_and_the_focus_is_never_lost(new_desk: New
         expect(desk.page.locator(":focus")).to_have_attribute("data-index", str(place_))
 
 
-def test_an_order_that_waits_can_be_cancelled(new_desk: NewDesk, store: OrderStore) -> None:
+def test_an_order_that_waits_can_be_cancelled(new_desk: NewDesk, store: OrderTable) -> None:
     now_ms = int(time.time() * 1000)
     waiting = place(replace(new_order("order-waiting", created_at_ms=now_ms), history=()), start_at_ms=now_ms + 600_000)
     assert store.create(waiting)

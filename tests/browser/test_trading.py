@@ -6,10 +6,10 @@ import re
 
 from playwright.sync_api import Request, Route, WebSocketRoute, expect
 
+from testing.chain import Chain
+from testing.client import Client, eventually
 from tests.browser.conftest import NewDesk
 from tests.browser.desk import Desk
-from tests.e2e.chain import Chain
-from tests.e2e.client import Client, eventually
 
 LIFE = ["pending", "routing", "building", "submitted", "confirmed"]
 

@@ -21,10 +21,10 @@ from chalicelib.problems import (
 )
 from chalicelib.solana.accounts import Account
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
-from chalicelib.venues.meteora_dlmm import MeteoraDlmmPool, MeteoraDlmmVenue
-from chalicelib.venues.meteora_dlmm_layout import BINS_PER_ARRAY
-from chalicelib.venues.meteora_dlmm_math import BinFill, split_fee
-from chalicelib.venues.raydium_cpmm import RaydiumCpmm, RaydiumCpmmPool
+from chalicelib.venues.meteora_dlmm.layout import BINS_PER_ARRAY
+from chalicelib.venues.meteora_dlmm.math import BinFill, split_fee
+from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmPool, MeteoraDlmmVenue
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm, RaydiumCpmmPool
 from chalicelib.venues.venue import Pool, PoolQuote, Venue
 from tests.conformance.vector_file import VectorCase, VectorFile
 

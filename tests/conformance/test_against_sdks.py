@@ -30,10 +30,10 @@ from solders.pubkey import Pubkey
 
 from chalicelib.problems import AmountTooSmall, ExecutionError, InsufficientLiquidity, VenueUnavailable
 from chalicelib.solana.accounts import AccountMap, ChainClock
-from chalicelib.venues.meteora_dlmm import MeteoraDlmmPool, MeteoraDlmmVenue
-from chalicelib.venues.meteora_dlmm_layout import BIN_ARRAY_LENGTH, BinColumns, bitmap_extension_address
-from chalicelib.venues.meteora_dlmm_math import BinFill, split_fee
-from chalicelib.venues.raydium_cpmm import (
+from chalicelib.venues.meteora_dlmm.layout import BIN_ARRAY_LENGTH, BinColumns, bitmap_extension_address
+from chalicelib.venues.meteora_dlmm.math import BinFill, split_fee
+from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmPool, MeteoraDlmmVenue
+from chalicelib.venues.raydium_cpmm.pool import (
     CREATOR_FEE_ON_BOTH,
     CREATOR_FEE_ON_TOKEN_0,
     FEE_RATE_DENOMINATOR,
@@ -41,8 +41,8 @@ from chalicelib.venues.raydium_cpmm import (
     RaydiumCpmmPool,
 )
 from chalicelib.venues.venue import Pool, PoolQuote
-from tests.conformance.sdk.made_up_pools import U64_MAX, MadeUpPool, cpmm_pools, dlmm_pools
-from tests.conformance.sdk.oracle import SdkOracle, what_is_missing
+from testing.sdk.made_up_pools import U64_MAX, MadeUpPool, cpmm_pools, dlmm_pools
+from testing.sdk.oracle import SdkOracle, what_is_missing
 from tests.conformance.vector_file import VectorFile
 
 _missing = what_is_missing()

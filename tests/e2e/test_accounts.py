@@ -15,9 +15,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from chalicelib.access.keys import Scope
-from infra import keys
-from infra.deploy import target_for
-from tests.e2e.client import PATIENCE_SECONDS, Client, follow
+from infra.deployment.deploy import target_for
+from operations import keys
+from testing.client import PATIENCE_SECONDS, Client, follow
 from tests.e2e.sweeper import sweep
 
 Json = dict[str, Any]

@@ -9,9 +9,9 @@ from typing import Any
 
 from websockets.sync.client import connect
 
-from chalicelib.asyncapi import document
+from chalicelib.contract.asyncapi import document
+from testing.client import Client
 from tests.asyncapi_contract import check_message
-from tests.e2e.client import Client
 from tests.e2e.node_tools import node_tool
 
 SAID = [

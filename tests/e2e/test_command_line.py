@@ -19,8 +19,8 @@ import pytest
 from fillrate import Fillrate
 from fillrate.cli.main import run
 
-from infra.package import PROJECT
-from tests.e2e.client import eventually
+from infra.deployment.package import PROJECT
+from testing.client import eventually
 
 Json = Any
 Cli = Callable[..., "Done"]

@@ -10,12 +10,12 @@ from typing import Any, cast
 
 import pytest
 
-from chalicelib.solana.kms_wallet import KmsWallet
+from chalicelib.aws.kms_wallet import KmsWallet
 from chalicelib.solana.wallet import InvalidWalletError
-from infra.deploy import target_for
-from infra.wallet import WalletError, deployed_wallet
-from tests.e2e.chain import Chain
-from tests.e2e.client import Client
+from infra.deployment.deploy import target_for
+from infra.deployment.wallet import WalletError, deployed_wallet
+from testing.chain import Chain
+from testing.client import Client
 from tests.e2e.test_roles import MAY, Account, is_allowed
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from infra.first_order import follow_first_order
-from infra.processes import PortTakenError, ProcessError, Service, check_port_free, free_port
-from infra.stack import Layout, start, stop
-from tests.e2e.client import PATIENCE_SECONDS, Client
+from infra.local_stack.first_order import follow_first_order
+from infra.local_stack.processes import PortTakenError, ProcessError, Service, check_port_free, free_port
+from infra.local_stack.stack import Layout, start, stop
+from testing.client import PATIENCE_SECONDS, Client
 from tests.e2e.conftest import SLOT_MS
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.e2e.client import Client, eventually, follow
+from testing.client import Client, eventually, follow
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "observability.md"
 CORRELATION_ID = "e2e/observability-1"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.e2e.client import Client
+from testing.client import Client
 
 SCHEMATHESIS = "import sys; from schemathesis.cli import schemathesis; sys.exit(schemathesis())"
 # A seed, so that a failure comes again; as many requests as the emulator answers in half a minute.

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.chain import Chain
-from tests.e2e.client import Client, follow
+from testing.chain import Chain
+from testing.client import Client, follow
 
 Json = dict[str, Any]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import package
+from infra.deployment import package
 
 MAXIMUM_ZIP_BYTES = 25_000_000
 # Lambda has boto3 and what it brings; the zip needn't.

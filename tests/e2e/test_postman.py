@@ -7,7 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from chalicelib.openapi import document
+from chalicelib.contract.openapi import document
 from tests.e2e.node_tools import node_tool
 
 COLLECTION = Path(__file__).parents[2] / "client" / "postman" / "fillrate.postman_collection.json"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.client import Client
+from testing.client import Client
 from tests.e2e.node_tools import PACKAGES, node_tool
 
 PROJECT = Path(__file__).parents[2]

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from infra import halt, limits
-from tests.e2e.client import Client, follow
+from operations import halt, limits
+from testing.client import Client, follow
 
 Json = dict[str, Any]
 ORDER = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "0.1"}

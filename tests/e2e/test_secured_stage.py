@@ -18,8 +18,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from infra.package import PROJECT
-from tests.e2e.client import PATIENCE_SECONDS, Client, eventually
+from infra.deployment.package import PROJECT
+from testing.client import PATIENCE_SECONDS, Client, eventually
 from tests.e2e.test_accounts import (  # noqa: F401 - run here by being here
     alice,
     mallory,

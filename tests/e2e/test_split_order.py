@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from chalicelib.venues.meteora_dlmm_layout import PROGRAM_ID as METEORA
-from chalicelib.venues.raydium_cpmm import PROGRAM_ID as RAYDIUM
-from tests.e2e.chain import Chain
-from tests.e2e.client import Client, follow
+from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID as METEORA
+from chalicelib.venues.raydium_cpmm.instruction import PROGRAM_ID as RAYDIUM
+from testing.chain import Chain
+from testing.client import Client, follow
 
 # About three hundred thousand dollars' worth, of a token whose deepest pool holds four hundred thousand. The other
 # traders move prices by hundredths of a percent meanwhile; the split pays several percent more.

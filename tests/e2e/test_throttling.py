@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import boto3
 import pytest
 
-from tests.e2e.client import Client
+from testing.client import Client
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from chalice.package import YAMLTemplateSerializer
 
-from infra import artifacts
-from infra.package import PROJECT
+from infra.deployment import artifacts
+from infra.deployment.package import PROJECT
 
 ALLOW_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 PLAIN = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
@@ -36,7 +36,7 @@ def user(secured_stack: dict[str, str], root: Any) -> Any:
 def test_a_queue_refuses_http(root: Any, user: Any) -> None:
     url = root("sqs").create_queue(QueueName="tls-only")["QueueUrl"]
     user("sqs").send_message(QueueUrl=url, MessageBody="x")
-    template = YAMLTemplateSerializer().load_template((PROJECT / "infra" / "data.yaml").read_text())
+    template = YAMLTemplateSerializer().load_template((PROJECT / "infra" / "deployment" / "data.yaml").read_text())
     policy = template["Resources"]["TlsOnly"]["Properties"]["PolicyDocument"]
     policy["Statement"][0]["Resource"] = "arn:aws:sqs:us-east-1:000000000000:tls-only"
     root("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})

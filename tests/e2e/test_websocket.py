@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.e2e.client import PATIENCE_SECONDS, Client, eventually
+from testing.client import PATIENCE_SECONDS, Client, eventually
 
 Json = dict[str, Any]
 

@@ -10,16 +10,17 @@ from uuid import uuid4
 
 import pytest
 
+from chalicelib.aws.dynamodb.control_table import ControlTable
+from chalicelib.aws.dynamodb.order_table import OrderTable
+from chalicelib.aws.orders_queue import SqsOrdersQueue
 from chalicelib.orders.admission import Admission, Pace
 from chalicelib.orders.execution import Fate, PlannedSwap
 from chalicelib.orders.intake import Intake
+from chalicelib.orders.message import order_id_of
 from chalicelib.orders.order import Order, Submission
 from chalicelib.orders.outage import OutagePolicy, SharedOutages
-from chalicelib.orders.queue import OrdersQueue, order_id_of
 from chalicelib.orders.recovery import Recovery
-from chalicelib.orders.store import OrderStore
 from chalicelib.push.connections import Connections
-from chalicelib.risk.control_table import ControlTable
 from chalicelib.risk.limits import PLAYGROUND
 from tests.faults.aws_faults import PRODUCT_CONFIG, FaultyAws, without_waiting
 from tests.integration.chain_model import AnyTime, ModelTrader, World
@@ -42,8 +43,8 @@ class Faulty:
     aws: FaultyAws
     dynamodb: DynamoDBClient
     sqs: SQSClient
-    store: OrderStore
-    queue: OrdersQueue
+    store: OrderTable
+    queue: SqsOrdersQueue
     admission: Admission
     connections: Connections
     controls: ControlTable
@@ -82,8 +83,8 @@ def faulty_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
             FaultyAws(dynamodb, sqs),
             dynamodb,
             sqs,
-            OrderStore(dynamodb, cloud.orders_table, cloud.outputs["ControlTable"], lambda number: None),
-            OrdersQueue(sqs, cloud.outputs["OrdersQueueUrl"], cloud.outputs["DeadLetterQueueUrl"]),
+            OrderTable(dynamodb, cloud.orders_table, cloud.outputs["ControlTable"], lambda number: None),
+            SqsOrdersQueue(sqs, cloud.outputs["OrdersQueueUrl"], cloud.outputs["DeadLetterQueueUrl"]),
             Admission(dynamodb, cloud.outputs["ControlTable"], Pace(100, 10)),
             Connections(dynamodb, cloud.orders_table),
             ControlTable(dynamodb, cloud.outputs["ControlTable"], PLAYGROUND),

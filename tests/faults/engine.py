@@ -24,14 +24,14 @@ import boto3
 import urllib3
 from botocore.config import Config
 
-from infra import emulator_state
-from infra.processes import free_port
-from infra.stack import Layout, start, stop
-from tests.e2e.chain import Chain
-from tests.e2e.client import Client, Reply
+from infra.local_stack import emulator_state
+from infra.local_stack.processes import free_port
+from infra.local_stack.stack import Layout, start, stop
+from testing import function_processes as processes
+from testing.chain import Chain
+from testing.client import Client, Reply
+from testing.fault_proxy import Call, FaultProxy, Held, When
 from tests.e2e.sweeper import sweep
-from tests.faults import processes
-from tests.faults.proxy import Call, FaultProxy, Held, When
 
 SLOT_MS = 50
 ORDERS_PER_MINUTE = 60_000

@@ -11,8 +11,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.orders.delivery import Delivery
 from chalicelib.orders.execution import Execution
 from chalicelib.orders.order import State, fail_attempt
+from chalicelib.orders.ports import StaleOrder
 from chalicelib.orders.recovery import OVERDUE_MS, SWEPT_FOR_MS
-from chalicelib.orders.store import StaleOrder
 from chalicelib.problems import Conflict, SubmissionUnknown
 from chalicelib.push.connections import Subscription
 from chalicelib.push.publisher import Publisher

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.aws.orders_queue import SqsOrdersQueue
 from chalicelib.orders.delivery import Delivery
 from chalicelib.orders.execution import Execution
 from chalicelib.orders.order import State
-from chalicelib.orders.queue import OrdersQueue
 from chalicelib.problems import FillrateError, SubmissionUnknown
 from chalicelib.push.connections import Subscription
 from chalicelib.push.publisher import Publisher
@@ -36,7 +36,7 @@ SWEEP_EVERY = 5
 ENOUGH_TURNS = 400
 
 
-class ImpatientQueue(OrdersQueue):
+class ImpatientQueue(SqsOrdersQueue):
     """Messages come back at once, whatever they were given: duplicates, and no waiting on moto's own clock."""
 
     def show_again_in(self, receipt_handle: str, delay_ms: int) -> None:

@@ -33,8 +33,8 @@ from chalicelib.problems import (
     TransactionExpired,
     VenueUnavailable,
 )
-from chalicelib.risk.control_table import Halt
 from chalicelib.risk.counters import movements
+from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import LimitsInForce
 from chalicelib.solana import landing
 from chalicelib.solana.landing import LandingRpc

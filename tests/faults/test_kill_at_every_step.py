@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from testing.fault_proxy import Call, Held, When
 from tests.faults.audit import Audit
 from tests.faults.dice import scaled
 from tests.faults.engine import PATIENCE_SECONDS, Engine
-from tests.faults.proxy import Call, Held, When
 
 
 @dataclass(frozen=True, slots=True)

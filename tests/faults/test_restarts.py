@@ -16,8 +16,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from infra import emulator_state
-from tests.e2e.client import eventually
+from infra.local_stack import emulator_state
+from testing.client import eventually
 from tests.faults.audit import Audit
 from tests.faults.dice import FULL, SEED, scaled
 from tests.faults.engine import Engine, is_ended, running_engine

@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from chalicelib.aws.dynamodb.attribute_values import Item
+from chalicelib.aws.dynamodb.order_item import item_to_order, order_to_item
+from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.orders.execution import (
     Execution,
     Fate,
@@ -21,12 +24,11 @@ from chalicelib.orders.execution import (
     Risk,
     Undecided,
 )
-from chalicelib.orders.item import Item, item_to_order, order_to_item
 from chalicelib.orders.order import LEGAL, Change, Order, State, Status, Submission, as_created, as_written
 from chalicelib.orders.outage import Outages
-from chalicelib.orders.store import OrderStore, StaleOrder
+from chalicelib.orders.ports import StaleOrder
 from chalicelib.problems import ExecutionError, RpcUnavailable, SlippageExceeded, TransactionExpired
-from chalicelib.risk.control_table import Halt
+from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Exposure, Limits, LimitsInForce
 from chalicelib.solana.rpc import RpcRefused
 from tests.sample_orders import CREATED_AT_MS, MIN_OUT, QUOTED_OUT, ROUTE
@@ -113,7 +115,7 @@ class BadLuck:
 class World:
     """One order's surroundings. `network` and `market` are scripts, one entry for each settling and each planning."""
 
-    store: OrderStore
+    store: OrderTable
     chain: Chain = field(default_factory=Chain)
     now_ms: int = CREATED_AT_MS
     network: deque[Network] = field(default_factory=deque)
@@ -145,7 +147,7 @@ class AnyTime:
         return now_ms
 
 
-class MortalStore(OrderStore):
+class MortalStore(OrderTable):
     """The world's store, in a process that may die just before or just after each write."""
 
     def __init__(self, world: World) -> None:
@@ -161,7 +163,7 @@ class MortalStore(OrderStore):
         return written
 
 
-class StoreInMemory(OrderStore):
+class StoreInMemory(OrderTable):
     """The store without DynamoDB, for tests of very many steps; test_order_store.py holds it to the same promises."""
 
     def __init__(self) -> None:

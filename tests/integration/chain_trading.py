@@ -18,17 +18,17 @@ from solders.pubkey import Pubkey
 
 from chalicelib.orders.execution import Fate, PlannedSwap
 from chalicelib.orders.order import Order, Submission, Token
-from chalicelib.orders.trading import ChainTrader, Patience
+from chalicelib.orders.trading import ChainTrader, WatchPolicy
 from chalicelib.routing.market import Market, PricedPair
 from chalicelib.solana.compute_budget import PriorityFeePolicy
 from chalicelib.solana.rpc import SolanaRpc
 from chalicelib.solana.signing_policy import SigningPolicy
 from chalicelib.solana.tokens import NATIVE_MINT, associated_token_address
 from chalicelib.solana.wallet import LocalWallet, Wallet
-from chalicelib.venues.meteora_dlmm import MeteoraDlmmVenue
-from chalicelib.venues.meteora_dlmm_layout import PROGRAM_ID as METEORA
-from chalicelib.venues.raydium_cpmm import PROGRAM_ID as RAYDIUM
-from chalicelib.venues.raydium_cpmm import RaydiumCpmm
+from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID as METEORA
+from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
+from chalicelib.venues.raydium_cpmm.instruction import PROGRAM_ID as RAYDIUM
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
 from chalicelib.venues.registry import PoolEntry, PoolRegistry
 from infra.localnet import base58
 from infra.localnet.market.genesis import genesis_market
@@ -36,12 +36,13 @@ from infra.localnet.market.tokens import TOKENS
 from infra.localnet.programs.genesis_pool import GenesisPool
 from infra.localnet.rpc.dispatcher import Dispatcher
 from infra.localnet.startup import Options, build
+from tests.http_answers import answered
 from tests.sample_orders import new_order
 
 MINTS = {token.symbol: token.mint for token in TOKENS}
 TOKEN = {token.symbol: Token(token.symbol, str(token.mint.address), token.mint.decimals) for token in TOKENS}
 
-_PATIENCE = Patience(watch=30, poll_every=0.02, rebroadcast_every=2)
+_PATIENCE = WatchPolicy(watch=30, poll_every=0.02, rebroadcast_every=2)
 # Slots enough for what was processed to be confirmed.
 _CONFIRMED = 3
 _order_numbers = count(1)
@@ -120,12 +121,14 @@ class InProcessChain:
 
 
 class InProcessHttp(CountingHttp):
+    """Connections to a localnet in this process: urllib3's own, up to where a socket would be opened."""
+
     def __init__(self, chain: InProcessChain) -> None:
         super().__init__()
         self._chain = chain
 
-    def request(self, method: str, url: str, **more: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]
-        return urllib3.HTTPResponse(self._chain.answer(more["body"]), status=200)
+    def urlopen(self, method: str, url: str, redirect: bool = True, **options: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]
+        return answered(self._chain.answer(options["body"]), options)
 
 
 @dataclass(frozen=True, slots=True)

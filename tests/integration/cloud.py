@@ -1,4 +1,4 @@
-"""An AWS account in memory (moto) with the stack of infra/data.yaml in it, and what tests want to see of it."""
+"""An AWS account in memory (moto) with the stack of data.yaml in it, and what tests want to see of it."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from chalicelib.access.key_table import KeyTable
 from chalicelib.access.keys import Scope
 from chalicelib.access.ticket_office import TicketOffice
 from chalicelib.access.ticket_secret import TicketSecret
+from chalicelib.aws.dynamodb.control_table import ControlTable
+from chalicelib.aws.dynamodb.order_table import OrderTable
+from chalicelib.aws.orders_queue import SqsOrdersQueue
 from chalicelib.orders.admission import Admission, Pace
 from chalicelib.orders.delivery import Message
 from chalicelib.orders.order import Order
-from chalicelib.orders.queue import OrdersQueue
-from chalicelib.orders.store import OrderStore
 from chalicelib.push.connection_table import ConnectionTable
 from chalicelib.push.connections import Connections
 from chalicelib.push.gateway import WebSocketGateway
-from chalicelib.risk.control_table import ControlTable
 from chalicelib.risk.limits import PLAYGROUND
 from tests.integration import moto_secret as moto_secret  # lets moto make the template's secret
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 REGION = "us-east-1"
 WEBSOCKET_ENDPOINT = f"https://fillrate.execute-api.{REGION}.amazonaws.com/api"
-DATA_STACK = Path(__file__).parents[2] / "infra" / "data.yaml"
+DATA_STACK = Path(__file__).parents[2] / "infra" / "deployment" / "data.yaml"
 
 Json = dict[str, Any]
 
@@ -79,8 +79,8 @@ class Cloud:
     def orders_table(self) -> str:
         return self.outputs["OrdersTable"]
 
-    def store(self) -> OrderStore:
-        return OrderStore(self.dynamodb, self.orders_table, self.outputs["ControlTable"])
+    def store(self) -> OrderTable:
+        return OrderTable(self.dynamodb, self.orders_table, self.outputs["ControlTable"])
 
     def control_table(self) -> ControlTable:
         return ControlTable(self.dynamodb, self.outputs["ControlTable"], PLAYGROUND)
@@ -90,8 +90,8 @@ class Cloud:
         assert order is not None, f"no order {order_id} is stored"
         return order
 
-    def orders_queue(self) -> OrdersQueue:
-        return OrdersQueue(self.sqs, self.outputs["OrdersQueueUrl"], self.outputs["DeadLetterQueueUrl"])
+    def orders_queue(self) -> SqsOrdersQueue:
+        return SqsOrdersQueue(self.sqs, self.outputs["OrdersQueueUrl"], self.outputs["DeadLetterQueueUrl"])
 
     def admission(self, limit: int = 10_000, burst: int = 1000) -> Admission:
         return Admission(self.dynamodb, self.outputs["ControlTable"], Pace(limit, burst))

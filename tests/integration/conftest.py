@@ -104,7 +104,7 @@ def environment(
 
 
 def _variable(output: str) -> str:
-    """The environment variable of an output of infra/data.yaml: OrdersQueueUrl is ORDERS_QUEUE_URL."""
+    """The environment variable of an output of infra/deployment/data.yaml: OrdersQueueUrl is ORDERS_QUEUE_URL."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", output).upper()
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from chalicelib.aws.dynamodb.order_table import OrderTable
+from chalicelib.contract.views import status_message
 from chalicelib.orders.order import Order, State, claim, release
-from chalicelib.orders.store import OrderStore
 from chalicelib.push.connections import Connections, Subscription
 from chalicelib.push.publisher import Publisher
-from chalicelib.wire import status_message
 from tests.integration.cloud import Cloud, Json, OrdersStream, WebSocketApi
 from tests.sample_orders import CREATED_AT_MS
 
@@ -25,7 +25,7 @@ class Push:
     clock_ms: int = CREATED_AT_MS
 
     @property
-    def store(self) -> OrderStore:
+    def store(self) -> OrderTable:
         return self.cloud.store()
 
     @property

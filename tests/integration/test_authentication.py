@@ -16,12 +16,12 @@ from chalicelib.access.authentication import Authentication
 from chalicelib.access.caller import LOCAL_CALLER, Caller
 from chalicelib.access.key_administration import KeyAdministration, NewKey, UnfitKey
 from chalicelib.access.keys import Scope, digest_of
-from chalicelib.access.meter import Meter, UsedTooOften, rate_attributes
-from chalicelib.access.rate import Rate, per_minute
-from chalicelib.orders.item import serialize
+from chalicelib.aws.dynamodb.attribute_values import serialize
+from chalicelib.aws.dynamodb.meter import Meter, UsedTooOften, rate_attributes
 from chalicelib.problems import Forbidden, RateLimited, Unauthorized
-from infra import keys as keys_command
-from infra.deploy import Target
+from chalicelib.rate import Rate, per_minute
+from infra.deployment.deploy import Target
+from operations import keys as keys_command
 from tests.integration.cloud import REGION, Cloud, Json, aws, calls_to
 
 NOW = 1_760_000_000_000

@@ -9,16 +9,16 @@ from uuid import uuid4
 
 import pytest
 
+from chalicelib.aws.dynamodb.control_table import DEFAULT, ControlTable
 from chalicelib.orders.execution import ComeBack, Finished
 from chalicelib.orders.intake import Intake
+from chalicelib.orders.message import message_body
 from chalicelib.orders.order import Order, State
-from chalicelib.orders.queue import message_body
 from chalicelib.orders.redrive import Redrive
 from chalicelib.problems import LimitRefused, RpcUnavailable, TooManyOpenOrders
-from chalicelib.risk.control_table import DEFAULT, ControlTable
 from chalicelib.risk.counters import GLOBAL, account_scope
 from chalicelib.risk.limits import PLAYGROUND, Exposure, ReferenceCurrency
-from infra import halt, limits
+from operations import halt, limits
 from tests.integration.chain_model import EXPOSURE, AnyTime, Network, World, assert_legal
 from tests.integration.cloud import Cloud
 from tests.integration.test_intake import Tokens, a_request

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from moto.core.models import botocore_stubber
 
-from chalicelib.aws_errors import is_transient
+from chalicelib.aws.dynamodb.order_table import CONFLICT_TRIES, OrderTable
+from chalicelib.aws.errors import is_transient
 from chalicelib.orders.order import (
     IllegalTransition,
     Order,
@@ -31,7 +32,7 @@ from chalicelib.orders.order import (
     sign,
     start_attempt,
 )
-from chalicelib.orders.store import CONFLICT_TRIES, OrderStore, StaleOrder
+from chalicelib.orders.ports import StaleOrder
 from chalicelib.risk.counters import CounterFull, Notional
 from chalicelib.risk.limits import Limits, LimitsInForce
 from tests.faults.aws_parts import use_no_settings_of_this_machine
@@ -282,8 +283,8 @@ def collide(monkeypatch: pytest.MonkeyPatch, cloud: Cloud, times: int) -> list[i
     return pauses
 
 
-def patient(cloud: Cloud, pauses: list[int]) -> OrderStore:
-    return OrderStore(cloud.dynamodb, cloud.orders_table, cloud.outputs["ControlTable"], pauses.append)
+def patient(cloud: Cloud, pauses: list[int]) -> OrderTable:
+    return OrderTable(cloud.dynamodb, cloud.orders_table, cloud.outputs["ControlTable"], pauses.append)
 
 
 def test_a_write_that_collides_with_anothers_waits_longer_each_time_and_goes_through(

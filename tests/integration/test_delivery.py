@@ -7,9 +7,10 @@ from collections import deque
 
 import pytest
 
+from chalicelib.aws.orders_queue import MAX_VISIBILITY_SECONDS, SqsOrdersQueue
 from chalicelib.orders.delivery import Delivery, Message
+from chalicelib.orders.message import MalformedMessage, message_body, order_id_of
 from chalicelib.orders.order import State, cancel
-from chalicelib.orders.queue import MAX_VISIBILITY_SECONDS, MalformedMessage, OrdersQueue, message_body, order_id_of
 from chalicelib.problems import NoPool, RpcUnavailable
 from tests.integration.chain_model import LEASE_MS, Killed, Network, World, kill_at
 from tests.integration.cloud import Cloud, aws_error, calls_to
@@ -222,7 +223,7 @@ def test_a_surprise_in_one_message_neither_escapes_nor_holds_up_the_others(cloud
 def test_a_queue_that_does_not_answer_brings_the_message_back_and_stops_nothing(
     cloud: Cloud, world: World, operation: str, body: str
 ) -> None:
-    class FailingQueue(OrdersQueue):
+    class FailingQueue(SqsOrdersQueue):
         def show_again_in(self, receipt_handle: str, delay_ms: int) -> None:
             if operation == "show_again_in":
                 raise aws_error("ServiceUnavailable", 503, "ChangeMessageVisibility")

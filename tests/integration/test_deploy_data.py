@@ -9,12 +9,12 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from chalicelib.venues.pool_table import PoolTable
+from chalicelib.aws.dynamodb.pool_table import PoolTable
 from chalicelib.venues.registry import PoolEntry
-from infra import pool_registry
-from infra.cloudformation import StackError, deploy_stack
-from infra.deploy import Target, deploy_data, main
-from infra.package import PROJECT
+from infra.deployment import pool_registry
+from infra.deployment.cloudformation import StackError, deploy_stack
+from infra.deployment.deploy import Target, deploy_data, main
+from infra.deployment.package import PROJECT
 from tests.integration import moto_secret as moto_secret  # lets moto make the template's secret
 
 REGION = "eu-central-1"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chalicelib.orders.execution import UNDECIDED_AGAIN_MS, ComeBack, Finished, UnknownOrder
 from chalicelib.orders.order import Order, State, cancel
-from chalicelib.orders.store import StaleOrder
+from chalicelib.orders.ports import StaleOrder
 from chalicelib.problems import (
     AllNodesDown,
     AmountTooSmall,

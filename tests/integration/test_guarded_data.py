@@ -13,9 +13,9 @@ from botocore.stub import Stubber
 from chalice.package import YAMLTemplateSerializer
 from moto import mock_aws
 
-from infra import artifacts
-from infra.deploy import Target, deploy_data
-from infra.package import PROJECT
+from infra.deployment import artifacts
+from infra.deployment.deploy import Target, deploy_data
+from infra.deployment.package import PROJECT
 
 REGION = "eu-central-1"
 
@@ -34,7 +34,9 @@ def target(monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
 
 @pytest.fixture(scope="module")
 def template() -> Json:
-    template: Json = YAMLTemplateSerializer().load_template((PROJECT / "infra" / "data.yaml").read_text())
+    template: Json = YAMLTemplateSerializer().load_template(
+        (PROJECT / "infra" / "deployment" / "data.yaml").read_text()
+    )
     return template
 
 

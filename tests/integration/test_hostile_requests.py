@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.wire import MAX_BODY_BYTES, MAX_PROBLEMS
+from chalicelib.contract.requests import MAX_BODY_BYTES, MAX_PROBLEMS
 from tests.integration.cloud import Json
 from tests.integration.web import ORDER, Web, fields, problem, without_ticket
 from tests.sample_orders import new_order

@@ -13,14 +13,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chalicelib.aws.dynamodb.order_table import OrderTable
+from chalicelib.aws.orders_queue import SqsOrdersQueue
+from chalicelib.contract.requests import OrderRequest, validate
 from chalicelib.orders.admission import Starts
 from chalicelib.orders.intake import Intake, Submitted
+from chalicelib.orders.message import order_id_of
 from chalicelib.orders.order import Order, State, Status, Token, start_attempt
-from chalicelib.orders.queue import OrdersQueue, order_id_of
-from chalicelib.orders.store import OrderStore, StaleOrder
+from chalicelib.orders.ports import StaleOrder
 from chalicelib.problems import Conflict, InvalidRequest, NotFound
 from chalicelib.risk.limits import LimitsInForce
-from chalicelib.wire import OrderRequest, validate
 from tests.integration.chain_model import AnyTime, FreeRein
 from tests.integration.cloud import Cloud
 from tests.sample_orders import CREATED_AT_MS, JUP, SOL, USDC, order_in
@@ -35,7 +37,7 @@ class Tokens:
         return next((token for token in (SOL, USDC, JUP) if text in (token.text, token.mint)), None)
 
 
-def intake_with(store: OrderStore, queue: OrdersQueue, admission: Starts | None = None) -> Intake:
+def intake_with(store: OrderTable, queue: SqsOrdersQueue, admission: Starts | None = None) -> Intake:
     return Intake(store, queue, Tokens(), admission or AnyTime(), FreeRein(), lambda: CREATED_AT_MS, uuid4)
 
 
@@ -78,7 +80,7 @@ def test_a_message_names_the_order_and_nothing_else(intake: Intake, cloud: Cloud
 def test_the_order_is_stored_before_it_is_queued(cloud: Cloud) -> None:
     """A worker that is quicker than the client's answer must find it."""
 
-    class WatchingQueue(OrdersQueue):
+    class WatchingQueue(SqsOrdersQueue):
         def enqueue(self, order_id: str, delay_ms: int = 0, correlation_id: str = "") -> None:
             assert cloud.stored(order_id).status is Status.PENDING
             super().enqueue(order_id, delay_ms)
@@ -196,7 +198,7 @@ def test_a_key_finds_its_order_whatever_became_of_it_and_queues_it_no_more(
     assert queued(cloud) == []
 
 
-def _brought_to(state: State, store: OrderStore, placed: Order) -> Order:
+def _brought_to(state: State, store: OrderTable, placed: Order) -> Order:
     example = order_in(state)
     names = ("state", "history", "submission", "route", "amount_out", "tx_hash", "error", "error_code")
     return store.replace(
@@ -205,7 +207,7 @@ def _brought_to(state: State, store: OrderStore, placed: Order) -> Order:
 
 
 def test_a_client_that_died_between_storing_and_queueing_is_made_good_by_the_repetition(cloud: Cloud) -> None:
-    class DyingQueue(OrdersQueue):
+    class DyingQueue(SqsOrdersQueue):
         def enqueue(self, order_id: str, delay_ms: int = 0, correlation_id: str = "") -> None:
             raise ConnectionError
 
@@ -223,7 +225,7 @@ def test_twenty_clients_at_once_with_one_key_get_one_order(cloud: Cloud, amounts
     """Every client stands before its write before any has written: only the condition on the write can choose."""
     everyone_is_about_to_write, in_turn = Barrier(CLIENTS, timeout=60), Lock()  # moto takes one call at a time
 
-    class CrowdedStore(OrderStore):
+    class CrowdedStore(OrderTable):
         def create(self, order: Order, limits: LimitsInForce | None = None) -> bool:
             everyone_is_about_to_write.wait()
             with in_turn:
@@ -233,7 +235,7 @@ def test_twenty_clients_at_once_with_one_key_get_one_order(cloud: Cloud, amounts
             with in_turn:
                 return super().load(order_id)
 
-    class CrowdedQueue(OrdersQueue):
+    class CrowdedQueue(SqsOrdersQueue):
         def enqueue(self, order_id: str, delay_ms: int = 0, correlation_id: str = "") -> None:
             with in_turn:
                 super().enqueue(order_id, delay_ms)
@@ -286,7 +288,7 @@ def test_an_order_that_has_started_can_no_longer_be_cancelled(intake: Intake, cl
     assert cloud.stored(order.order_id) == order
 
 
-class RacingStore(OrderStore):
+class RacingStore(OrderTable):
     """Something else happens just before the first write."""
 
     def __init__(self, cloud: Cloud, meanwhile: Callable[[Order], Order]) -> None:
@@ -324,7 +326,7 @@ def test_of_two_cancellations_at_once_one_succeeds(intake: Intake, cloud: Cloud)
     order = intake.submit("local", a_request(), None).order
     intake.cancel("local", order.order_id)
 
-    class OldCopyOnce(OrderStore):
+    class OldCopyOnce(OrderTable):
         looked = False
 
         def load(self, order_id: str) -> Order | None:

@@ -1,15 +1,12 @@
 """Whole transactions, as orders send them, leave the same behind on the real programs as on the emulated ones.
 
-FILLRATE_PROGRAMS names a folder with `raydium_cp_swap.so` and `lb_clmm.so`, the programs as they are on mainnet;
-neither is part of this repository. Where one is missing, its cases are skipped.
+Skipped without the bytecode: see tests/real_programs.py.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,9 +15,8 @@ from solders.pubkey import Pubkey
 
 from chalicelib.orders.execution import Landed, LandedFailed
 from chalicelib.problems import SlippageExceeded, VenueUnavailable
-from chalicelib.solana.accounts import Account
-from chalicelib.venues.meteora_dlmm_layout import PROGRAM_ID as METEORA
-from chalicelib.venues.raydium_cpmm import PROGRAM_ID as RAYDIUM
+from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID as METEORA
+from chalicelib.venues.raydium_cpmm.instruction import PROGRAM_ID as RAYDIUM
 from chalicelib.venues.registry import PoolEntry
 from infra.localnet.programs import meteora_dlmm_pool, raydium_cpmm_pool
 from infra.localnet.programs.genesis_pool import GenesisPool
@@ -35,13 +31,9 @@ from tests.integration.chain_trading import (
     meteora,
     raydium,
 )
+from tests.real_programs import REAL_PROGRAMS
 
-PROGRAMS = Path(os.environ.get("FILLRATE_PROGRAMS", "/nonexistent"))
-BYTECODE = {RAYDIUM: PROGRAMS / "raydium_cp_swap.so", METEORA: PROGRAMS / "lb_clmm.so"}
-# Only builds that know creator fees have the instruction that collects them.
-CREATOR_FEES = b"CollectCreatorFee"
-# Lengths of ObservationState and Oracle: no swap reads them, and versions of a program differ in what they note there.
-PRICE_HISTORIES = frozenset({4_075, 3_232})
+pytestmark = pytest.mark.real_programs
 
 WALLET = Keypair.from_seed(bytes([43] * 32))
 NOW = 1_795_000_000
@@ -114,7 +106,7 @@ def entry(pool: GenesisPool) -> PoolEntry:
 
 @dataclass(frozen=True, slots=True)
 class Twins:
-    """The same chain twice: with emulated programs, and with the bytecode of those that are at hand."""
+    """The same chain twice: with emulated programs, and with their bytecode."""
 
     emulated: InProcessChain
     real: InProcessChain
@@ -138,13 +130,9 @@ class Twins:
 
     def accounts_that_differ(self) -> list[Pubkey]:
         """Of all but the programs, and the wallet itself, whose network fees follow from the compute units used."""
-        ours, theirs = self._accounts(self.emulated), self._accounts(self.real)
+        ours, theirs = (twin.chain.node.ledger.snapshot().accounts for twin in (self.emulated, self.real))
         compared = (ours.keys() | theirs.keys()) - {WALLET.pubkey(), RAYDIUM, METEORA}
         return [address for address in compared if ours.get(address) != theirs.get(address)]
-
-    def _accounts(self, chain: InProcessChain) -> dict[Pubkey, Account]:
-        accounts = chain.chain.node.ledger.snapshot().accounts
-        return {address: account for address, account in accounts.items() if len(account.data) not in PRICE_HISTORIES}
 
 
 @pytest.fixture(scope="module")
@@ -152,35 +140,22 @@ def twins(tmp_path_factory: pytest.TempPathFactory) -> Twins:
     directory = tmp_path_factory.mktemp("pools")
     dump_accounts(directory, [pool for _, _, pool in POOLS.values()])
     emulated = Options(with_traders=False, funded=(WALLET.pubkey(),), account_directories=(directory,))
-    bytecode = tuple((program, file) for program, file in BYTECODE.items() if file.is_file())
+    bytecode = tuple((program.address, program.bytecode) for program in REAL_PROGRAMS)
     return Twins(InProcessChain(emulated, NOW), InProcessChain(replace(emulated, bpf_programs=bytecode), NOW))
-
-
-def needs(*programs: Pubkey, creator_fees: bool = False) -> None:
-    """Skip a test whose bytecode isn't at hand."""
-    for file in map(BYTECODE.__getitem__, programs):
-        if not file.is_file():
-            pytest.skip(f"FILLRATE_PROGRAMS names no folder with {file.name}")
-        if creator_fees and CREATOR_FEES not in file.read_bytes():
-            pytest.skip(f"{file.name} is of a version without creator fees")
 
 
 @pytest.mark.parametrize("amount", AMOUNTS)
 @pytest.mark.parametrize("turned", [False, True], ids=["first to second", "second to first"])
 @pytest.mark.parametrize("kind", POOLS)
-def test_an_order_at_every_kind_of_pool(request: pytest.FixtureRequest, kind: str, turned: bool, amount: int) -> None:
+def test_an_order_at_every_kind_of_pool(twins: Twins, kind: str, turned: bool, amount: int) -> None:
     first, second, pool = POOLS[kind]
-    needs(pool.accounts[pool.address].owner, creator_fees="creator" in kind)
-    twins: Twins = request.getfixturevalue("twins")
     sold, bought = (second, first) if turned else (first, second)
     twins.trade_alike([entry(pool)], sold, bought, amount)
     assert twins.accounts_that_differ() == []
 
 
 @pytest.mark.parametrize(("sold", "bought", "amount"), [("USDC", "LEVY", 10**11), ("LEVY", "USDC", 3 * 10**10)])
-def test_a_split_over_both_programs(request: pytest.FixtureRequest, sold: str, bought: str, amount: int) -> None:
-    needs(RAYDIUM, METEORA)
-    twins: Twins = request.getfixturevalue("twins")
+def test_a_split_over_both_programs(twins: Twins, sold: str, bought: str, amount: int) -> None:
     route = twins.trade_alike(GENESIS[frozenset((sold, bought))], sold, bought, amount)
     assert set(route) == {"raydium", "meteora"}
     assert twins.accounts_that_differ() == []
@@ -190,20 +165,16 @@ def test_a_split_over_both_programs(request: pytest.FixtureRequest, sold: str, b
     ("over", "first", "second"),
     [("SOL", 0, 0), ("SOL", 1, 1), ("USDC", 0, 0), ("USDC", 0, 1), ("USDC", 1, 0), ("USDC", 1, 1)],
 )
-def test_two_hops(request: pytest.FixtureRequest, over: str, first: int, second: int) -> None:
+def test_two_hops(twins: Twins, over: str, first: int, second: int) -> None:
     """Over USDC on any programs; over SOL, which has to be wrapped, a transaction has room for but one of them."""
-    needs(*{(RAYDIUM, METEORA)[venue] for venue in (first, second)})
-    twins: Twins = request.getfixturevalue("twins")
     ways = GENESIS[frozenset(("JUP", over))][first], GENESIS[frozenset((over, "RAY"))][second]
     assert twins.trade_alike(ways, "JUP", "RAY", 10**9) == [("raydium", "meteora")[venue] for venue in (first, second)]
     assert twins.accounts_that_differ() == []
 
 
 @pytest.mark.parametrize("kind", ["cpmm of SOL", "dlmm of SOL"])
-def test_an_order_that_the_market_moved_away_from(request: pytest.FixtureRequest, kind: str) -> None:
+def test_an_order_that_the_market_moved_away_from(twins: Twins, kind: str) -> None:
     _, _, pool = POOLS[kind]
-    needs(pool.accounts[pool.address].owner)
-    twins: Twins = request.getfixturevalue("twins")
     reasons = []
     for chain in (twins.emulated, twins.real):
         engine = Engine(chain, WALLET, [entry(pool)])

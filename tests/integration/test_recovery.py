@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from chalicelib.orders.message import message_body, order_id_of
 from chalicelib.orders.order import Lease, Order, State
-from chalicelib.orders.queue import message_body, order_id_of
 from chalicelib.orders.recovery import OVERDUE_MS, SWEPT_FOR_MS, Recovery
 from tests.integration.cloud import Cloud
 from tests.sample_orders import order_in

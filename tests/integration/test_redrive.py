@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 
 from chalicelib.orders.intake import Intake
+from chalicelib.orders.message import message_body, order_id_of
 from chalicelib.orders.order import State
-from chalicelib.orders.queue import message_body, order_id_of
 from chalicelib.orders.redrive import Redrive
 from tests.integration.chain_model import AnyTime
 from tests.integration.cloud import Cloud

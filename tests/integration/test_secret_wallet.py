@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from chalicelib.aws.secret_wallet import SecretWallet
 from chalicelib.problems import WalletUnavailable
-from chalicelib.solana.secret_wallet import SecretWallet
 from chalicelib.solana.wallet import InvalidWalletError, Wallet
-from infra.wallet import WalletError, check_option, deployed_wallet
+from infra.deployment.wallet import WalletError, check_option, deployed_wallet
 from tests.integration.cloud import Cloud, aws, calls_to
 from tests.trades_to_sign import KEYPAIR, WALLET, approved
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.access.ticket_office import TicketOffice
+from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.orders.order import Order
-from chalicelib.orders.store import OrderStore
 from chalicelib.problems import NotFound
 from chalicelib.push.connections import CONNECTION_LIFE_SECONDS, Connections, Subscription
 from chalicelib.push.publisher import Publisher
@@ -36,7 +36,7 @@ class Talk:
     def connections(self) -> Connections:
         return self.cloud.connections()
 
-    def session(self, store: OrderStore | None = None) -> Session:
+    def session(self, store: OrderTable | None = None) -> Session:
         return Session(
             store or self.cloud.store(),
             self.connections,
@@ -211,7 +211,7 @@ def test_every_message_whatever_gets_one_answer(talk: Talk, message: str) -> Non
     assert answer["type"] in {"error", "pong", "subscribed", "unsubscribed"}
 
 
-class BrokenStore(OrderStore):
+class BrokenStore(OrderTable):
     """A store that fails in a way nobody foresaw, and tells too much."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from chalicelib.orders.order import Leftover, choose_route, start_attempt
 from chalicelib.problems import InsufficientLiquidity, SlippageExceeded
 from chalicelib.routing.quote import MAX_REMAINING_ACCOUNTS
 from chalicelib.routing.swap_plan import fits_a_transaction
-from chalicelib.venues.meteora_dlmm_layout import bin_array_address
+from chalicelib.venues.meteora_dlmm.layout import bin_array_address
 from chalicelib.venues.registry import PoolEntry
 from infra.localnet.process import Localnet
 from infra.localnet.programs import meteora_dlmm_pool, raydium_cpmm_pool

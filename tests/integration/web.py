@@ -59,7 +59,7 @@ def without_ticket(answer: Json) -> Json:
 
 
 def without_authorizer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As infra/deploy.py does for the local stage. (Chalice's own gateway would look for the key in another header.)"""
+    """As a deploy does for the local stage. (Chalice's own gateway would look for the key in another header.)"""
     for operations in app.app.routes.values():
         for route in operations.values():
             monkeypatch.setattr(route, "authorizer", None)

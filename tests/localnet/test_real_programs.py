@@ -1,27 +1,21 @@
-"""The emulated programs and their real bytecode leave the same chain behind, where the bytecode is at hand.
+"""The emulated programs and their real bytecode leave the same chain behind.
 
-FILLRATE_PROGRAMS names a folder with `raydium_cp_swap.so` and `lb_clmm.so` as they are on mainnet; neither is part of
-this repository.
+Skipped without the bytecode: see tests/real_programs.py.
 """
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from random import Random
 
 import pytest
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import ExecutionError
-from chalicelib.venues import meteora_dlmm_layout, raydium_cpmm
 from infra.localnet.startup import Chain, Options, build
+from tests.real_programs import METEORA_DLMM, RAYDIUM_CPMM, DeployedProgram
 
 NOW = 1_795_000_000
 TRADES = 200
-# Lengths of ObservationState and Oracle: no swap reads them, and versions of a program differ in what they note there.
-PRICE_HISTORIES = frozenset({4_075, 3_232})
-PROGRAMS = Path(os.environ.get("FILLRATE_PROGRAMS", ""))
 
 
 def traded(options: Options, program: Pubkey) -> tuple[Chain, list[object]]:
@@ -46,25 +40,18 @@ def traded(options: Options, program: Pubkey) -> tuple[Chain, list[object]]:
     return chain, outcomes
 
 
-@pytest.mark.parametrize(
-    ("program", "file_name"),
-    [(raydium_cpmm.PROGRAM_ID, "raydium_cp_swap.so"), (meteora_dlmm_layout.PROGRAM_ID, "lb_clmm.so")],
-    ids=["raydium", "meteora"],
-)
-def test_all_that_swaps_depend_on_is_the_same_after_the_same_trades(program: Pubkey, file_name: str) -> None:
-    bytecode = PROGRAMS / file_name
-    if "FILLRATE_PROGRAMS" not in os.environ or not bytecode.is_file():
-        pytest.skip(f"FILLRATE_PROGRAMS names no folder with {file_name}")
-    emulated, ours = traded(Options(with_traders=False), program)
-    real, theirs = traded(Options(with_traders=False, bpf_programs=((program, bytecode),)), program)
+@pytest.mark.real_programs
+@pytest.mark.parametrize("program", [RAYDIUM_CPMM, METEORA_DLMM], ids=["raydium", "meteora"])
+def test_all_that_swaps_depend_on_is_the_same_after_the_same_trades(program: DeployedProgram) -> None:
+    bytecode = ((program.address, program.bytecode),)
+    emulated, ours = traded(Options(with_traders=False), program.address)
+    real, theirs = traded(Options(with_traders=False, bpf_programs=bytecode), program.address)
     assert ours == theirs
     assert sum(isinstance(outcome, tuple) for outcome in ours) > TRADES // 2
     accounts = emulated.node.ledger.snapshot().accounts
     different = [
         address
         for address, account in accounts.items()
-        if address != program
-        and len(account.data) not in PRICE_HISTORIES
-        and real.node.ledger.current(address) != account
+        if address != program.address and real.node.ledger.current(address) != account
     ]
     assert different == []

@@ -21,8 +21,7 @@ from chalicelib.solana.tokens import (
     TransferFee,
     TransferFeeConfig,
 )
-from chalicelib.venues.meteora_dlmm import MeteoraDlmmPool, MeteoraDlmmVenue
-from chalicelib.venues.meteora_dlmm_layout import (
+from chalicelib.venues.meteora_dlmm.layout import (
     BIN_LENGTH,
     BINS_OFFSET,
     BINS_PER_ARRAY,
@@ -30,6 +29,7 @@ from chalicelib.venues.meteora_dlmm_layout import (
     bin_array_address,
     bitmap_extension_address,
 )
+from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmPool, MeteoraDlmmVenue
 from chalicelib.venues.venue import PoolQuote
 from infra.localnet.programs.meteora_dlmm import SWAP_DISCRIMINATOR, MeteoraDlmmProgram
 from infra.localnet.programs.meteora_dlmm_pool import DlmmPoolSpec, LimitOrders, genesis_pool

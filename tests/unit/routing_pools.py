@@ -16,9 +16,9 @@ from chalicelib.solana.tokens import (
     TransferFee,
     TransferFeeConfig,
 )
-from chalicelib.venues.meteora_dlmm import MeteoraDlmmPool, MeteoraDlmmVenue
-from chalicelib.venues.meteora_dlmm_layout import bitmap_extension_address
-from chalicelib.venues.raydium_cpmm import RaydiumCpmm, RaydiumCpmmPool
+from chalicelib.venues.meteora_dlmm.layout import bitmap_extension_address
+from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmPool, MeteoraDlmmVenue
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm, RaydiumCpmmPool
 from infra.localnet.programs import meteora_dlmm_pool, raydium_cpmm_pool
 from infra.localnet.programs.genesis_pool import GenesisPool
 from infra.localnet.programs.token_accounts import mint_account

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 import app
 from chalicelib.access.caller import LOCAL_CALLER, Caller
 from chalicelib.access.keys import KEY_FORMAT, Scope, digest_of, is_key, new_key_id, new_secret
-from chalicelib.access.rate import Rate, per_minute
 from chalicelib.problems import Forbidden
-from infra import guarded_routes
-from infra.chalice_deploy import _template
+from chalicelib.rate import Rate, per_minute
+from infra.deployment import guarded_routes
+from infra.deployment.chalice_deploy import _template
 
 OPEN = guarded_routes.OPEN_ROUTES
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from jsonschema_rs import validator_for
 
-from chalicelib.asyncapi import document
+from chalicelib.contract.asyncapi import document
+from chalicelib.contract.requests import ClientMessage, parse_body, validate
 from chalicelib.problems import InvalidRequest
-from chalicelib.wire import ClientMessage, parse_body, validate
 from tests.asyncapi_contract import URL, message_validator
 from tests.e2e.node_tools import package_file
 

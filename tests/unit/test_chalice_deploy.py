@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from chalice.package import YAMLTemplateSerializer
 
-from infra import package
-from infra.chalice_deploy import environment, mapping_settings, write_policies
-from infra.deploy import Settings, Target
-from infra.role_policies import Deployed, UnknownReference, policies
+from infra.deployment import package
+from infra.deployment.chalice_deploy import environment, mapping_settings, write_policies
+from infra.deployment.deploy import Settings, Target
+from infra.deployment.role_policies import Deployed, UnknownReference, policies
 
 DATA = {
     name: f"the {name}"
@@ -34,7 +34,7 @@ def test_the_functions_get_every_variable_that_the_template_gives_them(endpoint_
     target = Target("prod", session=None, region="eu-central-1", endpoint_url=endpoint_url)
     settings = Settings("https://rpc.example", "kms:key")
     variables = environment(target, settings, DATA, wallet="kms:arn", websocket_api="abc123")
-    template = (package.PROJECT / "infra" / "functions.yaml").read_text()
+    template = (package.PROJECT / "infra" / "deployment" / "functions.yaml").read_text()
     block = template[template.index("Variables:") : template.index("\nResources:")]
     assert set(variables) == set(re.findall(r"^ +([A-Z0-9_]+):", block, re.MULTILINE))
     assert all(isinstance(value, str) and value for value in variables.values())
@@ -57,7 +57,7 @@ def test_both_event_sources_take_partial_failures() -> None:
 @pytest.fixture
 def template() -> dict[str, Any]:
     template: dict[str, Any] = YAMLTemplateSerializer().load_template(
-        (package.PROJECT / "infra" / "functions.yaml").read_text()
+        (package.PROJECT / "infra" / "deployment" / "functions.yaml").read_text()
     )
     return template
 

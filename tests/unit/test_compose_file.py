@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from chalice.package import YAMLTemplateSerializer
 
-from infra.deploy import command_line, settings_from
-from infra.package import PROJECT
+from infra.deployment.deploy import command_line, settings_from
+from infra.deployment.package import PROJECT
 
 Json = dict[str, Any]
 COMPOSE: Json = YAMLTemplateSerializer().load_template((PROJECT / "localstack-compose.yml").read_text())

@@ -13,14 +13,14 @@ from solders.instruction import AccountMeta, Instruction
 
 from chalicelib.problems import ExecutionError
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
-from chalicelib.venues.meteora_dlmm_layout import (
+from chalicelib.venues.meteora_dlmm.layout import (
     PROGRAM_ID,
     bin_array_address,
     bitmap_extension_address,
     oracle_address,
     reserve_address,
 )
-from chalicelib.venues.meteora_dlmm_math import price_of_bin
+from chalicelib.venues.meteora_dlmm.math import price_of_bin
 from infra.localnet.cross_program_invocation import check_effect
 from infra.localnet.programs.meteora_dlmm_pool import DlmmPoolSpec, LimitOrders, genesis_pool, pair_address
 from infra.localnet.programs.program import ProgramError

@@ -11,7 +11,7 @@ from solders.instruction import AccountMeta
 from solders.pubkey import Pubkey
 
 from chalicelib.solana.tokens import TransferFeeConfig
-from chalicelib.venues.meteora_dlmm_layout import bin_array_address, bitmap_extension_address, oracle_address
+from chalicelib.venues.meteora_dlmm.layout import bin_array_address, bitmap_extension_address, oracle_address
 from infra.localnet.programs.program import ProgramError
 from tests.unit.meteora_dlmm_market import CLOCK, FEE, SOURCE, STRANGER, TAXED, TRADER, genesis_market, spec
 

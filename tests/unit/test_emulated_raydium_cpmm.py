@@ -23,7 +23,8 @@ from chalicelib.solana.tokens import (
     TransferFee,
     TransferFeeConfig,
 )
-from chalicelib.venues.raydium_cpmm import AUTHORITY, PROGRAM_ID, RaydiumCpmm, RaydiumCpmmPool
+from chalicelib.venues.raydium_cpmm.instruction import AUTHORITY, PROGRAM_ID
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm, RaydiumCpmmPool
 from chalicelib.venues.venue import PoolQuote
 from infra.localnet.programs.genesis_pool import GenesisPool
 from infra.localnet.programs.program import ProgramError, SwapEffect

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.aws.dynamodb.attribute_values import serialize
+from chalicelib.aws.dynamodb.order_item import order_to_item
 from chalicelib.metrics import flush
 from chalicelib.orders.endings import note_endings, quote_to_fill_bps, step_times
-from chalicelib.orders.item import order_to_item, serialize
 from chalicelib.orders.order import Order, State, fill
 from tests.log_lines import flushed, values
 from tests.sample_orders import cancelled, confirmed, failed, new_order, order_in, retrying, submitted

@@ -26,10 +26,10 @@ from chalicelib.solana.tokens import (
     Mint,
     TokenAccount,
 )
-from chalicelib.venues import meteora_dlmm_layout as dlmm
-from chalicelib.venues import raydium_cpmm as cpmm
-from chalicelib.venues.meteora_dlmm import MeteoraDlmmVenue
-from chalicelib.venues.raydium_cpmm import RaydiumCpmm
+from chalicelib.venues.meteora_dlmm import layout as dlmm
+from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
+from chalicelib.venues.raydium_cpmm import pool as cpmm
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
 from chalicelib.venues.registry import MAX_POOLS_PER_PAIR, PoolEntry, PoolRegistry
 from chalicelib.venues.venue import Venue
 from infra.localnet.programs.genesis_pool import GenesisPool

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from chalicelib.solana.program_errors import classify, failure_of
 from chalicelib.solana.rpc import RpcRefused, SolanaRpc
 from chalicelib.solana.rpc_answers import MAX_ANSWER_BYTES, MAX_LINE_LENGTH
 from chalicelib.solana.tokens import NATIVE_MINT
+from tests.http_answers import answered
 
 KEY, OTHER = Pubkey(bytes([7] * 32)), Pubkey(bytes([8] * 32))
 
@@ -121,10 +121,11 @@ class Answering(urllib3.PoolManager):
     """Connections to a node that answers every request with this body."""
 
     def __init__(self, body: bytes, **headers: str) -> None:
-        self.body, self.headers = body, headers
+        super().__init__()
+        self._body, self._headers = body, headers
 
-    def request(self, *_: object, **__: object) -> urllib3.HTTPResponse:
-        return urllib3.HTTPResponse(BytesIO(self.body), headers=self.headers, status=200, preload_content=False)
+    def urlopen(self, method: str, url: str, redirect: bool = True, **options: Any) -> urllib3.HTTPResponse:  # type: ignore[override]
+        return answered(self._body, options, self._headers)
 
 
 def node(body: object, **headers: str) -> SolanaRpc:
@@ -224,8 +225,8 @@ def test_a_node_that_trickles_holds_nobody_up() -> None:
     """Each part comes in time, so that no time-out of the connection's ends it."""
 
     class Trickling(Answering):
-        def request(self, *_: object, **__: object) -> urllib3.HTTPResponse:
-            response = super().request()
+        def urlopen(self, method: str, url: str, redirect: bool = True, **options: Any) -> urllib3.HTTPResponse:  # type: ignore[override]
+            response = super().urlopen(method, url, redirect, **options)
             response.read1 = lambda *_: b" "  # type: ignore[method-assign]
             return response
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from chalicelib.aws.kms_wallet import KmsWallet, address_of_spki
 from chalicelib.problems import TransientError, WalletUnavailable
-from chalicelib.solana.kms_wallet import KmsWallet, address_of_spki
 from chalicelib.solana.wallet import InvalidWalletError, Wallet
 from tests.trades_to_sign import KEYPAIR, WALLET, approved
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.contract.views import problem_json
 from chalicelib.problems import (
     FillrateError,
     LimitExceeded,
@@ -29,7 +30,6 @@ from chalicelib.risk.limits import (
     check_request,
     defaults_for,
 )
-from chalicelib.wire import problem_json
 from tests.sample_orders import JUP, SOL, USDC
 
 # A busy machine takes its time.

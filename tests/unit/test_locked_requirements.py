@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from infra.audit import advisories
-from infra.package import PROJECT
+from infra.deployment.audit import advisories
+from infra.deployment.package import PROJECT
 
 PARTS = ["", "-local", "-dev", "-audit", "-build"]
 
@@ -61,7 +61,7 @@ def test_nothing_is_installed_without_its_hash() -> None:
     for line in installs:
         ours = "--no-deps" in line and "--no-build-isolation" in line and line.endswith(" -e client")
         assert "--require-hashes" in line or ours, line
-    assert "--require-hashes" in (PROJECT / "infra" / "package.py").read_text()
+    assert "--require-hashes" in (PROJECT / "infra" / "deployment" / "package.py").read_text()
 
 
 def test_a_known_vulnerability_is_found_in_the_report() -> None:

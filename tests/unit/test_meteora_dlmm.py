@@ -20,9 +20,8 @@ from chalicelib.problems import (
 )
 from chalicelib.solana.accounts import Account, ChainClock
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM, Mint, TransferFee, TransferFeeConfig
-from chalicelib.venues.meteora_dlmm import ARRAYS_EACH_WAY, MeteoraDlmmPool, MeteoraDlmmVenue
-from chalicelib.venues.meteora_dlmm_instruction import MEMO_PROGRAM
-from chalicelib.venues.meteora_dlmm_layout import (
+from chalicelib.venues.meteora_dlmm.instruction import MEMO_PROGRAM
+from chalicelib.venues.meteora_dlmm.layout import (
     BINS_PER_ARRAY,
     EVENT_AUTHORITY,
     PROGRAM_ID,
@@ -31,6 +30,7 @@ from chalicelib.venues.meteora_dlmm_layout import (
     oracle_address,
     reserve_address,
 )
+from chalicelib.venues.meteora_dlmm.pool import ARRAYS_EACH_WAY, MeteoraDlmmPool, MeteoraDlmmVenue
 from chalicelib.venues.venue import PoolQuote
 from infra.localnet.programs.meteora_dlmm_pool import DlmmPoolSpec, genesis_pool
 from infra.localnet.programs.token_accounts import mint_account

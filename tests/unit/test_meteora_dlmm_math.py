@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.venues.meteora_dlmm_layout import (
+from chalicelib.venues.meteora_dlmm.layout import (
     BIN_ARRAY_LENGTH,
     BIN_LENGTH,
     BINS_OFFSET,
@@ -21,7 +21,7 @@ from chalicelib.venues.meteora_dlmm_layout import (
     BinColumns,
     LbPair,
 )
-from chalicelib.venues.meteora_dlmm_math import (
+from chalicelib.venues.meteora_dlmm.math import (
     FEE_PRECISION,
     MAX_FEE_RATE,
     ONE,

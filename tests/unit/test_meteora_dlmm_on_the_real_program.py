@@ -1,13 +1,9 @@
 """The real Meteora DLMM and the emulated one leave the same balances and the same pool accounts, byte for byte.
 
-Runs where FILLRATE_PROGRAMS names a folder with `lb_clmm.so`, the program as it is deployed; that file is not ours to
-keep.
+Skipped without the bytecode: see tests/real_programs.py.
 """
 
 from __future__ import annotations
-
-import os
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -26,13 +22,13 @@ from solders.transaction_status import InstructionErrorCustom, TransactionErrorI
 from chalicelib.problems import ExecutionError
 from chalicelib.solana.accounts import Account, ChainClock
 from chalicelib.solana.tokens import TokenAccount
-from chalicelib.venues.meteora_dlmm_layout import PROGRAM_ID
+from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID
 from infra.localnet.programs.meteora_dlmm_pool import DlmmPoolSpec
 from infra.localnet.programs.program import ProgramError
+from tests.real_programs import METEORA_DLMM
 from tests.unit.meteora_dlmm_market import CLOCK, HOST, TRADER, Market, as_swap, genesis_market, specs
 
-BYTECODE = Path(os.environ.get("FILLRATE_PROGRAMS", "/nonexistent")) / "lb_clmm.so"
-pytestmark = pytest.mark.skipif(not BYTECODE.exists(), reason="FILLRATE_PROGRAMS names no folder with lb_clmm.so")
+pytestmark = pytest.mark.real_programs
 
 
 class RealProgram:
@@ -40,7 +36,7 @@ class RealProgram:
 
     def __init__(self, market: Market) -> None:
         self._svm = LiteSVM().with_sigverify(False).with_blockhash_check(False).with_transaction_history(0)
-        self._svm.add_program(PROGRAM_ID, BYTECODE.read_bytes())
+        self._svm.add_program(PROGRAM_ID, METEORA_DLMM.bytecode.read_bytes())
         self._svm.airdrop(TRADER, 10**12)
         for address, account in market.accounts.items():
             self._svm.set_account(address, SvmAccount(account.lamports, account.data, account.owner))

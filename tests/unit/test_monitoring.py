@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from chalicelib.metrics import DIMENSIONS, NAMESPACE, SERVICE, Metric
-from infra.ministack_gaps import without_metric_math
-from infra.monitoring import template
+from infra.deployment.ministack_gaps import without_metric_math
+from infra.deployment.monitoring import template
 
 Json = dict[str, Any]
 

@@ -14,9 +14,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import app
 from chalicelib import problems
-from chalicelib.openapi import document
+from chalicelib.amounts import to_base_units, to_ppm
+from chalicelib.contract.openapi import document
+from chalicelib.contract.requests import OrderListRequest, OrderRequest, parse_body, parse_query, validate
 from chalicelib.problems import InvalidRequest
-from chalicelib.wire import OrderListRequest, OrderRequest, parse_body, parse_query, to_base_units, to_ppm, validate
 from tests.openapi_contract import described, validator
 
 Json = dict[str, Any]

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from chalicelib.orders.item import order_to_item, serialize
+from chalicelib.aws.dynamodb.attribute_values import serialize
+from chalicelib.aws.dynamodb.order_item import order_to_item
 from chalicelib.orders.order import (
     LEGAL,
     MAX_ATTEMPTS,

@@ -27,9 +27,8 @@ from chalicelib.solana.tokens import (
     TransferFee,
     TransferFeeConfig,
 )
-from chalicelib.venues.raydium_cpmm import (
-    AUTHORITY,
-    PROGRAM_ID,
+from chalicelib.venues.raydium_cpmm.instruction import AUTHORITY, PROGRAM_ID
+from chalicelib.venues.raydium_cpmm.pool import (
     REQUIRE_GT_VIOLATED,
     RaydiumCpmm,
     RaydiumCpmmPool,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from chalice.app import Response
 
+from chalicelib.http.responses import JSON, PROBLEM_JSON, answer, as_problem, problem
 from chalicelib.problems import (
     Conflict,
     FieldProblem,
@@ -20,7 +21,6 @@ from chalicelib.problems import (
     TransientError,
     Unauthorized,
 )
-from chalicelib.responses import JSON, PROBLEM_JSON, answer, as_problem, problem
 
 
 def answer_to(error: Exception) -> Response:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra import package
+from infra.deployment import package
 
 Json = dict[str, Any]
 
@@ -128,7 +128,7 @@ def test_the_gateways_are_throttled(resources: Json) -> None:
 
 
 def test_a_function_whose_policy_is_forgotten_may_write_its_logs_and_no_more() -> None:
-    """.chalice/policy.json is what Chalice gives a function that infra/functions.yaml doesn't know."""
+    """.chalice/policy.json is what Chalice gives a function that infra/deployment/functions.yaml doesn't know."""
     policy = json.loads((package.PROJECT / ".chalice" / "policy.json").read_text())
     assert {action for it in policy["Statement"] for action in it["Action"]} == {
         "logs:CreateLogStream",

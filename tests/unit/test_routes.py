@@ -35,7 +35,7 @@ from chalicelib.routing.swap_plan import Trade, fits_a_transaction, plan_swap
 from chalicelib.solana.compute_budget import MAX_COMPUTE_UNITS, ComputeBudget
 from chalicelib.solana.tokens import Mint
 from chalicelib.solana.transaction import MAX_TRANSACTION_BYTES, OrderMemo, unsigned_wire
-from chalicelib.venues.meteora_dlmm_layout import bin_array_address
+from chalicelib.venues.meteora_dlmm.layout import bin_array_address
 from chalicelib.venues.venue import Pool
 from tests.unit.routing_pools import CLOCK, JUP, RAY, SOL, USDC, around, cpmm, dlmm, taxed
 

@@ -64,13 +64,13 @@ def test_the_workers_time_out_is_the_deployed_functions_own() -> None:
     """Three places say it: Chalice's configuration, the merge template's environment, and the default here."""
     config = json.loads((PROJECT / ".chalice" / "config.json").read_text())
     deployed = config["lambda_functions"]["execute_order"]["lambda_timeout"]
-    template = (PROJECT / "infra" / "functions.yaml").read_text()
+    template = (PROJECT / "infra" / "deployment" / "functions.yaml").read_text()
     assert re.findall(r'WORKER_TIMEOUT_SECONDS: "(\d+)"', template) == [str(deployed)]
     assert Settings.model_fields["worker_timeout_seconds"].default == deployed
 
 
 def test_the_merge_template_gives_the_functions_every_setting_that_has_no_default() -> None:
-    template = (PROJECT / "infra" / "functions.yaml").read_text()
+    template = (PROJECT / "infra" / "deployment" / "functions.yaml").read_text()
     given = set(re.findall(r"^        ([A-Z0-9_]+):", template, re.MULTILINE))
     required = {name.upper() for name, one in Settings.model_fields.items() if one.is_required()}
     assert required <= given

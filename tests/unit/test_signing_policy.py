@@ -23,12 +23,12 @@ from chalicelib.problems import PermanentError, SigningRefused
 from chalicelib.solana.compute_budget import MAX_COMPUTE_UNITS, ComputeBudget
 from chalicelib.solana.signing_policy import ApprovedMessage, OrderTerms, SigningPolicy, TradablePool
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
-from chalicelib.venues.meteora_dlmm import MeteoraDlmmVenue
-from chalicelib.venues.meteora_dlmm_layout import PROGRAM_ID as METEORA
-from chalicelib.venues.meteora_dlmm_layout import bin_array_address
-from chalicelib.venues.raydium_cpmm import PROGRAM_ID as RAYDIUM
-from chalicelib.venues.raydium_cpmm import RaydiumCpmm
-from chalicelib.venues.raydium_cpmm_instruction import config_address
+from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID as METEORA
+from chalicelib.venues.meteora_dlmm.layout import bin_array_address
+from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
+from chalicelib.venues.raydium_cpmm.instruction import PROGRAM_ID as RAYDIUM
+from chalicelib.venues.raydium_cpmm.instruction import config_address
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
 from tests.trades_to_sign import (
     BUDGET,
     FEE_CAP,
@@ -421,13 +421,13 @@ SIGNING_NAMES = {
     "_Seal": {"chalicelib/solana/signing_policy.py"},
     "sign_message": {"chalicelib/solana/wallet.py"},
     "_keypair": {"chalicelib/solana/wallet.py"},
-    "_kms": {"chalicelib/solana/kms_wallet.py"},
+    "_kms": {"chalicelib/aws/kms_wallet.py"},
     "ApprovedMessage": {
         "chalicelib/solana/signing_policy.py",
         "chalicelib/solana/signing.py",
         "chalicelib/solana/wallet.py",
-        "chalicelib/solana/kms_wallet.py",
-        "chalicelib/solana/secret_wallet.py",
+        "chalicelib/aws/kms_wallet.py",
+        "chalicelib/aws/secret_wallet.py",
         "chalicelib/orders/trading.py",
     },
 }
@@ -435,7 +435,8 @@ SIGNING_NAMES = {
 
 @pytest.mark.parametrize("name", SIGNING_NAMES)
 def test_no_other_source_names_what_signs(name: str) -> None:
-    sources = [PROJECT / "app.py", *(PROJECT / "chalicelib").rglob("*.py"), *(PROJECT / "infra").glob("*.py")]
+    folders = ("chalicelib", "operations", "infra/deployment", "infra/local_stack")
+    sources = [PROJECT / "app.py", *(path for folder in folders for path in (PROJECT / folder).rglob("*.py"))]
     naming = {str(path.relative_to(PROJECT)) for path in sources if name in _names(path)}
     assert naming == SIGNING_NAMES[name]
 

@@ -14,16 +14,11 @@ from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwapError, SwapDec
 from chalicelib.solana.token_accounts import Token
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from chalicelib.venues.derived_addresses import DerivedAddresses
-from chalicelib.venues.meteora_dlmm import MeteoraDlmmVenue
-from chalicelib.venues.meteora_dlmm_instruction import Swap2
-from chalicelib.venues.meteora_dlmm_layout import bin_array_address, oracle_address, reserve_address
-from chalicelib.venues.raydium_cpmm import RaydiumCpmm
-from chalicelib.venues.raydium_cpmm_instruction import (
-    SwapBaseInput,
-    config_address,
-    observation_address,
-    vault_address,
-)
+from chalicelib.venues.meteora_dlmm.instruction import Swap2
+from chalicelib.venues.meteora_dlmm.layout import bin_array_address, oracle_address, reserve_address
+from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
+from chalicelib.venues.raydium_cpmm.instruction import SwapBaseInput, config_address, observation_address, vault_address
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
 
 POOL, TRADER, SOURCE, DESTINATION, STRANGER = (Pubkey(bytes([number] * 32)) for number in range(11, 16))
 ONE, OTHER = Token(Pubkey(bytes([20] * 32)), TOKEN_PROGRAM), Token(Pubkey(bytes([21] * 32)), TOKEN_2022_PROGRAM)

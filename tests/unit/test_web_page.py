@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib import problems, web_page
+from chalicelib import problems
+from chalicelib.http import web_page
+from chalicelib.http.web_page import serve
 from chalicelib.problems import FillrateError, NotFound
-from chalicelib.web_page import serve
 
 WEBSOCKET_URL = "wss://abc123.execute-api.us-east-1.amazonaws.com/api"
-WEB = Path(web_page.__file__).parent / "web"
+WEB = Path(web_page.__file__).parents[1] / "web"
 ERROR_TEXTS = Path(__file__).parents[2] / "web" / "src" / "error_texts.json"
 NAMES = sorted(path.name for path in WEB.iterdir())
 

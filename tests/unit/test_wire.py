@@ -12,30 +12,22 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chalicelib.orders.order import fail_attempt, start_attempt
-from chalicelib.problems import FieldProblem, InvalidRequest, NoPool, NotFound, RpcUnavailable
-from chalicelib.wire import (
+from chalicelib.amounts import U64_MAX, parse_decimal, price_text, to_base_units, to_ppm, to_text
+from chalicelib.contract.requests import (
     MAX_BODY_BYTES,
-    U64_MAX,
     ClientMessage,
     ExactNumber,
     OrderListRequest,
     OrderRequest,
     QuoteRequest,
-    change_json,
-    order_json,
     parse_body,
-    parse_decimal,
-    price_text,
-    problem_json,
-    status_message,
-    time_text,
-    to_base_units,
-    to_ppm,
-    to_text,
     validate,
     validate_idempotency_key,
 )
+from chalicelib.contract.views import change_json, order_json, problem_json, status_message
+from chalicelib.orders.order import fail_attempt, start_attempt
+from chalicelib.problems import FieldProblem, InvalidRequest, NoPool, NotFound, RpcUnavailable
+from chalicelib.times import time_text
 from tests.sample_orders import CREATED_AT_MS, USDC, confirmed, failed, new_order, retrying, routing, submitted
 
 ORDER = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "10", "slippage": "0.01"}

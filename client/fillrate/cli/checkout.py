@@ -40,7 +40,7 @@ def module(name: str) -> Any:
 
 def target(stage: str | None, endpoint_url: str | None, region: str | None) -> Any:
     """Where the stage is deployed, as infra.deploy has it. Raises CommandError."""
-    deploy = module("infra.deploy")
+    deploy = module("infra.deployment.deploy")
     if stage is None:
         stack = nearest_stack(Path.cwd())
         if stack is None:
@@ -57,7 +57,7 @@ def refusals(*others: type[Exception]) -> Iterator[None]:
     """AWS's errors, and those of the project's own modules, `others` among them, as CommandErrors."""
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-    deploy = module("infra.deploy")
+    deploy = module("infra.deployment.deploy")
     try:
         yield
     except ClientError as error:

@@ -100,7 +100,7 @@ def revoke_key(
 
 def _administration(stage: str | None, endpoint_url: str | None, region: str | None) -> Any:
     target = checkout.target(stage, endpoint_url, region)
-    keys = checkout.module("infra.keys")
+    keys = checkout.module("operations.keys")
     return keys.administration(target, keys.access_table(target))
 
 
@@ -128,7 +128,7 @@ def _show_new(output: Output, new: Any) -> int:
 
 
 def _facts(key: Any) -> dict[str, Any]:
-    time_text = checkout.module("chalicelib.wire").time_text
+    time_text = checkout.module("chalicelib.times").time_text
     facts = {
         "keyId": key.key_id,
         "account": key.account,

@@ -19,7 +19,7 @@ def redrive(
     """Send dead letters back: a new order for each that failed, however often this is run."""
     output = Output(as_json=as_json)
     with checkout.refusals():
-        redriven = checkout.module("infra.redrive").redrive(checkout.target(stage, endpoint_url, region))
+        redriven = checkout.module("operations.redrive").redrive(checkout.target(stage, endpoint_url, region))
     if as_json:
         letters = ((one.dead_order_id or None, one.order_id, one.outcome) for one in redriven)
         output.json([{"deadOrderId": dead, "orderId": new, "outcome": outcome} for dead, new, outcome in letters])

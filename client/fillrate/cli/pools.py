@@ -87,8 +87,8 @@ def remove_pool(
 
 def _administration(stage: str | None, endpoint_url: str | None, region: str | None, node: str | None) -> Any:
     target = checkout.target(stage, endpoint_url, region)
-    return checkout.module("infra.pool_administration").administration(target, node)
+    return checkout.module("operations.pool_administration").administration(target, node)
 
 
 def _venue_of(program: str) -> str:
-    return str(checkout.module("infra.pool_registry").PROGRAMS.get(program, program))
+    return str(checkout.module("infra.deployment.pool_registry").PROGRAMS.get(program, program))

@@ -35,7 +35,7 @@ def halt(
     with checkout.refusals():
         table, scope = _control(stage, endpoint_url, region), _scope(account)
         if not status:
-            checkout.module("infra.halt").halt(table, scope, reason)
+            checkout.module("operations.halt").halt(table, scope, reason)
         return _show_switch(Output(as_json=as_json), table, scope)
 
 
@@ -49,7 +49,7 @@ def resume(
     """Let new orders through again. Those that were refused stay so; `redrive` sends dead letters back."""
     with checkout.refusals():
         table, scope = _control(stage, endpoint_url, region), _scope(account)
-        checkout.module("infra.halt").resume(table, scope)
+        checkout.module("operations.halt").resume(table, scope)
         return _show_switch(Output(as_json=as_json), table, scope)
 
 
@@ -85,7 +85,7 @@ def set_limits(
     `fillrate limits set --account desk largest-order=50000 slippage=0.02`
     """
     with checkout.refusals():
-        limits = checkout.module("infra.limits")
+        limits = checkout.module("operations.limits")
         texts = _texts(changes, limits)
         table, scope = _control(stage, endpoint_url, region), _scope(account, default)
         table.set_limits(scope, *limits.read_changes(texts, limits.ReferenceCurrency()))
@@ -93,7 +93,7 @@ def set_limits(
 
 
 def _control(stage: str | None, endpoint_url: str | None, region: str | None) -> Any:
-    return checkout.module("infra.control").control_table(checkout.target(stage, endpoint_url, region))
+    return checkout.module("operations.control").control_table(checkout.target(stage, endpoint_url, region))
 
 
 def _scope(account: str | None, default: bool = False) -> str:
@@ -102,24 +102,24 @@ def _scope(account: str | None, default: bool = False) -> str:
     if account is not None:
         return str(checkout.module("chalicelib.risk.counters").account_scope(account))
     if default:
-        return str(checkout.module("chalicelib.risk.control_table").DEFAULT)
+        return str(checkout.module("chalicelib.aws.dynamodb.control_table").DEFAULT)
     return str(checkout.module("chalicelib.risk.counters").GLOBAL)
 
 
 def _show_switch(output: Output, table: Any, scope: str) -> int:
     thrown = table.halt_in(scope)
     if output.as_json:
-        since = None if thrown is None else checkout.module("chalicelib.wire").time_text(thrown.since_ms)
+        since = None if thrown is None else checkout.module("chalicelib.times").time_text(thrown.since_ms)
         reason = None if thrown is None else thrown.reason
         output.json({"scope": scope, "halted": thrown is not None, "since": since, "reason": reason})
     else:
-        described = checkout.module("infra.halt").described(scope, thrown)
+        described = checkout.module("operations.halt").described(scope, thrown)
         output.line(printable(described), style="yellow" if thrown else "green")
     return ExitCode.OK
 
 
 def _show_limits(output: Output, table: Any, scope: str) -> int:
-    limits = checkout.module("infra.limits")
+    limits = checkout.module("operations.limits")
     today = checkout.module("chalicelib.risk.counters").day_of(time.time_ns() // 1_000_000)
     text = limits.shown(table.limits_in(scope), table.usage(scope, today), limits.ReferenceCurrency())
     shown: dict[str, Any] = json.loads(text)

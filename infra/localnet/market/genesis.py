@@ -16,8 +16,9 @@ from solders.pubkey import Pubkey
 
 from chalicelib.solana.accounts import Account
 from chalicelib.solana.tokens import NATIVE_MINT, TokenAccount
-from chalicelib.venues import meteora_dlmm_layout, raydium_cpmm
-from chalicelib.venues.meteora_dlmm_math import price_of_bin
+from chalicelib.venues.meteora_dlmm import layout as meteora_dlmm_layout
+from chalicelib.venues.meteora_dlmm.math import price_of_bin
+from chalicelib.venues.raydium_cpmm import pool as raydium_cpmm
 from infra.localnet.market.endowment import endowed
 from infra.localnet.market.tokens import TOKENS, MarketToken, market_mint
 from infra.localnet.programs import meteora_dlmm_pool, raydium_cpmm_pool

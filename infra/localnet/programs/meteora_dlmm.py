@@ -17,9 +17,8 @@ from solders.pubkey import Pubkey
 
 from chalicelib.solana.accounts import ChainClock
 from chalicelib.solana.tokens import TOKEN_PROGRAM, Mint
-from chalicelib.venues.meteora_dlmm import compute_units
-from chalicelib.venues.meteora_dlmm_instruction import MEMO_PROGRAM, SWAP2_DISCRIMINATOR
-from chalicelib.venues.meteora_dlmm_layout import (
+from chalicelib.venues.meteora_dlmm.instruction import MEMO_PROGRAM, SWAP2_DISCRIMINATOR
+from chalicelib.venues.meteora_dlmm.layout import (
     BIN_ARRAY_DISCRIMINATOR,
     BIN_ARRAY_LENGTH,
     BITMAP_EXTENSION_DISCRIMINATOR,
@@ -41,7 +40,7 @@ from chalicelib.venues.meteora_dlmm_layout import (
     LbPair,
     PairType,
 )
-from chalicelib.venues.meteora_dlmm_math import (
+from chalicelib.venues.meteora_dlmm.math import (
     BinFill,
     BinOverflowError,
     BinRangeError,
@@ -52,6 +51,7 @@ from chalicelib.venues.meteora_dlmm_math import (
     references_at,
     split_fee,
 )
+from chalicelib.venues.meteora_dlmm.pool import compute_units
 from infra.localnet.programs import anchor
 from infra.localnet.programs.meteora_dlmm_pool import ORACLE_DISCRIMINATOR
 from infra.localnet.programs.meteora_dlmm_state import (

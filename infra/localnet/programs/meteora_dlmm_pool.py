@@ -14,7 +14,7 @@ from solders.pubkey import Pubkey
 
 from chalicelib.solana.accounts import Account
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, Mint
-from chalicelib.venues.meteora_dlmm_layout import (
+from chalicelib.venues.meteora_dlmm.layout import (
     BIN_ARRAY_DISCRIMINATOR,
     BIN_ARRAY_LENGTH,
     BIN_LENGTH,
@@ -31,7 +31,7 @@ from chalicelib.venues.meteora_dlmm_layout import (
     oracle_address,
     reserve_address,
 )
-from chalicelib.venues.meteora_dlmm_math import price_of_bin
+from chalicelib.venues.meteora_dlmm.math import price_of_bin
 from infra.localnet.programs.anchor import discriminator
 from infra.localnet.programs.genesis_pool import GenesisPool
 from infra.localnet.programs.meteora_dlmm_state import is_empty

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from struct import Struct
 
-from chalicelib.venues.meteora_dlmm_layout import (
+from chalicelib.venues.meteora_dlmm.layout import (
     ACTIVE_ID_OFFSET,
     BIN_LENGTH,
     BINS_OFFSET,
@@ -20,7 +20,7 @@ from chalicelib.venues.meteora_dlmm_layout import (
     VARIABLE_PARAMETERS_OFFSET,
     LbPair,
 )
-from chalicelib.venues.meteora_dlmm_math import BinFill, SwapResult, split_fee
+from chalicelib.venues.meteora_dlmm.math import BinFill, SwapResult, split_fee
 
 _ACTIVE_ID = Struct("<i")
 _PROTOCOL_FEE = Struct("<QQ")

@@ -14,19 +14,17 @@ from solders.pubkey import Pubkey
 
 from chalicelib.problems import VenueUnavailable
 from chalicelib.solana.accounts import ChainClock
-from chalicelib.venues.raydium_cpmm import (
-    AUTHORITY,
+from chalicelib.venues.raydium_cpmm.instruction import AUTHORITY, PROGRAM_ID, SWAP_ARGUMENTS, SWAP_BASE_INPUT
+from chalicelib.venues.raydium_cpmm.pool import (
     CONFIG_DISCRIMINATOR,
     CONFIG_LENGTH,
     POOL_DISCRIMINATOR,
     POOL_LENGTH,
-    PROGRAM_ID,
     RaydiumCpmm,
     RaydiumCpmmPool,
     SwapOutcome,
     SwapRefusedError,
 )
-from chalicelib.venues.raydium_cpmm_instruction import SWAP_ARGUMENTS, SWAP_BASE_INPUT
 from infra.localnet.programs import anchor
 from infra.localnet.programs.program import ProgramError, SwapEffect, TokenTransfer
 

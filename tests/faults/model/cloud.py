@@ -11,15 +11,18 @@ from dataclasses import dataclass, field
 
 from botocore.exceptions import EndpointConnectionError
 
-from chalicelib.orders.item import Item, item_to_order, order_to_item
+from chalicelib.aws.dynamodb.attribute_values import Item
+from chalicelib.aws.dynamodb.order_item import item_to_order, order_to_item
+from chalicelib.aws.dynamodb.order_table import OrderTable
+from chalicelib.aws.orders_queue import SqsOrdersQueue
+from chalicelib.orders.message import message_body
 from chalicelib.orders.order import Order, State, as_created, as_written, booked_before
-from chalicelib.orders.queue import DeadLetter, OrdersQueue, message_body
-from chalicelib.orders.store import OrderStore, StaleOrder
+from chalicelib.orders.ports import DeadLetter, StaleOrder
 from chalicelib.risk.counters import Claims, CounterFull, Movement, movements
 from chalicelib.risk.limits import LimitsInForce
 from tests.faults.model.stage import PromiseBroken, Worker
 
-# As in infra/data.yaml.
+# As in infra/deployment/data.yaml.
 VISIBILITY_MS = 120_000
 KILL_SWITCH = "looking at the kill switch"
 
@@ -135,8 +138,8 @@ class Queue:
         return {message.body for message in self.messages.values()}
 
 
-class StoreOf(OrderStore):
-    """One worker's OrderStore."""
+class StoreOf(OrderTable):
+    """One worker's OrderTable."""
 
     def __init__(self, table: Table, worker: Worker) -> None:
         self._truth = table
@@ -170,8 +173,8 @@ class StoreOf(OrderStore):
         return self._worker.call("noting the sweep", lambda: self._truth.look_again_at(order, due_at_ms), unreachable)
 
 
-class QueueOf(OrdersQueue):
-    """One worker's OrdersQueue. `now_ms` is the queues' clock, not the worker's."""
+class QueueOf(SqsOrdersQueue):
+    """One worker's SqsOrdersQueue. `now_ms` is the queues' clock, not the worker's."""
 
     def __init__(self, orders: Queue, dead_letters: Queue, worker: Worker, now_ms: Callable[[], int]) -> None:
         self._orders = orders

@@ -8,7 +8,7 @@ from typing import Any, Self, cast
 
 from chalicelib.orders.execution import PlannedSwap
 from chalicelib.orders.order import Order, Submission
-from chalicelib.orders.trading import ChainTrader, Patience
+from chalicelib.orders.trading import ChainTrader, WatchPolicy
 from chalicelib.problems import ExecutionError, RpcUnavailable
 from chalicelib.risk.limits import Exposure
 from chalicelib.routing.market import Market
@@ -22,7 +22,7 @@ from tests.sample_orders import ROUTE
 
 # A price that no rounding hides: base units of USDC for each of SOL, in thousandths.
 PRICE = 149
-PATIENCE = Patience(watch=2.0, poll_every=1.0, rebroadcast_every=1.0)
+PATIENCE = WatchPolicy(watch=2.0, poll_every=1.0, rebroadcast_every=1.0)
 
 
 def silent() -> Exception:

@@ -8,17 +8,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from chalicelib.contract.requests import OrderRequest
 from chalicelib.orders.admission import Admission
 from chalicelib.orders.delivery import Delivery, Message
 from chalicelib.orders.execution import Execution
 from chalicelib.orders.intake import Intake
+from chalicelib.orders.message import message_body
 from chalicelib.orders.order import LEGAL, MAX_ATTEMPTS, Order, State, Status, Token
-from chalicelib.orders.queue import message_body
 from chalicelib.orders.recovery import Recovery
 from chalicelib.problems import ExecutionError
-from chalicelib.risk.control_table import Halt
+from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Limits, LimitsInForce
-from chalicelib.wire import OrderRequest
 from tests.faults.model.cloud import KILL_SWITCH, Queue, QueuedMessage, QueueOf, StoreOf, Table, unreachable
 from tests.faults.model.cluster import FEE, Cluster, Transaction
 from tests.faults.model.stage import PromiseBroken, Worker

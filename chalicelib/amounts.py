@@ -1,0 +1,82 @@
+"""Amounts as text and as integers: exact decimals in, base units and millionths inside, decimal text out. Pure.
+
+Whole tokens are decimal text at the wire; inside all amounts are integers of base units, fractions of one millionths.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Context, Decimal, InvalidOperation
+
+from chalicelib.problems import FieldProblem, InvalidRequest
+
+U64_MAX = 2**64 - 1
+MAX_NUMBER_LENGTH = 64
+DECIMAL_PATTERN = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
+_PRICE = Context(prec=18)
+# Holds every digit that a number of MAX_NUMBER_LENGTH characters can have.
+_EXACT = Context(prec=MAX_NUMBER_LENGTH)
+
+
+def parse_decimal(value: object, field: str) -> Decimal:
+    """An exact, finite decimal from a decimal string or a JSON number. Raises InvalidRequest naming `field`."""
+    if not isinstance(value, str):
+        raise _wrong(field, 'must be a decimal string, such as "10.5"')
+    if len(value) > MAX_NUMBER_LENGTH:
+        raise _wrong(field, f"has more than {MAX_NUMBER_LENGTH} characters")
+    try:
+        if not re.fullmatch(DECIMAL_PATTERN, value):
+            raise InvalidOperation
+        number = Decimal(value)
+    except InvalidOperation:
+        raise _wrong(field, 'must be a decimal number, such as "10.5"') from None
+    return number
+
+
+def to_base_units(amount: Decimal, decimals: int, field: str) -> int:
+    """`amount` whole tokens in base units, exactly. Raises InvalidRequest: not above zero, too fine, over 2^64 − 1."""
+    if amount <= 0:
+        raise _wrong(field, "must be greater than zero")
+    # adjusted() first: 1e999999999 must be refused before anything is made of its digits
+    if amount.adjusted() + decimals > 20:
+        raise _wrong(field, "is larger than any token amount can be (2^64 − 1 base units)")
+    digits = amount.as_tuple()
+    exponent = int(digits.exponent)
+    significant = "".join(map(str, digits.digits)).rstrip("0")
+    trailing_zeros = len(digits.digits) - len(significant)
+    if -(exponent + trailing_zeros) > decimals:
+        raise _wrong(field, f"has more decimals than the token's {decimals}")
+    base_units = int(amount.scaleb(decimals, _EXACT))
+    if base_units > U64_MAX:
+        raise _wrong(field, "is larger than any token amount can be (2^64 − 1 base units)")
+    return base_units
+
+
+def to_ppm(slippage: Decimal, field: str) -> int:
+    """A fraction in millionths, exactly. Raises InvalidRequest: outside 0…0.5, or finer than a millionth."""
+    if slippage < 0 or slippage > Decimal("0.5"):
+        raise _wrong(field, "must be a fraction from 0 to 0.5 (0.01 is one percent)")
+    if slippage and slippage.adjusted() < -6:
+        raise _wrong(field, "must not have more than 6 decimals")
+    ppm = slippage.scaleb(6, _EXACT)
+    if ppm != int(ppm):
+        raise _wrong(field, "must not have more than 6 decimals")
+    return int(ppm)
+
+
+def to_text(base_units: int, decimals: int) -> str:
+    """Base units as a decimal string in whole tokens, without trailing zeros."""
+    text = f"{Decimal(base_units).scaleb(-decimals, Context(prec=60)):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def price_text(amount_out: int, decimals_out: int, amount_in: int, decimals_in: int) -> str:
+    """Whole output tokens per whole input token, to 18 significant digits."""
+    numerator, denominator = amount_out * 10**decimals_in, amount_in * 10**decimals_out
+    price = _PRICE.divide(Decimal(numerator), Decimal(denominator))
+    text = f"{price:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _wrong(field: str, message: str) -> InvalidRequest:
+    return InvalidRequest([FieldProblem(field, message)])

@@ -1,0 +1,168 @@
+"""Limits, kill switches and counters as they lie in the control table. Every read is consistent.
+
+Items by `name`: `limits#global`, `limits#default`, `limits#account#<account>`; `halt#global`, `halt#account#<account>`;
+the counters `open#<scope>` and `notional#<day>#<scope>`, which only order writes move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from chalicelib.risk.counters import GLOBAL, account_scope, counter_key
+from chalicelib.risk.halt import Halt
+from chalicelib.risk.limits import LIMIT_NAMES, Defaults, Limits, LimitsInForce
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# What accounts have that have no limits of their own.
+DEFAULT = "default"
+
+Item = dict[str, Any]
+
+_serializer = TypeSerializer()
+_deserializer = TypeDeserializer()
+
+
+class ControlTable:
+    """`defaults` is what holds where the table says nothing."""
+
+    def __init__(self, client: DynamoDBClient, table: str, defaults: Defaults) -> None:
+        self._client = client
+        self._table = table
+        self._defaults = defaults
+
+    # --- kill switches --------------------------------------------------------------------------------------------
+
+    def halt_of(self, account: str) -> Halt | None:
+        """Why the account's orders may not be executed now; None where they may."""
+        return self._halt(GLOBAL, account_scope(account))
+
+    def halt_in(self, scope: str) -> Halt | None:
+        """The scope's own kill switch."""
+        return self._halt(scope)
+
+    def halt(self, scope: str, reason: str, now_ms: int) -> Halt:
+        """Throw a scope's kill switch. One that is thrown already stays so since then, with the new reason."""
+        response = self._client.update_item(
+            TableName=self._table,
+            Key=_key(f"halt#{scope}"),
+            UpdateExpression="SET since = if_not_exists(since, :now), reason = :reason",
+            ExpressionAttributeValues={":now": {"N": str(now_ms)}, ":reason": {"S": reason}},
+            ReturnValues="ALL_NEW",
+        )
+        return _to_halt(scope, _plain(response["Attributes"]))
+
+    def resume(self, scope: str) -> Halt | None:
+        """Take the kill switch back; what it was, None where it wasn't thrown."""
+        response = self._client.delete_item(TableName=self._table, Key=_key(f"halt#{scope}"), ReturnValues="ALL_OLD")
+        old = response.get("Attributes")
+        return _to_halt(scope, _plain(old)) if old else None
+
+    def _halt(self, *scopes: str) -> Halt | None:
+        items = self._read(f"halt#{scope}" for scope in scopes)
+        return next((_to_halt(one, items[f"halt#{one}"]) for one in scopes if f"halt#{one}" in items), None)
+
+    # --- limits ---------------------------------------------------------------------------------------------------
+
+    def limits_for(self, account: str) -> LimitsInForce:
+        """What holds for the account's orders now, and how many are open."""
+        scope = account_scope(account)
+        names = [f"limits#{one}" for one in (scope, DEFAULT, GLOBAL)]
+        counters = [counter_key("open", one) for one in (scope, GLOBAL)]
+        items = self._read((*names, *counters))
+        defaults = _merged(self._defaults.account, items.get(names[1], {}))
+        open_account, open_together = (_counted(items.get(name, {})) for name in counters)
+        return LimitsInForce(
+            account=_merged(defaults, items.get(names[0], {})),
+            together=_merged(self._defaults.together, items.get(names[2], {})),
+            open_account=open_account,
+            open_together=open_together,
+        )
+
+    def limits_in(self, scope: str) -> Limits:
+        """A scope's limits, what it doesn't say itself taken from the defaults."""
+        own, default = f"limits#{scope}", f"limits#{DEFAULT}"
+        items = self._read(dict.fromkeys((own, default)))
+        if scope == GLOBAL:
+            return _merged(self._defaults.together, items.get(own, {}))
+        return _merged(_merged(self._defaults.account, items.get(default, {})), items.get(own, {}))
+
+    def set_limits(self, scope: str, changes: Mapping[str, object], inherit: Iterable[str] = ()) -> Limits:
+        """Set those of a scope's limits that `changes` names, and let those in `inherit` be the defaults' again.
+
+        Raises ValueError naming what is wrong; nothing is written then.
+        """
+        Limits().changed(changes)
+        forgotten = tuple(inherit)
+        for name in forgotten:
+            if name not in LIMIT_NAMES:
+                raise ValueError(f"{name} is no limit; there are {', '.join(LIMIT_NAMES)}")
+        update: dict[str, Any] = {
+            "UpdateExpression": "",
+            "ExpressionAttributeNames": {f"#{name}": name for name in (*changes, *forgotten)},
+        }
+        if changes:
+            update["UpdateExpression"] += "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
+            update["ExpressionAttributeValues"] = {
+                f":{name}": _serializer.serialize(_stored(value)) for name, value in changes.items()
+            }
+        if forgotten:
+            update["UpdateExpression"] += " REMOVE " + ", ".join(f"#{name}" for name in forgotten)
+        if changes or forgotten:
+            self._client.update_item(TableName=self._table, Key=_key(f"limits#{scope}"), **update)
+        return self.limits_in(scope)
+
+    # --- counters -------------------------------------------------------------------------------------------------
+
+    def usage(self, scope: str, day: str) -> tuple[int, int]:
+        """A scope's open orders, and the day's notional in reference base units."""
+        keys = counter_key("open", scope), counter_key("notional", scope, day)
+        items = self._read(keys)
+        open_orders, notional = (_counted(items.get(key, {})) for key in keys)
+        return open_orders, notional
+
+    def _read(self, names: Iterable[str]) -> dict[str, Item]:
+        """The items that exist, by name."""
+        keys = [_key(name) for name in names]
+        found: dict[str, Item] = {}
+        request: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
+        while request:
+            response = self._client.batch_get_item(RequestItems=request)
+            for item in response["Responses"].get(self._table, []):
+                found[item["name"]["S"]] = _plain(item)
+            request = response.get("UnprocessedKeys")
+        return found
+
+
+def _key(name: str) -> dict[str, Any]:
+    return {"name": {"S": name}}
+
+
+def _plain(item: Mapping[str, Any]) -> Item:
+    return {name: _deserializer.deserialize(value) for name, value in item.items()}
+
+
+def _to_halt(scope: str, item: Item) -> Halt:
+    return Halt(scope, int(item.get("since", 0)), str(item.get("reason", "")))
+
+
+def _counted(item: Item) -> int:
+    return int(item.get("counted", 0))
+
+
+def _merged(defaults: Limits, item: Item) -> Limits:
+    return defaults.changed({name: _read_value(name, item[name]) for name in LIMIT_NAMES if name in item})
+
+
+def _read_value(name: str, value: Any) -> object:
+    if value is None or name.startswith("allow_"):
+        return value
+    return frozenset(value) if name == "tokens" else int(value)
+
+
+def _stored(value: object) -> object:
+    return sorted(value) if isinstance(value, frozenset) else value

@@ -1,0 +1,217 @@
+"""What clients send, read exactly: JSON bodies, queries, messages, and the models that they are held to.
+
+Amounts are decimal strings in whole tokens; times are RFC 3339 UTC with milliseconds; names are camelCase.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Protocol, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, field_validator
+from pydantic.alias_generators import to_camel
+
+from chalicelib.amounts import DECIMAL_PATTERN, MAX_NUMBER_LENGTH, parse_decimal
+from chalicelib.problems import FieldProblem, InvalidRequest
+
+Json = dict[str, Any]
+
+Model = TypeVar("Model", bound=BaseModel)
+
+MAX_BODY_BYTES = 16 * 1024
+# How much of a wrong request is told back.
+MAX_PROBLEMS = 20
+MAX_NAME_LENGTH = 64
+IDEMPOTENCY_KEY_PATTERN = r"^[!-~]{1,128}$"
+_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")  # for fullmatch: `$` also stands before a last line break
+
+
+class ExactNumber(str):
+    """A JSON number's own text, kept so that it never passes through a binary float."""
+
+
+def parse_body(raw: bytes | str) -> Json:
+    """The request's JSON object, numbers as `ExactNumber`. Raises InvalidRequest."""
+    if len(raw) > MAX_BODY_BYTES:
+        raise _invalid("body", f"is larger than {MAX_BODY_BYTES} bytes")
+    try:
+        # JSON is UTF-8 (RFC 8259, 8.1); json.loads by itself guesses, and lets broken bytes through as lone surrogates
+        text = raw if isinstance(raw, str) else raw.decode("utf-8-sig")
+        body = json.loads(
+            text,
+            parse_float=ExactNumber,
+            parse_int=ExactNumber,
+            parse_constant=_reject_constant,
+            object_pairs_hook=_without_repetition,
+        )
+    except (ValueError, RecursionError) as error:
+        raise _invalid("body", 'must be a JSON object, such as {"type": "market", …}') from error
+    if not isinstance(body, dict):
+        raise _invalid("body", "must be a JSON object")
+    return body
+
+
+class _MultiValued(Protocol):
+    def getlist(self, name: str) -> list[str]: ...
+
+
+def parse_query(query: Mapping[str, str]) -> dict[str, str]:
+    """A query's parameters, each once. Raises InvalidRequest naming one that is repeated: which should count?"""
+    if hasattr(query, "getlist"):
+        repeated = [name for name in query if len(cast("_MultiValued", query).getlist(name)) > 1]
+        if repeated:
+            raise InvalidRequest(FieldProblem(name[:MAX_NAME_LENGTH], "is given more than once") for name in repeated)
+    return dict(query)
+
+
+def _without_repetition(pairs: list[tuple[str, object]]) -> Json:
+    """One of two amounts would win in silence."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise InvalidRequest(
+            FieldProblem(name[:MAX_NAME_LENGTH], "is given more than once") for name in content if names.count(name) > 1
+        )
+    return content
+
+
+def _reject_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+# How a number that is read exactly looks to a schema: text of a decimal number, or a JSON number.
+ExactDecimal = Annotated[
+    Decimal,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": f"^{DECIMAL_PATTERN}$", "maxLength": MAX_NUMBER_LENGTH},
+                {"type": "number", "minimum": 0},
+            ]
+        }
+    ),
+]
+
+
+class RequestModel(BaseModel):
+    # By the camelCase names alone: with a second way to write a field, a request could say two things at once.
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+
+class QuoteRequest(RequestModel):
+    """GET /quotes. `amount` and `slippage` are exact; they become integers once the token is known."""
+
+    token_in: str = Field(min_length=1, max_length=44, description="a symbol or a mint address")
+    token_out: str = Field(min_length=1, max_length=44, description="a symbol or a mint address")
+    amount: ExactDecimal = Field(description="of tokenIn, in whole tokens, above zero")
+    slippage: ExactDecimal = Field(default=Decimal("0.01"), description="a fraction from 0 to 0.5")
+
+    @field_validator("amount", "slippage", mode="before")
+    @classmethod
+    def _exact(cls, value: object) -> Decimal:
+        return _decimal_or_value_error(value)
+
+    @field_validator("token_in", "token_out", mode="before")
+    @classmethod
+    def _token(cls, value: object) -> object:
+        return _text_or_value_error(value)
+
+
+class OrderRequest(QuoteRequest):
+    """POST /orders/execute."""
+
+    type: Literal["market"] = Field(description="only market orders so far")
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _type(cls, value: object) -> object:
+        return _text_or_value_error(value)
+
+
+class OrderListRequest(RequestModel):
+    """GET /orders."""
+
+    status: Literal["pending", "routing", "building", "submitted", "confirmed", "failed", "cancelled"] | None = None
+    token_in: str | None = Field(default=None, min_length=1, max_length=44)
+    token_out: str | None = Field(default=None, min_length=1, max_length=44)
+    limit: int = Field(default=50, ge=1, le=200)
+    cursor: str | None = Field(default=None, min_length=1, max_length=1024)
+
+    @field_validator("limit", mode="before")
+    @classmethod
+    def _whole_number(cls, value: object) -> object:
+        if isinstance(value, str) and not re.fullmatch("[0-9]{1,9}", value):
+            raise ValueError("must be a whole number")  # pydantic would also take " 5", "5.0" and "5_0"
+        return value
+
+
+class TicketRequest(RequestModel):
+    """POST /ws-tickets."""
+
+    order_id: str | None = Field(default=None, min_length=1, max_length=64)
+
+    @field_validator("order_id", mode="before")
+    @classmethod
+    def _order_id(cls, value: object) -> object:
+        return _text_or_value_error(value)
+
+
+class ClientMessage(RequestModel):
+    """What a client may send over the WebSocket."""
+
+    action: Literal["subscribe", "unsubscribe", "ping"]
+    order_id: str | None = Field(default=None, min_length=1, max_length=64)
+
+
+def _text_or_value_error(value: object) -> object:
+    if isinstance(value, ExactNumber):
+        raise ValueError("must be a string")
+    return value
+
+
+def _decimal_or_value_error(value: object) -> Decimal:
+    if isinstance(value, Decimal):
+        return value
+    try:
+        return parse_decimal(value, "value")
+    except InvalidRequest as error:
+        raise ValueError(error.problems[0].message) from None
+
+
+def validate(model: type[Model], content: Mapping[str, object]) -> Model:
+    """`content` as a `model`. Raises InvalidRequest naming every wrong field."""
+    try:
+        return model.model_validate(dict(content))
+    except ValidationError as error:
+        raise InvalidRequest(map(_field_problem, error.errors()[:MAX_PROBLEMS])) from None
+
+
+def _field_problem(problem: Mapping[str, Any]) -> FieldProblem:
+    name = ".".join(map(str, problem["loc"]))[:MAX_NAME_LENGTH]
+    return FieldProblem(name or "body", _message(problem))
+
+
+def _message(problem: Mapping[str, Any]) -> str:
+    match problem["type"]:
+        case "missing":
+            return "is required"
+        case "extra_forbidden":
+            return "is not a known field"
+        case "literal_error":
+            return f"must be one of {problem['ctx']['expected']}"
+        case _:
+            return str(problem["msg"]).removeprefix("Value error, ")
+
+
+def validate_idempotency_key(key: str) -> str:
+    """1–128 visible ASCII characters. Raises InvalidRequest."""
+    if not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise _invalid("Idempotency-Key", "must be 1 to 128 visible ASCII characters")
+    return key
+
+
+def _invalid(field: str, message: str) -> InvalidRequest:
+    return InvalidRequest([FieldProblem(field, message)])

@@ -1,0 +1,305 @@
+"""Meteora DLMM as a venue: pools decoded and checked, exact quotes, the swap2 instruction.
+
+Source: MeteoraAg/dlmm-sdk, commons/src/quote.rs and idls/dlmm.json. Where the bytes are is in meteora_dlmm_layout.py,
+what a swap computes in meteora_dlmm_math.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+
+from solders.instruction import Instruction
+from solders.pubkey import Pubkey
+
+from chalicelib.problems import AccountsMissing, AmountTooSmall, InsufficientLiquidity, VenueUnavailable
+from chalicelib.solana.accounts import Account, AccountMap, ChainClock
+from chalicelib.solana.decoded_swap import DecodedSwap
+from chalicelib.solana.token_accounts import Token
+from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, InvalidTokenDataError, Mint
+from chalicelib.venues.meteora_dlmm.instruction import Swap2, decode_swap
+from chalicelib.venues.meteora_dlmm.layout import (
+    BINS_PER_ARRAY,
+    PROGRAM_ID,
+    BinArrayBitmap,
+    BinColumns,
+    BitmapExtension,
+    InvalidAccountError,
+    LbPair,
+    bin_array_address,
+    bitmap_extension_address,
+    check_bin_array,
+)
+from chalicelib.venues.meteora_dlmm.math import (
+    ONE,
+    U64_MAX,
+    BinFill,
+    Ladder,
+    OutOfLiquidityError,
+    SwapResult,
+    price_of_bin,
+    references_at,
+)
+from chalicelib.venues.venue import PoolQuote, TokenSide
+
+SYSTEM_PROGRAM = Pubkey.from_string("11111111111111111111111111111111")
+VENUE_NAME = "meteora"
+
+# How many bin arrays with liquidity are read on each side of the active bin, or further on when a quote needs more.
+ARRAYS_EACH_WAY = 4
+
+# Compute units of a swap2, measured on the program and rounded up: a bin with limit orders costs half as much again.
+_UNITS_FIXED = 60_000
+_UNITS_PER_ARRAY = 15_000
+_UNITS_PER_BIN = 7_500
+
+
+@dataclass(slots=True)
+class MeteoraDlmmPool:
+    """One LbPair with the bin arrays that were read. Ladders of bins grow as quotes ask for more."""
+
+    address: Pubkey
+    pair: LbPair
+    bitmap: BinArrayBitmap
+    has_bitmap_extension: bool
+    mint_x: Mint
+    mint_y: Mint
+    _accounts: AccountMap
+    _columns: dict[tuple[int, bool], BinColumns] = field(default_factory=dict)
+    _ladders: dict[tuple[bool, tuple[int, int]], Ladder] = field(default_factory=dict)
+
+    @property
+    def venue(self) -> str:
+        return VENUE_NAME
+
+    @property
+    def sides(self) -> tuple[TokenSide, TokenSide]:
+        """X and Y."""
+        x, y, pair = self.mint_x, self.mint_y, self.pair
+        return (
+            TokenSide(x.address, x.token_program, x.decimals, pair.reserve_x),
+            TokenSide(y.address, y.token_program, y.decimals, pair.reserve_y),
+        )
+
+    def mid_price(self, mint_in: Pubkey) -> Fraction:
+        """The active bin's price, from the token `mint_in` to the other, in base units.
+
+        Raises VenueUnavailable where the active bin is out of all prices, ValueError for a token of another pool.
+        """
+        try:
+            price = Fraction(price_of_bin(self.pair.active_id, self.pair.bin_step), ONE)
+        except OverflowError as error:
+            raise VenueUnavailable(f"pool {self.address}: {error}") from error
+        return price if self._is_swap_for_y(mint_in) else 1 / price
+
+    def quote(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> PoolQuote:
+        """What swap2 pays for exactly `amount_in` base units of `mint_in`, host fee or not.
+
+        Raises:
+            AmountTooSmall: the output would be zero.
+            InsufficientLiquidity: the bins can't take the whole of `amount_in`.
+            VenueUnavailable: the pair is disabled or not active yet at `clock`.
+            AccountsMissing: bin arrays further on must be read; they are named.
+            ValueError: `mint_in` is not one of the pair's, or `amount_in` is not a u64 above zero.
+        """
+        swap_for_y = self._is_swap_for_y(mint_in)
+        if not 0 < amount_in <= U64_MAX:
+            raise ValueError(f"amount_in must be a u64 above zero, not {amount_in}")
+        mint_to = self.mint_y if swap_for_y else self.mint_x
+        if not self.pair.is_open(clock):
+            raise VenueUnavailable(f"pool {self.address} is not open for swaps")
+        result = self.swap(swap_for_y, amount_in, clock)
+        amount_out = mint_to.amount_after_transfer_fee(result.amount_out, clock.epoch)
+        if not amount_out:
+            raise AmountTooSmall(f"pool {self.address} pays nothing for {amount_in} base units")
+        return PoolQuote(
+            venue=VENUE_NAME,
+            pool=self.address,
+            mint_in=mint_in,
+            mint_out=mint_to.address,
+            amount_in=amount_in,
+            amount_out=amount_out,
+            fee=result.fee,
+            fee_mint=mint_in if self.pair.fee_on_input(swap_for_y) else mint_to.address,
+            remaining_accounts=tuple([bin_array_address(self.address, index) for index in result.arrays]),
+            compute_units=compute_units(result),
+        )
+
+    def swap_instruction(
+        self, quote: PoolQuote, *, trader: Pubkey, source: Pubkey, destination: Pubkey, minimum_out: int
+    ) -> Instruction:
+        """swap2 without host fee, with the quote's bin arrays.
+
+        Raises ValueError for a quote of another pool.
+        """
+        if quote.pool != self.address:
+            raise ValueError(f"a quote of pool {quote.pool}, not of {self.address}")
+        x, y, pair = self.mint_x, self.mint_y, self.pair
+        return Swap2(
+            pool=self.address,
+            has_bitmap_extension=self.has_bitmap_extension,
+            reserves=(pair.reserve_x, pair.reserve_y),
+            tokens=(Token(x.address, x.token_program), Token(y.address, y.token_program)),
+            oracle=pair.oracle,
+            trader=trader,
+            source=source,
+            destination=destination,
+            bin_arrays=quote.remaining_accounts,
+            amount_in=quote.amount_in,
+            minimum_out=minimum_out,
+        ).encode()
+
+    def swap(
+        self, swap_for_y: bool, amount_in: int, clock: ChainClock, fills: list[BinFill] | None = None
+    ) -> SwapResult:
+        """The program's own computation behind a quote; see Ladder.swap. `amount_in` is what leaves the trader.
+
+        Raises AmountTooSmall, InsufficientLiquidity, AccountsMissing and VenueUnavailable as `quote` does.
+        """
+        mint_from = self.mint_x if swap_for_y else self.mint_y
+        received = mint_from.amount_after_transfer_fee(amount_in, clock.epoch)
+        if not received:
+            raise AmountTooSmall(f"the transfer fee of {mint_from.address} takes all of {amount_in} base units")
+        try:
+            key = swap_for_y, references_at(self.pair, clock.unix_timestamp)
+        except OverflowError as error:
+            raise VenueUnavailable(f"pool {self.address}: {error}") from error
+        ladder = self._ladders.get(key)
+        if ladder is None:
+            ladder = self._ladders[key] = Ladder(self.pair, self.bitmap, partial(self._columns_of, swap_for_y), *key)
+        try:
+            return ladder.swap(received, fills)
+        except OutOfLiquidityError as error:
+            raise InsufficientLiquidity(f"pool {self.address} can't take {amount_in} base units: {error}") from error
+
+    def _columns_of(self, swap_for_y: bool, index: int) -> BinColumns:
+        key = index, swap_for_y
+        columns = self._columns.get(key)
+        if columns is None:
+            data = self._bin_array(index, swap_for_y)
+            columns = self._columns[key] = BinColumns.decode(data, swap_for_y, self.pair.supports_limit_orders)
+        return columns
+
+    def _bin_array(self, index: int, swap_for_y: bool) -> bytes:
+        address = bin_array_address(self.address, index)
+        if address not in self._accounts:
+            further = self.bitmap.indexes_from(index, swap_for_y, ARRAYS_EACH_WAY)
+            addresses = [bin_array_address(self.address, each) for each in further]
+            raise AccountsMissing(str(each) for each in addresses if each not in self._accounts)
+        account = self._accounts[address]
+        if account is None:
+            raise VenueUnavailable(f"bin array {index} of pool {self.address} does not exist")
+        try:
+            check_bin_array(account.owner, account.data, self.address, index)
+        except InvalidAccountError as error:
+            raise VenueUnavailable(str(error)) from error
+        return account.data
+
+    def _is_swap_for_y(self, mint_in: Pubkey) -> bool:
+        if mint_in == self.pair.mint_x:
+            return True
+        if mint_in == self.pair.mint_y:
+            return False
+        raise ValueError(f"{mint_in} is not a token of pool {self.address}")
+
+
+def compute_units(result: SwapResult) -> int:
+    """What a swap2 with this result burns, rounded up."""
+    return _UNITS_FIXED + len(result.arrays) * _UNITS_PER_ARRAY + result.bins * _UNITS_PER_BIN
+
+
+class MeteoraDlmmVenue:
+    """The DLMM program."""
+
+    name = VENUE_NAME
+    program_id = PROGRAM_ID
+
+    def mints(self, pool: Pubkey, accounts: AccountMap) -> tuple[Pubkey, Pubkey]:
+        """X and Y, from the pool account alone. Raises VenueUnavailable, AccountsMissing."""
+        pair = _pair(pool, accounts)
+        return pair.mint_x, pair.mint_y
+
+    def accounts_needed(self, pool: Pubkey, accounts: AccountMap) -> frozenset[Pubkey]:
+        """The pair; with it, its mints and bitmap extension; with those, the nearest bin arrays on both sides."""
+        if pool not in accounts:
+            return frozenset({pool})
+        pair = _pair(pool, accounts)
+        extension = bitmap_extension_address(pool)
+        needed = {pool, pair.mint_x, pair.mint_y, extension}
+        bitmap = BinArrayBitmap.build(pair, _bitmap_extension(pool, accounts) if extension in accounts else None)
+        start = pair.active_id // BINS_PER_ARRAY
+        for down in (True, False):
+            indexes = bitmap.indexes_from(start, down, ARRAYS_EACH_WAY)
+            needed.update(bin_array_address(pool, index) for index in indexes)
+        return frozenset(needed)
+
+    def decode(self, pool: Pubkey, accounts: AccountMap) -> MeteoraDlmmPool:
+        """The pool, checked: owner, discriminator, length; its reserves and oracle are where the program derives them,
+        its mints are of the programs it names. Its bin arrays are looked up in `accounts` and checked as quotes need
+        them.
+
+        Raises VenueUnavailable, AccountsMissing.
+        """
+        pair = _pair(pool, accounts)
+        extension = _bitmap_extension(pool, accounts)
+        mint_x, mint_y = _mint(pair.mint_x, accounts), _mint(pair.mint_y, accounts)
+        if pair.token_2022 != (mint_x.token_program == TOKEN_2022_PROGRAM, mint_y.token_program == TOKEN_2022_PROGRAM):
+            raise VenueUnavailable(f"pool {pool} names other token programs than its mints'")
+        return MeteoraDlmmPool(
+            address=pool,
+            pair=pair,
+            bitmap=BinArrayBitmap.build(pair, extension),
+            has_bitmap_extension=extension is not None,
+            mint_x=mint_x,
+            mint_y=mint_y,
+            _accounts=dict(accounts),
+        )
+
+    def decode_swap(self, accounts: Sequence[Pubkey], data: bytes) -> DecodedSwap:
+        """A pool's swap_instruction, read back. Raises NotOurSwapError."""
+        return decode_swap(accounts, data)
+
+
+def _read(address: Pubkey, accounts: AccountMap) -> Account | None:
+    try:
+        return accounts[address]
+    except KeyError:
+        raise AccountsMissing([str(address)]) from None
+
+
+def _pair(pool: Pubkey, accounts: AccountMap) -> LbPair:
+    account = _read(pool, accounts)
+    if account is None:
+        raise VenueUnavailable(f"pool {pool} does not exist")
+    try:
+        pair = LbPair.decode(account.owner, account.data)
+        pair.check_addresses(pool)
+    except InvalidAccountError as error:
+        raise VenueUnavailable(f"{pool}: {error}") from error
+    return pair
+
+
+def _bitmap_extension(pool: Pubkey, accounts: AccountMap) -> BitmapExtension | None:
+    account = _read(bitmap_extension_address(pool), accounts)
+    # Anyone can send lamports to the address before the program makes the account.
+    if account is None or account.owner == SYSTEM_PROGRAM:
+        return None
+    try:
+        return BitmapExtension.decode(account.owner, account.data, pool)
+    except InvalidAccountError as error:
+        raise VenueUnavailable(f"{pool}: {error}") from error
+
+
+def _mint(address: Pubkey, accounts: AccountMap) -> Mint:
+    account = _read(address, accounts)
+    if account is None:
+        raise VenueUnavailable(f"mint {address} does not exist")
+    try:
+        mint = Mint.decode(address, account)
+    except InvalidTokenDataError as error:
+        raise VenueUnavailable(str(error)) from error
+    if mint.unsupported_extensions:
+        raise VenueUnavailable(f"mint {address} has {', '.join(mint.unsupported_extensions)}")
+    return mint

@@ -1,0 +1,43 @@
+"""Orders on a localnet in this process: what `test_orders_on_real_programs` does, where no bytecode is at hand."""
+
+from __future__ import annotations
+
+import pytest
+from solders.keypair import Keypair
+
+from chalicelib.orders.execution import Landed
+from infra.localnet.startup import Options
+from tests.integration.chain_trading import Engine, InProcessChain, genesis_pools
+
+WALLET = Keypair.from_seed(bytes([44] * 32))
+NOW = 1_795_000_000
+POOLS = genesis_pools()
+
+
+@pytest.mark.parametrize(
+    ("sold", "bought", "amount", "venues"),
+    [
+        ("USDC", "LEVY", 10**9, {"raydium"}),
+        ("USDC", "LEVY", 10**9, {"meteora"}),
+        ("SOL", "USDC", 10**9, {"raydium"}),
+        ("USDC", "LEVY", 10**11, {"raydium", "meteora"}),
+    ],
+)
+def test_an_order_is_filled_as_quoted_and_told_through_the_rpc_client(
+    sold: str, bought: str, amount: int, venues: set[str]
+) -> None:
+    raydium, meteora = POOLS[frozenset((sold, bought))]
+    entries = [pool for pool, venue in ((raydium, "raydium"), (meteora, "meteora")) if venue in venues]
+    chain = InProcessChain(Options(with_traders=False, funded=(WALLET.pubkey(),)), NOW)
+    engine = Engine(chain, WALLET, entries)
+    before = {symbol: engine.balance(symbol) for symbol in (sold, bought)}
+
+    executed = engine.execute(engine.order(sold, bought, amount))
+
+    filled = executed.planned.quoted_out
+    assert executed.fate == Landed(filled)
+    assert {leg.dex for leg in executed.planned.route} == venues
+    change = {symbol: engine.balance(symbol) - before[symbol] for symbol in before}
+    change["SOL"] = change.get("SOL", 0) + executed.fee
+    assert (change[sold], change[bought]) == (-amount, filled)
+    assert engine.http.methods.count("sendTransaction") == 1
