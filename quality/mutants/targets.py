@@ -61,9 +61,9 @@ TARGETS = (
     Target(
         "venues",
         about_money=(
-            "chalicelib/venues/meteora_dlmm.py",
-            "chalicelib/venues/meteora_dlmm_math.py",
-            "chalicelib/venues/raydium_cpmm.py",
+            "chalicelib/venues/meteora_dlmm/pool.py",
+            "chalicelib/venues/meteora_dlmm/math.py",
+            "chalicelib/venues/raydium_cpmm/pool.py",
         ),
         tests=(
             "tests/unit/test_meteora_dlmm_math.py",

@@ -16,7 +16,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 BUILD = PROJECT / "build" / "mutants"
 
 # What the tests read besides chalicelib/ and tests/.
-ALSO_READ = ("app.py", "infra", "client", "bench", "quality", ".chalice")
+ALSO_READ = ("app.py", "infra", "client", "bench", "operations", "testing", "quality", ".chalice")
 NOT_READ = ("web/", "docs/images/", "tests/browser/", "tests/e2e/", "bench/results/")
 
 # A mutant is given up after (its tests' own time + constant) · multiplier, in seconds.
