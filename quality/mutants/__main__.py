@@ -30,7 +30,9 @@ def main() -> int:
     options = parser.parse_args()
     targets = [target for target in TARGETS if options.file in (None, *target.files)]
     if not targets:
-        parser.error(f"{options.file} is not mutated; these are: {', '.join(file for t in TARGETS for file in t.files)}")
+        parser.error(
+            f"{options.file} is not mutated; these are: {', '.join(file for t in TARGETS for file in t.files)}"
+        )
     try:
         for target in () if options.report else targets:
             _run(target, options.file, options.children)

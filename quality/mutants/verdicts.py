@@ -12,6 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+
 class Verdict(Enum):
     KILLED = "killed"
     SURVIVED = "survived"

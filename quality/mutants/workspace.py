@@ -55,7 +55,9 @@ class Workspace:
         command = [str(Path(sys.executable).parent / "mutmut"), "run", "--max-children", str(children)]
         if file is not None:
             command.append(f"{file.removesuffix('.py').replace('/', '.')}.*")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("FILLRATE_", "FAULTS_"))}
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("FILLRATE_", "FAULTS_"))
+        }
         log = self._folder / "mutmut.log"
         with log.open("w") as output:
             done = subprocess.run(
