@@ -1,8 +1,9 @@
 # Fillrate. `make` lists what there is.
-# AWS_PORT, RPC_PORT, LOCALNET_ARGS and POOLS reach `up`; ARGS reaches `test`; PYTHON chooses the interpreter of .venv.
+# AWS_PORT, RPC_PORT, LOCALNET_ARGS and POOLS reach `up`; ARGS reaches `test`; FILE and CHILDREN reach `mutants`; PYTHON chooses the
+# interpreter of .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs test lint bench soak redrive package faults programs audit lock sbom web screenshots
+.PHONY: help up down logs test lint mutants bench soak redrive package faults programs audit lock sbom web screenshots
 
 export AWS_PORT RPC_PORT LOCALNET_ARGS POOLS PYTHON
 
@@ -19,6 +20,8 @@ help:
 	@echo "make redrive  send dead letters back after an outage: a new order for each that failed, never two"
 	@echo "make test     run all tests (ARGS='tests/unit -x'), on an emulator of their own"
 	@echo "make lint     format, types, layers, templates"
+	@echo "make mutants  change the code that decides about money and count which changes the tests notice (half an hour);"
+	@echo "              FILE=chalicelib/routing/split.py is one file's, CHILDREN=1 takes one core"
 	@echo "make bench    time quotes, next to the official SDKs' where Node and 'npm ci' in testing/sdk are;"
 	@echo "              count what an order costs on AWS, and simulate what limits it (alone: -m bench.cost, bench.scaling)"
 	@echo "make faults   kill, drop, expire, duplicate, then audit; FAULTS_SEED=n replays, FAULTS_SCALE=short is quicker"
@@ -62,6 +65,9 @@ programs: .venv/.dev
 
 redrive: .venv/.local
 	@$(RUN) -m infra.redrive --stage $${STAGE:-local} --endpoint-url $$($(RUN) -c 'import json; print(json.load(open(".local/stack.json"))["awsEndpoint"])')
+
+mutants: .venv/.dev
+	@$(RUN) -m quality.mutants $(FILE) $(if $(CHILDREN),--children $(CHILDREN))
 
 bench: .venv/.dev
 	@$(RUN) -m bench

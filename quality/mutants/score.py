@@ -61,7 +61,7 @@ def _outdated(scores: Sequence[Score], reviewed: AbstractSet[Mutation]) -> Itera
     files = {score.file for score in scores}
     for mutation in reviewed:
         if mutation.file in files and mutation not in survivors:
-            yield f"{mutation.file}: this one of {mutation.function} is killed by now, or is no mutant:\n{diff(mutation)}"
+            yield f"{mutation.file}: this mutant of {mutation.function} is killed, or there is none:\n{diff(mutation)}"
 
 
 def diff(mutation: Mutation) -> str:

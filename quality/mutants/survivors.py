@@ -12,7 +12,7 @@ SURVIVORS = Path(__file__).with_name("survivors.toml")
 
 
 def reviewed(text: str | None = None) -> Mapping[Mutation, str]:
-    """Each reviewed survivor's reason. Raises ValueError where the file says one thing twice, or leaves something out."""
+    """Each reviewed survivor's reason. Raises ValueError where a survivor is named twice, or not in full."""
     entries = tomllib.loads(SURVIVORS.read_text() if text is None else text).get("survivor", [])
     reasons: dict[Mutation, str] = {}
     for entry in entries:

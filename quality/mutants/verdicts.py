@@ -97,13 +97,13 @@ def _without_words(function: str) -> str:
 class _WordsRemoved(ast.NodeTransformer):
     """Log lines are one and the same, and so are sentences that errors are raised with; what is calculated stays."""
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802 - ast's own name
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         called = node.func.value if isinstance(node.func, ast.Attribute) else None
         if isinstance(called, ast.Name) and called.id == "logger":
             return ast.Constant("a log line")
         return self.generic_visit(node)
 
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:  # noqa: N802 - ast's own name
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
         if isinstance(node.exc, ast.Call):
             node.exc.args = [_without_sentences(argument) for argument in node.exc.args]
         return self.generic_visit(node)

@@ -1,4 +1,4 @@
-"""Where a target is mutated: a copy of the project in build/mutants, so that mutmut writes nothing beside the sources."""
+"""Where a target is mutated: a copy of the project in build/mutants; mutmut writes nothing beside the sources."""
 
 from __future__ import annotations
 
@@ -55,15 +55,14 @@ class Workspace:
         command = [str(Path(sys.executable).parent / "mutmut"), "run", "--max-children", str(children)]
         if file is not None:
             command.append(f"{file.removesuffix('.py').replace('/', '.')}.*")
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("FILLRATE_", "FAULTS_"))
-        }
+        # the same tests everywhere, whatever this shell is set up for
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("FILLRATE_", "FAULTS_"))}
         log = self._folder / "mutmut.log"
         with log.open("w") as output:
             done = subprocess.run(
                 command,
                 cwd=self._folder,
-                env=environment | {"PYTHONHASHSEED": "0"},
+                env=kept | {"PYTHONHASHSEED": "0"},
                 stdout=None if sys.stdout.isatty() else output,
                 stderr=subprocess.STDOUT,
                 check=False,
