@@ -12,7 +12,7 @@ from quality.mutants.verdicts import Mutant, Mutation, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One file's mutants, without those that change words alone."""
+    """One file's mutants, without those that are left out (quality/mutants/verdicts.py)."""
 
     file: str
     about_money: bool

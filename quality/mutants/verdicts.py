@@ -17,7 +17,7 @@ class Verdict(Enum):
     KILLED = "killed"
     SURVIVED = "survived"
     UNTESTED = "no test reaches it"
-    WORDS = "changes words alone"
+    LEFT_OUT = "not counted"
     NOT_RUN = "not run"
 
 
@@ -54,7 +54,7 @@ def mutants_of(mutants: Path, file: str) -> Iterator[Mutant]:
         )
         was, became = _changed_lines(original, changed)
         mutation = Mutation(file, _function(mangled), was, became)
-        yield Mutant(mutation, Verdict.WORDS if _words_alone(original, changed) else _verdict(exit_code))
+        yield Mutant(mutation, Verdict.LEFT_OUT if _is_left_out(original, changed) else _verdict(exit_code))
 
 
 def _verdict(exit_code: int | None) -> Verdict:
@@ -85,22 +85,27 @@ def _changed_lines(original: str, changed: str) -> tuple[str, str]:
     return "\n".join(before), "\n".join(after)
 
 
-def _words_alone(original: str, changed: str) -> bool:
-    """Whether the two differ in a log line or in the fixed words of an error that is raised, and in nothing else."""
-    return _without_words(original) == _without_words(changed)
+def _is_left_out(original: str, changed: str) -> bool:
+    """Whether the two differ in what is left out of the score, and in nothing else.
+
+    That is a log line; a sentence that an error is raised with; and zip's `strict`, which looks for mistakes of ours.
+    """
+    return _counted(original) == _counted(changed)
 
 
-def _without_words(function: str) -> str:
-    return ast.dump(_WordsRemoved().visit(ast.parse(textwrap.dedent(function))))
+def _counted(function: str) -> str:
+    return ast.dump(_LeftOutRemoved().visit(ast.parse(textwrap.dedent(function))))
 
 
-class _WordsRemoved(ast.NodeTransformer):
-    """Log lines are one and the same, and so are sentences that errors are raised with; what is calculated stays."""
+class _LeftOutRemoved(ast.NodeTransformer):
+    """What is calculated for a sentence stays: an amount in an error is somebody's money."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         called = node.func.value if isinstance(node.func, ast.Attribute) else None
         if isinstance(called, ast.Name) and called.id == "logger":
             return ast.Constant("a log line")
+        if isinstance(node.func, ast.Name) and node.func.id == "zip":
+            node.keywords = []
         return self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
