@@ -88,7 +88,8 @@ def _changed_lines(original: str, changed: str) -> tuple[str, str]:
 def _is_left_out(original: str, changed: str) -> bool:
     """Whether the two differ in what is left out of the score, and in nothing else.
 
-    That is a log line; a sentence that an error is raised with; and zip's `strict`, which looks for mistakes of ours.
+    That is a log line; a sentence that an error or another object is made with; and zip's `strict`, which looks for
+    mistakes of ours.
     """
     return _counted(original) == _counted(changed)
 
@@ -101,20 +102,17 @@ class _LeftOutRemoved(ast.NodeTransformer):
     """What is calculated for a sentence stays: an amount in an error is somebody's money."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        called = node.func.value if isinstance(node.func, ast.Attribute) else None
-        if isinstance(called, ast.Name) and called.id == "logger":
-            return ast.Constant("a log line")
-        if isinstance(node.func, ast.Name) and node.func.id == "zip":
-            node.keywords = []
-        return self.generic_visit(node)
-
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        if isinstance(node.exc, ast.Call):
-            node.exc.args = [_without_sentences(argument) for argument in node.exc.args]
+        match node.func:
+            case ast.Attribute(value=ast.Name("logger")):
+                return ast.Constant("a log line")
+            case ast.Name("zip"):
+                node.keywords = []
+            case ast.Name(name) if name[0].isupper():
+                node.args = [_without_sentence(argument) for argument in node.args]
         return self.generic_visit(node)
 
 
-def _without_sentences(argument: ast.expr) -> ast.expr:
+def _without_sentence(argument: ast.expr) -> ast.expr:
     match argument:
         case ast.Constant(None):
             return ast.Constant("words")
