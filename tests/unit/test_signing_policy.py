@@ -347,6 +347,14 @@ def test_the_priority_fee_stays_within_its_cap(limit: int, price: int, cap: int)
         assert "above the cap" in refusal(message, BUYING_SOL.terms, policy(fee_cap=cap))
 
 
+def test_a_priority_fee_above_the_cap_is_told_rounded_up_to_the_lamport() -> None:
+    for limit, price, lamports in ((1, 1_000_001, 2), (MAX_COMPUTE_UNITS, 2**63 + 1, 12_912_720_851_596_686_133)):
+        message = compiled(BUYING_SOL.plan.instructions(ComputeBudget(limit, price)))
+        policy(fee_cap=lamports).approve(message, BUYING_SOL.terms)
+        told = refusal(message, BUYING_SOL.terms, policy(fee_cap=lamports - 1))
+        assert f"its priority fee of {lamports} lamports is above the cap of {lamports - 1}" in told
+
+
 def test_what_is_lent_to_a_temporary_account_is_a_token_accounts_rent() -> None:
     message = as_bytes(SPLIT.message)
     for rent in (0, 2_039_279, 2_039_281):
