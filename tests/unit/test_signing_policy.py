@@ -316,6 +316,17 @@ def test_a_second_hop_spends_what_the_first_guarantees_and_never_what_the_wallet
         assert "do not spend all" in refusal(with_amounts(made, {0: (0, 1)}), made.terms)
 
 
+def test_no_swap_spends_what_is_bought_nor_buys_what_is_sold() -> None:
+    there = trade("USDC", "JUP", 10**6)
+    back = trade("JUP", "USDC", there.min_out)
+    detour = [made.instructions[swaps_of(made)[0]] for made in (there, back)]
+    selling_sol = trade("SOL", "USDC", 10**9, 500_000)
+    for made, after in ((selling_sol, 1), (BUYING_SOL, 0)):
+        at = swaps_of(made)[0] + after
+        instructions = [*made.instructions[:at], *detour, *made.instructions[at:]]
+        assert "goes backwards" in refusal(compiled(instructions), made.terms)
+
+
 def test_legs_of_a_split_share_the_amount_and_the_floor_as_they_like() -> None:
     policy().approve(with_amounts(SPLIT, {0: (-5, 3), 1: (5, -3)}), SPLIT.terms)
 
@@ -404,6 +415,18 @@ def test_a_refusal_says_why_and_is_final_and_never_shows_the_bytes() -> None:
     assert issubclass(SigningRefused, PermanentError)
     assert message.hex() not in text
     assert str(LATEST.blockhash) not in text
+
+
+def test_a_refusal_names_the_first_instruction_that_is_not_what_the_order_needs_there() -> None:
+    plain = SPLIT.instructions
+    memo, number = plain[-1].program_id, len(plain)
+    for instructions, found, needed in (
+        (plain[:-1], f"instruction {number} is missing", f"one to {memo}"),
+        ([*plain, plain[-1]], f"instruction {number + 1} is one to {memo}", "none"),
+        ([*plain[:2], plain[-1], *plain[2:]], f"instruction 3 is one to {memo}", f"one to {plain[2].program_id}"),
+    ):
+        told = refusal(compiled(instructions), SPLIT.terms)
+        assert told == f"{found}; the order needs {needed}, with its own content"
 
 
 # --- nobody goes round it -------------------------------------------------------------------------------------------
