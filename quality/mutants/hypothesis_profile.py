@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # A test that asks for more gets no more: a mutant that lives meets every example of every test.
 MOST_EXAMPLES = 60
@@ -21,6 +21,8 @@ PROFILE = settings(
     database=None,
     deadline=None,
     report_multiple_bugs=False,
+    # mutmut runs the tests of a class in one process first and then in its children, on objects of their own
+    suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
 )
 
 

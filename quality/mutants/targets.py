@@ -41,6 +41,8 @@ TARGETS = (
             "tests/unit/test_quote_and_router.py",
             "tests/unit/test_routes.py",
             "tests/unit/test_market.py",
+            "tests/unit/test_market_candidates.py",
+            "tests/unit/test_leg_cost.py",
             "tests/unit/test_reference_price.py",
             "tests/unit/test_forged_pools.py",
         ),
@@ -72,7 +74,7 @@ TARGETS = (
             "tests/unit/test_forged_pools.py",
             "tests/unit/test_emulated_meteora_dlmm.py",
             "tests/unit/test_emulated_raydium_cpmm.py",
-            "tests/conformance/test_vectors.py",
+            "tests/conformance/test_vectors.py::test_every_swap_of_the_real_program_is_quoted_to_the_unit",
         ),
     ),
     Target(
@@ -85,6 +87,7 @@ TARGETS = (
         tests=(
             "tests/unit/test_landing.py",
             "tests/unit/test_signing_policy.py",
+            "tests/unit/test_signed_amounts.py",
             "tests/unit/test_fill.py",
             "tests/unit/test_failover_expiry.py",
             "tests/unit/test_hostile_node.py",
@@ -99,6 +102,7 @@ TARGETS = (
         ),
         tests=(
             "tests/unit/test_order.py",
+            "tests/unit/test_order_records.py",
             "tests/unit/test_endings.py",
             "tests/unit/test_counters.py",
         ),

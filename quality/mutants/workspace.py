@@ -17,7 +17,7 @@ BUILD = PROJECT / "build" / "mutants"
 
 # What the tests read besides chalicelib/ and tests/.
 ALSO_READ = ("app.py", "infra", "client", "bench", "operations", "testing", "quality", ".chalice")
-NOT_READ = ("web/", "docs/images/", "tests/browser/", "tests/e2e/", "bench/results/")
+NOT_READ = ("web/", "docs/images/", "tests/browser/", "bench/results/")
 
 # A mutant is given up after (its tests' own time + constant) · multiplier, in seconds.
 TIMEOUT_CONSTANT, TIMEOUT_MULTIPLIER = 4, 3
