@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from quality.mutants.survivors import entry
 from quality.mutants.targets import FLOOR_PERCENT
 from quality.mutants.verdicts import Mutant, Mutation, Verdict
 
@@ -52,7 +53,7 @@ def complaints(scores: Sequence[Score], reasons: Mapping[Mutation, str]) -> Iter
         if score.about_money:
             for mutation in dict.fromkeys(score.survivors):
                 if mutation not in reasons:
-                    yield f"{score.file}: a mutant of {mutation.function} survives and has no reason:\n{diff(mutation)}"
+                    yield f"{score.file}: kill this mutant of {mutation.function}, or give a reason:\n{entry(mutation)}"
     yield from _outdated(scores, reasons.keys())
 
 
@@ -61,12 +62,7 @@ def _outdated(scores: Sequence[Score], reviewed: AbstractSet[Mutation]) -> Itera
     files = {score.file for score in scores}
     for mutation in reviewed:
         if mutation.file in files and mutation not in survivors:
-            yield f"{mutation.file}: this mutant of {mutation.function} is killed, or there is none:\n{diff(mutation)}"
-
-
-def diff(mutation: Mutation) -> str:
-    before = [f"  - {line}" for line in mutation.was.split("\n")]
-    return "\n".join([*before, *(f"  + {line}" for line in mutation.became.split("\n"))])
+            yield f"{mutation.file}: this mutant of {mutation.function} is killed, or there is none:\n{entry(mutation)}"
 
 
 def table(scores: Sequence[Score]) -> str:

@@ -24,3 +24,18 @@ def reviewed(text: str | None = None) -> Mapping[Mutation, str]:
             raise ValueError(f"a survivor is named twice: {mutation}")
         reasons[mutation] = entry["reason"].strip()
     return reasons
+
+
+def entry(mutation: Mutation) -> str:
+    """The survivor as survivors.toml names it; its reason is still to be written."""
+    texts = {"file": mutation.file, "function": mutation.function, "was": mutation.was, "became": mutation.became}
+    lines = [f"{name} = {_quoted(text)}" for name, text in texts.items()]
+    return "\n".join(["[[survivor]]", *lines, 'reason = ""'])
+
+
+def _quoted(text: str) -> str:
+    """A TOML string in which nothing needs to be escaped: code has both kinds of quotes, and lines."""
+    plain = "\n" not in text and "\\" not in text
+    if plain and '"' not in text:
+        return f'"{text}"'
+    return f"'{text}'" if plain and "'" not in text else f"'''\n{text}\n'''"

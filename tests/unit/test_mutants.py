@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from quality.mutants.score import complaints, score_of, table
-from quality.mutants.survivors import reviewed
+from quality.mutants.survivors import entry, reviewed
 from quality.mutants.targets import LEFT_OUT, TARGETS
 from quality.mutants.verdicts import Mutant, Mutation, Verdict, mutants_of
 from quality.mutants.workspace import PROJECT
@@ -64,6 +64,15 @@ def test_a_survivor_is_named_once() -> None:
     assert reviewed(entry) == {Mutation("a", "f", "1", "2"): "it is"}
     with pytest.raises(ValueError, match="twice"):
         reviewed(entry * 2)
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["amount < 1", 'f"{amount}"', "text.rstrip('0')", "f\"{text.rstrip('0')}\"", "first(\nsecond)", r're.match(r"\d")'],
+)
+def test_a_survivor_is_told_as_it_is_to_be_named(code: str) -> None:
+    mutation = Mutation(FILE, "quote", code, f"{code} + 1")
+    assert reviewed(entry(mutation).replace('reason = ""', 'reason = "equal"')) == {mutation: "equal"}
 
 
 # --- what mutmut leaves -------------------------------------------------------------------------------------------
@@ -164,10 +173,10 @@ def test_what_decides_about_money_is_below_ninety_percent_nowhere(about_money: b
 def test_a_survivor_without_a_reason_is_told_and_a_reason_without_its_survivor_too() -> None:
     score = score_of(FILE, mutants(98, 2), about_money=True)
     (unexplained, outdated) = complaints([score], {mutation(98): "equal", mutation(0): "equal"})
-    assert "has no reason" in unexplained
-    assert "+ became 99" in unexplained
+    assert "give a reason" in unexplained
+    assert 'became = "became 99"' in unexplained
     assert "is killed" in outdated
-    assert "+ became 0" in outdated
+    assert 'became = "became 0"' in outdated
     assert list(complaints([score], {mutation(98): "equal", mutation(99): "equal"})) == []
 
 
