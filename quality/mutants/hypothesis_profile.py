@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 # A test that asks for more gets no more: a mutant that lives meets every example of every test.
-MOST_EXAMPLES = 60
+MOST_EXAMPLES = 30
 
 PROFILE = settings(
     max_examples=MOST_EXAMPLES,
