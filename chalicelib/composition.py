@@ -20,20 +20,23 @@ from chalicelib.access.caller import LOCAL_CALLER, Caller
 from chalicelib.access.key_table import KeyTable
 from chalicelib.access.ticket_office import TicketOffice
 from chalicelib.access.ticket_secret import TicketSecret
+from chalicelib.access.websocket_doors import WebSocketDoors
 from chalicelib.aws.dynamodb.control_table import ControlTable
 from chalicelib.aws.dynamodb.order_table import OrderTable
+from chalicelib.aws.dynamodb.outages import SharedOutages
+from chalicelib.aws.dynamodb.start_rate import SharedStartRate
 from chalicelib.aws.orders_queue import SqsOrdersQueue
-from chalicelib.orders.admission import Admission, Pace
+from chalicelib.aws.websocket_gateway import WebSocketGateway
 from chalicelib.orders.delivery import Delivery
 from chalicelib.orders.execution import Execution
 from chalicelib.orders.intake import Intake
-from chalicelib.orders.outage import OutagePolicy, SharedOutages
+from chalicelib.orders.outage import OutagePolicy
 from chalicelib.orders.recovery import Recovery
 from chalicelib.orders.redrive import Redrive
+from chalicelib.orders.start_rate import starts_a_minute
 from chalicelib.push.connection_sweep import ConnectionSweep
 from chalicelib.push.connection_table import ConnectionTable
 from chalicelib.push.connections import Connections
-from chalicelib.push.gateway import WebSocketGateway
 from chalicelib.push.publisher import Publisher
 from chalicelib.push.session import Session
 from chalicelib.risk.counters import GLOBAL
@@ -46,7 +49,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
-    from chalicelib.http.api import HealthApi, MarketApi, OrdersApi, TicketsApi, WebSocketDoors
+    from chalicelib.http.api import HealthApi, MarketApi, OrdersApi, TicketsApi
     from chalicelib.orders.token_directory import ChainTokenDirectory
     from chalicelib.routing.market import Market
     from chalicelib.solana.rpc import SolanaRpc
@@ -87,9 +90,10 @@ def orders_queue() -> SqsOrdersQueue:
 
 
 @cache
-def admission() -> Admission:
-    pace = Pace(settings().orders_per_minute, min(settings().starts_at_once, settings().orders_per_minute - 1))
-    return Admission(dynamodb(), settings().control_table, pace)
+def start_rate() -> SharedStartRate:
+    limit = settings().orders_per_minute
+    rate = starts_a_minute(limit, min(settings().starts_at_once, limit))
+    return SharedStartRate(dynamodb(), settings().control_table, rate)
 
 
 @cache
@@ -181,15 +185,14 @@ def rpc() -> SolanaRpc:
 @cache
 def pool_registry() -> PoolRegistry:
     from chalicelib.aws.dynamodb.pool_table import PoolTable
-    from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
-    from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
+    from chalicelib.venues import supported
     from chalicelib.venues.registry import PoolRegistry
 
     table = PoolTable(dynamodb(), settings().pools_table)
     return PoolRegistry(
         table.entries,
         lambda addresses: rpc().get_multiple_accounts(addresses).accounts,
-        (RaydiumCpmm(), MeteoraDlmmVenue()),
+        supported.VENUES,
         now_ms,
     )
 
@@ -234,36 +237,44 @@ def wallet() -> Wallet:
 @cache
 def signing_policy() -> SigningPolicy:
     from chalicelib.solana.signing_policy import SigningPolicy
-    from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
-    from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
+    from chalicelib.venues import supported
 
     pools = pool_registry().tradable
-    return SigningPolicy((RaydiumCpmm(), MeteoraDlmmVenue()), pools, settings().max_priority_fee_lamports)
+    return SigningPolicy(supported.VENUES, pools, settings().max_priority_fee_lamports)
 
 
 @cache
 def delivery() -> Delivery:
-    from chalicelib.orders.trading import ChainTrader, WatchPolicy
+    from chalicelib.orders.settling import Settler, WatchPolicy
+    from chalicelib.orders.trading import ChainTrader
     from chalicelib.solana.compute_budget import PriorityFeePolicy
+    from chalicelib.venues.supported import error_classifier
 
     config = settings()
+    settler = Settler(
+        rpc(),
+        lambda: wallet().address,
+        error_classifier(),
+        WatchPolicy(config.watch_seconds, config.confirm_poll_ms / 1000, config.rebroadcast_ms / 1000),
+        time.monotonic,
+        time.sleep,
+    )
     trader = ChainTrader(
         rpc(),
         market(),
         wallet(),
         signing_policy(),
+        error_classifier(),
         PriorityFeePolicy(
             floor=config.priority_fee_floor,
             cap=config.priority_fee_cap,
             max_lamports=config.max_priority_fee_lamports,
         ),
-        WatchPolicy(config.watch_seconds, config.confirm_poll_ms / 1000, config.rebroadcast_ms / 1000),
-        time.monotonic,
-        time.sleep,
+        settler,
     )
     currency = ReferenceCurrency(config.reference_mint, config.reference_symbol, config.reference_decimals)
     execution = Execution(
-        order_store(), trader, admission(), outages(), control_table(), now_ms, config.lease_ms, currency
+        order_store(), trader, start_rate(), outages(), control_table(), now_ms, config.lease_ms, currency
     )
     return Delivery(execution, orders_queue(), config.lease_ms)
 
@@ -279,7 +290,7 @@ def intake() -> Intake:
         order_store(),
         orders_queue(),
         token_directory(),
-        admission(),
+        start_rate(),
         control_table(),
         now_ms,
         uuid.uuid4,
@@ -301,8 +312,6 @@ def orders_api() -> OrdersApi:
 
 @cache
 def websocket_doors() -> WebSocketDoors:
-    from chalicelib.http.api import WebSocketDoors
-
     return WebSocketDoors(settings().websocket_url, ticket_office())
 
 

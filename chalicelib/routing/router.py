@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from solders.pubkey import Pubkey
 
+from chalicelib.amounts import PPM, ceil_div
 from chalicelib.problems import (
     AmountTooSmall,
     ExecutionError,
@@ -18,7 +19,6 @@ from chalicelib.problems import (
 )
 from chalicelib.routing.quote import (
     MAX_SWAP_COMPUTE_UNITS,
-    PPM,
     WHOLE_TRANSACTION,
     LegLimits,
     PoolPayment,
@@ -95,7 +95,7 @@ class Route:
         last, promised = self.hops[-1], 0
         for leg in last.legs:
             # rounded up, so that what is left for the last leg is no more than its share
-            share = min(-(-min_out * leg.quote.amount_out // last.amount_out), min_out - promised)
+            share = min(ceil_div(min_out * leg.quote.amount_out, last.amount_out), min_out - promised)
             floors.append(max(share, 1))
             promised += share
         return tuple(floors)

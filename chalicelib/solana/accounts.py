@@ -44,3 +44,11 @@ class ChainClock:
 
 # Accounts by address. An address that was read and does not exist maps to None; one that was not read is absent.
 AccountMap = Mapping[Pubkey, Account | None]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountsRead:
+    """Accounts from one read; `slot` is the lowest at which any of them was read."""
+
+    slot: int
+    accounts: AccountMap

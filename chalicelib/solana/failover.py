@@ -17,7 +17,9 @@ from typing import Any, TypeVar
 
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import AllNodesDown, RpcUnavailable
+from chalicelib.log import logger
+from chalicelib.problems import AllNodesDown, RpcRefused, RpcUnavailable
+from chalicelib.solana.accounts import AccountsRead
 from chalicelib.solana.circuit_breaker import (
     BreakerPolicy,
     BreakerState,
@@ -31,16 +33,13 @@ from chalicelib.solana.circuit_breaker import (
     recent_failures,
 )
 from chalicelib.solana.rpc import (
-    AccountsRead,
     Commitment,
     EpochInfo,
     LatestBlockhash,
-    RpcRefused,
     SignatureStatuses,
     Simulation,
     SolanaRpc,
 )
-from chalicelib.telemetry import logger
 
 T = TypeVar("T")
 Question = Callable[[SolanaRpc], T]
@@ -248,17 +247,8 @@ class FailoverRpc(SolanaRpc):
     def get_epoch_info(self, *, commitment: Commitment | None = None) -> EpochInfo:
         return self._read(lambda node: node.get_epoch_info(commitment=commitment))
 
-    def get_block_height(self, *, commitment: Commitment | None = None) -> int:
-        return self._read(lambda node: node.get_block_height(commitment=commitment))
-
     def get_slot(self, *, commitment: Commitment | None = None) -> int:
         return self._read(lambda node: node.get_slot(commitment=commitment))
-
-    def get_balance(self, address: Pubkey, *, commitment: Commitment | None = None) -> int:
-        return self._read(lambda node: node.get_balance(address, commitment=commitment))
-
-    def get_token_account_balance(self, address: Pubkey, *, commitment: Commitment | None = None) -> int:
-        return self._read(lambda node: node.get_token_account_balance(address, commitment=commitment))
 
     def get_minimum_balance_for_rent_exemption(self, data_length: int) -> int:
         return self._read(lambda node: node.get_minimum_balance_for_rent_exemption(data_length))
@@ -275,10 +265,6 @@ class FailoverRpc(SolanaRpc):
 
     def simulate_transaction(self, wire: bytes, *, commitment: Commitment | None = None) -> Simulation:
         return self._read(lambda node: node.simulate_transaction(wire, commitment=commitment))
-
-    def get_health(self) -> None:
-        """Returns if any node is up to date with its cluster."""
-        self._read(lambda node: node.get_health())
 
     def send_transaction(
         self,

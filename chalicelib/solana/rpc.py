@@ -26,9 +26,9 @@ from solders.hash import Hash
 from solders.pubkey import Pubkey
 
 from chalicelib.metrics import Metric, note
-from chalicelib.problems import PermanentError, RpcUnavailable
+from chalicelib.problems import RpcRefused, RpcUnavailable
 from chalicelib.solana import rpc_answers
-from chalicelib.solana.accounts import Account
+from chalicelib.solana.accounts import Account, AccountsRead
 from chalicelib.solana.rpc_answers import MAX_ANSWER_BYTES, TransactionErrorJson, reading, whole_number
 
 Commitment = Literal["processed", "confirmed", "finalized"]
@@ -63,20 +63,6 @@ _READS_PER_ANSWER = 3
 _SHORTEST_SECRET = 12
 
 
-class RpcRefused(PermanentError):
-    """The node answered with a JSON-RPC error of its own: `code`, `reason`, `data` as it gave them."""
-
-    code = "RPC_REFUSED"
-    title = "Solana RPC refused the request"
-
-    def __init__(self, method: str, rpc_code: int, reason: str, data: object = None) -> None:
-        self.method = method
-        self.rpc_code = rpc_code
-        self.reason = reason
-        self.data = data
-        super().__init__(f"the Solana node refused {method}: {reason} ({rpc_code})")
-
-
 class PreflightFailed(RpcRefused):
     """The simulation before a broadcast failed with `err`; `logs` are the programs' own."""
 
@@ -86,14 +72,6 @@ class PreflightFailed(RpcRefused):
         with reading(method):
             self.err: TransactionErrorJson | None = rpc_answers.transaction_error(details.get("err"))
             self.logs: tuple[str, ...] = rpc_answers.log_lines(details.get("logs"))
-
-
-@dataclass(frozen=True, slots=True)
-class AccountsRead:
-    """Accounts by address (None: does not exist); `slot` is the lowest at which any of them was read."""
-
-    slot: int
-    accounts: dict[Pubkey, Account | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,23 +189,8 @@ class SolanaRpc:
             slot, height = whole_number(answer["absoluteSlot"]), whole_number(answer["blockHeight"])
             return EpochInfo(slot, height, whole_number(answer["epoch"]))
 
-    def get_block_height(self, *, commitment: Commitment | None = None) -> int:
-        return self._integer("getBlockHeight", self._config(commitment))
-
     def get_slot(self, *, commitment: Commitment | None = None) -> int:
         return self._integer("getSlot", self._config(commitment))
-
-    def get_balance(self, address: Pubkey, *, commitment: Commitment | None = None) -> int:
-        """Lamports; 0 for an account that doesn't exist."""
-        answer = self._call("getBalance", str(address), self._config(commitment))
-        with reading("getBalance"):
-            return whole_number(answer["value"])
-
-    def get_token_account_balance(self, address: Pubkey, *, commitment: Commitment | None = None) -> int:
-        """Base units held by a token account. Raises RpcRefused where it doesn't exist."""
-        answer = self._call("getTokenAccountBalance", str(address), self._config(commitment))
-        with reading("getTokenAccountBalance"):
-            return rpc_answers.amount(answer["value"]["amount"])
 
     def get_minimum_balance_for_rent_exemption(self, data_length: int) -> int:
         """Lamports that an account of so many bytes must hold."""
@@ -303,11 +266,6 @@ class SolanaRpc:
         answer = self._call("sendTransaction", _base64(wire), config, retry=False)
         with reading("sendTransaction"):
             return rpc_answers.signature(answer)
-
-    def get_health(self) -> None:
-        """Returns if the node is up to date with its cluster; raises RpcUnavailable if not."""
-        if self._call("getHealth") != "ok":
-            raise RpcUnavailable("the Solana node is unhealthy")
 
     def _config(self, commitment: Commitment | None) -> dict[str, object]:
         return {"commitment": commitment or self._commitment}

@@ -14,7 +14,7 @@ from chalicelib.solana.compute_budget import (
     ComputeBudget,
     PriorityFeePolicy,
 )
-from chalicelib.solana.program_errors import classify
+from chalicelib.solana.program_errors import ErrorClassifier
 from chalicelib.solana.rpc import Simulation
 from chalicelib.solana.transaction import SwapPlan, build_message, unsigned_wire, writable_accounts
 
@@ -27,7 +27,9 @@ class SimulationRpc(Protocol):
     def get_recent_prioritization_fees(self, writable: tuple[Pubkey, ...]) -> tuple[int, ...]: ...
 
 
-def measure_budget(rpc: SimulationRpc, plan: SwapPlan, policy: PriorityFeePolicy) -> ComputeBudget:
+def measure_budget(
+    rpc: SimulationRpc, plan: SwapPlan, policy: PriorityFeePolicy, errors: ErrorClassifier
+) -> ComputeBudget:
     """The compute budget to sign the plan with.
 
     Fetch the blockhash only after this, so that it is as fresh as can be.
@@ -41,7 +43,7 @@ def measure_budget(rpc: SimulationRpc, plan: SwapPlan, policy: PriorityFeePolicy
     message = build_message(plan, ComputeBudget(MAX_COMPUTE_UNITS, unit_price=0), Hash.default())
     simulation = rpc.simulate_transaction(unsigned_wire(message))
     if simulation.err is not None:
-        raise classify(simulation.err, _programs(message), simulation.logs) or TransientError(
+        raise errors.classify(simulation.err, _programs(message), simulation.logs) or TransientError(
             f"the node can't simulate the swap ({simulation.err})"
         )
     fees = rpc.get_recent_prioritization_fees(writable_accounts(message))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from chalicelib.amounts import percent_text
 from chalicelib.contract.views import problem_json
 from chalicelib.problems import (
     FieldProblem,
@@ -30,7 +31,6 @@ from chalicelib.risk.limits import (
     check_plan,
     check_request,
     defaults_for,
-    percent,
 )
 from tests.sample_orders import JUP, SOL, USDC
 
@@ -250,5 +250,5 @@ def test_amounts_are_told_exactly() -> None:
 
 
 def test_fractions_are_told_exactly() -> None:
-    assert [percent(ppm) for ppm in (0, 1, 125_000, 1_000_000)] == ["0%", "0.0001%", "12.5%", "100%"]
-    assert percent(10**33 + 1) == "100000000000000000000000000000.0001%"
+    assert [percent_text(ppm) for ppm in (0, 1, 125_000, 1_000_000)] == ["0%", "0.0001%", "12.5%", "100%"]
+    assert percent_text(10**33 + 1) == "100000000000000000000000000000.0001%"

@@ -41,19 +41,19 @@ def test_a_placed_order_begins_with_pending_at_the_time_it_came() -> None:
     order = place(replace(new_order(), history=()))
     (first,) = order.history
     assert (first.seq, first.status.value, first.at_ms, first.retry_count) == (1, "pending", CREATED_AT_MS, 0)
-    assert (order.start_at_ms, first.detail.queued_until_ms) == (0, None)
+    assert (order.start_at_ms, first.queued_until_ms) == (0, None)
 
 
 @pytest.mark.parametrize(("later_ms", "told"), [(-1, None), (0, None), (1, CREATED_AT_MS + 1)])
 def test_an_order_that_must_wait_for_its_turn_says_until_when(later_ms: int, told: int | None) -> None:
     order = place(replace(new_order(), history=()), CREATED_AT_MS + later_ms)
     assert order.start_at_ms == CREATED_AT_MS + later_ms
-    assert order.history[0].detail.queued_until_ms == told
+    assert order.history[0].queued_until_ms == told
 
 
 def test_an_order_that_is_put_off_says_until_when() -> None:
     order = queue(new_order(), NOW + 5_000, NOW)
-    assert (order.start_at_ms, order.history[-1].detail.queued_until_ms) == (NOW + 5_000, NOW + 5_000)
+    assert (order.start_at_ms, order.history[-1].queued_until_ms) == (NOW + 5_000, NOW + 5_000)
 
 
 def test_a_new_attempt_stands_by_nothing_that_an_earlier_one_chose_or_signed() -> None:
@@ -64,19 +64,19 @@ def test_a_new_attempt_stands_by_nothing_that_an_earlier_one_chose_or_signed() -
 
 
 def test_a_signed_order_tells_its_route_by_the_venues_too() -> None:
-    assert submitted().history[-1].detail.dex_used == "raydium+meteora"
+    assert submitted().history[-1].dex_used == "raydium+meteora"
 
 
 @pytest.mark.parametrize("leftover", [(), (Leftover(USDC, 7),)])
 def test_what_was_left_between_two_hops_stands_on_the_order_and_in_its_history(leftover: tuple[Leftover, ...]) -> None:
     order = fill(submitted(), 1, NOW, leftover)
-    assert order.leftover == order.history[-1].detail.leftover == (leftover or None)
+    assert order.leftover == order.history[-1].leftover == (leftover or None)
 
 
 @pytest.mark.parametrize("retry", [True, False])
 def test_an_order_that_fails_for_good_names_its_last_transaction_in_its_last_step(retry: bool) -> None:
     order = fail_attempt(submitted(), "it moved", "SLIPPAGE_EXCEEDED", NOW, retry=retry)
-    assert order.history[-1].detail.tx_hash == (None if retry else "signature-1")
+    assert order.history[-1].tx_hash == (None if retry else "signature-1")
 
 
 # --- what the counters hold for it --------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from solders.pubkey import Pubkey
 
 from chalicelib.solana.compute_budget import MAX_COMPUTE_UNITS, ComputeBudget
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, associated_token_address
-from chalicelib.venues.raydium_cpmm.instruction import PROGRAM_ID as RAYDIUM
+from chalicelib.venues.raydium_cpmm.layout import PROGRAM_ID as RAYDIUM
 from tests.trades_to_sign import MINTS, TradeToSign, as_bytes, compiled, policy, trade
 from tests.unit.trade_kinds import (
     BUYING_SOL,

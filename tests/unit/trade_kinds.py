@@ -8,7 +8,7 @@ from solders.instruction import AccountMeta, Instruction
 from chalicelib.problems import SigningRefused
 from chalicelib.solana.signing_policy import OrderTerms, SigningPolicy
 from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID as METEORA
-from chalicelib.venues.raydium_cpmm.instruction import PROGRAM_ID as RAYDIUM
+from chalicelib.venues.raydium_cpmm.layout import PROGRAM_ID as RAYDIUM
 from tests.trades_to_sign import TradeToSign, compiled, policy, trade
 
 SWAP_PROGRAMS = (RAYDIUM, METEORA)

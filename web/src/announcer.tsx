@@ -4,7 +4,7 @@ import { effect, signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { inPlainWords } from "./errors";
 import { amount } from "./format";
-import { isEnded, lastChange } from "./order";
+import { isEnded, lastStep } from "./order";
 import { selectedOrder } from "./selection";
 import { STATUS_WORDS } from "./status_texts";
 import type { Order } from "./wire";
@@ -16,7 +16,7 @@ export function announce(text: string): void {
 }
 
 function told(order: Order): string {
-  const last = lastChange(order);
+  const last = lastStep(order);
   if (order.status === "confirmed" && order.amountOut)
     return `Order confirmed: received ${amount(order.amountOut, order.tokenOut)}.`;
   if (order.status === "failed") {
@@ -33,7 +33,7 @@ export function announceSteps(): void {
   let before: { orderId: string; seq: number } | null = null;
   effect(() => {
     const order = selectedOrder.value;
-    const seq = order ? (lastChange(order)?.seq ?? 0) : 0;
+    const seq = order ? (lastStep(order)?.seq ?? 0) : 0;
     if (order && before?.orderId === order.orderId && seq > before.seq) announce(told(order));
     before = order ? { orderId: order.orderId, seq } : null;
   });

@@ -41,6 +41,12 @@ function Facts({ order }: { order: Order }): JSX.Element {
           </dd>
         </div>
       )}
+      {order.leftover?.map((left) => (
+        <div key={left.token}>
+          <dt>Left between the hops</dt>
+          <dd>{amount(left.amount, nameOf(left.token))}</dd>
+        </div>
+      ))}
       {fill && (
         <div>
           <dt>Against quote</dt>
