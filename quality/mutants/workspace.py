@@ -19,6 +19,9 @@ BUILD = PROJECT / "build" / "mutants"
 ALSO_READ = ("app.py", "infra", "client", "bench", "operations", "testing", "quality", ".chalice")
 NOT_READ = ("web/", "docs/images/", "tests/browser/", "bench/results/")
 
+# Tests that run on the real store and in memory alike do so in memory: a table in moto takes half a second to set up.
+PYTEST_ARGUMENTS = ("-p", "no:cacheprovider", "-p", "quality.mutants.hypothesis_profile", "-k", "not DynamoDB")
+
 # A mutant is given up after (its tests' own time + constant) · multiplier, in seconds.
 TIMEOUT_CONSTANT, TIMEOUT_MULTIPLIER = 4, 3
 
@@ -77,7 +80,7 @@ class Workspace:
             "only_mutate": _lines(self.target.files),
             "also_copy": _lines(ALSO_READ),
             "pytest_add_cli_args_test_selection": _lines(self.target.tests),
-            "pytest_add_cli_args": _lines(("-p", "no:cacheprovider", "-p", "quality.mutants.hypothesis_profile")),
+            "pytest_add_cli_args": _lines(PYTEST_ARGUMENTS),
             "timeout_constant": str(TIMEOUT_CONSTANT),
             "timeout_multiplier": str(TIMEOUT_MULTIPLIER),
             "use_git_change_detection": "false",
