@@ -1,8 +1,9 @@
 # Fillrate. `make` lists what there is.
-# AWS_PORT, RPC_PORT, LOCALNET_ARGS and POOLS reach `up`; ARGS reaches `test`; PYTHON chooses the interpreter of .venv.
+# AWS_PORT, RPC_PORT, LOCALNET_ARGS and POOLS reach `up`; ARGS reaches `test`; FILE and CHILDREN reach `mutants`; PYTHON chooses the
+# interpreter of .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs test lint bench soak redrive package faults programs audit lock sbom web screenshots models lines coverage release
+.PHONY: help up down logs test lint mutants bench soak redrive package faults programs audit lock sbom web screenshots models lines coverage release
 
 export AWS_PORT RPC_PORT LOCALNET_ARGS POOLS PYTHON
 
@@ -20,6 +21,8 @@ help:
 	@echo "make test     run all tests (ARGS='tests/unit -x'), on an emulator of their own"
 	@echo "make coverage measure which lines the tests in process run; fails below the floor in pyproject.toml"
 	@echo "make lint     format, types, layers, templates"
+	@echo "make mutants  change the code that decides about money and count which changes the tests notice (half an hour);"
+	@echo "              FILE=chalicelib/routing/split.py is one file's, CHILDREN=1 takes one core"
 	@echo "make lines    the product's lines of code by package (REV=v1.0.0: at a revision)"
 	@echo "make bench    time quotes, next to the official SDKs' where Node and 'npm ci' in testing/sdk are;"
 	@echo "              count what an order costs on AWS, and simulate what limits it (alone: -m bench.cost, bench.scaling)"
@@ -74,6 +77,9 @@ redrive: .venv/.local
 
 lines: .venv/bin/python
 	@$(RUN) -m quality.lines $(REV)
+
+mutants: .venv/.dev
+	@$(RUN) -m quality.mutants $(FILE) $(if $(CHILDREN),--children $(CHILDREN))
 
 bench: .venv/.dev
 	@$(RUN) -m bench

@@ -66,6 +66,8 @@ class ModelPool:
         return Fraction(reserve_out, reserve_in)
 
     def quote(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> PoolQuote:
+        assert clock == CLOCK, "a pool is asked about the moment of the read"
+        assert isinstance(amount_in, int), "amounts are whole base units"
         if self.refusal is not None:
             raise self.refusal
         if amount_in > self.near and self.missing:
