@@ -72,7 +72,7 @@ def invocation_id(event: SQSEvent) -> str:
 
 @app.authorizer(header=HEADER, ttl_seconds=30)
 def authorize(asked: AuthRequest) -> AuthResponse:
-    """The gateway's authorizer. It remembers the answer for a while; `caller` asks at each request."""
+    """The gateway's authorizer, whose answer it caches for a while; `caller` checks the key again at each request."""
     key = composition.authentication().recognise(asked.token)
     return AuthResponse(routes=["*"] if key else [], principal_id=key.account if key else "nobody")
 

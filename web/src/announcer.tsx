@@ -23,7 +23,7 @@ function told(order: Order): string {
     const { what, todo } = inPlainWords(last?.errorCode, last?.error);
     return isEnded(order)
       ? `Order failed. ${what} ${todo}`
-      : `Attempt ${order.retryCount} failed. ${what} It is tried again.`;
+      : `Attempt ${order.retryCount} failed. ${what} It will be retried.`;
   }
   return `Order: ${STATUS_WORDS[order.status].now}.`;
 }

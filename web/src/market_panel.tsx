@@ -99,12 +99,12 @@ export function MarketPanel(): JSX.Element {
       ) : (
         <div class="empty">
           {problem ? (
-            <p>No quote for this order right now. The reason stands in the ticket.</p>
+            <p>No quote for this order right now. The ticket says why.</p>
           ) : (
             <p>
               {quoteRequest.value
                 ? "Asking every pool…"
-                : "Enter an amount: every pool is quoted each second, and the best route is drawn here."}
+                : "Enter an amount: every pool is quoted each second, and the best route is shown here."}
             </p>
           )}
         </div>

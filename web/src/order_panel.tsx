@@ -135,7 +135,7 @@ function Nothing(): JSX.Element {
         <h2 id="order-title">Order</h2>
       </header>
       <div class="empty">
-        <p>Place an order, or choose one from the table, and watch it go:</p>
+        <p>Place an order, or choose one from the table, and watch its steps:</p>
         <ol class="life">
           {LIFE.map((status) => (
             <li key={status}>

@@ -63,10 +63,10 @@ function Failure({ change, now, waits }: { change: HistoryStep; now: number; wai
   if (change.terminal !== false) return <PlainErrorText words={words} detail={change.error} />;
   const left = Date.parse(change.at) + (change.retryInMs ?? 0) - now;
   const next = !waits
-    ? "It was tried again."
+    ? "It was retried."
     : left > 0
-      ? `It is tried again in ${duration(Math.ceil(left / 100) * 100)}.`
-      : "It is tried again now.";
+      ? `It will be retried in ${duration(Math.ceil(left / 100) * 100)}.`
+      : "It is retried now.";
   return <PlainErrorText words={{ what: words.what, todo: next }} detail={change.error} />;
 }
 
