@@ -8,7 +8,7 @@ from solders.pubkey import Pubkey
 
 from chalicelib.problems import ExecutionError, InsufficientBalance, TransactionRejected, VenueUnavailable
 from chalicelib.solana.accounts import AccountMap
-from chalicelib.solana.tokens import InvalidTokenDataError, TokenAccount
+from chalicelib.solana.tokens import InvalidTokenData, TokenAccount
 from chalicelib.solana.transaction import SwapPlan
 
 
@@ -50,5 +50,5 @@ def _decoded(accounts: AccountMap, address: Pubkey) -> TokenAccount | None:
         return None
     try:
         return TokenAccount.decode(account)
-    except InvalidTokenDataError:
+    except InvalidTokenData:
         return None

@@ -6,10 +6,10 @@ from solders.pubkey import Pubkey
 
 from chalicelib.problems import AccountsMissing, TokenNotTradable, VenueUnavailable
 from chalicelib.solana.accounts import Account, AccountMap
-from chalicelib.solana.tokens import InvalidTokenDataError, Mint, spendable_amount
+from chalicelib.solana.tokens import InvalidTokenData, Mint, spendable_amount
 
 
-class InvalidAccountError(ValueError):
+class InvalidAccount(ValueError):
     """An account is not what it should be: wrong owner, discriminator, length, address or parent."""
 
 
@@ -37,7 +37,7 @@ def tradable_mint(address: Pubkey, accounts: AccountMap) -> Mint:
     account = existing_account(address, accounts)
     try:
         mint = Mint.decode(address, account)
-    except InvalidTokenDataError as error:
+    except InvalidTokenData as error:
         raise VenueUnavailable(str(error)) from error
     if mint.unsupported_extensions:
         raise TokenNotTradable(
@@ -55,5 +55,5 @@ def vault_amount(vault: Pubkey, accounts: AccountMap, mint: Pubkey | bytes, auth
     """
     try:
         return spendable_amount(existing_account(vault, accounts), bytes(mint), bytes(authority))
-    except InvalidTokenDataError as error:
+    except InvalidTokenData as error:
         raise VenueUnavailable(f"vault {vault}: {error}") from error
