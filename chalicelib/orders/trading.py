@@ -7,7 +7,7 @@ from solders.message import MessageV0, to_bytes_versioned
 from chalicelib.log import logger
 from chalicelib.orders.execution import Fate, PlannedSwap
 from chalicelib.orders.order import Order
-from chalicelib.orders.route_legs import order_legs
+from chalicelib.orders.route_legs import order_legs, order_offers
 from chalicelib.orders.settling import Settler, mints_of
 from chalicelib.problems import SigningRefused
 from chalicelib.risk.reference_price import exposure_of
@@ -64,7 +64,13 @@ class ChainTrader:
         priced = self._market.price(mint_in, mint_out, order.amount, self.leg_lamports())
         route = priced.route
         legs = order_legs(route, order.token_in, order.token_out)
-        return PlannedSwap(legs, route.amount_out, lambda stored: self._build(stored, route), exposure_of(priced))
+        return PlannedSwap(
+            legs,
+            route.amount_out,
+            lambda stored: self._build(stored, route),
+            exposure_of(priced),
+            order_offers(priced, order.token_in),
+        )
 
     def leg_lamports(self) -> int:
         """What one more leg costs at the price that was last paid for compute units."""
