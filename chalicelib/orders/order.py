@@ -173,8 +173,8 @@ class Offer:
     price_impact_ppm: int | None = None
     fee: int = 0
     fee_of_token_in: bool = True
-    error: str | None = None
     error_code: str | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
