@@ -9,7 +9,7 @@ from typing import Protocol
 from chalicelib.amounts import to_text
 from chalicelib.orders.intake import Intake, NewOrder
 from chalicelib.orders.quoting import Quoter, SwapQuote
-from chalicelib.problems import ExecutionError, RequestError
+from chalicelib.problems import ExecutionError, FillrateError
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import (
     LimitsInForce,
@@ -35,11 +35,12 @@ class Trial:
 class DryRunOutcome:
     """`refusals` are what placing the order would meet; `warnings` what would keep it from being filled as asked.
 
-    `min_out` is the floor that it would have, in base units; None where there is no quote and it names none.
+    `min_out` is the floor that it would have, in base units; None where there is no quote and it names none. `order` is
+    None where no node tells which tokens it names.
     """
 
-    order: NewOrder
-    refusals: tuple[RequestError, ...]
+    order: NewOrder | None
+    refusals: tuple[FillrateError, ...]
     warnings: tuple[str, ...]
     quote: SwapQuote | None
     min_out: int | None
@@ -103,6 +104,13 @@ class DryRun:
         if asked.max_network_fee is not None and (trial.network_fee or 0) > asked.max_network_fee:
             warnings.append("its transaction would cost more than the order's maxNetworkFee")
         return DryRunOutcome(asked, refusals, tuple(warnings), quote, min_out, trial, immediate)
+
+    def unreadable(self, account: str, error: ExecutionError) -> DryRunOutcome:
+        """What becomes of an order whose tokens can't be told, as no node answers: it would be refused with `error`."""
+        warnings = tuple(self._halted(account))
+        return DryRunOutcome(
+            None, (error,), warnings, None, None, Trial(error=str(error)), self._intake.starts_at_once()
+        )
 
     def _halted(self, account: str) -> Iterator[str]:
         halt = self._risk.halt_of(account)
