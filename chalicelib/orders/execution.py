@@ -27,6 +27,7 @@ from chalicelib.orders.order import (
     fix_floor,
     is_past_deadline,
     queue,
+    refuse_after_deadline,
     release,
     reserve,
     sign,
@@ -212,6 +213,7 @@ class Execution:
                 planned = self._trader.plan(order)
                 order = fix_floor(order, planned.quoted_out)
                 order = self._choose(order, planned)
+                refuse_after_deadline(order, self._now_ms())
                 submission = planned.build(order)
                 self._outages.answered(self._now_ms())
                 # as late as can be: what is not stored is never sent

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from solders.message import MessageV0, to_bytes_versioned
 
 from chalicelib.log import logger
 from chalicelib.orders.execution import Fate, PlannedSwap
-from chalicelib.orders.order import Order
+from chalicelib.orders.order import Order, refuse_after_deadline
 from chalicelib.orders.route_legs import order_legs, order_offers
 from chalicelib.orders.settling import Settler, mints_of
 from chalicelib.problems import SigningRefused
@@ -47,6 +49,7 @@ class ChainTrader:
         errors: ErrorClassifier,
         fees: PriorityFeePolicy,
         settler: Settler,
+        now_ms: Callable[[], int],
     ) -> None:
         self._rpc = rpc
         self._market = market
@@ -55,6 +58,7 @@ class ChainTrader:
         self._errors = errors
         self._fees = fees
         self._settler = settler
+        self._now_ms = now_ms
         self._rent_lamports: int | None = None
         self._unit_price = fees.floor
 
@@ -89,6 +93,7 @@ class ChainTrader:
         self._unit_price = budget.unit_price
         latest = self._rpc.get_latest_blockhash()
         approved = self._approve(build_message(plan, budget, latest.blockhash), order)
+        refuse_after_deadline(order, self._now_ms())  # simulating took its time
         return sign(approved, self._wallet, latest)
 
     def _approve(self, message: MessageV0, order: Order) -> ApprovedMessage:
