@@ -95,8 +95,7 @@ def trade(
         mint_in=MINTS[sold],
         mint_out=MINTS[bought],
         amount_in=amount,
-        quoted_out=route.amount_out,
-        slippage_ppm=slippage_ppm,
+        min_out=min_out,
         rent_lamports=RENT,
     )
     return TradeToSign(plan, terms, min_out)

@@ -440,7 +440,7 @@ def expire(order: Order, now_ms: int, last_error: str = "") -> Order:
 
 
 def _refuse_after_deadline(order: Order, now_ms: int) -> None:
-    if is_past_deadline(order, now_ms):
+    if not order.is_terminal and is_past_deadline(order, now_ms):
         raise _over(order)
 
 

@@ -212,7 +212,11 @@ class Engine:
 
     def execute(self, order: Order) -> Executed:
         planned = self.trader.plan(order)
-        return self.settle(order, planned, planned.build(fix_floor(order, planned.quoted_out)))
+        return self.settle(order, planned, self.build(order, planned))
+
+    def build(self, order: Order, planned: PlannedSwap) -> SignedTransaction:
+        """The planned swap's transaction for the order as it is stored once its floor is fixed."""
+        return planned.build(fix_floor(order, planned.quoted_out))
 
     def settle(self, order: Order, planned: PlannedSwap, submission: SignedTransaction) -> Executed:
         fate = self.trader.settle(order, submission)

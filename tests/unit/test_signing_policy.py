@@ -302,10 +302,10 @@ def test_not_a_unit_more_or_less_than_the_order_is_spent(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_floor_can_not_be_a_unit_below_what_the_slippage_allows(kind: str) -> None:
+def test_the_floor_can_not_be_a_unit_below_the_orders(kind: str) -> None:
     made = KINDS[kind]
     last = len(swaps_of(made)) - 1
-    assert "slippage" in refusal(with_amounts(made, {last: (0, -1)}), made.terms)
+    assert "floor" in refusal(with_amounts(made, {last: (0, -1)}), made.terms)
     policy().approve(with_amounts(made, {last: (0, 1)}), made.terms)
 
 
@@ -323,18 +323,8 @@ def test_legs_of_a_split_share_the_amount_and_the_floor_as_they_like() -> None:
 def test_a_quote_without_slippage_must_be_met_to_the_unit() -> None:
     exact = trade("USDC", "SOL", 10**9, 0)
     policy().approve(as_bytes(exact.message), exact.terms)
-    assert "slippage" in refusal(as_bytes(BUYING_SOL.message), replace(BUYING_SOL.terms, slippage_ppm=0))
-
-
-@given(guaranteed=st.integers(0, 2**64 - 1), quoted=st.integers(1, 2**64 - 1), slippage_ppm=st.integers(0, 500_000))
-def test_the_floor_is_what_is_left_of_the_quote_after_the_slippage_and_at_least_a_unit(
-    guaranteed: int, quoted: int, slippage_ppm: int
-) -> None:
-    terms = replace(SPLIT.terms, quoted_out=quoted, slippage_ppm=slippage_ppm)
-    least = max(-(-quoted * (10**6 - slippage_ppm) // 10**6), 1)
-    assert terms.are_met_by(guaranteed) == (guaranteed >= least)
-    assert terms.are_met_by(least)
-    assert not terms.are_met_by(least - 1)
+    stricter = replace(BUYING_SOL.terms, min_out=BUYING_SOL.min_out + 1)
+    assert "floor" in refusal(as_bytes(BUYING_SOL.message), stricter)
 
 
 @given(limit=st.integers(0, MAX_COMPUTE_UNITS), price=st.integers(0, 2**64 - 1), cap=st.integers(0, 10**7))
@@ -362,11 +352,9 @@ OTHER_TERMS: dict[str, dict[str, Any]] = {
     "token sold": {"mint_in": MINTS["USDC"]},
     "token bought": {"mint_out": MINTS["USDC"]},
     "amount": {"amount_in": SPLIT.terms.amount_in - 1},
-    "quote": {"quoted_out": SPLIT.terms.quoted_out * 2},
+    "floor": {"min_out": SPLIT.terms.min_out * 2},
     "nothing sold": {"amount_in": 0},
-    "nothing quoted": {"quoted_out": 0},
-    "all may slip": {"slippage_ppm": 1_000_000},
-    "less than nothing may slip": {"slippage_ppm": -1},
+    "nothing asked for": {"min_out": 0},
     "what it sells": {"mint_out": SPLIT.terms.mint_in},
 }
 
