@@ -19,11 +19,11 @@ from chalicelib.orders.message import message_body
 from chalicelib.orders.order import Order, State
 from chalicelib.orders.redrive import Redrive
 from chalicelib.problems import LimitRefused, RpcUnavailable, TooManyOpenOrders
-from chalicelib.risk.counters import GLOBAL, account_scope
+from chalicelib.risk.counters import GLOBAL, Usage, account_scope
 from chalicelib.risk.limits import PLAYGROUND, Exposure, ReferenceCurrency
 from operations import limits
 from operations.target import Target
-from tests.integration.chain_model import EXPOSURE, AnyTime, Network, World, assert_legal
+from tests.integration.chain_model import EXPOSURE, FEE, AnyTime, Network, World, assert_legal
 from tests.integration.cloud import REGION, Cloud, aws
 from tests.integration.test_intake import Tokens, a_request
 from tests.sample_orders import CREATED_AT_MS, USDC, new_order, order_in
@@ -209,7 +209,7 @@ def test_an_order_just_within_every_limit_trades(
     within = {"largest_order": 1_500_000_000, "daily_notional": 1_500_000_000, "open_orders": 1}
     controls.set_limits(scope, {**within, "price_impact_ppm": 1_000, "price_deviation_ppm": 500})
     assert run(world).state is State.CONFIRMED
-    assert controls.usage(scope, "2025-10-09") == (0, 1_500_000_000)
+    assert controls.usage(scope, "2025-10-09") == Usage(0, 1_500_000_000, FEE)
     cloud.assert_counters_add_up()
 
 
@@ -322,14 +322,14 @@ def test_limits_are_set_and_shown_in_the_same_units(controls: ControlTable) -> N
     }
     changes, inherited = limits.read_changes({**texts, "price_impact_ppm": "inherit"}, ReferenceCurrency())
     controls.set_limits(DESK, changes, inherited)
-    report = limits.shown(controls.limits_in(DESK), (3, 1_234_567), ReferenceCurrency())
+    report = limits.shown(controls.limits_in(DESK), Usage(3, 1_234_567, 5_073), ReferenceCurrency())
     shown = report.limits
     assert shown["largest-order"] == "50000.5"
     assert shown["daily-notional"] is None
     assert (shown["open-orders"], shown["slippage"], shown["allow-unvalued"]) == (12, "0.025", True)
     assert shown["tokens"] == ["mint-a", "mint-b"]
     assert shown["price-impact"] == "0.99"
-    assert report.used == {"open-orders": 3, "daily-notional": "1.234567"}
+    assert report.used == {"open-orders": 3, "daily-notional": "1.234567", "daily-network-fees": "0.000005073"}
 
 
 @pytest.mark.parametrize(
