@@ -208,8 +208,8 @@ class Order(Progress):
     `attempt_nonce` is random, so that nobody can foretell where the attempt under way keeps its wrapped SOL.
     `notional` is what it counts for on its day, since a route is chosen; `fees_reserved` is the most that the attempt's
     transaction may cost, and `fees_paid` what those that landed did cost, one each.
-    `booked`: what the counters hold for it as it
-    is stored; None for an order that was not loaded, for which they hold what they hold for a new one.
+    `booked`: what the counters hold for it as it is stored; None for an order that was not loaded, for which they hold
+    what they hold for a new one.
     """
 
     order_id: str

@@ -59,7 +59,7 @@ def value_of(priced: PricedPair) -> int | None:
 
 
 def lamport_value_of(priced: PricedPair) -> Fraction | None:
-    """A lamport's value in base units of the reference currency, by the dearer half of SOL's pools; None without any."""
+    """A lamport's value in reference base units, by the dearer half of SOL's pools; None where no pool tells."""
     if priced.sol_worth is None:
         return None
     value = Fraction(1)
