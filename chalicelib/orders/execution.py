@@ -16,6 +16,7 @@ from chalicelib.orders.order import (
     Leased,
     Leftover,
     Leg,
+    Offer,
     Order,
     State,
     choose_route,
@@ -66,6 +67,7 @@ class PlannedSwap:
     build: Callable[[Order], SignedTransaction]
     exposure: Exposure
     fees: FeeRange
+    offers: tuple[Offer, ...] = ()  # every pool's, best first
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +257,7 @@ class Execution:
         limits, exposure = self._risk.limits_for(order.account), planned.exposure
         terms = Terms(order.token_in.mint, order.token_out.mint, order.slippage_ppm)
         now_ms = self._now_ms()
-        chosen = choose_route(order, planned.route, planned.quoted_out, now_ms)
+        chosen = choose_route(order, planned.route, planned.quoted_out, now_ms, planned.offers)
         check_plan(limits, terms, exposure, self._currency)
         check_own_price_impact(order.max_price_impact_ppm, exposure)
         if exposure.deviation_ppm is None:

@@ -9,7 +9,7 @@ from solders.message import MessageV0, to_bytes_versioned
 from chalicelib.log import logger
 from chalicelib.orders.execution import Fate, PlannedSwap
 from chalicelib.orders.order import Order, fix_floor
-from chalicelib.orders.route_legs import order_legs
+from chalicelib.orders.route_legs import order_legs, order_offers
 from chalicelib.orders.settling import Settler, mints_of
 from chalicelib.problems import SigningRefused
 from chalicelib.risk.network_fees import FeeRange
@@ -73,6 +73,7 @@ class ChainTrader:
             lambda stored: self._build(stored, route, self._check_funds(stored, route, priced.besides)),
             exposure_of(priced),
             fees,
+            order_offers(priced, order.token_in),
         )
 
     def leg_lamports(self) -> int:

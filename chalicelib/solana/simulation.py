@@ -38,12 +38,14 @@ class SimulationRpc(Protocol):
 class Simulated:
     """A message whose simulation succeeded, and the blockhash that it is built on.
 
-    It is what was simulated in every byte, but for a compute-unit limit that may be lower.
+    It is what was simulated in every byte, but for a compute-unit limit that may be lower. `units_consumed` is what the
+    simulation burned; 0 or None where the node doesn't tell.
     """
 
     message: MessageV0
     budget: ComputeBudget
     latest: LatestBlockhash
+    units_consumed: int | None
 
 
 def simulate(
@@ -72,7 +74,7 @@ def simulate(
     if policy.within(wanted, most_lamports) == wanted and _can_pay(check_wallet, wanted):
         used = _units_used(rpc, build_message(plan, wanted, latest.blockhash), errors)
         budget = ComputeBudget(compute_unit_limit(used), wanted.unit_price)
-        return Simulated(build_message(plan, budget, latest.blockhash), budget, latest)
+        return Simulated(build_message(plan, budget, latest.blockhash), budget, latest, used)
     # So many units are too dear at this price: those that it needs are found out for free, and it is tried again with
     # these, at a price that may be paid for them.
     used = _units_used(rpc, draft, errors)
@@ -86,8 +88,7 @@ def simulate(
         )
     check_wallet(affordable.network_fee_lamports)
     message = build_message(plan, affordable, latest.blockhash)
-    _units_used(rpc, message, errors)
-    return Simulated(message, affordable, latest)
+    return Simulated(message, affordable, latest, _units_used(rpc, message, errors))
 
 
 def _recent_fees(rpc: SimulationRpc, message: MessageV0) -> tuple[int, ...]:

@@ -157,6 +157,9 @@ class AnyTime:
     def reserve(self, now_ms: int, longest_wait_ms: int | None = None) -> int:
         return now_ms
 
+    def next_start(self, now_ms: int, longest_wait_ms: int) -> int:
+        return now_ms
+
 
 class MortalStore:
     """The world's Orders, in a process that may die just before or just after each step is written."""
@@ -175,6 +178,9 @@ class MortalStore:
         written = self._world.store.replace(order, limits)
         self._world.at_point(f"after writing {order.state}")
         return written
+
+    def called(self, account: str, client_order_id: str) -> Order | None:
+        return self._world.store.called(account, client_order_id)
 
     def overdue(self, before_ms: int, limit: int) -> Iterable[Order]:
         return self._world.store.overdue(before_ms, limit)

@@ -22,7 +22,9 @@ LATER = CREATED_AT_MS + 3_600_000
 def redrive_for(cloud: Cloud) -> Redrive:
     store, queue = cloud.store(), cloud.orders_queue()
     switches = cloud.control_table()
-    return Redrive(store, queue, Intake(store, queue, Tokens(), AnyTime(), switches, lambda: LATER, uuid4), switches)
+    return Redrive(
+        store, queue, Intake(store, queue, Tokens(), AnyTime(), switches, lambda: LATER, uuid4), switches, lambda: LATER
+    )
 
 
 def test_a_failed_order_is_placed_anew_once_and_stays_failed(cloud: Cloud) -> None:
@@ -37,7 +39,7 @@ def test_a_failed_order_is_placed_anew_once_and_stays_failed(cloud: Cloud) -> No
 
     assert first.order_id is not None
     assert first.order_id == second.order_id != failed.order_id
-    assert cloud.stored(failed.order_id) == failed
+    assert cloud.stored(failed.order_id) == replace(failed, redriven_as=first.order_id, revision=1)
     again = cloud.stored(first.order_id)
     assert (again.token_in, again.token_out, again.amount, again.slippage_ppm, again.account) == (
         failed.token_in,

@@ -53,6 +53,9 @@ class StartRateOf:
     def reserve(self, now_ms: int, longest_wait_ms: int | None = None) -> int:
         return self._worker.call("reserving a slot", lambda: now_ms + self._world.start_delay_ms, unreachable)
 
+    def next_start(self, now_ms: int, longest_wait_ms: int) -> int:
+        return now_ms + self._world.start_delay_ms
+
 
 class Operator:
     """What the operator lets through, as one worker sees it."""

@@ -1,0 +1,43 @@
+"""An order's transaction, tried without a signature: by the wallet's address alone, which may be public."""
+
+from __future__ import annotations
+
+from solders.pubkey import Pubkey
+
+from chalicelib.orders.dry_run import Trial
+from chalicelib.problems import ExecutionError
+from chalicelib.routing.router import Route
+from chalicelib.routing.swap_plan import Trade, plan_swap
+from chalicelib.solana.compute_budget import PriorityFeePolicy
+from chalicelib.solana.program_errors import ErrorClassifier
+from chalicelib.solana.rpc import SolanaRpc
+from chalicelib.solana.simulation import simulate
+from chalicelib.solana.tokens import TOKEN_ACCOUNT_LENGTH
+from chalicelib.solana.transaction import OrderMemo
+
+# Of the length of an order's own: the memo is part of what is burned.
+_MEMO = OrderMemo("00000000-0000-0000-0000-000000000000", 1)
+
+
+class RouteTrial:
+    """The Simulator of dry_run.py. `wallet` is None where the deploy did not tell its address."""
+
+    def __init__(self, rpc: SolanaRpc, wallet: Pubkey | None, errors: ErrorClassifier, fees: PriorityFeePolicy) -> None:
+        self._rpc = rpc
+        self._wallet = wallet
+        self._errors = errors
+        self._fees = fees
+
+    def __call__(self, route: Route, min_out: int) -> Trial:
+        """Simulate the route with this floor, and price it; what fails is the trial's error."""
+        if self._wallet is None:
+            return Trial(error="the wallet's address is not known here, so nothing can be simulated")
+        try:
+            rent = self._rpc.get_minimum_balance_for_rent_exemption(TOKEN_ACCOUNT_LENGTH)
+            plan = plan_swap(route, Trade(self._wallet, _MEMO, rent, nonce=""), min_out)
+            simulated = simulate(
+                self._rpc, plan, self._fees, self._errors, self._fees.most_lamports, check_wallet=lambda fee: None
+            )
+        except ExecutionError as error:
+            return Trial(error=str(error))
+        return Trial(units_consumed=simulated.units_consumed or None, network_fee=simulated.budget.network_fee_lamports)
