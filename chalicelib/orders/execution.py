@@ -79,7 +79,7 @@ class Landed:
 
     amount_out: int
     leftover: tuple[Leftover, ...] = ()
-    network_fee: int = field(default=0, kw_only=True)
+    network_fee: int = field(default=0, kw_only=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class LandedFailed:
     """The transaction is in the chain and changed nothing but the fee, `network_fee` lamports."""
 
     reason: ExecutionError
-    network_fee: int = field(default=0, kw_only=True)
+    network_fee: int = field(default=0, kw_only=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

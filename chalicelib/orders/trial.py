@@ -19,6 +19,10 @@ from chalicelib.solana.transaction import OrderMemo
 _MEMO = OrderMemo("00000000-0000-0000-0000-000000000000", 1)
 
 
+def _not_asked(fee: int) -> None:
+    """The simulation itself tells where the wallet can't pay."""
+
+
 class RouteTrial:
     """The Simulator of dry_run.py. `wallet` is None where the deploy did not tell its address."""
 
@@ -28,16 +32,14 @@ class RouteTrial:
         self._errors = errors
         self._fees = fees
 
-    def __call__(self, route: Route, min_out: int) -> Trial:
-        """Simulate the route with this floor, and price it; what fails is the trial's error."""
+    def __call__(self, route: Route, min_out: int, most_lamports: int) -> Trial:
+        """Simulate the route with this floor and at most such a fee; what fails is the trial's error."""
         if self._wallet is None:
             return Trial(error="the wallet's address is not known here, so nothing can be simulated")
         try:
             rent = self._rpc.get_minimum_balance_for_rent_exemption(TOKEN_ACCOUNT_LENGTH)
             plan = plan_swap(route, Trade(self._wallet, _MEMO, rent, nonce=""), min_out)
-            simulated = simulate(
-                self._rpc, plan, self._fees, self._errors, self._fees.most_lamports, check_wallet=lambda fee: None
-            )
+            simulated = simulate(self._rpc, plan, self._fees, self._errors, most_lamports, check_wallet=_not_asked)
         except ExecutionError as error:
             return Trial(error=str(error))
         return Trial(units_consumed=simulated.units_consumed or None, network_fee=simulated.budget.network_fee_lamports)
