@@ -42,4 +42,4 @@ class RouteTrial:
             simulated = simulate(self._rpc, plan, self._fees, self._errors, most_lamports, check_wallet=_not_asked)
         except ExecutionError as error:
             return Trial(error=str(error))
-        return Trial(units_consumed=simulated.units_consumed or None, network_fee=simulated.budget.network_fee_lamports)
+        return Trial(units_consumed=simulated.units_consumed, network_fee=simulated.budget.network_fee_lamports)

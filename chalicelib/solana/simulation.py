@@ -39,7 +39,7 @@ class Simulated:
     """A message whose simulation succeeded, and the blockhash that it is built on.
 
     It is what was simulated in every byte, but for a compute-unit limit that may be lower. `units_consumed` is what the
-    simulation burned; 0 or None where the node doesn't tell.
+    simulation burned; None where the node doesn't tell.
     """
 
     message: MessageV0
@@ -107,7 +107,7 @@ def _can_pay(check_wallet: Callable[[int], None], budget: ComputeBudget) -> bool
 
 
 def _units_used(rpc: SimulationRpc, message: MessageV0, errors: ErrorClassifier) -> int | None:
-    """What the message burns; 0 or None where the node doesn't tell. Raises what its failure means."""
+    """What the message burns; None where the node doesn't tell. Raises what its failure means."""
     simulation = rpc.simulate_transaction(unsigned_wire(message))
     if simulation.err is not None:
         raise errors.classify(simulation.err, _programs(message), simulation.logs) or TransientError(

@@ -260,7 +260,7 @@ def test_the_fees_of_a_day_are_what_was_paid_once_all_is_known_whether_or_not_th
     cloud: Cloud,
 ) -> None:
     store = cloud.store()
-    ends = {
+    ends: dict[str, Callable[[Order], Order]] = {
         "filled": lambda order: fill(land(order, 51), 1, order.updated_at_ms),
         "reverted": lambda order: fail(land(order, 52)),
         "never-landed": fail,
