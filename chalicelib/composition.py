@@ -284,6 +284,7 @@ def delivery() -> Delivery:
         error_classifier(),
         priority_fees(),
         settler,
+        now_ms,
     )
     execution = Execution(
         order_store(),

@@ -40,7 +40,6 @@ class _Success:
     meaning: str
     example: Json
     links: Json | None = None
-    or_schema: str = ""
     headers: Json = field(default_factory=dict)
 
 
@@ -88,11 +87,10 @@ _OPERATIONS = (
         {
             202: _Success("AcceptedOrder", "The order is taken.", examples.ACCEPTED_ORDER, _LINKS),
             200: _Success(
-                "ShownOrder",
+                "RepeatedOrTried",
                 "The Idempotency-Key's earlier order as it is now; or what a `dryRun` comes to.",
                 examples.SHOWN_ORDER,
                 _LINKS,
-                or_schema="DryRun",
                 headers=_REPLAYED,
             ),
         },
@@ -311,8 +309,7 @@ def _as_query(field: Json) -> Json:
 
 
 def _success_response(success: _Success) -> Json:
-    schemas = [{"$ref": SCHEMAS + name} for name in (success.schema, success.or_schema) if name]
-    content: Json = {"schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas}}
+    content: Json = {"schema": {"$ref": SCHEMAS + success.schema}}
     if success.example:
         content["example"] = success.example
     headers = {**_CORRELATION_ANSWER, **success.headers}
@@ -368,11 +365,11 @@ def _schemas() -> Json:
     for operation in _OPERATIONS:
         if operation.body is not None:
             models.append((operation.body.__name__, "validation", operation.body))
-    successes = [success for operation in _OPERATIONS for success in operation.successes.values()]
-    names = {name for success in successes for name in (success.schema, success.or_schema) if name}
-    for name in sorted({*names, "Problem"} - {"OpenApi", "AsyncApi"}):
+    names = {success.schema for operation in _OPERATIONS for success in operation.successes.values()}
+    for name in sorted({*names, "DryRun", "Problem"} - {"OpenApi", "AsyncApi", "RepeatedOrTried"}):
         models.append((name, "serialization", model_named(name)))
     definitions = schemas_of(models)
+    definitions["RepeatedOrTried"] = {"oneOf": [{"$ref": f"{SCHEMAS}ShownOrder"}, {"$ref": f"{SCHEMAS}DryRun"}]}
     definitions["OpenApi"] = {
         "type": "object",
         "required": ["openapi", "info", "paths"],

@@ -54,7 +54,7 @@ def quote_json(quote: SwapQuote) -> Json:
 
 def dry_run_json(outcome: DryRunOutcome) -> Json:
     """What POST /orders/execute answers to `dryRun`."""
-    order, trial = outcome.order, outcome.trial
+    order, trial, min_out = outcome.order, outcome.trial, outcome.min_out
     simulation: Json = {"ok": trial.error is None}
     if trial.units_consumed is not None:
         simulation["unitsConsumed"] = trial.units_consumed
@@ -65,7 +65,7 @@ def dry_run_json(outcome: DryRunOutcome) -> Json:
         "refusals": [_refusal_json(error) for error in outcome.refusals],
         "warnings": list(outcome.warnings),
         "quote": None if outcome.quote is None else quote_json(outcome.quote),
-        "minOut": None if outcome.min_out is None else to_text(outcome.min_out, order.token_out.decimals),
+        "minOut": None if order is None or min_out is None else to_text(min_out, order.token_out.decimals),
         "networkFee": None if trial.network_fee is None else to_text(trial.network_fee, SOL_DECIMALS),
         "simulation": simulation,
         "immediate": outcome.immediate,

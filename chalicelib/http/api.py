@@ -29,6 +29,7 @@ from chalicelib.orders.pair import TokenDirectory, find_pair, find_token
 from chalicelib.orders.ports import OrderFilter, Orders
 from chalicelib.orders.quoting import SwapQuote
 from chalicelib.orders.token_directory import TradedToken
+from chalicelib.problems import ExecutionError
 from chalicelib.times import time_text
 
 Answer = tuple[int, Json]
@@ -79,7 +80,11 @@ class OrdersApi:
         return 202, accepted
 
     def _try(self, caller: Caller, body: Json, fields: dict[str, str]) -> Answer:
-        asked = new_order_of(self._tokens, validate(OrderRequest, body), fields)
+        request = validate(OrderRequest, body)
+        try:
+            asked = new_order_of(self._tokens, request, fields)
+        except ExecutionError as error:
+            return 200, dry_run_json(self._dry_run.unreadable(caller.account, error))
         return 200, dry_run_json(self._dry_run(caller.account, asked))
 
     def _replayed(self, caller: Caller, order: Order) -> AnswerWithHeaders:

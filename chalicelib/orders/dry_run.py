@@ -9,7 +9,7 @@ from typing import Protocol
 from chalicelib.amounts import to_text
 from chalicelib.orders.intake import Intake, NewOrder
 from chalicelib.orders.quoting import Quoter, SwapQuote
-from chalicelib.problems import ExecutionError, FeeTooHigh, RequestError
+from chalicelib.problems import ExecutionError, FeeTooHigh, FillrateError
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import (
     LimitsInForce,
@@ -36,11 +36,12 @@ class Trial:
 class DryRunOutcome:
     """`refusals` are what placing the order would meet; `warnings` what would keep it from being filled as asked.
 
-    `min_out` is the floor that it would have, in base units; None where there is no quote and it names none.
+    `min_out` is the floor that it would have, in base units; None where there is no quote and it names none. `order` is
+    None where no node tells which tokens it names.
     """
 
-    order: NewOrder
-    refusals: tuple[RequestError, ...]
+    order: NewOrder | None
+    refusals: tuple[FillrateError, ...]
     warnings: tuple[str, ...]
     quote: SwapQuote | None
     min_out: int | None
@@ -112,6 +113,13 @@ class DryRun:
         except FeeTooHigh as error:
             return Trial(error=str(error))
         return self._simulate(priced.route, min_out, most)
+
+    def unreadable(self, account: str, error: ExecutionError) -> DryRunOutcome:
+        """What becomes of an order whose tokens can't be told, as no node answers: it would be refused with `error`."""
+        warnings = tuple(self._halted(account))
+        return DryRunOutcome(
+            None, (error,), warnings, None, None, Trial(error=str(error)), self._intake.starts_at_once()
+        )
 
     def _halted(self, account: str) -> Iterator[str]:
         halt = self._risk.halt_of(account)

@@ -29,6 +29,7 @@ from chalicelib.orders.order import (
     is_past_deadline,
     pay_fees,
     queue,
+    refuse_after_deadline,
     release,
     reserve,
     sign,
@@ -227,6 +228,7 @@ class Execution:
                 planned = self._trader.plan(order)
                 order = fix_floor(order, planned.quoted_out)
                 order = self._choose(order, planned)
+                refuse_after_deadline(order, self._now_ms())
                 submission = planned.build(order)
                 self._outages.answered(self._now_ms())
                 # as late as can be: what is not stored is never sent

@@ -177,8 +177,8 @@ class Offer:
     price_impact_ppm: int | None = None
     fee: int = 0
     fee_of_token_in: bool = True
-    error: str | None = None
     error_code: str | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -372,7 +372,7 @@ def start_attempt(order: Order, now_ms: int) -> Order:
 
     Raises OrderExpired from the order's deadline on.
     """
-    _refuse_after_deadline(order, now_ms)
+    refuse_after_deadline(order, now_ms)
     if order.state in (State.ROUTING, State.BUILDING):
         return order
     # what an earlier attempt chose and signed is its history; the floor is the order's for good
@@ -436,7 +436,7 @@ def sign(order: Order, submission: SignedTransaction, now_ms: int) -> Order:
 
     Raises OrderExpired from the order's deadline on: then the transaction must be thrown away.
     """
-    _refuse_after_deadline(order, now_ms)
+    refuse_after_deadline(order, now_ms)
     signed = replace(order, submission=submission, tx_hash=submission.signature)
     told = Progress(
         route=order.route,
@@ -504,7 +504,8 @@ def expire(order: Order, now_ms: int, last_error: str = "") -> Order:
     return release(_step(ended, Event.EXPIRED, now_ms, told, terminal=True))
 
 
-def _refuse_after_deadline(order: Order, now_ms: int) -> None:
+def refuse_after_deadline(order: Order, now_ms: int) -> None:
+    """Raises OrderExpired from the deadline on of an order that has not ended."""
     if not order.is_terminal and is_past_deadline(order, now_ms):
         raise _over(order)
 

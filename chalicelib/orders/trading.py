@@ -8,7 +8,7 @@ from solders.message import MessageV0, to_bytes_versioned
 
 from chalicelib.log import logger
 from chalicelib.orders.execution import Fate, PlannedSwap
-from chalicelib.orders.order import Order, fix_floor
+from chalicelib.orders.order import Order, fix_floor, refuse_after_deadline
 from chalicelib.orders.route_legs import order_legs, order_offers
 from chalicelib.orders.settling import Settler, mints_of
 from chalicelib.problems import SigningRefused
@@ -46,6 +46,7 @@ class ChainTrader:
         errors: ErrorClassifier,
         fees: PriorityFeePolicy,
         settler: Settler,
+        now_ms: Callable[[], int],
     ) -> None:
         self._rpc = rpc
         self._market = market
@@ -54,6 +55,7 @@ class ChainTrader:
         self._errors = errors
         self._fees = fees
         self._settler = settler
+        self._now_ms = now_ms
         self._rent_lamports: int | None = None
         self._unit_price = fees.floor
 
@@ -99,7 +101,9 @@ class ChainTrader:
         plan = plan_swap(route, trade, order.min_out)
         simulated = simulate(self._rpc, plan, self._fees, self._errors, _most_lamports(order), check_wallet)
         self._unit_price = simulated.budget.unit_price
-        return sign(self._approve(simulated.message, order), self._wallet, simulated.latest)
+        approved = self._approve(simulated.message, order)
+        refuse_after_deadline(order, self._now_ms())  # simulating took its time
+        return sign(approved, self._wallet, simulated.latest)
 
     def _approve(self, message: MessageV0, order: Order) -> ApprovedMessage:
         """Let the policy read the final bytes, on its own. A refusal is a fault of ours, or an attack: it is loud."""

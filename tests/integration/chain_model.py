@@ -22,7 +22,7 @@ from chalicelib.orders.execution import (
     Risk,
     Undecided,
 )
-from chalicelib.orders.order import LEGAL, HistoryStep, Order, State, Status
+from chalicelib.orders.order import LEGAL, HistoryStep, Order, State, Status, refuse_after_deadline
 from chalicelib.orders.outage import Outages
 from chalicelib.orders.ports import OrderFilter, OrderPage, Orders
 from chalicelib.problems import ExecutionError, RpcUnavailable, SlippageExceeded, TransactionExpired
@@ -220,9 +220,9 @@ class ModelTrader:
         self._world.at_point("before signing")
         assert order.min_out is not None, "the floor is fixed before anything is signed"
         assert order.fees_reserved is not None, "the fee is reserved before anything is signed"
-        assert self._world.now_ms < (order.expires_at_ms or self._world.now_ms + 1), "built after the deadline"
         self._nothing_may_still_land(order)
         self._raise_next(self._world.building)
+        refuse_after_deadline(order, self._world.now_ms)
         self._world.built += 1
         number = self._world.built
         submission = SignedTransaction(
