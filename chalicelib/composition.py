@@ -338,12 +338,15 @@ def dry_run() -> DryRun:
 
     from chalicelib.orders.dry_run import DryRun
     from chalicelib.orders.trial import RouteTrial
+    from chalicelib.risk.network_fees import FeeRange
+    from chalicelib.solana.compute_budget import BASE_FEE_LAMPORTS
     from chalicelib.venues.supported import error_classifier
 
     address = settings().wallet_address
     wallet_address = None if address is None else Pubkey.from_string(address)
     trial = RouteTrial(rpc(), wallet_address, error_classifier(), priority_fees(), secrets.token_hex)
-    return DryRun(intake(), quoter(), trial, control_table(), reference_currency())
+    fees = FeeRange(BASE_FEE_LAMPORTS, priority_fees().most_lamports)
+    return DryRun(intake(), quoter(), trial, control_table(), reference_currency(), fees)
 
 
 @cache

@@ -27,7 +27,8 @@ FillrateError
 │       ├── NoPool                  no registered pool trades this pair
 │       ├── TokenNotTradable        a token's mint keeps it from being transferred as a swap would
 │       ├── InsufficientLiquidity   the pools hold less than the order asks for
-│       ├── InsufficientBalance     the wallet holds too little of the input token or of SOL for fees
+│       ├── InsufficientBalance     the wallet holds too little of the input token or of SOL for fees and rent
+│       ├── FeeTooHigh              the network asks for more than the order, or a limit, lets it cost
 │       ├── AmountTooSmall          the output would be zero
 │       ├── SigningRefused          the transaction is not what the order says: it was not signed
 │       ├── TransactionRejected     the chain refuses the transaction for a reason that no retry changes
@@ -296,6 +297,13 @@ class InsufficientLiquidity(PermanentError):
 class InsufficientBalance(PermanentError):
     code = "INSUFFICIENT_BALANCE"
     title = "Insufficient balance"
+
+
+class FeeTooHigh(PermanentError):
+    """The least that the network asks for a transaction is more than the order, or a limit, lets it cost."""
+
+    code = "FEE_TOO_HIGH"
+    title = "Network fee too high"
 
 
 class AmountTooSmall(PermanentError):

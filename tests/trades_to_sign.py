@@ -97,6 +97,7 @@ def trade(
         amount_in=amount,
         min_out=min_out,
         rent_lamports=RENT,
+        most_lamports=5_000 + FEE_CAP,
     )
     return TradeToSign(plan, terms, min_out)
 

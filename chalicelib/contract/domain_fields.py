@@ -47,6 +47,7 @@ ORDER_FIELDS = (
     "slippage_ppm",
     "max_price_impact_ppm",
     "max_network_fee",
+    "network_fees",
     "expires_at_ms",
     "client_order_id",
     "redrive_of",

@@ -9,7 +9,7 @@ from typing import Protocol
 from chalicelib.amounts import to_text
 from chalicelib.orders.intake import Intake, NewOrder
 from chalicelib.orders.quoting import Quoter, SwapQuote
-from chalicelib.problems import ExecutionError, FillrateError
+from chalicelib.problems import ExecutionError, FeeTooHigh, FillrateError
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import (
     LimitsInForce,
@@ -17,6 +17,7 @@ from chalicelib.risk.limits import (
     check_own_price_impact,
     check_plan,
 )
+from chalicelib.risk.network_fees import FeeRange, most_network_fee
 from chalicelib.risk.reference_price import exposure_of
 from chalicelib.routing.market import PricedPair
 from chalicelib.routing.router import Route
@@ -49,8 +50,8 @@ class DryRunOutcome:
 
 
 class Simulator(Protocol):
-    def __call__(self, route: Route, min_out: int) -> Trial:
-        """Try the route with this floor. Never raises ExecutionError: that is a trial's outcome."""
+    def __call__(self, route: Route, min_out: int, most_lamports: int) -> Trial:
+        """Try the route with this floor and at most such a fee. Never raises ExecutionError: that is the outcome."""
 
 
 class Risk(Protocol):
@@ -71,12 +72,14 @@ class DryRun:
         simulate: Simulator,
         risk: Risk,
         currency: ReferenceCurrency,
+        fees: FeeRange,
     ) -> None:
         self._intake = intake
         self._quoter = quoter
         self._simulate = simulate
         self._risk = risk
         self._currency = currency
+        self._fees = fees
 
     def __call__(self, account: str, asked: NewOrder) -> DryRunOutcome:
         """Look at everything that placing and executing the order would look at.
@@ -100,10 +103,16 @@ class DryRun:
             warnings.append(f"the best route pays {paid} now, less than the {least} that the order asks for at least")
             trial = Trial(error="the market pays less than the order's floor, so no transaction would be signed")
         else:
-            trial = self._simulate(priced.route, min_out)
-        if asked.max_network_fee is not None and (trial.network_fee or 0) > asked.max_network_fee:
-            warnings.append("its transaction would cost more than the order's maxNetworkFee")
+            trial = self._tried(account, asked, priced, min_out)
         return DryRunOutcome(asked, refusals, tuple(warnings), quote, min_out, trial, immediate)
+
+    def _tried(self, account: str, asked: NewOrder, priced: PricedPair, min_out: int) -> Trial:
+        limits, exposure = self._risk.limits_for(account), exposure_of(priced)
+        try:
+            most = most_network_fee(limits, asked.max_network_fee, self._fees, exposure, self._currency)
+        except FeeTooHigh as error:
+            return Trial(error=str(error))
+        return self._simulate(priced.route, min_out, most)
 
     def unreadable(self, account: str, error: ExecutionError) -> DryRunOutcome:
         """What becomes of an order whose tokens can't be told, as no node answers: it would be refused with `error`."""
@@ -123,5 +132,6 @@ class DryRun:
         try:
             check_plan(limits, asked.terms, exposure, self._currency)
             check_own_price_impact(asked.max_price_impact_ppm, exposure)
+            most_network_fee(limits, asked.max_network_fee, self._fees, exposure, self._currency)
         except ExecutionError as error:
             yield str(error)

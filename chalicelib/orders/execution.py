@@ -7,7 +7,7 @@ undecided goes on with that one and never builds another: only a transaction tha
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from chalicelib.log import logger
@@ -28,6 +28,7 @@ from chalicelib.orders.order import (
     fix_floor,
     is_past_deadline,
     leave_out,
+    pay_fees,
     queue,
     refuse_after_deadline,
     release,
@@ -48,9 +49,10 @@ from chalicelib.problems import (
     RpcUnavailable,
     TransientError,
 )
-from chalicelib.risk.counters import GLOBAL, CounterFull, Notional, day_of
+from chalicelib.risk.counters import GLOBAL, CounterFull, NetworkFees, Notional, day_of
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Exposure, LimitsInForce, ReferenceCurrency, Terms, check_own_price_impact, check_plan
+from chalicelib.risk.network_fees import FeeRange, most_network_fee, sol_text
 from chalicelib.solana.signed_transaction import SignedTransaction
 
 UNDECIDED_AGAIN_MS = 1000
@@ -58,33 +60,39 @@ UNDECIDED_AGAIN_MS = 1000
 
 @dataclass(frozen=True, slots=True)
 class PlannedSwap:
-    """The best route now, what it is quoted to pay, the builder of its signed transaction, and what it risks.
+    """The best route now, what it is quoted to pay, the builder of its signed transaction, what it risks, its fees.
 
-    `build` is given the order as it is stored, whose floor the transaction must keep. `otherwise` are the next best
-    ways, where the wallet can't lend this one's rent.
+    `build` is given the order as it is stored, whose floor and whose reserved fees the transaction must keep.
+    `otherwise` are the next best ways, where the wallet can't lend this one's rent.
     """
 
     route: tuple[Leg, ...]
     quoted_out: int
     build: Callable[[Order], SignedTransaction]
     exposure: Exposure
+    fees: FeeRange
     offers: tuple[Offer, ...] = ()  # every pool's, best first
     otherwise: tuple[PlannedSwap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """The transaction is in the chain, at `confirmed` or better, and paid `amount_out` base units."""
+    """The transaction is in the chain, at `confirmed` or better, and paid `amount_out` base units.
+
+    `network_fee` is what the network took for it, in lamports.
+    """
 
     amount_out: int
     leftover: tuple[Leftover, ...] = ()
+    network_fee: int = field(default=0, kw_only=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class LandedFailed:
-    """The transaction is in the chain and changed nothing but the fee."""
+    """The transaction is in the chain and changed nothing but the fee, `network_fee` lamports."""
 
     reason: ExecutionError
+    network_fee: int = field(default=0, kw_only=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,9 +264,9 @@ class Execution:
         return _come_back(order, in_ms, self._now_ms(), "no Solana node answers")
 
     def _choose(self, order: Order, planned: PlannedSwap) -> Order:
-        """Store the route, if it keeps within the limits, and its value in the day's sums with it.
+        """Store the route, if it keeps within the limits, and its value and its fees in the day's sums with it.
 
-        Raises SlippageExceeded, LimitExceeded, PriceImpact, PriceDeviation.
+        Raises SlippageExceeded, LimitExceeded, PriceImpact, PriceDeviation, FeeTooHigh.
         """
         limits, exposure = self._risk.limits_for(order.account), planned.exposure
         terms = Terms(order.token_in.mint, order.token_out.mint, order.slippage_ppm)
@@ -268,20 +276,24 @@ class Execution:
         check_own_price_impact(order.max_price_impact_ppm, exposure)
         if exposure.deviation_ppm is None:
             logger.warning("no other pool vouches for the price", pools=[leg.pool for leg in planned.route])
-        notional = None if exposure.value is None else Notional(day_of(now_ms), exposure.value)
+        most = most_network_fee(limits, order.max_network_fee, planned.fees, exposure, self._currency)
+        today = day_of(now_ms)
+        notional = None if exposure.value is None else Notional(today, exposure.value)
         try:
-            return self._store.replace(reserve(chosen, notional), limits)
+            return self._store.replace(reserve(chosen, notional, NetworkFees(today, most)), limits)
         except CounterFull as full:
             raise LimitExceeded(self._day_is_full(full)) from None
 
     def _day_is_full(self, full: CounterFull) -> str:
-        movement, text = full.movement, self._currency.text
+        movement = full.movement
         assert movement.ceiling is not None, "only a ceiling makes it full"
+        of_fees = movement.kind == "fees"
+        text, may = (sol_text, "pay in network fees in") if of_fees else (self._currency.text, "trade in")
         whose = "all accounts together" if movement.scope == GLOBAL else "the account"
         over = full.stood_at + movement.by - movement.ceiling
         return (
             f"with {text(movement.by)} on top of {text(full.stood_at)}, the sum of {movement.day} (UTC) would be "
-            f"{text(over)} more than {whose} may trade in a day, {text(movement.ceiling)}"
+            f"{text(over)} more than {whose} may {may} a day, {text(movement.ceiling)}"
         )
 
     def _settle(self, order: Order) -> Finished | ComeBack:
@@ -295,8 +307,11 @@ class Execution:
             fate = Undecided()
         match fate:
             case Landed(amount_out, leftover):
-                return Finished(self._store.replace(fill(order, amount_out, self._now_ms(), leftover)))
-            case LandedFailed(reason) | NeverLands(reason):
+                paid = pay_fees(order, fate.network_fee, self._now_ms())
+                return Finished(self._store.replace(fill(paid, amount_out, self._now_ms(), leftover)))
+            case LandedFailed(reason):
+                return self._after_failure(pay_fees(order, fate.network_fee, self._now_ms()), reason)
+            case NeverLands(reason):
                 return self._after_failure(order, reason)
             case Undecided():
                 self._store.replace(release(order))

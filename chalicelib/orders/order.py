@@ -23,7 +23,7 @@ from chalicelib.orders.field_types import (
     TimeMs,
 )
 from chalicelib.problems import OrderExpired, SlippageExceeded
-from chalicelib.risk.counters import Claims, Notional
+from chalicelib.risk.counters import Claims, NetworkFees, Notional, day_of
 from chalicelib.solana.signed_transaction import SignedTransaction
 from chalicelib.times import time_text
 
@@ -106,6 +106,10 @@ LEGAL: dict[tuple[State, Event], State] = {
 }
 
 TERMINAL = frozenset({State.CONFIRMED, State.FAILED, State.CANCELLED, State.EXPIRED})
+
+_ENDS_AN_ATTEMPT = frozenset(
+    {Event.FILLED, Event.ATTEMPT_FAILED, Event.GIVEN_UP, Event.CANCELLED, Event.EXPIRED, Event.ATTEMPT_STARTED}
+)
 
 STATUS_OF: dict[State, Status] = {
     State.RETRYING: Status.FAILED,
@@ -232,8 +236,10 @@ class Order(Progress):
     `min_out` is the floor in force: the client's own at first, from the first quote on the stricter of that and what
     `slippage_ppm` leaves of it. Nothing lowers it. From `expires_at_ms` on no attempt starts and nothing is signed.
     `attempt_nonce` is random, so that nobody can foretell where the attempt under way keeps its wrapped SOL.
-    `notional` is what it counts for on its day, since a route is chosen. `booked`: what the counters hold for it as it
-    is stored; None for an order that was not loaded, for which they hold what they hold for a new one.
+    `notional` is what it counts for on its day, since a route is chosen; `fees_reserved` is the most that the attempt's
+    transaction may cost, and `fees_paid` what those that landed did cost, one each.
+    `booked`: what the counters hold for it as it is stored; None for an order that was not loaded, for which they hold
+    what they hold for a new one.
     """
 
     order_id: str
@@ -266,6 +272,8 @@ class Order(Progress):
     lease: Lease | None = None
     attempt_nonce: str | None = None
     notional: Notional | None = None
+    fees_reserved: NetworkFees | None = None
+    fees_paid: tuple[NetworkFees, ...] = ()
     correlation_id: str = ""  # of the request that placed it
     revision: int = 0
     booked: Claims | None = field(default=None, compare=False, repr=False)
@@ -296,10 +304,19 @@ class Order(Progress):
 
     @property
     def claims(self) -> Claims:
-        """What the order takes up of the limits on sums. One that ended without a swap gives back what it reserved."""
+        """What the order takes up of the limits on sums.
+
+        One that ended without a swap gives back what it reserved; what its transactions cost was paid all the same.
+        """
         if self.state in (State.FAILED, State.CANCELLED, State.EXPIRED):
-            return Claims()
-        return Claims(open=0 if self.is_terminal else 1, notional=self.notional)
+            return Claims(fees=self.fees_paid)
+        reserved = () if self.fees_reserved is None else (self.fees_reserved,)
+        return Claims(open=0 if self.is_terminal else 1, notional=self.notional, fees=self.fees_paid + reserved)
+
+    @property
+    def network_fees(self) -> Lamports:
+        """What all its transactions that landed cost the wallet, failed ones included."""
+        return sum(fees.lamports for fees in self.fees_paid)
 
     @property
     def attempt(self) -> int:
@@ -411,9 +428,18 @@ def _under_the_floor(order: Order, quoted_out: int, floor: int) -> str:
     return f"the best route pays {paid} now, and the order is for {least} at least"
 
 
-def reserve(order: Order, notional: Notional | None) -> Order:
-    """Count the order for so much on that day, in place of what it counted for before; None: its value is unknown."""
-    return replace(order, notional=notional)
+def reserve(order: Order, notional: Notional | None, fees: NetworkFees | None = None) -> Order:
+    """Count the order for so much on that day, in place of what it counted for before; None: its value is unknown.
+
+    `fees` is the most that its next transaction may cost: none is signed that could cost more.
+    """
+    return replace(order, notional=notional, fees_reserved=fees)
+
+
+def pay_fees(order: Order, lamports: int, now_ms: int) -> Order:
+    """The order's transaction landed and cost so much, which counts on the day on which it was reserved."""
+    day = day_of(now_ms) if order.fees_reserved is None else order.fees_reserved.day
+    return replace(order, fees_reserved=None, fees_paid=(*order.fees_paid, NetworkFees(day, lamports)))
 
 
 def sign(order: Order, submission: SignedTransaction, now_ms: int) -> Order:
@@ -536,6 +562,8 @@ def _step(
     state = LEGAL.get((order.state, event))
     if state is None:
         raise IllegalTransition(order.state, event)
+    if event in _ENDS_AN_ATTEMPT:
+        order = replace(order, fees_reserved=None)  # no transaction of it can land any more
     # History never runs backwards, whatever two machines' clocks say.
     at_ms = max(now_ms, order.updated_at_ms)
     progress: dict[str, Any] = {each.name: getattr(told, each.name) for each in fields(told)}

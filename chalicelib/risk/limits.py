@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from fractions import Fraction
 
 from chalicelib.amounts import percent_text, to_text
 from chalicelib.problems import (
@@ -36,17 +37,23 @@ class ReferenceCurrency:
 class Limits:
     """One scope's limits. None is no limit.
 
-    `largest_order`, `daily_notional` (of a UTC day): reference base units. `tokens`: the mints that may be traded.
+    `smallest_order`, `largest_order`, `daily_notional` (of a UTC day): reference base units. `tokens`: the mints that
+    may be traded. `daily_network_fees` (of a UTC day) and `network_fee`, what one transaction may cost of an order that
+    doesn't say so itself: lamports. `fee_share_ppm`: the part of an order's value that one transaction may cost.
     `allow_unvalued`: whether an order passes whose value can't be told though a limit asks for it.
     `allow_unreferenced`: whether one passes whose price no other pool can vouch for.
     """
 
+    smallest_order: int | None = None
     largest_order: int | None = None
     daily_notional: int | None = None
     open_orders: int | None = None
     slippage_ppm: int | None = None
     price_impact_ppm: int | None = None
     price_deviation_ppm: int | None = None
+    daily_network_fees: int | None = None
+    network_fee: int | None = None
+    fee_share_ppm: int | None = None
     tokens: frozenset[str] | None = None
     allow_unvalued: bool = False
     allow_unreferenced: bool = True
@@ -78,20 +85,30 @@ PLAYGROUND = Defaults(
         slippage_ppm=500_000,
         price_impact_ppm=990_000,
         price_deviation_ppm=1_000_000,
+        fee_share_ppm=1_000_000,
     ),
     together=Limits(daily_notional=100_000_000_000_000_000, open_orders=50_000, allow_unvalued=True),
 )
-# Real money: what a desk trades on an ordinary day, at prices that the other pools confirm.
+# Real money: what a desk trades on an ordinary day, at prices that the other pools confirm, for fees that it can bear.
 PRODUCTION = Defaults(
     account=Limits(
+        smallest_order=100_000,
         largest_order=50_000_000_000,
         daily_notional=500_000_000_000,
         open_orders=500,
         slippage_ppm=100_000,
         price_impact_ppm=100_000,
         price_deviation_ppm=50_000,
+        daily_network_fees=1_000_000_000,
+        network_fee=10_000_000,
+        fee_share_ppm=20_000,
     ),
-    together=Limits(daily_notional=2_000_000_000_000, open_orders=2_000, allow_unvalued=True),
+    together=Limits(
+        daily_notional=2_000_000_000_000,
+        open_orders=2_000,
+        daily_network_fees=5_000_000_000,
+        allow_unvalued=True,
+    ),
 )
 
 
@@ -127,12 +144,14 @@ class Exposure:
 
     `value`: of what leaves the wallet, in reference base units. `price_impact_ppm`: the part of the output at mid
     prices that is not paid, fees included. `deviation_ppm`: how far the mid prices of the route's pools are from the
-    reference price. Each is rounded up, and None where it can't be told.
+    reference price. Each is rounded up. `lamport_value`: of a lamport, in reference base units. None is what can't be
+    told.
     """
 
     value: int | None
     price_impact_ppm: int
     deviation_ppm: int | None
+    lamport_value: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +211,11 @@ def _check_value_of_order(scope: Limits, whose: str, value: int | None, currency
         if scope.allow_unvalued or (scope.largest_order is None and scope.daily_notional is None):
             return
         raise LimitExceeded(f"the order's value in {currency.symbol} can't be told, and {whose} has limits on it")
+    if scope.smallest_order is not None and value < scope.smallest_order:
+        raise LimitExceeded(
+            f"the order is worth {currency.text(value)}, {currency.text(scope.smallest_order - value)} less than the "
+            f"smallest order of {whose}, {currency.text(scope.smallest_order)}"
+        )
     if scope.largest_order is not None and value > scope.largest_order:
         raise LimitExceeded(
             f"the order is worth {currency.text(value)}, {currency.text(value - scope.largest_order)} more than the "

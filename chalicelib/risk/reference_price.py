@@ -24,6 +24,7 @@ from chalicelib.venues.venue import Pool
 
 # An order is judged by pools of at least so large a part of what it trades.
 _SAMPLE_PART = 100
+_ONE_SOL = 1_000_000_000
 
 
 def exposure_of(priced: PricedPair) -> Exposure:
@@ -34,6 +35,7 @@ def exposure_of(priced: PricedPair) -> Exposure:
         value=value_of(priced),
         price_impact_ppm=_ppm(price_impact(route.ideal_out, route.amount_out)),
         deviation_ppm=None if deviation is None else _ppm(deviation),
+        lamport_value=lamport_value_of(priced),
     )
 
 
@@ -54,6 +56,19 @@ def value_of(priced: PricedPair) -> int | None:
             return None
         value *= sorted(prices)[len(prices) // 2]
     return ceil(value)
+
+
+def lamport_value_of(priced: PricedPair) -> Fraction | None:
+    """A lamport's value in reference base units, by the dearer half of SOL's pools; None where no pool tells."""
+    if priced.sol_worth is None:
+        return None
+    value = Fraction(1)
+    for mint, pools in priced.sol_worth.hops:
+        prices = _spot_prices(pools, mint, ceil(value * _ONE_SOL), priced.pools.clock)
+        if not prices:
+            return None
+        value *= sorted(prices)[len(prices) // 2]
+    return value
 
 
 def price_deviation(route: Route, pools: PairPools) -> Fraction | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Protocol
 
@@ -58,7 +58,8 @@ class PricedPair:
 
     `offers` are the direct pools' own; `route` is the best that one transaction can carry, `other_routes` those that
     come next: the best of each other way, which are the pair's own pools and each third token. `pools` are all that
-    were looked at. `worth` is None where no pools lead from either token to the reference currency.
+    were looked at. `worth` is None where no pools lead from either token to the reference currency, and `sol_worth`
+    where none do from SOL. `besides` are accounts that were asked for with the pools'.
     """
 
     slot: int
@@ -68,6 +69,11 @@ class PricedPair:
     pools: PairPools
     worth: Worth | None
     other_routes: tuple[Route, ...] = ()
+    sol_worth: Worth | None = None
+    besides: AccountMap = field(default_factory=dict)
+
+
+_Way = tuple[Pubkey, tuple[tuple[Pubkey, tuple[RegisteredPool, ...]], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +81,16 @@ class _Candidates:
     direct: tuple[RegisteredPool, ...]
     bridges: tuple[tuple[Pubkey, tuple[RegisteredPool, ...], tuple[RegisteredPool, ...]], ...]
     # the token that is valued, and from which token over which pools each hop to the reference currency leads
-    valued: tuple[Pubkey, tuple[tuple[Pubkey, tuple[RegisteredPool, ...]], ...]] | None
+    valued: _Way | None
+    # the same of SOL, in which the network's fees are paid
+    sol_valued: _Way | None
 
     @property
     def all(self) -> tuple[RegisteredPool, ...]:
         """Each once."""
         traded = (*self.direct, *(pool for _, first, second in self.bridges for pool in (*first, *second)))
-        valuing = (pool for _, pools in self.valued[1] for pool in pools) if self.valued else ()
+        ways = (way for way in (self.valued, self.sol_valued) if way is not None)
+        valuing = (pool for _, hops in ways for _, pools in hops for pool in pools)
         return tuple({pool.address: pool for pool in (*traded, *valuing)}.values())
 
 
@@ -112,11 +121,13 @@ class Market:
         *,
         without: frozenset[Pubkey] = frozenset(),
         floor: int = 0,
+        besides: frozenset[Pubkey] = frozenset(),
     ) -> PricedPair:
         """Read every pool of the pair and of the ways over a third token, and route `amount` base units.
 
         `leg_lamports` is what one more leg in the transaction costs; a route must gain more than that by it. The pools
-        `without` are left out as long as the others pay at least `floor` base units; else all are asked.
+        `without` are left out as long as the others pay at least `floor` base units; else all are asked. `besides` are
+        accounts to read with the pools.
 
         Raises:
             NoPool: none is registered for the pair, nor for a way over a third token.
@@ -137,11 +148,14 @@ class Market:
             leg_cost = _leg_cost(pools, amount, offers, leg_lamports)
             limits = RouteLimits(MAX_LEGS, leg_cost, fits_a_transaction)
             routes = _routes_without(pools, without, amount, limits, floor) or best_routes(pools, amount, limits)
-            worth = _decode_worth(candidates, read.accounts, pools)
-            return PricedPair(read.slot, read_at_ms, offers, routes[0], pools, worth, routes[1:])
+            worth, sol_worth = (
+                _decode_worth(way, read.accounts, pools) for way in (candidates.valued, candidates.sol_valued)
+            )
+            also = {address: read.accounts[address] for address in besides}
+            return PricedPair(read.slot, read_at_ms, offers, routes[0], pools, worth, routes[1:], sol_worth, also)
 
         places = [(pool.venue, pool.address) for pool in candidates.all]
-        return self._pools.read(places, priced, besides=frozenset({CLOCK_SYSVAR}))
+        return self._pools.read(places, priced, besides=besides | {CLOCK_SYSVAR})
 
     def _candidates(self, mint_in: Pubkey, mint_out: Pubkey) -> _Candidates:
         """Raises NoPool."""
@@ -155,9 +169,10 @@ class Market:
         direct = self._registry.for_pair(mint_in, mint_out)
         if not direct and not bridges:
             raise NoPool("no pool trades this pair")
-        return _Candidates(direct, tuple(bridges), self._valued(mint_in) or self._valued(mint_out))
+        valued = self._valued(mint_in) or self._valued(mint_out)
+        return _Candidates(direct, tuple(bridges), valued, self._valued(NATIVE_MINT))
 
-    def _valued(self, mint: Pubkey) -> tuple[Pubkey, tuple[tuple[Pubkey, tuple[RegisteredPool, ...]], ...]] | None:
+    def _valued(self, mint: Pubkey) -> _Way | None:
         """The ways from `mint` to the reference currency: none needed, its own pools, or those over SOL; else None."""
         if mint == self._reference_mint:
             return mint, ()
@@ -207,9 +222,9 @@ def _routes_without(
     return tuple(route for route in routes if route.amount_out >= floor)
 
 
-def _decode_worth(candidates: _Candidates, accounts: AccountMap, traded: PairPools) -> Worth | None:
-    """The pools that value the order, those that are decoded already as they are. One that can't be is left out."""
-    if candidates.valued is None:
+def _decode_worth(way: _Way | None, accounts: AccountMap, traded: PairPools) -> Worth | None:
+    """The pools that value a token, those that are decoded already as they are. One that can't be is left out."""
+    if way is None:
         return None
     decoded = {pool.address: pool for bridge in traded.bridges for pool in (*bridge.first, *bridge.second)}
     decoded |= {pool.address: pool for pool in traded.direct}
@@ -218,7 +233,7 @@ def _decode_worth(candidates: _Candidates, accounts: AccountMap, traded: PairPoo
         known = decoded.get(one.address)
         return _decode_each((one,), accounts, []) if known is None else (known,)
 
-    mint, hops = candidates.valued
+    mint, hops = way
     return Worth(mint, tuple((at, tuple(pool for one in pools for pool in pool_of(one))) for at, pools in hops))
 
 

@@ -31,12 +31,17 @@ class Trade:
     nonce: str
 
 
+def tokens_of(route: Route) -> tuple[TokenMint, ...]:
+    """The tokens on the way, from the one that is sold to the one that is bought."""
+    programs = {side.mint: side.token_program for leg in route.legs for side in leg.pool.sides}
+    mints = (route.legs[0].quote.mint_in, *(hop.legs[0].quote.mint_out for hop in route.hops))
+    return tuple(TokenMint(mint, programs[mint]) for mint in mints)
+
+
 def plan_swap(route: Route, trade: Trade, min_out: int) -> SwapPlan:
     """The plan that executes `route` and pays at least `min_out` base units, or fails as a whole."""
     wallet = trade.wallet
-    programs = {side.mint: side.token_program for leg in route.legs for side in leg.pool.sides}
-    mint_in = route.legs[0].quote.mint_in
-    token_in = TokenMint(mint_in, programs[mint_in])
+    token_in, *tokens_out = tokens_of(route)
     source = source_account(
         wallet,
         token_in,
@@ -50,13 +55,13 @@ def plan_swap(route: Route, trade: Trade, min_out: int) -> SwapPlan:
     destinations = [
         destination_account(
             wallet,
-            TokenMint(mint, programs[mint]),
+            token,
             order_id=trade.memo.order_id,
             attempt=trade.memo.attempt,
             nonce=trade.nonce,
             rent_lamports=trade.rent_lamports,
         )
-        for mint in (hop.legs[0].quote.mint_out for hop in route.hops)
+        for token in tokens_out
     ]
     accounts = {account.token.mint: account.address for account in (source, *destinations)}
     swaps = tuple(

@@ -111,12 +111,15 @@ class SignatureStatuses:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """What a transaction would do now: its error (None: it would succeed), its logs, the compute units it burns."""
+    """What a transaction would do now: its error (None: it would succeed), its logs, the compute units it burns.
+
+    `units_consumed` is None where the node doesn't tell: missing, null and 0 mean the same, for nothing runs for free.
+    """
 
     slot: int
     err: TransactionErrorJson | None
     logs: tuple[str, ...]
-    units_consumed: int
+    units_consumed: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +244,7 @@ class SolanaRpc:
                 slot=whole_number(answer["context"]["slot"]),
                 err=rpc_answers.transaction_error(value["err"]),
                 logs=rpc_answers.log_lines(value.get("logs")),
-                units_consumed=whole_number(value.get("unitsConsumed") or 0),
+                units_consumed=whole_number(value.get("unitsConsumed") or 0) or None,
             )
 
     def send_transaction(

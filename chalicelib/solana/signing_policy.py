@@ -11,7 +11,7 @@ know; the limits of an order and the check against a reference price are.
 
 What may differ between two messages that pass for one order:
     the blockhash;
-    the compute-unit limit and price, up to the cap in lamports;
+    the compute-unit limit and price, up to the cap in lamports and to the fee that the stored order has reserved;
     over which registered pools it goes, and how much of the order each leg takes and promises, as long as all of
     `amount_in` is spent, no hop spends more than the ones before it guarantee, and the last ones together guarantee
     the stored order's floor;
@@ -56,6 +56,8 @@ MEMO_PROGRAM = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
 # (anza-xyz/solana-sdk, rent/src/lib.rs): a cap, for the node alone is not to say how much is lent.
 MAX_RENT_LAMPORTS = (128 + TOKEN_ACCOUNT_LENGTH) * 3480 * 2
 
+# What the network takes for one signature (https://solana.com/docs/core/fees).
+_BASE_FEE_LAMPORTS = 5_000
 # ComputeBudgetInstruction (anza-xyz/solana-sdk, compute-budget-interface/src/lib.rs): SetComputeUnitLimit(u32), tag 2,
 # and SetComputeUnitPrice(u64), tag 3
 _UNIT_LIMIT, _UNIT_PRICE = Struct("<BI"), Struct("<BQ")
@@ -82,7 +84,8 @@ class OrderTerms:
     """What one attempt at an order may do. Amounts are base units, `attempt` counts from 1, `nonce` is stored with it.
 
     `min_out` is the floor of the stored order: what the swaps must pay at least, whatever the route was quoted at.
-    `rent_lamports` is lent to each temporary account, and comes back when it closes.
+    `rent_lamports` is lent to each temporary account, and comes back when it closes. `most_lamports` is what the stored
+    order has reserved for the network's fee.
     """
 
     wallet: Pubkey
@@ -94,6 +97,7 @@ class OrderTerms:
     amount_in: int
     min_out: int
     rent_lamports: int
+    most_lamports: int
 
 
 class _Seal:
@@ -153,7 +157,7 @@ class SigningPolicy:
         swaps = self._swaps(found, terms)
         tokens = _follow(swaps, terms)
         expected = [
-            *self._budget(found),
+            *self._budget(found, terms),
             *_opening(tokens, terms),
             *(swap.instruction for swap in swaps),
             *_closing(tokens, terms),
@@ -164,14 +168,18 @@ class SigningPolicy:
             raise SigningRefused("its header gives accounts other rights than its instructions need")
         return ApprovedMessage(_Seal(), parsed, terms.wallet)
 
-    def _budget(self, found: Sequence[_Found]) -> tuple[Instruction, Instruction]:
-        """The first two instructions: a limit and a price that together cost no more than the cap."""
+    def _budget(self, found: Sequence[_Found], terms: OrderTerms) -> tuple[Instruction, Instruction]:
+        """The first two instructions: a limit and a price that cost no more than the cap, and than the order allows."""
         limit = _argument(found, 0, _UNIT_LIMIT, _UNIT_LIMIT_TAG)
         price = _argument(found, 1, _UNIT_PRICE, _UNIT_PRICE_TAG)
         lamports = ceil_div(limit * price, 1_000_000)
         if lamports > self._max_priority_fee_lamports:
             raise SigningRefused(
                 f"its priority fee of {lamports} lamports is above the cap of {self._max_priority_fee_lamports}"
+            )
+        if _BASE_FEE_LAMPORTS + lamports > terms.most_lamports:
+            raise SigningRefused(
+                f"its fee of {_BASE_FEE_LAMPORTS + lamports} lamports is above the {terms.most_lamports} of the order"
             )
         return (
             Instruction(COMPUTE_BUDGET_PROGRAM, _UNIT_LIMIT.pack(_UNIT_LIMIT_TAG, limit), []),

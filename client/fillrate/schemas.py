@@ -99,6 +99,7 @@ class OrderFields(Model):
     mint_out: str
     amount: Amount
     slippage: Amount
+    network_fees: Amount
     status: Status
     retry_count: int
     created_at: Time

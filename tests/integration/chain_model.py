@@ -29,12 +29,16 @@ from chalicelib.orders.start_rate import StartRate
 from chalicelib.problems import ExecutionError, RpcRefused, RpcUnavailable, SlippageExceeded, TransactionExpired
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Exposure, Limits, LimitsInForce
+from chalicelib.risk.network_fees import FeeRange
 from chalicelib.solana.signed_transaction import SignedTransaction
 from tests.sample_orders import CREATED_AT_MS, QUOTED_OUT, ROUTE
 
 LEASE_MS = 25_000
 AMOUNT_OUT = 1_498_765_432
 EXPOSURE = Exposure(value=1_500_000_000, price_impact_ppm=1_000, deviation_ppm=0)
+# What a transaction takes, and may take.
+FEE = 5_073
+FEES = FeeRange(5_000, 12_000)
 # Blocks that a signed transaction may wait for.
 BLOCKHASH_LIFE = 3
 
@@ -200,7 +204,7 @@ class ModelTrader:
         self._world.at_point("planning")
         self._nothing_may_still_land(order)
         self._raise_next(self._world.market)
-        return PlannedSwap(ROUTE, self._world.quoted_out, self._build, self._world.exposure)
+        return PlannedSwap(ROUTE, self._world.quoted_out, self._build, self._world.exposure, FEES)
 
     def settle(self, order: Order, submission: SignedTransaction) -> Fate:
         self._world.at_point("before sending")
@@ -217,6 +221,7 @@ class ModelTrader:
     def _build(self, order: Order) -> SignedTransaction:
         self._world.at_point("before signing")
         assert order.min_out is not None, "the floor is fixed before anything is signed"
+        assert order.fees_reserved is not None, "the fee is reserved before anything is signed"
         self._nothing_may_still_land(order)
         self._raise_next(self._world.building)
         refuse_after_deadline(order, self._world.now_ms)
@@ -238,11 +243,9 @@ class ModelTrader:
             return Undecided()
         if signature in chain.landed:
             reverted = chain.landed[signature] is None
-            return (
-                LandedFailed(SlippageExceeded("the program refused"))
-                if reverted
-                else Landed(AMOUNT_OUT, self._world.leftover)
-            )
+            if reverted:
+                return LandedFailed(SlippageExceeded("the program refused"), network_fee=FEE)
+            return Landed(AMOUNT_OUT, self._world.leftover, network_fee=FEE)
         if chain.height > submission.last_valid_block_height:
             return NeverLands(TransactionExpired("it never landed"))
         return Undecided()

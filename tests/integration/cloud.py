@@ -171,9 +171,12 @@ def sums_over_orders(items: Iterable[Any]) -> dict[str, int]:
     for item in items:
         state = item["state"]["S"]
         for scope in (f"account#{item['account']['S']}", "global"):
-            if state not in ("confirmed", "failed", "cancelled"):
+            reserved = [item["feesReserved"]] if "feesReserved" in item else []
+            for fees in (*item.get("feesPaid", {"L": []})["L"], *reserved):
+                sums[f"fees#{fees['M']['day']['S']}#{scope}"] += int(fees["M"]["lamports"]["N"])
+            if state not in ("confirmed", "failed", "cancelled", "expired"):
                 sums[f"open#{scope}"] += 1
-            if "notional" in item and state not in ("failed", "cancelled"):
+            if "notional" in item and state not in ("failed", "cancelled", "expired"):
                 notional = item["notional"]["M"]
                 sums[f"notional#{notional['day']['S']}#{scope}"] += int(notional["value"]["N"])
     return {name: number for name, number in sums.items() if number}

@@ -27,9 +27,9 @@ from chalicelib.problems import ExecutionError, InsufficientBalance, TransientEr
 from chalicelib.solana.accounts import Account
 from chalicelib.solana.compute_budget import ComputeBudget, PriorityFeePolicy
 from chalicelib.solana.fill import Fill, read_fill
-from chalicelib.solana.rpc import Simulation
+from chalicelib.solana.rpc import LatestBlockhash, Simulation
 from chalicelib.solana.signed_transaction import SignedTransaction
-from chalicelib.solana.simulation import measure_budget
+from chalicelib.solana.simulation import Simulated, simulate
 from chalicelib.solana.token_accounts import TokenMint, destination_account, source_account
 from chalicelib.solana.tokens import (
     NATIVE_MINT,
@@ -180,13 +180,16 @@ class Chain:
         ]
         return [self.lamports(key) for key in keys], tokens
 
-    # What measure_budget asks of a node.
+    # What simulate asks of a node.
     def simulate_transaction(self, wire: bytes) -> Simulation:
         self.svm = self.svm.with_sigverify(False).with_blockhash_check(False)
         result = self.svm.simulate_transaction(VersionedTransaction.from_bytes(wire))
         self.svm = self.svm.with_sigverify(True).with_blockhash_check(True)
         meta = result.meta()
         return Simulation(0, _error(result), tuple(meta.logs()), meta.compute_units_consumed())
+
+    def get_latest_blockhash(self) -> LatestBlockhash:
+        return LatestBlockhash(self.svm.latest_blockhash(), last_valid_block_height=150, slot=7)
 
     def get_recent_prioritization_fees(self, writable: tuple[Pubkey, ...]) -> tuple[int, ...]:
         return (0, 2_000, 9_000, 4_000) if self.wallet in writable else ()
@@ -364,9 +367,15 @@ def test_an_outdated_blockhash_can_be_tried_again(chain: Chain) -> None:
     assert isinstance(ERRORS.failure_of(chain.run(signed)), TransientError)
 
 
+def simulated(chain: Chain, plan: SwapPlan) -> Simulated:
+    """As an attempt simulates it whose wallet can pay whatever the policy allows."""
+    policy = PriorityFeePolicy(percentile=75, floor=1, cap=1_000_000)
+    return simulate(chain, plan, policy, ERRORS, policy.most_lamports, check_wallet=lambda fee: None)
+
+
 def test_the_measured_budget_is_enough_and_no_more_than_a_fifth_above_what_is_used(chain: Chain) -> None:
     plan = chain.plan(SOL, USDC, 1_000_000, 1)
-    budget = measure_budget(chain, plan, PriorityFeePolicy(percentile=75, floor=1, cap=1_000_000), ERRORS)
+    budget = simulated(chain, plan).budget
     short = ComputeBudget(budget.unit_limit * 5 // 6 - 1, budget.unit_price)
     failed = chain.run(chain.sign(plan, short))
     assert failed["meta"]["err"] is not None
@@ -378,7 +387,7 @@ def test_the_measured_budget_is_enough_and_no_more_than_a_fifth_above_what_is_us
 def test_a_simulation_that_fails_says_why_before_anything_is_signed(chain: Chain) -> None:
     chain.give(USDC, 1)
     with pytest.raises(InsufficientBalance):
-        measure_budget(chain, chain.plan(USDC, SOL, 2, 1), PriorityFeePolicy(), ERRORS)
+        simulated(chain, chain.plan(USDC, SOL, 2, 1))
 
 
 @settings(max_examples=25, deadline=None)

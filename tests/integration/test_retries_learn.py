@@ -18,7 +18,7 @@ from chalicelib.problems import (
     VenueUnavailable,
 )
 from chalicelib.solana.signed_transaction import SignedTransaction
-from tests.integration.chain_model import ModelTrader, World
+from tests.integration.chain_model import FEES, ModelTrader, World
 from tests.orders_in_memory import OrdersInMemory
 from tests.sample_orders import MIN_OUT, QUOTED_OUT, ROUTE, new_order
 
@@ -108,8 +108,8 @@ class TestARouteWhoseRentTheWalletCanNotLend:
                 raise InsufficientBalance("the wallet holds too little SOL")
             return SignedTransaction("signature-1", b"\1", "blockhash", 150)
 
-        others = tuple(PlannedSwap((leg,), paid, build, world.exposure) for paid, leg in ways)
-        best = PlannedSwap(ROUTE, QUOTED_OUT, build, world.exposure, otherwise=others)
+        others = tuple(PlannedSwap((leg,), paid, build, world.exposure, FEES) for paid, leg in ways)
+        best = PlannedSwap(ROUTE, QUOTED_OUT, build, world.exposure, FEES, otherwise=others)
         monkeypatch.setattr(ModelTrader, "plan", lambda self, order: best)
         return built
 

@@ -12,7 +12,7 @@ from solders.pubkey import Pubkey
 
 from chalicelib.problems import VenueUnavailable
 from chalicelib.risk.limits import Exposure
-from chalicelib.risk.reference_price import exposure_of, price_deviation, value_of
+from chalicelib.risk.reference_price import exposure_of, lamport_value_of, price_deviation, value_of
 from chalicelib.routing.market import Market, PricedPair, Worth
 from chalicelib.routing.quote import ask_pools
 from chalicelib.routing.router import Bridge, PairPools, RouteLimits
@@ -243,3 +243,33 @@ def test_an_order_between_tokens_that_lead_nowhere_has_no_value_and_still_a_pric
     chain.add_pool(1, (A, B), (DEEP, DEEP))
     one = market_of(chain).price(A, B, 1_000, leg_lamports=0)
     assert (value_of(one), one.route.amount_out) == (None, 999)
+
+
+# --- what the network's fees are worth ----------------------------------------------------------------------------
+
+
+def test_a_lamport_is_worth_what_the_dearer_half_of_sols_pools_say() -> None:
+    pools = tuple(
+        pool(10 + number, (SOL, REFERENCE), (10**13, price * 10**10)) for number, price in enumerate((1, 150, 149))
+    )
+    worth = Worth(SOL, ((SOL, pools),))
+    assert lamport_value_of(replace(priced((FAIR,), 1_000), sol_worth=worth)) == Fraction(149, 1_000)
+
+
+@pytest.mark.parametrize("worth", [None, Worth(SOL, ((SOL, ()),))])
+def test_where_no_pool_tells_what_sol_is_worth_nothing_is_said(worth: Worth | None) -> None:
+    assert lamport_value_of(replace(priced((FAIR,), 1_000), sol_worth=worth)) is None
+
+
+def test_the_value_of_fees_is_read_with_the_pair_though_its_own_tokens_have_nothing_to_do_with_sol() -> None:
+    chain = ModelChain()
+    chain.add_pool(1, (A, REFERENCE), (DEEP, DEEP))
+    chain.add_pool(2, (SOL, REFERENCE), (10**13, 15 * 10**11))
+    market = Market(chain, chain.registry(ModelVenue()), lambda: 0, REFERENCE)
+    wallet = address(9)
+    one = market.price(A, REFERENCE, 1_000, leg_lamports=0, besides=frozenset({wallet}))
+    assert exposure_of(one).lamport_value == Fraction(15, 100)
+    assert one.besides == {wallet: None}, "beside the pools' own accounts, in the same read"
+    chain.reads.clear()
+    market.price(A, REFERENCE, 1_000, leg_lamports=0, besides=frozenset({wallet}))
+    assert len(chain.reads) == 1

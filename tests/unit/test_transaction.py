@@ -160,6 +160,8 @@ def test_the_accounts_whose_fees_count_are_those_written() -> None:
 def test_the_unit_limit_is_a_fifth_above_the_simulation_within_what_is_allowed(units: int) -> None:
     limit = compute_unit_limit(units)
     assert limit <= MAX_COMPUTE_UNITS
+    if not units:  # the node didn't tell
+        assert limit == compute_unit_limit(None) == MAX_COMPUTE_UNITS
     assert limit == MAX_COMPUTE_UNITS or units * 6 <= limit * 5 < units * 6 + 5
 
 
@@ -195,13 +197,31 @@ def test_a_fee_policy_that_makes_no_sense_is_refused(percentile: int, floor: int
         PriorityFeePolicy(percentile, floor, cap)
 
 
+@given(units=st.integers(1, MAX_COMPUTE_UNITS), price=st.integers(1_000, 10**6), most=st.integers(0, 10**7))
+def test_a_transaction_that_must_cost_less_offers_the_highest_price_that_it_may_and_none_below_the_floor(
+    units: int, price: int, most: int
+) -> None:
+    policy, wanted = PriorityFeePolicy(75, 1_000, 10**6), ComputeBudget(units, price)
+    budget = policy.within(wanted, most)
+    if budget is None:
+        assert ComputeBudget(units, policy.floor).network_fee_lamports > most
+        return
+    assert budget.network_fee_lamports <= most
+    assert policy.floor <= budget.unit_price <= price
+    if budget.unit_price < price:
+        dearer = ComputeBudget(units, budget.unit_price + 1)
+        assert dearer.network_fee_lamports > most or dearer.priority_fee_lamports > policy.max_lamports
+
+
 @given(units=st.integers(1, 2_000_000), fee=st.integers(0, 10**9), most=st.integers(0, 10**7))
 def test_however_high_the_recent_fees_a_transaction_offers_no_more_than_its_cap_in_lamports(
     units: int, fee: int, most: int
 ) -> None:
     policy = PriorityFeePolicy(75, 0, 10**9, max_lamports=most)
-    budget = policy.budget(units, [fee])
+    limit = compute_unit_limit(units)
+    budget = policy.within(ComputeBudget(limit, fee), policy.most_lamports)
+    assert budget is not None
     assert budget.priority_fee_lamports <= most
-    assert budget.unit_limit == compute_unit_limit(units)
+    assert budget.unit_limit == limit
     if budget.unit_price < fee:
         assert ComputeBudget(budget.unit_limit, budget.unit_price + 1).priority_fee_lamports > most

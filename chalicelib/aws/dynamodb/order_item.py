@@ -32,6 +32,8 @@ def order_to_item(order: Order) -> Item:
     token_in, token_out, lease = item["tokenIn"], item["tokenOut"], item.pop("lease", {})
     if not order.correlation_id:
         del item["correlationId"]
+    if order.booked is not None and not order.booked.fees:
+        del item["booked"]["fees"]
     return {
         **item,
         "item": ORDER_ITEM,

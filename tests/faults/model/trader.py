@@ -11,13 +11,16 @@ from chalicelib.orders.order import Order
 from chalicelib.orders.settling import Settler, WatchPolicy
 from chalicelib.problems import ExecutionError, RpcUnavailable
 from chalicelib.risk.limits import Exposure
+from chalicelib.risk.network_fees import FeeRange
 from chalicelib.solana.rpc import Commitment, EpochInfo, SignatureStatuses
 from chalicelib.solana.signed_transaction import SignedTransaction
 from chalicelib.venues.supported import error_classifier
-from tests.faults.model.cluster import WALLET, Cluster
+from tests.faults.model.cluster import FEE, WALLET, Cluster
 from tests.faults.model.stage import PromiseBroken, Worker
 from tests.sample_orders import ROUTE
 
+# What a transaction may cost, of which the cluster takes FEE.
+MOST_FEE = 8_000
 PATIENCE = WatchPolicy(watch=2.0, poll_every=1.0, rebroadcast_every=1.0)
 
 
@@ -85,7 +88,7 @@ class ModelTrader:
         self._worker.call("reading the market", lambda: self._next_trouble(), silent)
         amount_out = self._cluster.quote(order.amount)
         exposure = Exposure(value=amount_out, price_impact_ppm=0, deviation_ppm=0)
-        return PlannedSwap(ROUTE, amount_out, self._sign, exposure)
+        return PlannedSwap(ROUTE, amount_out, self._sign, exposure, FeeRange(FEE, MOST_FEE))
 
     def settle(self, order: Order, submission: SignedTransaction) -> Fate:
         return self._settler.settle(order, submission)

@@ -253,6 +253,9 @@ class World:
                 sums[f"open#{scope}"] += not order.is_terminal
                 if order.notional is not None and order.state not in (State.FAILED, State.CANCELLED, State.EXPIRED):
                     sums[f"notional#{order.notional.day}#{scope}"] += order.notional.value
+                reserved = (order.fees_reserved,) if order.fees_reserved and not order.is_terminal else ()
+                for fees in (*order.fees_paid, *reserved):
+                    sums[f"fees#{fees.day}#{scope}"] += fees.lamports
         counters = {name: number for name, number in self.table.counters.items() if number}
         assert counters == {name: number for name, number in sums.items() if number}, "the counters drifted"
         assert sums["open#account#local"] <= (LIMITS.open_orders or 0)
