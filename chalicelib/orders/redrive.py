@@ -3,7 +3,7 @@
 An order that has failed stays failed: what is sent back of it is a new order for the same trade. Its Idempotency-Key
 is made of the failed order's id, so however often dead letters are redriven there is one new order for each.
 
-While executions are halted nothing is placed anew: such an order would fail at once, and its key would be used up.
+While executions are halted nothing is placed again: such an order would fail at once, and its key would be used up.
 """
 
 from __future__ import annotations
@@ -76,5 +76,5 @@ class Redrive:
             submitted = self._intake.submit(order.account, again, f"redrive:{order.order_id}")
         except RequestError as error:
             return Redriven(order.order_id, None, f"{error}; left")
-        outcome = "placed anew" if submitted.created else "was placed anew before"
+        outcome = "placed again" if submitted.created else "was placed again before"
         return Redriven(order.order_id, submitted.order.order_id, outcome)

@@ -24,10 +24,10 @@ from chalicelib.orders.execution import (
 from chalicelib.orders.order import LEGAL, HistoryStep, Order, State, Status
 from chalicelib.orders.outage import Outages
 from chalicelib.orders.ports import OrderFilter, OrderPage, Orders
-from chalicelib.problems import ExecutionError, RpcUnavailable, SlippageExceeded, TransactionExpired
+from chalicelib.orders.start_rate import StartRate
+from chalicelib.problems import ExecutionError, RpcRefused, RpcUnavailable, SlippageExceeded, TransactionExpired
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Exposure, Limits, LimitsInForce
-from chalicelib.solana.rpc import RpcRefused
 from chalicelib.solana.signed_transaction import SignedTransaction
 from tests.sample_orders import CREATED_AT_MS, MIN_OUT, QUOTED_OUT, ROUTE
 
@@ -123,13 +123,20 @@ class World:
     at_point: Callable[[str], None] = lambda point: None
     built: int = 0
     risk: Risk = field(default_factory=FreeRein)
+    start_rate: StartRate = field(default_factory=lambda: AnyTime())
     outages: Outages = field(default_factory=BadLuck)
     exposure: Exposure = EXPOSURE
 
     def worker(self) -> Execution:
         """A fresh process."""
         return Execution(
-            MortalStore(self), ModelTrader(self), AnyTime(), self.outages, self.risk, lambda: self.now_ms, LEASE_MS
+            MortalStore(self),
+            ModelTrader(self),
+            self.start_rate,
+            self.outages,
+            self.risk,
+            lambda: self.now_ms,
+            LEASE_MS,
         )
 
     def stored(self, order_id: str) -> Order:

@@ -119,7 +119,20 @@ def test_the_basis_points_are_the_exact_share_rounded_down(quoted: int, paid: in
     assert bps * quoted <= (paid - quoted) * 10_000 < (bps + 1) * quoted
 
 
+def test_each_fill_is_noted_with_how_near_it_came_to_the_quote(capsys: pytest.CaptureFixture[str]) -> None:
+    note_endings(ended_orders([record(filled(10_000, 9_950), submitted())]))
+    assert values(flushed(capsys), "QuoteToFillBps") == [-50]
+
+
+def test_what_ends_no_order_is_passed_over_without_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    watcher = {"dynamodb": {"NewImage": {"item": {"S": "subscription#1"}, "orderId": {"S": "1"}}}}
+    note_endings(ended_orders([watcher, record(None, confirmed()), record(submitted(), new_order())]))
+    assert capsys.readouterr().out == ""
+
+
 def test_an_order_without_a_fill_has_no_basis_points(capsys: pytest.CaptureFixture[str]) -> None:
+    assert quote_to_fill_bps(submitted()) is None
+    assert quote_to_fill_bps(replace(confirmed(), quoted_out=None)) is None
     note_endings(ended_orders([record(failed(), order_in(State.ROUTING))]))
     assert values(flushed(capsys), "QuoteToFillBps") == []
 
