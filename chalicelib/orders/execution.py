@@ -40,6 +40,7 @@ from chalicelib.problems import (
     Halted,
     LimitExceeded,
     OrderExpired,
+    PriceDeviation,
     RpcUnavailable,
     TransientError,
 )
@@ -205,6 +206,7 @@ class Execution:
         return self._store.replace(taken if taken.state is State.SUBMITTED else start_attempt(taken, now_ms))
 
     def _carry_on(self, order: Order) -> Finished | ComeBack:
+        unquoted = order
         try:
             if order.state is not State.SUBMITTED:
                 planned = self._trader.plan(order)
@@ -223,6 +225,9 @@ class Execution:
         except RpcUnavailable as error:
             wait_ms = self._outages.failed(self._now_ms())
             return self._after_failure(order, error) if wait_ms is None else self._wait_out(order, wait_ms)
+        except PriceDeviation as error:
+            # a quote at moved prices is none that the order's floor may follow from
+            return self._after_failure(unquoted, error)
         except ExecutionError as error:
             return self._after_failure(order, error)
         return self._settle(order)
@@ -243,7 +248,7 @@ class Execution:
         chosen = choose_route(order, planned.route, planned.quoted_out, now_ms)
         check_plan(limits, terms, exposure, self._currency)
         check_own_price_impact(order.max_price_impact_ppm, exposure)
-        if exposure.deviation_ppm is None:
+        if not exposure.is_referenced:
             logger.warning("no other pool vouches for the price", pools=[leg.pool for leg in planned.route])
         notional = None if exposure.value is None else Notional(day_of(now_ms), exposure.value)
         try:
