@@ -90,11 +90,11 @@ soak: .venv/.dev
 	@$(RUN) -m bench.soak --minutes $(or $(MINUTES),3)
 
 models: .venv/.local
-	@$(RUN) -m infra.code_generation client
+	@$(RUN) -m quality.code_generation client
 
 web: .venv/.local
 	@npm ci --prefix web --ignore-scripts --no-audit --no-fund --loglevel=error
-	@$(RUN) -m infra.code_generation schemas web/build/schemas.json
+	@$(RUN) -m quality.code_generation schemas web/build/schemas.json
 	@npm run --prefix web --silent types
 	@npm run --prefix web --silent build
 

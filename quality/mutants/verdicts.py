@@ -88,8 +88,8 @@ def _changed_lines(original: str, changed: str) -> tuple[str, str]:
 def _is_left_out(original: str, changed: str) -> bool:
     """Whether the two differ in what is left out of the score, and in nothing else.
 
-    That is a log line; a sentence that an error or another object is made with; and zip's `strict`, which looks for
-    mistakes of ours.
+    That is a log line; a sentence that an error or another object is made with, or that an assertion ends with; and
+    zip's `strict`, which looks for mistakes of ours.
     """
     return _counted(original) == _counted(changed)
 
@@ -109,6 +109,10 @@ class _LeftOutRemoved(ast.NodeTransformer):
                 node.keywords = []
             case ast.Name(name) if name[0].isupper():
                 node.args = [_without_sentence(argument) for argument in node.args]
+        return self.generic_visit(node)
+
+    def visit_Assert(self, node: ast.Assert) -> ast.AST:
+        node.msg = None
         return self.generic_visit(node)
 
 

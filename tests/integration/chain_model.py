@@ -21,7 +21,7 @@ from chalicelib.orders.execution import (
     Risk,
     Undecided,
 )
-from chalicelib.orders.order import LEGAL, HistoryStep, Order, State, Status
+from chalicelib.orders.order import LEGAL, HistoryStep, Leftover, Order, State, Status
 from chalicelib.orders.outage import Outages
 from chalicelib.orders.ports import OrderFilter, OrderPage, Orders
 from chalicelib.orders.start_rate import StartRate
@@ -126,6 +126,7 @@ class World:
     start_rate: StartRate = field(default_factory=lambda: AnyTime())
     outages: Outages = field(default_factory=BadLuck)
     exposure: Exposure = EXPOSURE
+    leftover: tuple[Leftover, ...] = ()
 
     def worker(self) -> Execution:
         """A fresh process."""
@@ -226,7 +227,11 @@ class ModelTrader:
             return Undecided()
         if signature in chain.landed:
             reverted = chain.landed[signature] is None
-            return LandedFailed(SlippageExceeded("the program refused")) if reverted else Landed(AMOUNT_OUT)
+            return (
+                LandedFailed(SlippageExceeded("the program refused"))
+                if reverted
+                else Landed(AMOUNT_OUT, self._world.leftover)
+            )
         if chain.height > submission.last_valid_block_height:
             return NeverLands(TransactionExpired("it never landed"))
         return Undecided()

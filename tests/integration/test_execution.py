@@ -99,7 +99,7 @@ def test_an_order_that_is_finished_stays_as_it_is_however_often_its_message_come
 
 
 def test_a_message_about_no_order_says_so(world: World) -> None:
-    with pytest.raises(UnknownOrder):
+    with pytest.raises(UnknownOrder, match=r"^nowhere$"):
         world.worker().run("nowhere", "first/1")
 
 

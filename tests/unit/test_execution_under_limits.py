@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from chalicelib.orders.execution import ComeBack, Finished
-from chalicelib.orders.order import Order, State, place
+from chalicelib.orders.execution import UNDECIDED_AGAIN_MS, ComeBack, Finished
+from chalicelib.orders.order import Leftover, Order, State, place
 from chalicelib.orders.outage import OutagePolicy
 from chalicelib.orders.start_rate import GRACE_MS
 from chalicelib.problems import RpcUnavailable, SlippageExceeded
@@ -17,7 +17,7 @@ from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Limits, LimitsInForce
 from tests.integration.chain_model import EXPOSURE, LEASE_MS, Network, World, assert_legal
 from tests.orders_in_memory import OrdersInMemory
-from tests.sample_orders import CREATED_AT_MS, JUP, QUOTED_OUT, new_order
+from tests.sample_orders import CREATED_AT_MS, JUP, MIN_OUT, QUOTED_OUT, ROUTE, SOL, USDC, new_order
 
 ORDER = "order-1"
 DESK = account_scope("local")
@@ -288,11 +288,20 @@ def test_a_quote_at_moved_prices_fixes_no_floor_and_the_order_fills_once_they_ar
 def test_a_route_that_is_chosen_counts_for_its_value_on_its_day(world: World, store: OrdersInMemory) -> None:
     world.now_ms += A_DAY_MS
     order = finished(world)
+    assert (order.route, order.quoted_out, order.min_out) == (ROUTE, QUOTED_OUT, MIN_OUT)
     day = day_of(CREATED_AT_MS + A_DAY_MS)
     assert order.notional is not None
     assert (order.notional.day, order.notional.value) == (day, EXPOSURE.value)
     moved = {name: number for name, number in store.counters.items() if number}
     assert moved == {f"notional#{day}#{scope}": EXPOSURE.value for scope in (DESK, GLOBAL)}
+
+
+def test_an_order_of_the_tokens_that_an_account_may_trade_is_held_to_its_own_accounts_limits(
+    world: World, operator: Operator
+) -> None:
+    operator.limits = accounts(Limits(tokens=frozenset({SOL.mint, USDC.mint})))
+    assert finished(world).state is State.CONFIRMED
+    assert set(operator.asked) == {"local"}
 
 
 def test_an_order_whose_value_nobody_can_tell_counts_for_nothing(world: World, store: OrdersInMemory) -> None:
@@ -308,6 +317,22 @@ def test_attempts_of_one_order_count_once(world: World, operator: Operator) -> N
         assert world.worker().run(ORDER, "any/1") == ComeBack(wait_ms, "backing off")
         world.now_ms += wait_ms
     assert finished(world).state is State.CONFIRMED
+
+
+# --- what landed --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("network", [Network.SILENT, Network.REFUSES_TO_TELL])
+def test_a_fate_that_cannot_be_read_is_asked_for_again_by_whoever_comes_next(world: World, network: Network) -> None:
+    world.network.append(network)
+    assert world.worker().run(ORDER, "first/1") == ComeBack(UNDECIDED_AGAIN_MS, "its transaction may still land")
+    assert (world.stored(ORDER).state, world.stored(ORDER).lease) == (State.SUBMITTED, None)
+    assert finished(world).state is State.CONFIRMED
+
+
+def test_what_a_landed_swap_left_between_its_hops_stands_on_the_order(world: World) -> None:
+    world.leftover = (Leftover(USDC, 7),)
+    assert finished(world).leftover == (Leftover(USDC, 7),)
 
 
 # --- outages ------------------------------------------------------------------------------------------------------

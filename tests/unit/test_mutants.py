@@ -80,6 +80,7 @@ def test_a_survivor_is_told_as_it_is_to_be_named(code: str) -> None:
 ORIGINAL = """\
 def {name}(amount, of):
     logger.info("asked for", amount=amount)
+    assert of, "of something"
     if amount < 1:
         raise AmountTooSmall(f"only {{amount}} of it", "too small")
     return Fill(amount, "of one pool", tuple(zip(amount, of, strict=True)))
@@ -126,6 +127,7 @@ def test_a_verdict_tells_the_function_and_the_changed_line(
         ('"too small"', "None"),
         ('"of one pool"', '"XXof one poolXX"'),
         ("strict=True", "strict=False"),
+        ('"of something"', '"OF SOMETHING"'),
     ],
 )
 def test_words_log_lines_and_a_check_of_our_own_are_not_counted(tmp_path: Path, line: str, becomes: str) -> None:
@@ -137,6 +139,7 @@ def test_words_log_lines_and_a_check_of_our_own_are_not_counted(tmp_path: Path, 
     [
         ("{amount}", "{amount + 1}"),
         ("amount < 1", "amount < 2"),
+        ("assert of", "assert not of"),
         ("Fill(amount,", "Fill(None,"),
         ("zip(amount, of,", "zip(of, amount,"),
     ],

@@ -60,7 +60,8 @@ def test_a_new_attempt_stands_by_nothing_that_an_earlier_one_chose_or_signed() -
     order = fail_attempt(submitted(), "expired", "TRANSACTION_EXPIRED", NOW, retry=True)
     assert (order.route, order.tx_hash) == (ROUTE, "signature-1")
     order = start_attempt(order, NOW)
-    assert (order.route, order.quoted_out, order.min_out, order.tx_hash) == (None, None, None, None)
+    assert (order.route, order.dex_used, order.tx_hash) == (None, None, None)
+    assert (order.quoted_out, order.min_out) == (None, None)
 
 
 def test_a_signed_order_tells_its_route_by_the_venues_too() -> None:
