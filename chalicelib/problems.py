@@ -21,6 +21,7 @@ FillrateError
 │   │   ├── SlippageExceeded        the market moved beyond the order's floor
 │   │   ├── VenueUnavailable        the pool is closed, not open yet, or answers with an error of its own
 │   │   ├── AccountsMissing         the quote needs accounts that were not read: read them, quote again
+│   │   ├── PriceDeviation          the pools' price is too far from that of the others
 │   │   ├── TransactionExpired      the transaction's blockhash ran out and it never landed
 │   │   └── WalletUnavailable       the wallet's key can't be asked now; nothing was signed
 │   └── PermanentError              no retry can help
@@ -36,7 +37,6 @@ FillrateError
 │       ├── RpcRefused              the Solana node answered with an error of its own
 │       ├── LimitExceeded           more than the account's limits, or those of all, let through
 │       ├── PriceImpact             the order itself would move the price too far
-│       ├── PriceDeviation          the pools' price is too far from that of the others
 │       ├── OrderExpired            the order's deadline has passed
 │       └── Halted                  the kill switch is thrown
 └── AwsError                        AWS did not do what it was asked: never an order's failed attempt
@@ -259,6 +259,17 @@ class TransactionExpired(TransientError):
     title = "Transaction expired"
 
 
+class PriceDeviation(TransientError):
+    """Moved prices come back, or the next route does without the `pools` (base58) that are too far off, if any is."""
+
+    code = "PRICE_DEVIATION"
+    title = "Price too far from the market's"
+
+    def __init__(self, message: str, pools: Iterable[str] = ()) -> None:
+        self.pools = tuple(pools)
+        super().__init__(message)
+
+
 class WalletUnavailable(TransientError):
     """The service that keeps the wallet's key did not answer, or refused. Nothing was signed."""
 
@@ -352,11 +363,6 @@ class LimitExceeded(PermanentError):
 class PriceImpact(PermanentError):
     code = "PRICE_IMPACT"
     title = "Price impact too high"
-
-
-class PriceDeviation(PermanentError):
-    code = "PRICE_DEVIATION"
-    title = "Price too far from the market's"
 
 
 class OrderExpired(PermanentError):

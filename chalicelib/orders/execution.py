@@ -46,6 +46,7 @@ from chalicelib.problems import (
     InsufficientBalance,
     LimitExceeded,
     OrderExpired,
+    PriceDeviation,
     RpcUnavailable,
     TransientError,
 )
@@ -227,6 +228,7 @@ class Execution:
         return self._store.replace(start_attempt(draw_nonce(taken, self._new_nonce()), now_ms))
 
     def _carry_on(self, order: Order) -> Finished | ComeBack:
+        unquoted = order
         try:
             if order.state is not State.SUBMITTED:
                 planned = self._trader.plan(order)
@@ -254,6 +256,9 @@ class Execution:
         except RpcUnavailable as error:
             wait_ms = self._outages.failed(self._now_ms())
             return self._after_failure(order, error) if wait_ms is None else self._wait_out(order, wait_ms)
+        except PriceDeviation as error:
+            # a quote at moved prices is none that the order's floor may follow from
+            return self._after_failure(unquoted, error)
         except ExecutionError as error:
             return self._after_failure(order, error)
         return self._settle(order)
@@ -274,7 +279,7 @@ class Execution:
         chosen = choose_route(order, planned.route, planned.quoted_out, now_ms, planned.offers)
         check_plan(limits, terms, exposure, self._currency)
         check_own_price_impact(order.max_price_impact_ppm, exposure)
-        if exposure.deviation_ppm is None:
+        if not exposure.is_referenced:
             logger.warning("no other pool vouches for the price", pools=[leg.pool for leg in planned.route])
         most = most_network_fee(limits, order.max_network_fee, planned.fees, exposure, self._currency)
         today = day_of(now_ms)

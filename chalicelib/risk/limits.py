@@ -41,7 +41,7 @@ class Limits:
     may be traded. `daily_network_fees` (of a UTC day) and `network_fee`, what one transaction may cost of an order that
     doesn't say so itself: lamports. `fee_share_ppm`: the part of an order's value that one transaction may cost.
     `allow_unvalued`: whether an order passes whose value can't be told though a limit asks for it.
-    `allow_unreferenced`: whether one passes whose price no other pool can vouch for.
+    `allow_unreferenced`: whether one passes where no other pools vouch for the price of each pool of its route.
     """
 
     smallest_order: int | None = None
@@ -139,19 +139,36 @@ class LimitsInForce:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolDeviation:
+    """How far one of the route's pools, by its address, is from its reference: millionths, rounded up.
+
+    None where nothing vouches for its price.
+    """
+
+    pool: str
+    ppm: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Exposure:
     """What a planned swap risks.
 
     `value`: of what leaves the wallet, in reference base units. `price_impact_ppm`: the part of the output at mid
-    prices that is not paid, fees included. `deviation_ppm`: how far the mid prices of the route's pools are from the
-    reference price. Each is rounded up. `lamport_value`: of a lamport, in reference base units. None is what can't be
-    told.
+    prices that is not paid, fees included. `deviation_ppm`: how far the mid price of the most deviant of the route's
+    `pools` is from its reference. Each is rounded up. `lamport_value`: of a lamport, in reference base units. None is
+    what can't be told.
     """
 
     value: int | None
     price_impact_ppm: int
     deviation_ppm: int | None
+    pools: tuple[PoolDeviation, ...] = ()
     lamport_value: Fraction | None = None
+
+    @property
+    def is_referenced(self) -> bool:
+        """Whether other pools vouch for the price of every pool of the route."""
+        return self.deviation_ppm is not None and all(one.ppm is not None for one in self.pools)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,14 +250,15 @@ def _check_prices(scope: Limits, whose: str, exposure: Exposure) -> None:
     deviation, most = exposure.deviation_ppm, scope.price_deviation_ppm
     if most is None:
         return
-    if deviation is None:
-        if not scope.allow_unreferenced:
-            raise PriceDeviation("no other pool can vouch for the price, and orders without a reference are refused")
-    elif deviation > most:
+    if deviation is not None and deviation > most:
         raise PriceDeviation(
             f"the price is {percent_text(deviation)} away from the other pools', {percent_text(deviation - most)} more "
-            f"than the {percent_text(most)} that {whose} may trade at"
+            f"than the {percent_text(most)} that {whose} may trade at",
+            [one.pool for one in exposure.pools if one.ppm is not None and one.ppm > most],
         )
+    if not exposure.is_referenced and not scope.allow_unreferenced:
+        # names none to do without: it may be the deepest there is, and was not moved as far as anyone can tell
+        raise PriceDeviation("no other pools deep enough vouch for the price, and orders without reference are refused")
 
 
 def _check_value(name: str, value: object) -> None:

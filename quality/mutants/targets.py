@@ -57,12 +57,15 @@ TARGETS = (
         "risk",
         about_money=(
             "chalicelib/risk/counters.py",
+            "chalicelib/risk/depth.py",
             "chalicelib/risk/limits.py",
             "chalicelib/risk/reference_price.py",
         ),
         tests=(
             "tests/unit/test_counters.py",
+            "tests/unit/test_depth.py",
             "tests/unit/test_limits.py",
+            "tests/unit/test_price_attacks.py",
             "tests/unit/test_reference_price.py",
         ),
     ),

@@ -17,7 +17,7 @@ from chalicelib.aws.dynamodb.control_table import DEFAULT, ControlTable
 from chalicelib.orders.execution import ComeBack, Finished
 from chalicelib.orders.intake import Intake
 from chalicelib.orders.message import message_body
-from chalicelib.orders.order import Order, State
+from chalicelib.orders.order import Order, State, Status
 from chalicelib.orders.redrive import Redrive
 from chalicelib.problems import LimitRefused, RpcUnavailable, TooManyOpenOrders
 from chalicelib.risk.counters import GLOBAL, NetworkFees, Usage, account_scope
@@ -183,7 +183,6 @@ def test_nothing_is_redriven_while_it_is_halted(cloud: Cloud, controls: ControlT
         ({"largest_order": 1_499_999_999}, "LIMIT_EXCEEDED", "0.000001 USDC more"),
         ({"daily_notional": 1_499_999_999}, "LIMIT_EXCEEDED", "0.000001 USDC more"),
         ({"price_impact_ppm": 999}, "PRICE_IMPACT", "0.0001% more"),
-        ({"price_deviation_ppm": 499}, "PRICE_DEVIATION", "0.0001% more"),
         ({"slippage_ppm": 9_999}, "LIMIT_EXCEEDED", "0.9999%"),
         ({"tokens": frozenset({USDC.mint})}, "LIMIT_EXCEEDED", "tokenIn"),
         ({"smallest_order": 1_500_000_001}, "LIMIT_EXCEEDED", "0.000001 USDC less"),
@@ -195,7 +194,7 @@ def test_nothing_is_redriven_while_it_is_halted(cloud: Cloud, controls: ControlT
 def test_an_order_beyond_a_limit_ends_at_once_and_its_history_says_which_and_by_how_much(
     world: World, controls: ControlTable, cloud: Cloud, scope: str, limit: dict[str, object], code: str, over: str
 ) -> None:
-    world.exposure = replace(EXPOSURE, deviation_ppm=500, lamport_value=Fraction(3, 20))
+    world.exposure = replace(EXPOSURE, lamport_value=Fraction(3, 20))
     controls.set_limits(scope, limit)
     order = run(world)
     assert statuses(order) == ["pending", "routing", "failed"]
@@ -204,6 +203,27 @@ def test_an_order_beyond_a_limit_ends_at_once_and_its_history_says_which_and_by_
     assert over in (last.error or "")
     assert world.chain.sent == {}
     assert cloud.counters() == {}
+
+
+@SCOPES
+def test_an_order_at_prices_too_far_off_is_tried_three_times_and_its_history_says_by_how_much(
+    world: World, controls: ControlTable, cloud: Cloud, scope: str
+) -> None:
+    world.exposure = replace(EXPOSURE, deviation_ppm=500)
+    controls.set_limits(scope, {"price_deviation_ppm": 499})
+    for _ in range(2):
+        outcome = world.worker().run(ORDER, "worker/1")
+        assert isinstance(outcome, ComeBack)
+        world.now_ms += outcome.in_ms
+    order = run(world)
+    refused = [step for step in order.history if step.status is Status.FAILED]
+    assert [(step.error_code, step.terminal) for step in refused] == [
+        ("PRICE_DEVIATION", False),
+        ("PRICE_DEVIATION", False),
+        ("PRICE_DEVIATION", True),
+    ]
+    assert all("0.0001% more" in (step.error or "") for step in refused)
+    assert (world.chain.sent, cloud.counters()) == ({}, {})
 
 
 @SCOPES

@@ -244,7 +244,6 @@ def test_an_order_beyond_what_may_be_traded_in_a_day_says_by_how_much(
     [
         (Limits(largest_order=1_499_999_999), "LIMIT_EXCEEDED"),
         (Limits(price_impact_ppm=999), "PRICE_IMPACT"),
-        (Limits(price_deviation_ppm=499), "PRICE_DEVIATION"),
         (Limits(slippage_ppm=9_999), "LIMIT_EXCEEDED"),
         (Limits(tokens=frozenset({JUP.mint})), "LIMIT_EXCEEDED"),
     ],
@@ -258,6 +257,35 @@ def test_a_plan_beyond_a_limit_is_not_even_stored(
     assert statuses(order) == ["pending", "routing", "failed"]
     assert (order.error_code, order.route, world.built) == (code, None, 0)
     assert not any(store.counters.values())
+
+
+def test_an_order_whose_prices_stay_too_far_off_ends_after_its_third_attempt_and_says_so(
+    world: World, store: OrdersInMemory, operator: Operator
+) -> None:
+    operator.limits = accounts(Limits(price_deviation_ppm=499))
+    world.exposure = replace(EXPOSURE, deviation_ppm=500)
+    for wait_ms in (1_000, 2_000):
+        assert world.worker().run(ORDER, "any/1") == ComeBack(wait_ms, "backing off")
+        world.now_ms += wait_ms
+    order = finished(world)
+    assert statuses(order) == ["pending", *["routing", "failed"] * 3]
+    assert (order.error_code, order.route, world.built) == ("PRICE_DEVIATION", None, 0)
+    assert not any(store.counters.values())
+
+
+def test_a_quote_at_moved_prices_fixes_no_floor_and_the_order_fills_once_they_are_back(
+    world: World, operator: Operator
+) -> None:
+    operator.limits = accounts(Limits(price_deviation_ppm=499))
+    world.exposure = replace(EXPOSURE, deviation_ppm=500)
+    before = world.stored(ORDER)
+    assert world.worker().run(ORDER, "any/1") == ComeBack(1_000, "backing off")
+    refused = world.stored(ORDER)
+    assert (refused.min_out, refused.first_quoted_out) == (before.min_out, None)
+    world.now_ms += 1_000
+    world.exposure = EXPOSURE
+    order = finished(world)
+    assert (order.state, order.first_quoted_out) == (State.CONFIRMED, QUOTED_OUT)
 
 
 def test_a_route_that_is_chosen_counts_for_its_value_on_its_day(world: World, store: OrdersInMemory) -> None:

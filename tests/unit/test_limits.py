@@ -18,6 +18,7 @@ from chalicelib.problems import (
     PriceDeviation,
     PriceImpact,
     TooManyOpenOrders,
+    TransientError,
 )
 from chalicelib.risk.limits import (
     PLAYGROUND,
@@ -26,6 +27,7 @@ from chalicelib.risk.limits import (
     Exposure,
     Limits,
     LimitsInForce,
+    PoolDeviation,
     ReferenceCurrency,
     Terms,
     check_plan,
@@ -123,6 +125,27 @@ def test_an_order_that_cannot_be_valued_does_not_slip_past_limits_on_value(limit
 def test_a_price_that_no_other_pool_vouches_for_passes_as_the_operator_says(allowed: bool) -> None:
     for force in scopes(Limits(price_deviation_ppm=1, allow_unreferenced=allowed)):
         assert (refuses(force, replace(HARMLESS, deviation_ppm=None)) is None) == allowed
+
+
+def test_a_price_too_far_off_names_the_pools_that_are_and_may_be_better_next_time() -> None:
+    exposure = replace(HARMLESS, deviation_ppm=3, pools=(PoolDeviation("near", 1), PoolDeviation("far", 3)))
+    for force in scopes(Limits(price_deviation_ppm=2)):
+        refused = refuses(force, exposure)
+        assert isinstance(refused, PriceDeviation)
+        assert refused.pools == ("far",)
+        assert isinstance(refused, TransientError)
+
+
+def test_a_route_has_a_reference_only_if_each_of_its_pools_has_one() -> None:
+    exposure = replace(HARMLESS, pools=(PoolDeviation("known", 0), PoolDeviation("unknown", None)))
+    for force in scopes(Limits(price_deviation_ppm=0)):
+        assert refuses(force, exposure) is None
+    for force in scopes(Limits(price_deviation_ppm=0, allow_unreferenced=False)):
+        refused = refuses(force, exposure)
+        assert isinstance(refused, PriceDeviation)
+        assert refused.pools == (), "the next attempt goes no worse way for it"
+        assert "vouch" in str(refused)
+    assert (exposure.is_referenced, HARMLESS.is_referenced) == (False, True)
 
 
 def test_a_request_is_told_every_field_that_is_beyond_a_limit() -> None:
