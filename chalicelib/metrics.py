@@ -31,6 +31,8 @@ class Metric(StrEnum):
     DEAD_LETTERS = "DeadLetters"
     DEAD_LETTERS_WAITING = "DeadLettersWaiting"
     RPC_ERRORS = "RpcErrors"
+    RPC_WAIT_MS = "RpcWaitMs"
+    SLOT_LAG = "SlotLag"
     RATE_LIMITED = "RateLimited"
     WALLET_LAMPORTS = "WalletLamports"
     HALTED = "Halted"
@@ -40,6 +42,7 @@ _UNITS: Mapping[Metric, MetricUnit] = {
     Metric.ORDER_MS: MetricUnit.Milliseconds,
     Metric.STEP_MS: MetricUnit.Milliseconds,
     Metric.QUEUE_AGE_MS: MetricUnit.Milliseconds,
+    Metric.RPC_WAIT_MS: MetricUnit.Milliseconds,
     Metric.QUOTE_TO_FILL_BPS: MetricUnit.NoUnit,
     Metric.WALLET_LAMPORTS: MetricUnit.NoUnit,
 }

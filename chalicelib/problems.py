@@ -17,6 +17,7 @@ FillrateError
     ├── TransientError              another attempt may succeed
     │   ├── RpcUnavailable          the Solana node did not answer, or answered with a server error
     │   │   └── AllNodesDown        every node failed too often to be asked now: wait, that is no attempt
+    │   │       └── NodesAtTheirLimit   or wants to be asked less often
     │   ├── SlippageExceeded        the market moved beyond the order's floor
     │   ├── VenueUnavailable        the pool is closed, not open yet, or answers with an error of its own
     │   ├── AccountsMissing         the quote needs accounts that were not read: read them, quote again
@@ -189,9 +190,17 @@ class RpcUnavailable(TransientError):
 class AllNodesDown(RpcUnavailable):
     """Every Solana node's circuit breaker is open. One is asked again in `retry_in_ms`, not before."""
 
-    def __init__(self, retry_in_ms: int) -> None:
-        super().__init__(f"no Solana node answers; the next is asked again in {retry_in_ms / 1000:g} s")
+    def __init__(self, retry_in_ms: int, why: str = "no Solana node answers") -> None:
+        super().__init__(f"{why}; the next is asked again in {retry_in_ms / 1000:g} s")
         self.retry_in_ms = retry_in_ms
+        self.retry_after_seconds = -(-retry_in_ms // 1000)
+
+
+class NodesAtTheirLimit(AllNodesDown):
+    """Every Solana node that is in service is asked as often as it may be. One is asked again in `retry_in_ms`."""
+
+    def __init__(self, retry_in_ms: int) -> None:
+        super().__init__(retry_in_ms, "no Solana node may be asked more often")
 
 
 class SlippageExceeded(TransientError):

@@ -153,13 +153,17 @@ class RouteFee(TypedDict):
 
 @with_config(_CLOSED)
 class Quote(TypedDict):
-    """The best route and every pool's own offer, all as of one `slot` of the chain."""
+    """The best route and every pool's own offer, all as of one `slot` of the chain.
+
+    `slotLag` is how many slots newer the chain was known to be when it was read, `ageMs` how old what was read is.
+    """
 
     tokenIn: str
     tokenOut: str
     amount: Amount
     slippage: Fraction
     slot: Count
+    slotLag: Count
     at: Time
     ageMs: Count
     amountOut: Amount

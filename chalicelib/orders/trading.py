@@ -26,10 +26,11 @@ from chalicelib.solana.compute_budget import (
 )
 from chalicelib.solana.fill import FillUnreadable, lamports_after, read_fill
 from chalicelib.solana.program_errors import failure_of
-from chalicelib.solana.rpc import RpcRefused, SolanaRpc
+from chalicelib.solana.rpc import SolanaRpc
+from chalicelib.solana.rpc_errors import RpcRefused
 from chalicelib.solana.signing import sign
 from chalicelib.solana.signing_policy import ApprovedMessage, OrderTerms, SigningPolicy
-from chalicelib.solana.simulation import measure_budget
+from chalicelib.solana.simulation import measure
 from chalicelib.solana.tokens import TOKEN_ACCOUNT_LENGTH
 from chalicelib.solana.transaction import (
     OrderMemo,
@@ -45,11 +46,15 @@ LEG_COMPUTE_UNITS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class WatchPolicy:
-    """How long one invocation watches a transaction, and how often it asks and sends, in seconds."""
+    """How long one invocation watches a transaction, and how often it asks and sends, in seconds.
+
+    `invocation` is how long it may run in all: neither the watch nor a wait for a node's limits goes beyond that.
+    """
 
     watch: float
     poll_every: float
     rebroadcast_every: float
+    invocation: float = 17.0
 
 
 class ChainTrader:
@@ -76,9 +81,14 @@ class ChainTrader:
         self._sleep = sleep
         self._rent_lamports: int | None = None
         self._unit_price = fees.floor
+        # when this invocation must be over, and the order's attempt that it has begun itself
+        self._ends = 0.0
+        self._begun: tuple[str, int] | None = None
 
     def plan(self, order: Order) -> PlannedSwap:
         """Read every pool of the pair at one slot and choose the best route that fits. Raises ExecutionError."""
+        self._start_invocation()
+        self._begun = (order.order_id, order.attempt)
         mint_in, mint_out = _mints(order)
         priced = self._market.price(mint_in, mint_out, order.amount, self.leg_lamports())
         route = priced.route
@@ -94,6 +104,9 @@ class ChainTrader:
 
     def settle(self, order: Order, submission: Submission) -> Fate:
         """Send the stored bytes and watch them. Raises RpcUnavailable where a landed fill can't be read yet."""
+        sent_before = self._begun != (order.order_id, order.attempt)
+        if sent_before:
+            self._start_invocation()
         fate = landing.land(
             self._rpc.one_node(),
             SignedTransaction(
@@ -101,10 +114,12 @@ class ChainTrader:
             ),
             clock=self._clock,
             sleep=self._sleep,
-            deadline=self._clock() + self._patience.watch,
+            deadline=min(self._clock() + self._patience.watch, self._ends),
             poll_every=self._patience.poll_every,
             rebroadcast_every=self._patience.rebroadcast_every,
+            sent_before=sent_before,
         )
+        self._begun = None
         match fate:
             case landing.Landed():
                 return self._outcome(order, submission.signature)
@@ -112,6 +127,10 @@ class ChainTrader:
                 return NeverLands(TransactionExpired(f"the transaction never landed and expired at {block_height}"))
             case landing.Pending():
                 return Undecided()
+
+    def _start_invocation(self) -> None:
+        self._ends = self._clock() + self._patience.invocation
+        self._rpc.start_waiting(self._patience.invocation)
 
     def _outcome(self, order: Order, signature: str) -> Fate:
         """What a landed transaction did. As long as that can't be read the order waits: the swap may have happened."""
@@ -130,13 +149,13 @@ class ChainTrader:
             return Undecided()
 
     def _build(self, order: Order, route: Route, min_out: int) -> Submission:
-        """Simulate, price and sign; the blockhash is read last, so that the transaction lives as long as it can."""
+        """Price, simulate and sign; the blockhash is read last, so that the transaction lives as long as it can."""
         memo = OrderMemo(order.order_id, order.attempt)
         plan = plan_swap(route, Trade(self._wallet.address, memo, self._token_account_rent()), min_out)
-        budget = measure_budget(self._rpc, plan, self._fees)
-        self._unit_price = budget.unit_price
-        latest = self._rpc.get_latest_blockhash()
-        approved = self._approve(build_message(plan, budget, latest.blockhash), order, route)
+        measured = measure(self._rpc, plan, self._fees)
+        self._unit_price = measured.budget.unit_price
+        latest = measured.blockhash or self._rpc.get_latest_blockhash()
+        approved = self._approve(build_message(plan, measured.budget, latest.blockhash), order, route)
         signed = sign(approved, self._wallet, latest)
         return Submission(signed.signature, signed.wire, signed.blockhash, signed.last_valid_block_height)
 

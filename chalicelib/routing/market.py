@@ -27,6 +27,8 @@ MAX_READS = 8
 # more arrays than a transaction can name.
 MAX_DEEPER_READS = 2
 MAX_LEGS = 4
+# A clock of whole seconds tells nothing of fewer slots than this.
+_SLOTS_TOLD_BY_THE_CLOCK = 4
 # Lamports: enough to be paid for in any token, too little to move a price.
 _SOL_SAMPLE = 10_000_000
 
@@ -37,6 +39,14 @@ class AccountsRead(Protocol):
 
     @property
     def accounts(self) -> Mapping[Pubkey, Account | None]: ...
+
+    @property
+    def newest_slot(self) -> int:
+        """The newest slot known when they were read."""
+
+    @property
+    def age_ms(self) -> int | None:
+        """How long ago the chain was at `slot`; None where that can't be told from its slots."""
 
 
 class AccountSource(Protocol):
@@ -56,12 +66,14 @@ class Worth:
 class PricedPair:
     """What the market gives for one pair and size, all from one read of the chain at `slot`.
 
+    `slot_lag` is how many slots newer the chain was known to be when it was read, and `as_of_ms` when it was at `slot`.
     `offers` are the direct pools' own; `route` is the best that one transaction can carry; `pools` are all that were
     looked at. `worth` is None where no pools lead from either token to the reference currency.
     """
 
     slot: int
-    read_at_ms: int
+    slot_lag: int
+    as_of_ms: int
     offers: tuple[PoolOffer, ...]
     route: Route
     pools: PairPools
@@ -137,7 +149,9 @@ class Market:
                 wanted = wanted | needed | {Pubkey.from_string(address) for address in error.addresses}
                 deeper_reads += 1
                 continue
-            return PricedPair(read.slot, read_at_ms, offers, route, pools, worth)
+            slot_lag = max(0, read.newest_slot - read.slot)
+            as_of_ms = read_at_ms - _age_ms(read, slot_lag, pools.clock, read_at_ms)
+            return PricedPair(read.slot, slot_lag, as_of_ms, offers, route, pools, worth)
         raise VenueUnavailable("the pools' accounts changed at every read")
 
     def _candidates(self, mint_in: Pubkey, mint_out: Pubkey) -> _Candidates:
@@ -222,6 +236,16 @@ def _decode_each(
         except ExecutionError as error:
             failures.append(error)
     return tuple(decoded)
+
+
+def _age_ms(read: AccountsRead, slot_lag: int, clock: ChainClock, now_ms: int) -> int:
+    """How old what was read was then: by the slots, or by the clock that was read with it, where slots don't tell.
+
+    The clock has whole seconds, and follows the validators' clocks: it is good for telling old from new.
+    """
+    if read.age_ms is not None:
+        return read.age_ms
+    return max(0, now_ms - clock.unix_timestamp * 1000) if slot_lag > _SLOTS_TOLD_BY_THE_CLOCK else 0
 
 
 def _clock_of(accounts: AccountMap) -> ChainClock:

@@ -53,15 +53,20 @@ class PriorityFeePolicy:
         if not 0 <= self.floor <= self.cap:
             raise ValueError("floor must lie between 0 and cap")
 
-    def budget(self, simulated_units: int, recent_fees: Sequence[int]) -> ComputeBudget:
-        """What to sign with, for what a simulation used and what recent slots asked for."""
+    def budget(self, simulated_units: int | None, recent_fees: Sequence[int]) -> ComputeBudget:
+        """What to sign with, for what a simulation used (None: the node didn't tell) and recent slots asked for."""
         limit = compute_unit_limit(simulated_units)
-        affordable = self.max_lamports * 1_000_000 // max(limit, 1)
+        affordable = self.max_lamports * 1_000_000 // limit
         return ComputeBudget(limit, min(priority_fee(recent_fees, self), affordable))
 
 
-def compute_unit_limit(simulated_units: int) -> int:
-    """A fifth above what the simulation used, rounded up, at most what the network allows."""
+def compute_unit_limit(simulated_units: int | None) -> int:
+    """A fifth above what the simulation used, rounded up, at most what the network allows.
+
+    Where that isn't known it is what the simulation itself was allowed: with a limit of 0 nothing would ever land.
+    """
+    if not simulated_units:
+        return MAX_COMPUTE_UNITS
     return min(-(-simulated_units * _MARGIN_NUMERATOR // _MARGIN_DENOMINATOR), MAX_COMPUTE_UNITS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from solders.hash import Hash
@@ -15,7 +16,8 @@ from chalicelib.solana.compute_budget import (
     PriorityFeePolicy,
 )
 from chalicelib.solana.program_errors import classify
-from chalicelib.solana.rpc import Simulation
+from chalicelib.solana.rpc import LatestBlockhash, Simulation
+from chalicelib.solana.rpc_errors import NodeLacks, RpcRefused
 from chalicelib.solana.transaction import SwapPlan, build_message, unsigned_wire, writable_accounts
 
 
@@ -27,10 +29,19 @@ class SimulationRpc(Protocol):
     def get_recent_prioritization_fees(self, writable: tuple[Pubkey, ...]) -> tuple[int, ...]: ...
 
 
-def measure_budget(rpc: SimulationRpc, plan: SwapPlan, policy: PriorityFeePolicy) -> ComputeBudget:
-    """The compute budget to sign the plan with.
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What to sign a plan with. `blockhash` is the one it was simulated with, which spares asking for one: it is as new
+    as the simulation; None where the node doesn't tell."""
 
-    Fetch the blockhash only after this, so that it is as fresh as can be.
+    budget: ComputeBudget
+    blockhash: LatestBlockhash | None
+
+
+def measure(rpc: SimulationRpc, plan: SwapPlan, policy: PriorityFeePolicy) -> Measured:
+    """The compute budget to sign the plan with, and the blockhash.
+
+    The simulation comes last, so that its blockhash is as fresh as can be when it is signed.
 
     Raises:
         TransactionTooLarge: the plan fits no transaction.
@@ -39,13 +50,16 @@ def measure_budget(rpc: SimulationRpc, plan: SwapPlan, policy: PriorityFeePolicy
     """
     # With the most units and for free, so that neither can be what makes it fail. The node replaces the blockhash.
     message = build_message(plan, ComputeBudget(MAX_COMPUTE_UNITS, unit_price=0), Hash.default())
+    try:
+        fees = rpc.get_recent_prioritization_fees(writable_accounts(message))
+    except (NodeLacks, RpcRefused):
+        fees = ()  # nobody tells what others paid: the lowest price that we offer
     simulation = rpc.simulate_transaction(unsigned_wire(message))
     if simulation.err is not None:
         raise classify(simulation.err, _programs(message), simulation.logs) or TransientError(
             f"the node can't simulate the swap ({simulation.err})"
         )
-    fees = rpc.get_recent_prioritization_fees(writable_accounts(message))
-    return policy.budget(simulation.units_consumed, fees)
+    return Measured(policy.budget(simulation.units_consumed, fees), simulation.blockhash)
 
 
 def _programs(message: MessageV0) -> list[Pubkey]:

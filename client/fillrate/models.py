@@ -174,6 +174,7 @@ class Quote(Model):
     price: Amount
     price_impact: Amount | None = None
     slot: int | None = None
+    slot_lag: int | None = None
     at: Time | None = None
     age_ms: int | None = None
     route: tuple[Leg, ...] = ()

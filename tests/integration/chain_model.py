@@ -30,7 +30,7 @@ from chalicelib.orders.ports import StaleOrder
 from chalicelib.problems import ExecutionError, RpcUnavailable, SlippageExceeded, TransactionExpired
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Exposure, Limits, LimitsInForce
-from chalicelib.solana.rpc import RpcRefused
+from chalicelib.solana.rpc_errors import RpcRefused
 from tests.sample_orders import CREATED_AT_MS, MIN_OUT, QUOTED_OUT, ROUTE
 
 LEASE_MS = 25_000

@@ -29,7 +29,8 @@ from chalicelib.solana.compute_budget import ComputeBudget, PriorityFeePolicy
 from chalicelib.solana.fill import Fill, read_fill
 from chalicelib.solana.program_errors import failure_of
 from chalicelib.solana.rpc import Simulation
-from chalicelib.solana.simulation import measure_budget
+from chalicelib.solana.rpc_errors import NodeLacks, RpcRefused
+from chalicelib.solana.simulation import measure
 from chalicelib.solana.token_accounts import Token, destination_account, source_account
 from chalicelib.solana.tokens import (
     NATIVE_MINT,
@@ -178,7 +179,7 @@ class Chain:
         ]
         return [self.lamports(key) for key in keys], tokens
 
-    # What measure_budget asks of a node.
+    # What measure asks of a node.
     def simulate_transaction(self, wire: bytes) -> Simulation:
         self.svm = self.svm.with_sigverify(False).with_blockhash_check(False)
         result = self.svm.simulate_transaction(VersionedTransaction.from_bytes(wire))
@@ -364,7 +365,7 @@ def test_an_outdated_blockhash_can_be_tried_again(chain: Chain) -> None:
 
 def test_the_measured_budget_is_enough_and_no_more_than_a_fifth_above_what_is_used(chain: Chain) -> None:
     plan = chain.plan(SOL, USDC, 1_000_000, 1)
-    budget = measure_budget(chain, plan, PriorityFeePolicy(percentile=75, floor=1, cap=1_000_000))
+    budget = measure(chain, plan, PriorityFeePolicy(percentile=75, floor=1, cap=1_000_000)).budget
     short = ComputeBudget(budget.unit_limit * 5 // 6 - 1, budget.unit_price)
     failed = chain.run(chain.sign(plan, short))
     assert failed["meta"]["err"] is not None
@@ -373,10 +374,28 @@ def test_the_measured_budget_is_enough_and_no_more_than_a_fifth_above_what_is_us
     assert budget.unit_price == 4_000
 
 
+@pytest.mark.parametrize("error", [NodeLacks("Method not found"), RpcRefused("fees", -32602, "no")])
+def test_a_node_without_priority_fees_leaves_the_lowest_price_that_is_offered(chain: Chain, error: Exception) -> None:
+    def lacking(writable: tuple[Pubkey, ...]) -> tuple[int, ...]:
+        raise error
+
+    chain.get_recent_prioritization_fees = lacking  # type: ignore[method-assign]
+    policy = PriorityFeePolicy(percentile=75, floor=17, cap=1_000_000)
+    assert measure(chain, chain.plan(SOL, USDC, 1_000_000, 1), policy).budget.unit_price == 17
+
+
+def test_a_swap_whose_units_no_simulation_told_lands_all_the_same(chain: Chain) -> None:
+    simulate = chain.simulate_transaction
+    chain.simulate_transaction = lambda wire: replace(simulate(wire), units_consumed=None)  # type: ignore[method-assign]
+    plan = chain.plan(SOL, USDC, 1_000_000, 1)
+    budget = measure(chain, plan, PriorityFeePolicy()).budget
+    assert chain.run(chain.sign(plan, budget))["meta"]["err"] is None
+
+
 def test_a_simulation_that_fails_says_why_before_anything_is_signed(chain: Chain) -> None:
     chain.give(USDC, 1)
     with pytest.raises(InsufficientBalance):
-        measure_budget(chain, chain.plan(USDC, SOL, 2, 1), PriorityFeePolicy())
+        measure(chain, chain.plan(USDC, SOL, 2, 1), PriorityFeePolicy())
 
 
 @settings(max_examples=25, deadline=None)

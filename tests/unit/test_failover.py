@@ -18,7 +18,8 @@ from solders.pubkey import Pubkey
 from chalicelib.problems import AllNodesDown, RpcUnavailable
 from chalicelib.settings import Settings, read_settings
 from chalicelib.solana.failover import FailoverRpc
-from chalicelib.solana.rpc import RpcRefused, SolanaRpc
+from chalicelib.solana.rpc import SolanaRpc
+from chalicelib.solana.rpc_errors import RpcRefused
 from tests.unit.test_rpc import HANG_UP, KEY, Node
 
 ADDRESS = Pubkey.new_unique()
@@ -353,7 +354,7 @@ RESULTS: dict[str, object] = {
 
 def test_every_method_of_a_node_is_one_of_several_nodes() -> None:
     methods = {name for name, _ in inspect.getmembers(SolanaRpc, inspect.isfunction) if not name.startswith("_")}
-    assert methods == CALLS.keys() | {"one_node"}
+    assert methods == CALLS.keys() | {"one_node", "start_waiting"}
     assert methods <= vars(FailoverRpc).keys()
 
 

@@ -15,7 +15,8 @@ from solders.pubkey import Pubkey
 from chalicelib.problems import AllNodesDown, RpcUnavailable
 from chalicelib.solana.circuit_breaker import BreakerPolicy
 from chalicelib.solana.failover import FailoverRpc
-from chalicelib.solana.rpc import Commitment, RpcRefused, SolanaRpc
+from chalicelib.solana.rpc import Commitment, SolanaRpc
+from chalicelib.solana.rpc_errors import RpcRefused
 from tests.unit.test_failover import ADDRESS, FAILURES_TO_OPEN, SURVEY_EVERY_MS, WIRE, Clock, let_all_fail, on_the_spot
 
 T = TypeVar("T")

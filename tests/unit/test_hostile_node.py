@@ -17,8 +17,9 @@ from chalicelib.problems import ExecutionError, RpcUnavailable
 from chalicelib.solana.fill import FillUnreadable, read_fill
 from chalicelib.solana.landing import decide_fate
 from chalicelib.solana.program_errors import classify, failure_of
-from chalicelib.solana.rpc import RpcRefused, SolanaRpc
+from chalicelib.solana.rpc import SolanaRpc
 from chalicelib.solana.rpc_answers import MAX_ANSWER_BYTES, MAX_LINE_LENGTH
+from chalicelib.solana.rpc_errors import RpcRefused
 from chalicelib.solana.tokens import NATIVE_MINT
 from tests.http_answers import answered
 

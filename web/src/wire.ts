@@ -90,6 +90,7 @@ export interface Quote {
   amount: string;
   slippage: string;
   slot: number;
+  slotLag: number;
   at: string;
   ageMs: number;
   amountOut: string;
