@@ -2,7 +2,7 @@
 # AWS_PORT, RPC_PORT, LOCALNET_ARGS and POOLS reach `up`; ARGS reaches `test`; PYTHON chooses the interpreter of .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs test lint bench soak redrive package faults programs audit lock sbom web screenshots
+.PHONY: help up down logs test lint bench soak redrive package faults programs audit lock sbom web screenshots models lines coverage release
 
 export AWS_PORT RPC_PORT LOCALNET_ARGS POOLS PYTHON
 
@@ -18,17 +18,21 @@ help:
 	@echo "make logs     follow the chain's, the emulator's and the functions' logs"
 	@echo "make redrive  send dead letters back after an outage: a new order for each that failed, never two"
 	@echo "make test     run all tests (ARGS='tests/unit -x'), on an emulator of their own"
+	@echo "make coverage measure which lines the tests in process run; fails below the floor in pyproject.toml"
 	@echo "make lint     format, types, layers, templates"
+	@echo "make lines    the product's lines of code by package (REV=v1.0.0: at a revision)"
 	@echo "make bench    time quotes, next to the official SDKs' where Node and 'npm ci' in testing/sdk are;"
 	@echo "              count what an order costs on AWS, and simulate what limits it (alone: -m bench.cost, bench.scaling)"
 	@echo "make faults   kill, drop, expire, duplicate, then audit; FAULTS_SEED=n replays, FAULTS_SCALE=short is quicker"
 	@echo "make programs run the tests that 'make test' skips, on the venues' real bytecode (FILLRATE_PROGRAMS=DIR: CONTRIBUTING.md)"
 	@echo "make soak     steady orders under light faults (MINUTES=3), then every order compared with the chain; memory"
+	@echo "make models   write the client's models of the service's answers from its documents: client/fillrate/schemas.py"
 	@echo "make web      build the page from web/ into chalicelib/web, which is committed (needs npm)"
 	@echo "make screenshots  take the pictures in docs/images again (needs Chromium)"
 	@echo "make package  build what is deployed: build/package"
 	@echo "make audit    known vulnerabilities (where their database is reached), licences, unused packages, the templates' safety"
 	@echo "make sbom     what is deployed, and what builds and tests it, as CycloneDX: build/sbom"
+	@echo "make release  check, test and build what this commit would be released as; tags and pushes nothing (docs/release.md)"
 	@echo "make lock     after a change of a requirements*.in: pin every package with its hashes (UPGRADE=--upgrade: the newest)"
 
 up: .venv/.local
@@ -42,6 +46,10 @@ logs: .venv/.local
 
 test: .venv/.dev
 	@$(RUN) -m pytest -n 2 --dist loadfile $(ARGS)
+
+# Apart from `test`: measuring makes these tests half as slow again, and doesn't see the processes of the others.
+coverage: .venv/.dev
+	@$(RUN) -m pytest tests/unit tests/integration tests/client -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
 
 lint: .venv/.dev
 	$(RUN) -m ruff check .
@@ -61,7 +69,10 @@ programs: .venv/.dev
 	@FILLRATE_PROGRAMS="$(abspath $(FILLRATE_PROGRAMS))" $(RUN) -m pytest -m real_programs $(ARGS)
 
 redrive: .venv/.local
-	@$(RUN) -m infra.redrive --stage $${STAGE:-local} --endpoint-url $$($(RUN) -c 'import json; print(json.load(open(".local/stack.json"))["awsEndpoint"])')
+	@.venv/bin/fillrate redrive $(if $(STAGE),--stage $(STAGE))
+
+lines: .venv/bin/python
+	@$(RUN) -m quality.lines $(REV)
 
 bench: .venv/.dev
 	@$(RUN) -m bench
@@ -71,8 +82,13 @@ bench: .venv/.dev
 soak: .venv/.dev
 	@$(RUN) -m bench.soak --minutes $(or $(MINUTES),3)
 
-web:
+models: .venv/.local
+	@$(RUN) -m infra.code_generation client
+
+web: .venv/.local
 	@npm ci --prefix web --ignore-scripts --no-audit --no-fund --loglevel=error
+	@$(RUN) -m infra.code_generation schemas web/build/schemas.json
+	@npm run --prefix web --silent types
 	@npm run --prefix web --silent build
 
 screenshots: .venv/.dev
@@ -82,7 +98,7 @@ package: .venv/.local
 	@$(RUN) -m infra.package --stage prod --output build/package
 
 audit: .venv/.dev .venv-audit/.done
-	@$(RUN) -m infra.deployment.audit
+	@$(RUN) -m quality.audit
 
 # Chalice's runtime is in the zip too, put there by Chalice itself.
 sbom: .venv-audit/.done
@@ -93,6 +109,9 @@ sbom: .venv-audit/.done
 	@rm build/sbom/deployed.txt
 	@ls build/sbom/*.json
 
+release: .venv/.dev .venv-audit/.done
+	@$(RUN) -m quality.release
+
 LOCK := $(AUDIT)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
 lock: .venv-audit/.done
 	@for part in "" -local -dev -audit -build; do $(LOCK) requirements$$part.in -o requirements$$part.txt || exit 1; done
@@ -100,7 +119,7 @@ lock: .venv-audit/.done
 # Two steps, because `up` needs a third of what `test` needs. Made again when the requirements change.
 .venv/bin/python:
 	@echo "creating .venv"
-	@infra/create_venv.sh
+	@infra/local_stack/create_venv.sh
 
 .venv/.local: .venv/bin/python requirements-build.txt requirements-local.txt client/pyproject.toml
 	@echo "installing what the local stack needs"

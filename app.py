@@ -24,6 +24,7 @@ from chalicelib import composition, correlation
 from chalicelib.access.authentication import HEADER
 from chalicelib.access.caller import Caller
 from chalicelib.access.keys import Scope
+from chalicelib.aws.dynamodb.orders_stream import ended_orders
 from chalicelib.http.responses import answer, as_problem, page, with_header
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.delivery import message_of
@@ -77,7 +78,7 @@ def invocation_id(event: SQSEvent) -> str:
 
 @app.authorizer(header=HEADER, ttl_seconds=30)
 def authorize(asked: AuthRequest) -> AuthResponse:
-    """The gateway's own doorkeeper, whose word it remembers for a while; `caller` asks anew at each request."""
+    """The gateway's authorizer, whose answer it caches for a while; `caller` checks the key again at each request."""
     key = composition.authentication().recognise(asked.token)
     return AuthResponse(routes=["*"] if key else [], principal_id=key.account if key else "nobody")
 
@@ -158,7 +159,9 @@ def execute_order(event: SQSEvent) -> dict[str, Any]:
 )
 def push_changes(event: DynamoDBEvent) -> dict[str, Any]:
     composition.publisher().publish(event.to_dict()["Records"])
-    note_endings(event.to_dict()["Records"])  # last: a batch that failed comes again, and must not count before
+    note_endings(
+        ended_orders(event.to_dict()["Records"])
+    )  # last: a batch that failed comes again, and must not count before
     return {"batchItemFailures": []}
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from solders.pubkey import Pubkey
+
 from bench.pools import CLOCK, MINT_IN, MeasuredPool
 from bench.timing import nanoseconds_per_call
 from chalicelib.problems import ExecutionError
 from chalicelib.routing.split import Outlet, divide
-from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmPool, MeteoraDlmmVenue
-from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
+from chalicelib.venues import supported
+from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmPool
 from chalicelib.venues.venue import Pool, PoolQuote, Venue
 from testing.sdk.oracle import SdkOracle
 
-_VENUES: Mapping[str, Venue] = {"meteora": MeteoraDlmmVenue(), "raydium": RaydiumCpmm()}
+_VENUES: Mapping[Pubkey, Venue] = {venue.program_id: venue for venue in supported.VENUES}
 # What is timed, ours first; a name is a column of the table and a bar of the chart.
 FIRST = "first quote"
 AGAIN = "next quote"
@@ -102,7 +104,7 @@ def _payment(pool: Pool) -> Callable[[int], int | None]:
 
 
 def _decoded(measured: MeasuredPool) -> Pool:
-    return _VENUES[measured.venue].decode(measured.address, measured.accounts)
+    return _VENUES[measured.program].decode(measured.address, measured.accounts)
 
 
 def _forgetful(pool: Pool) -> Pool:

@@ -29,10 +29,14 @@ _BIN_STEP = 4
 
 @dataclass(frozen=True, slots=True)
 class MeasuredPool:
-    """A pool with all of its accounts and the swap to be quoted. `venue` is what the SDK's oracle calls it."""
+    """A pool with all of its accounts and the swap to be quoted. `venue` is what the SDK's oracle calls it.
+
+    `program` owns it.
+    """
 
     name: str
     venue: str
+    program: Pubkey
     address: Pubkey
     accounts: AccountMap
     amount_in: int
@@ -83,4 +87,4 @@ def _measured(name: str, venue: str, pool: GenesisPool, amount_in: int) -> Measu
     accounts: dict[Pubkey, Account | None] = {**mints, **pool.accounts}
     if venue == "meteora" and bitmap_extension_address(pool.address) not in accounts:
         accounts[bitmap_extension_address(pool.address)] = None
-    return MeasuredPool(name, venue, pool.address, accounts, amount_in)
+    return MeasuredPool(name, venue, pool.accounts[pool.address].owner, pool.address, accounts, amount_in)

@@ -1,21 +1,30 @@
 """Amounts as text and as integers: exact decimals in, base units and millionths inside, decimal text out. Pure.
 
-Whole tokens are decimal text at the wire; inside all amounts are integers of base units, fractions of one millionths.
+Whole tokens are decimal text at the wire; inside, all amounts are integers of base units, and fractions of one are
+integers of millionths (`PPM`).
 """
 
 from __future__ import annotations
 
 import re
 from decimal import Context, Decimal, InvalidOperation
+from fractions import Fraction
 
 from chalicelib.problems import FieldProblem, InvalidRequest
 
 U64_MAX = 2**64 - 1
+PPM = 1_000_000  # millionths of one
+PPM_DECIMALS = 6
 MAX_NUMBER_LENGTH = 64
 DECIMAL_PATTERN = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
 _PRICE = Context(prec=18)
 # Holds every digit that a number of MAX_NUMBER_LENGTH characters can have.
 _EXACT = Context(prec=MAX_NUMBER_LENGTH)
+
+
+def ceil_div(dividend: int, divisor: int) -> int:
+    """The quotient rounded up, exactly, for a divisor above zero."""
+    return -(-dividend // divisor)
 
 
 def parse_decimal(value: object, field: str) -> Decimal:
@@ -58,7 +67,7 @@ def to_ppm(slippage: Decimal, field: str) -> int:
         raise _wrong(field, "must be a fraction from 0 to 0.5 (0.01 is one percent)")
     if slippage and slippage.adjusted() < -6:
         raise _wrong(field, "must not have more than 6 decimals")
-    ppm = slippage.scaleb(6, _EXACT)
+    ppm = slippage.scaleb(PPM_DECIMALS, _EXACT)
     if ppm != int(ppm):
         raise _wrong(field, "must not have more than 6 decimals")
     return int(ppm)
@@ -66,15 +75,33 @@ def to_ppm(slippage: Decimal, field: str) -> int:
 
 def to_text(base_units: int, decimals: int) -> str:
     """Base units as a decimal string in whole tokens, without trailing zeros."""
-    text = f"{Decimal(base_units).scaleb(-decimals, Context(prec=60)):f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return _plain(Decimal(base_units).scaleb(-decimals, _EXACT))
+
+
+def ppm_text(ppm: int) -> str:
+    """Millionths as a fraction of one: `0.01` is one percent."""
+    return to_text(ppm, PPM_DECIMALS)
+
+
+def percent_text(ppm: int) -> str:
+    """Millionths as people write them: `12.5%`."""
+    return f"{to_text(ppm, PPM_DECIMALS - 2)}%"
+
+
+def fraction_text(fraction: Fraction) -> str:
+    """A fraction of one with six decimals, rounded towards zero."""
+    return ppm_text(int(fraction * PPM))
 
 
 def price_text(amount_out: int, decimals_out: int, amount_in: int, decimals_in: int) -> str:
     """Whole output tokens per whole input token, to 18 significant digits."""
     numerator, denominator = amount_out * 10**decimals_in, amount_in * 10**decimals_out
-    price = _PRICE.divide(Decimal(numerator), Decimal(denominator))
-    text = f"{price:f}"
+    return _plain(_PRICE.divide(Decimal(numerator), Decimal(denominator)))
+
+
+def _plain(number: Decimal) -> str:
+    """Without an exponent and without trailing zeros."""
+    text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -20,21 +20,23 @@ from chalicelib.access.caller import LOCAL_CALLER, Caller
 from chalicelib.access.key_table import KeyTable
 from chalicelib.access.ticket_office import TicketOffice
 from chalicelib.access.ticket_secret import TicketSecret
+from chalicelib.access.websocket_doors import WebSocketDoors
 from chalicelib.aws.dynamodb.control_table import ControlTable
 from chalicelib.aws.dynamodb.order_table import OrderTable
+from chalicelib.aws.dynamodb.outages import SharedOutages
+from chalicelib.aws.dynamodb.start_rate import SharedStartRate
 from chalicelib.aws.orders_queue import SqsOrdersQueue
-from chalicelib.orders.admission import Admission
-from chalicelib.orders.admission import Pace as PaceOfStarts
+from chalicelib.aws.websocket_gateway import WebSocketGateway
 from chalicelib.orders.delivery import Delivery
 from chalicelib.orders.execution import Execution
 from chalicelib.orders.intake import Intake
-from chalicelib.orders.outage import OutagePolicy, SharedOutages
+from chalicelib.orders.outage import OutagePolicy
 from chalicelib.orders.recovery import Recovery
 from chalicelib.orders.redrive import Redrive
+from chalicelib.orders.start_rate import starts_a_minute
 from chalicelib.push.connection_sweep import ConnectionSweep
 from chalicelib.push.connection_table import ConnectionTable
 from chalicelib.push.connections import Connections
-from chalicelib.push.gateway import WebSocketGateway
 from chalicelib.push.publisher import Publisher
 from chalicelib.push.session import Session
 from chalicelib.risk.counters import GLOBAL
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
-    from chalicelib.http.api import HealthApi, MarketApi, OrdersApi, TicketsApi, WebSocketDoors
+    from chalicelib.http.api import HealthApi, MarketApi, OrdersApi, TicketsApi
     from chalicelib.orders.token_directory import ChainTokenDirectory
     from chalicelib.routing.market import Market
     from chalicelib.solana.pacing import Pace, Shares
@@ -92,9 +94,10 @@ def orders_queue() -> SqsOrdersQueue:
 
 
 @cache
-def admission() -> Admission:
-    pace = PaceOfStarts(settings().orders_per_minute, min(settings().starts_at_once, settings().orders_per_minute - 1))
-    return Admission(dynamodb(), settings().control_table, pace)
+def start_rate() -> SharedStartRate:
+    limit = settings().orders_per_minute
+    rate = starts_a_minute(limit, min(settings().starts_at_once, limit))
+    return SharedStartRate(dynamodb(), settings().control_table, rate)
 
 
 @cache
@@ -194,7 +197,7 @@ def rpc() -> SolanaRpc:
 
 
 def start_request() -> None:
-    """What each HTTP request begins with: it may wait for Solana's nodes anew, if it needs them."""
+    """What each HTTP request begins with: it may wait for Solana's nodes again, if it needs them."""
     if rpc.cache_info().currsize:
         rpc().start_waiting(_REQUEST_WAITS_SECONDS)
 
@@ -218,15 +221,14 @@ def _calls_apart_ms(calls: int) -> int:
 @cache
 def pool_registry() -> PoolRegistry:
     from chalicelib.aws.dynamodb.pool_table import PoolTable
-    from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
-    from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
+    from chalicelib.venues import supported
     from chalicelib.venues.registry import PoolRegistry
 
     table = PoolTable(dynamodb(), settings().pools_table)
     return PoolRegistry(
         table.entries,
         lambda addresses: rpc().get_multiple_accounts(addresses).accounts,
-        (RaydiumCpmm(), MeteoraDlmmVenue()),
+        supported.VENUES,
         now_ms,
     )
 
@@ -271,29 +273,24 @@ def wallet() -> Wallet:
 @cache
 def signing_policy() -> SigningPolicy:
     from chalicelib.solana.signing_policy import SigningPolicy
-    from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
-    from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
+    from chalicelib.venues import supported
 
     pools = pool_registry().tradable
-    return SigningPolicy((RaydiumCpmm(), MeteoraDlmmVenue()), pools, settings().max_priority_fee_lamports)
+    return SigningPolicy(supported.VENUES, pools, settings().max_priority_fee_lamports)
 
 
 @cache
 def delivery() -> Delivery:
-    from chalicelib.orders.trading import ChainTrader, WatchPolicy
+    from chalicelib.orders.settling import Settler, WatchPolicy
+    from chalicelib.orders.trading import ChainTrader
     from chalicelib.solana.compute_budget import PriorityFeePolicy
+    from chalicelib.venues.supported import error_classifier
 
     config = settings()
-    trader = ChainTrader(
+    settler = Settler(
         rpc(),
-        market(),
-        wallet(),
-        signing_policy(),
-        PriorityFeePolicy(
-            floor=config.priority_fee_floor,
-            cap=config.priority_fee_cap,
-            max_lamports=config.max_priority_fee_lamports,
-        ),
+        lambda: wallet().address,
+        error_classifier(),
         WatchPolicy(
             config.watch_seconds,
             # of a node's pace every look takes one call, and every send
@@ -304,9 +301,22 @@ def delivery() -> Delivery:
         time.monotonic,
         time.sleep,
     )
+    trader = ChainTrader(
+        rpc(),
+        market(),
+        wallet(),
+        signing_policy(),
+        error_classifier(),
+        PriorityFeePolicy(
+            floor=config.priority_fee_floor,
+            cap=config.priority_fee_cap,
+            max_lamports=config.max_priority_fee_lamports,
+        ),
+        settler,
+    )
     currency = ReferenceCurrency(config.reference_mint, config.reference_symbol, config.reference_decimals)
     execution = Execution(
-        order_store(), trader, admission(), outages(), control_table(), now_ms, config.lease_ms, currency
+        order_store(), trader, start_rate(), outages(), control_table(), now_ms, config.lease_ms, currency
     )
     return Delivery(execution, orders_queue(), config.lease_ms)
 
@@ -322,7 +332,7 @@ def intake() -> Intake:
         order_store(),
         orders_queue(),
         token_directory(),
-        admission(),
+        start_rate(),
         control_table(),
         now_ms,
         uuid.uuid4,
@@ -344,8 +354,6 @@ def orders_api() -> OrdersApi:
 
 @cache
 def websocket_doors() -> WebSocketDoors:
-    from chalicelib.http.api import WebSocketDoors
-
     return WebSocketDoors(settings().websocket_url, ticket_office())
 
 

@@ -1,9 +1,6 @@
-"""What Fillrate measures, as CloudWatch metrics in the embedded metric format: JSON lines among the logs.
+"""What Fillrate measures: values are noted while an invocation runs; cloudwatch_metrics.py writes them at its end.
 
-Values are noted while an invocation runs and leave it with one line for each set of dimensions at its end (`flush`).
-CloudWatch adds nothing up over dimensions: so each value also counts under fewer of them, the last left out first, down
-to the service alone. docs/observability.md says what each metric means and where it is noted.
-https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+Pure. docs/observability.md says what each metric means and where it is noted.
 """
 
 from __future__ import annotations
@@ -11,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from threading import Lock
-
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 NAMESPACE = "Fillrate"
 SERVICE = "fillrate"
@@ -38,15 +33,6 @@ class Metric(StrEnum):
     HALTED = "Halted"
 
 
-_UNITS: Mapping[Metric, MetricUnit] = {
-    Metric.ORDER_MS: MetricUnit.Milliseconds,
-    Metric.STEP_MS: MetricUnit.Milliseconds,
-    Metric.QUEUE_AGE_MS: MetricUnit.Milliseconds,
-    Metric.RPC_WAIT_MS: MetricUnit.Milliseconds,
-    Metric.QUOTE_TO_FILL_BPS: MetricUnit.NoUnit,
-    Metric.WALLET_LAMPORTS: MetricUnit.NoUnit,
-}
-
 # What a metric is told apart by, besides the service; a value may leave out the last ones.
 DIMENSIONS: Mapping[Metric, tuple[str, ...]] = {
     Metric.ORDERS_BY_OUTCOME: ("outcome", "error_code"),
@@ -57,36 +43,23 @@ DIMENSIONS: Mapping[Metric, tuple[str, ...]] = {
     Metric.RATE_LIMITED: ("code",),
 }
 
-_Dimensions = tuple[tuple[str, str], ...]
-_noted: dict[_Dimensions, list[tuple[Metric, int]]] = {}
+# Names and values, in the metric's order.
+Dimensions = tuple[tuple[str, str], ...]
+_noted: dict[Dimensions, list[tuple[Metric, int]]] = {}
 _lock = Lock()  # Solana's nodes are asked by several threads
 
 
 def note(metric: Metric, value: int = 1, **dimensions: str) -> None:
-    """Keep one value until `flush`. Raises ValueError where `dimensions` aren't the metric's, in their order."""
+    """Keep one value until `take`. Raises ValueError where `dimensions` aren't the metric's, in their order."""
     if tuple(dimensions) != DIMENSIONS.get(metric, ())[: len(dimensions)]:
         raise ValueError(f"{metric} is not told apart by {', '.join(dimensions)}")
     with _lock:
         _noted.setdefault(tuple(dimensions.items()), []).append((metric, value))
 
 
-def flush() -> None:
-    """Write what was noted since the last time, and forget it."""
+def take() -> Mapping[Dimensions, list[tuple[Metric, int]]]:
+    """What was noted since the last time, by its dimensions; it is forgotten here."""
     with _lock:
         noted = dict(_noted)
         _noted.clear()
-    for dimensions, values in noted.items():
-        _write(dimensions, values)
-
-
-def _write(dimensions: _Dimensions, values: list[tuple[Metric, int]]) -> None:
-    line = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
-    line.add_dimension("service", SERVICE)
-    for name, value in dimensions:
-        line.add_dimension(name, value)
-    for length in range(len(dimensions)):
-        line.add_dimensions(service=SERVICE, **dict(dimensions[:length]))
-    for metric, number in values:
-        line.add_metric(metric.value, _UNITS.get(metric, MetricUnit.Count), number)
-    if line.metric_set:  # it writes a full hundred by itself
-        line.flush_metrics()
+    return noted

@@ -1,7 +1,7 @@
 """Everything that can go wrong, as one tree; each error knows its code, its HTTP status and whether a retry can help.
 
 FillrateError
-├── RequestError                    the client can mend it: 4xx
+├── RequestError                    the client can correct it: 4xx
 │   ├── InvalidRequest              400, with the fields that are wrong
 │   │   └── LimitRefused            422: beyond the account's limits, or those of all
 │   ├── Unauthorized                401
@@ -13,29 +13,51 @@ FillrateError
 │   ├── RateLimited                 429: this key, or this connection, asks too often
 │   ├── Backlogged                  429: too much work is waiting
 │   └── TooManyOpenOrders           429: as many orders are open as may be
-└── ExecutionError                  an attempt at an order, or a quote, did not succeed
-    ├── TransientError              another attempt may succeed
-    │   ├── RpcUnavailable          the Solana node did not answer, or answered with a server error
-    │   │   └── AllNodesDown        every node failed too often to be asked now: wait, that is no attempt
-    │   │       └── NodesAtTheirLimit   or wants to be asked less often
-    │   ├── SlippageExceeded        the market moved beyond the order's floor
-    │   ├── VenueUnavailable        the pool is closed, not open yet, or answers with an error of its own
-    │   ├── AccountsMissing         the quote needs accounts that were not read: read them, quote again
-    │   ├── TransactionExpired      the transaction's blockhash ran out and it never landed
-    │   ├── WalletUnavailable       the wallet's key can't be asked now; nothing was signed
-    │   └── AwsUnavailable          AWS is out of reach, unwell, or asked too often
-    │       └── SubmissionUnknown   it can't be told whether the order was stored
-    └── PermanentError              no retry can help
-        ├── NoPool                  no registered pool trades this pair
-        ├── InsufficientLiquidity   the pools hold less than the order asks for
-        ├── InsufficientBalance     the wallet holds too little of the input token or of SOL for fees
-        ├── AmountTooSmall          the output would be zero
-        ├── SigningRefused          the transaction is not what the order says: it was not signed
-        ├── TransactionRejected     the chain refuses the transaction for a reason that no retry changes
-        ├── LimitExceeded           more than the account's limits, or those of all, let through
-        ├── PriceImpact             the order itself would move the price too far
-        ├── PriceDeviation          the pools' price is too far from that of the others
-        └── Halted                  the kill switch is thrown
+├── ExecutionError                  an attempt at an order, or a quote, did not succeed
+│   ├── TransientError              another attempt may succeed
+│   │   ├── RpcUnavailable          the Solana node did not answer, or answered with a server error
+│   │   │   └── AllNodesDown        every node failed too often to be asked now: wait, that is no attempt
+│   │   │       └── NodesAtTheirLimit   or is asked as often as it may be
+│   │   ├── SlippageExceeded        the market moved beyond the order's floor
+│   │   ├── VenueUnavailable        the pool is closed, not open yet, or answers with an error of its own
+│   │   ├── AccountsMissing         the quote needs accounts that were not read: read them, quote again
+│   │   ├── TransactionExpired      the transaction's blockhash ran out and it never landed
+│   │   └── WalletUnavailable       the wallet's key can't be asked now; nothing was signed
+│   └── PermanentError              no retry can help
+│       ├── NoPool                  no registered pool trades this pair
+│       ├── InsufficientLiquidity   the pools hold less than the order asks for
+│       ├── InsufficientBalance     the wallet holds too little of the input token or of SOL for fees
+│       ├── AmountTooSmall          the output would be zero
+│       ├── SigningRefused          the transaction is not what the order says: it was not signed
+│       ├── TransactionRejected     the chain refuses the transaction for a reason that no retry changes
+│       │   └── TransactionTooLarge no transaction can carry the route
+│       ├── RpcRefused              the Solana node says that our request is wrong
+│       ├── LimitExceeded           more than the account's limits, or those of all, let through
+│       ├── PriceImpact             the order itself would move the price too far
+│       ├── PriceDeviation          the pools' price is too far from that of the others
+│       └── Halted                  the kill switch is thrown
+└── AwsError                        AWS did not do what it was asked: never an order's failed attempt
+    ├── AwsUnavailable              503: it is out of reach, unwell, or asked too often
+    │   └── SubmissionUnknown       it can't be told whether the order was stored
+    └── AwsRefused                  500: it refuses for good, as with a role that lacks a right
+
+`…Error` is a branch; what is raised is named by what happened. Where a module tells its own callers more, it refines an
+error of the tree beside the code that raises it, and gives it no code: clients see the error that it refines.
+
+Not in the tree, because no client ever sees them, are the signals between two parts of ours, one of which always
+handles what the other one raises:
+
+IllegalTransition, Leased           orders/order.py: that can't happen to the order now
+StaleOrder                          orders/ports.py: somebody else wrote the order first
+UnknownOrder, MalformedMessage      orders/: a message without an order
+CounterFull                         risk/counters.py: the write that would break a limit was not made
+TooSoon, Unusable                   aws/dynamodb/rate_cell.py: not now, or not any more
+ConnectionGone                      aws/websocket_gateway.py: the client has left
+FillUnreadable                      solana/fill.py: what the transaction did can't be told
+NotOurSwap, InvalidTokenData, InvalidAccount, InvalidWallet
+                                    solana/, venues/: these bytes are not what they were taken for
+SwapRefused, OutOfLiquidity         venues/: the program itself would refuse the swap
+UnfitKey                            access/key_administration.py: told to the operator
 """
 
 from __future__ import annotations
@@ -63,7 +85,7 @@ class FillrateError(Exception):
 
 
 class RequestError(FillrateError):
-    """The request can't be served as it is; the client can mend it."""
+    """The request can't be served as it is; the client can correct it."""
 
     code = "BAD_REQUEST"
     title = "Bad request"
@@ -236,28 +258,6 @@ class WalletUnavailable(TransientError):
     title = "Wallet unavailable"
 
 
-class AwsUnavailable(TransientError):
-    """AWS did not serve a request, botocore's own retries included. Only clients are told so; see aws_errors."""
-
-    code = "AWS_UNAVAILABLE"
-    title = "Order storage unavailable"
-
-
-class SubmissionUnknown(AwsUnavailable):
-    """The answer to storing an order was lost, and the order can't be looked for: it may be executed, or not exist."""
-
-    code = "SUBMISSION_UNKNOWN"
-    title = "Outcome unknown"
-
-    def __init__(self, order_id: str, *, repeatable: bool) -> None:
-        """`repeatable`: the request had an Idempotency-Key, and sent again it can't become a second order."""
-        then = "Send it again with the same Idempotency-Key" if repeatable else "Look before you send it again"
-        super().__init__(f"it is not known whether order {order_id} was stored. {then}: GET /orders/{order_id}")
-        self.order_id = order_id
-        if not repeatable:  # a client that obeys the header on its own might trade twice
-            self.retry_after_seconds = None
-
-
 class PermanentError(ExecutionError):
     """No retry can help."""
 
@@ -296,6 +296,27 @@ class TransactionRejected(PermanentError):
     title = "Transaction rejected"
 
 
+class TransactionTooLarge(TransactionRejected):
+    """The route names more accounts than one transaction can carry."""
+
+    code = "TRANSACTION_TOO_LARGE"
+    title = "Transaction too large"
+
+
+class RpcRefused(PermanentError):
+    """The Solana node says that the request is wrong: `rpc_code`, `reason`, `data` as it gave them."""
+
+    code = "RPC_REFUSED"
+    title = "Solana RPC refused the request"
+
+    def __init__(self, method: str, rpc_code: int, reason: str, data: object = None) -> None:
+        self.method = method
+        self.rpc_code = rpc_code
+        self.reason = reason
+        self.data = data
+        super().__init__(f"the Solana node refused {method}: {reason} ({rpc_code})")
+
+
 class LimitExceeded(PermanentError):
     code = "LIMIT_EXCEEDED"
     title = "Limit exceeded"
@@ -316,3 +337,44 @@ class Halted(PermanentError):
 
     code = "HALTED"
     title = "Trading is halted"
+
+
+class AwsError(FillrateError):
+    """AWS did not do what it was asked, botocore's own retries included. Its own words are in `__cause__`.
+
+    No ExecutionError, so that nobody takes it for an attempt of an order that failed.
+    """
+
+
+class AwsUnavailable(AwsError):
+    """AWS is out of reach, unwell, or asked too often.
+
+    The same may succeed later. It is not said that nothing was done: an answer that was lost looks the same.
+    """
+
+    code = "AWS_UNAVAILABLE"
+    title = "Order storage unavailable"
+    http_status = 503
+    retry_after_seconds: int | None = 5
+
+    def __init__(self, text: str = "the order storage does not answer just now; try again in a few seconds") -> None:
+        super().__init__(text)
+
+
+class SubmissionUnknown(AwsUnavailable):
+    """The answer to storing an order was lost, and the order can't be looked for: it may be executed, or not exist."""
+
+    code = "SUBMISSION_UNKNOWN"
+    title = "Outcome unknown"
+
+    def __init__(self, order_id: str, *, repeatable: bool) -> None:
+        """`repeatable`: the request had an Idempotency-Key, and sent again it can't become a second order."""
+        then = "Send it again with the same Idempotency-Key" if repeatable else "Look before you send it again"
+        super().__init__(f"it is not known whether order {order_id} was stored. {then}: GET /orders/{order_id}")
+        self.order_id = order_id
+        if not repeatable:  # a client that obeys the header on its own might trade twice
+            self.retry_after_seconds = None
+
+
+class AwsRefused(AwsError):
+    """No retry can help: a right or a table is missing, or we asked wrongly. Clients learn that it is our fault."""

@@ -31,7 +31,7 @@ class Settings(BaseModel):
     ticket_secret_arn: str
     orders_queue_url: str
     dead_letter_queue_url: str
-    solana_rpc_url: str = Field(repr=False)  # a node, or several by commas; may hold providers' keys
+    solana_rpc_url: str = Field(repr=False)  # a node, or several separated by commas; may hold providers' keys
     websocket_url: str
     websocket_endpoint: str
     wallet: str | None = None  # kms:…, secret:… or file:…, see WalletChoice; only the worker needs one
@@ -74,7 +74,7 @@ class Settings(BaseModel):
     def _addresses_of_nodes(cls, text: str) -> str:
         urls = _listed(text)
         if not urls or not all(url.startswith(("http://", "https://")) for url in urls):
-            raise ValueError("one or more http(s) URLs, parted by commas")
+            raise ValueError("one or more http(s) URLs, separated by commas")
         return text
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The structured logger: one JSON object a line on stderr, secrets never among its fields.
+"""How the log and the metrics leave a function: one JSON object a line on stderr, secrets never among its fields.
 
 What clients and nodes said stands in it as escaped ASCII: no line break, terminal code or direction mark of theirs can
 forge a line or hide one.
@@ -16,7 +16,8 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from chalicelib import metrics
+from chalicelib import log
+from chalicelib.aws import cloudwatch_metrics
 from chalicelib.correlation import correlation_id_of
 
 
@@ -26,9 +27,8 @@ def one_line(record: Any) -> str:
     return text.replace("\x7f", "\\u007f")
 
 
-logger = Logger(
-    service="fillrate", stream=sys.stderr, utc=True, log_uncaught_exceptions=False, json_serializer=one_line
-)
+# Sets up the logger of log.py, which is of the same name.
+logger = Logger(service=log.NAME, stream=sys.stderr, utc=True, log_uncaught_exceptions=False, json_serializer=one_line)
 
 # Whatever the root's level is (Lambda sets it from the function's logging configuration), these stay quiet: at DEBUG
 # botocore writes down whole requests, signed transactions among them, and urllib3 the paths of URLs, which hold
@@ -40,7 +40,7 @@ logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 def correlation_id() -> str:
     """The id of the request that is being served; empty where none is."""
-    return logger.get_correlation_id() or ""
+    return str(log.carried("correlation_id") or "")
 
 
 @contextmanager
@@ -49,14 +49,14 @@ def invocation(event: Any) -> Iterator[None]:
 
     `event` is Chalice's, of any kind. The line at the beginning is always there: the emulator waits 50 ms for one.
     """
-    with logger.append_context_keys(**_keys(event)):
-        logger.info("invoked", event=type(event).__name__)
+    with log.context(**_keys(event)):
+        log.logger.info("invoked", event=type(event).__name__)
         started = time.monotonic()
         try:
             yield
         finally:
-            metrics.flush()
-            logger.debug("done", ms=int((time.monotonic() - started) * 1000))
+            cloudwatch_metrics.flush()
+            log.logger.debug("done", ms=int((time.monotonic() - started) * 1000))
 
 
 def _keys(event: Any) -> dict[str, str]:

@@ -1,6 +1,8 @@
-"""`python -m infra.keys`: an entry point alone, see operations/keys.py."""
+"""`python -m infra.keys`: `fillrate keys` by its former name, with the same options."""
 
-from operations.keys import main
+import sys
+
+from fillrate.cli.main import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main(["keys", *sys.argv[1:]])

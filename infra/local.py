@@ -1,6 +1,6 @@
-"""`python -m infra.local`: an entry point alone, see infra/local_stack/local.py."""
+"""`python -m infra.local`: an entry point alone, see infra/local_stack/commands.py."""
 
-from infra.local_stack.local import main
+from infra.local_stack.commands import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

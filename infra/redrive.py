@@ -1,6 +1,8 @@
-"""`python -m infra.redrive`: an entry point alone, see operations/redrive.py."""
+"""`python -m infra.redrive`: `fillrate redrive` by its former name, with the same options."""
 
-from operations.redrive import main
+import sys
+
+from fillrate.cli.main import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main(["redrive", *sys.argv[1:]])

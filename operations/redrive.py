@@ -1,13 +1,12 @@
-"""`make redrive`: send dead letters back after an outage, with the names and addresses that the worker itself has."""
+"""Sends dead letters back after an outage, with the names and addresses that the worker itself has."""
 
-import argparse
+from __future__ import annotations
+
 import os
-import sys
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from infra.deployment.deploy import STAGES, Target, target_for
+from operations.stacks import worker_environment
+from operations.target import Target
 
 if TYPE_CHECKING:
     from chalicelib.orders.redrive import Redriven
@@ -15,45 +14,15 @@ if TYPE_CHECKING:
 LIMIT = 1000
 
 
-def redrive(target: Target) -> "list[Redriven]":
+def redrive(target: Target) -> list[Redriven]:
     """Send back what the stage's dead-letter queue holds; returns each dead letter with what became of it.
 
-    Raises botocore's errors.
+    Raises NoStage, and botocore's errors. This process has the worker's environment afterwards.
     """
-    described = target.client("cloudformation").describe_stacks(StackName=f"fillrate-{target.stage}")["Stacks"][0]
-    names = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-    worker_function = names["WorkerFunction"]
-    configuration = target.client("lambda").get_function_configuration(FunctionName=worker_function)
-    os.environ.update(configuration["Environment"]["Variables"])
+    os.environ.update(worker_environment(target))
     os.environ["AWS_DEFAULT_REGION"] = target.region
     if target.endpoint_url:
         os.environ.update(AWS_ENDPOINT_URL=target.endpoint_url, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test")  # noqa: S106
-    from chalicelib import composition
+    from chalicelib import composition  # reads that environment
 
     return composition.redrive().run(LIMIT)
-
-
-def _show(redriven: "list[Redriven]") -> None:
-    for one in redriven:
-        print(f"{one.dead_order_id or '(no order)'}  {one.outcome}  {one.order_id or ''}".rstrip())
-    print(f"{len(redriven)} dead letters, {sum(1 for one in redriven if one.order_id)} sent back or done with")
-
-
-def main() -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m infra.redrive", description="Send dead letters back.")
-    parser.add_argument("--stage", choices=STAGES, required=True)
-    parser.add_argument("--endpoint-url", default=os.environ.get("AWS_ENDPOINT_URL"))
-    parser.add_argument("--region", default=os.environ.get("AWS_REGION"))
-    options = parser.parse_args()
-    target = target_for(options.stage, options.endpoint_url, options.region)
-    try:
-        _show(redrive(target))
-    except (ClientError, BotoCoreError) as error:
-        print(f"redrive: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

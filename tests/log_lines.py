@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import metrics
+from chalicelib.aws import cloudwatch_metrics
 from chalicelib.telemetry import logger
 
 Json = dict[str, Any]
@@ -36,7 +36,7 @@ def log_lines_of_the_test(monkeypatch: pytest.MonkeyPatch) -> LogLines:
 
 def flushed(capsys: pytest.CaptureFixture[str]) -> list[Json]:
     """The metric lines that a flush now, or an invocation that ended since the last look, has written."""
-    metrics.flush()
+    cloudwatch_metrics.flush()
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
     for line in lines:
         check(line)

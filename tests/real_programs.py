@@ -15,7 +15,7 @@ import pytest
 from solders.pubkey import Pubkey
 
 from chalicelib.venues.meteora_dlmm import layout as meteora_dlmm_layout
-from chalicelib.venues.raydium_cpmm import instruction as raydium_cpmm
+from chalicelib.venues.raydium_cpmm import layout as raydium_cpmm
 
 VARIABLE = "FILLRATE_PROGRAMS"
 

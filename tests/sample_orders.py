@@ -8,7 +8,6 @@ from chalicelib.orders.order import (
     Leg,
     Order,
     State,
-    Submission,
     Token,
     cancel,
     choose_route,
@@ -18,6 +17,7 @@ from chalicelib.orders.order import (
     sign,
     start_attempt,
 )
+from chalicelib.solana.signed_transaction import SignedTransaction
 
 SOL = Token("SOL", "So11111111111111111111111111111111111111112", 9)
 USDC = Token("USDC", "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v", 6)
@@ -58,8 +58,8 @@ def new_order(
     )
 
 
-def a_submission(number: int = 1, last_valid_block_height: int = 150) -> Submission:
-    return Submission(
+def a_submission(number: int = 1, last_valid_block_height: int = 150) -> SignedTransaction:
+    return SignedTransaction(
         f"signature-{number}", b"\x80wire" + bytes([number]), f"blockhash-{number}", last_valid_block_height
     )
 

@@ -18,8 +18,7 @@ from chalicelib.solana.compute_budget import ComputeBudget
 from chalicelib.solana.rpc import LatestBlockhash
 from chalicelib.solana.signing_policy import ApprovedMessage, OrderTerms, SigningPolicy
 from chalicelib.solana.transaction import OrderMemo, SwapPlan, build_message
-from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
-from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
+from chalicelib.venues import supported
 from chalicelib.venues.registry import PoolEntry, PoolRegistry
 from infra.localnet.market.genesis import genesis_market
 from infra.localnet.market.tokens import TOKENS
@@ -36,7 +35,6 @@ MINTS = {token.symbol: token.mint.address for token in TOKENS}
 
 _GENESIS = genesis_market(seed=0)
 _CHAIN = ModelChain(dict(_GENESIS.accounts))
-_VENUES = RaydiumCpmm(), MeteoraDlmmVenue()
 
 
 @cache
@@ -48,7 +46,9 @@ def registry(pairs: tuple[str, ...] = ()) -> PoolRegistry:
         for pool in _GENESIS.pools
         if not pairs or {pool.base.symbol, pool.quote.symbol} in wanted
     )
-    return PoolRegistry(lambda: lines, lambda keys: _CHAIN.get_multiple_accounts(keys).accounts, _VENUES, lambda: 0)
+    return PoolRegistry(
+        lambda: lines, lambda keys: _CHAIN.get_multiple_accounts(keys).accounts, supported.VENUES, lambda: 0
+    )
 
 
 @cache
@@ -58,7 +58,7 @@ def _market(pairs: tuple[str, ...]) -> Market:
 
 def policy(pairs: tuple[str, ...] = (), fee_cap: int = FEE_CAP) -> SigningPolicy:
     """The product's own, for the genesis pools of these pairs, or all."""
-    return SigningPolicy(_VENUES, registry(pairs).tradable, fee_cap)
+    return SigningPolicy(supported.VENUES, registry(pairs).tradable, fee_cap)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from bench.cost.measuring import SQS_OPERATIONS, Measurement
 from bench.cost.prices import Tariff
+from chalicelib.amounts import ceil_div
 from chalicelib.metrics import DIMENSIONS, Metric
 from infra.deployment.monitoring import template
 
@@ -49,7 +50,7 @@ def order_bill(counted: Measurement, tariff: Tariff) -> list[Line]:
         line("sqsRequest", own_requests + 2 * workers),
         line("restRequest", counted.rest_requests),
         line("websocketMessage", counted.websocket_messages),
-        line("websocketMinute", sum(-(-int(seconds * 1000) // 60_000) for seconds in counted.connection_seconds)),
+        line("websocketMinute", sum(ceil_div(int(seconds * 1000), 60_000) for seconds in counted.connection_seconds)),
         line("kmsSign", signatures(counted)),
         line("logsGb", Decimal(counted.log_bytes) / _GB),
         line("internetGb", Decimal(counted.rest_bytes_out + counted.websocket_bytes_out) / _GB),

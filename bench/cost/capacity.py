@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from chalicelib.amounts import ceil_div
+
 Item = dict[str, dict[str, Any]]
 
 _WRITE_BYTES = 1024
@@ -93,10 +95,10 @@ class Table:
 
 
 def _write_units(item: Item | None) -> int:
-    return 0 if item is None else -(-item_bytes(item) // _WRITE_BYTES)
+    return 0 if item is None else ceil_div(item_bytes(item), _WRITE_BYTES)
 
 
 def read_units(items: list[Item], *, consistent: bool) -> Decimal:
     """Units of one read that gives these items; one that finds nothing costs as the smallest does."""
-    blocks = max(1, -(-sum(map(item_bytes, items)) // _READ_BYTES))
+    blocks = max(1, ceil_div(sum(map(item_bytes, items)), _READ_BYTES))
     return Decimal(blocks) if consistent else Decimal(blocks) / 2

@@ -18,6 +18,7 @@ import boto3
 
 from bench.cost.capacity import item_bytes
 from bench.cost.counting import AwsCounter, SolanaCounter, tables_of
+from chalicelib.amounts import ceil_div
 from infra.local_stack.processes import free_port
 from infra.local_stack.stack import Layout, start, stop
 from testing import function_processes as processes
@@ -226,7 +227,7 @@ class _Bench:
             first_lines += len(message.encode()) if line is not None and line.get("message") == "invoked" else 0
         logged = sum(map(len, durations.values()))
         for function, calls in self._unlogged(durations).items():
-            durations[function] = [-(-self.aws.busy_ms(function) // calls)] * calls
+            durations[function] = [ceil_div(self.aws.busy_ms(function), calls)] * calls
             written += calls * (PLATFORM_LOG_BYTES + 4 * EVENT_OVERHEAD_BYTES + first_lines // max(1, logged))
         return dict(durations), written
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 from bench.svg import drawing
+from chalicelib.amounts import ceil_div
 
 _COLOURS = ("#0b6e4f", "#d1495b", "#30638e", "#edae49", "#6b4e71", "#2fa57a", "#8d6a4f", "#555555", "#c06c84")
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 900, 380, 60, 210, 30, 40
@@ -108,7 +109,7 @@ def _units(by_token: Mapping[str, int]) -> str:
 
 def _memory_table(samples: Sequence[Sample]) -> list[str]:
     groups = _groups(samples)
-    step = -(-len(samples) // _ROWS)
+    step = ceil_div(len(samples), _ROWS)
     shown = [*samples[:-1:step], samples[-1]]
     heads = ["s", "orders", "fills", *(f"{group} MB" for group in groups), "all MB"]
     lines = [_line(heads), _line(["---:"] * len(heads))]

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from chalicelib.access.caller import Caller
 from chalicelib.access.key_table import KeyTable
 from chalicelib.access.keys import ApiKey, Scope, digest_of, is_key
-from chalicelib.aws.dynamodb.meter import Unusable, UsedTooOften
+from chalicelib.amounts import ceil_div
+from chalicelib.aws.dynamodb.rate_cell import TooSoon, Unusable
+from chalicelib.log import logger
 from chalicelib.problems import RateLimited, Unauthorized
-from chalicelib.telemetry import logger
 
 HEADER = "x-api-key"
 
@@ -50,6 +51,6 @@ class Authentication:
             used = self._keys.use(digest_of(key), self._now_ms())
         except Unusable:
             raise Unauthorized(f"this API key is unknown or was revoked; send a valid one in {HEADER}") from None
-        except UsedTooOften as error:
-            raise RateLimited("too many requests with this API key", -(-error.retry_in_us // 1_000_000)) from None
+        except TooSoon as error:
+            raise RateLimited("too many requests with this API key", ceil_div(error.wait, 1_000_000)) from None
         return Caller(used.account, used.scopes, used.key_id)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from chalicelib.access.keys import ApiKey, Scope
-from chalicelib.aws.dynamodb.attribute_values import Item, deserialize, serialize
-from chalicelib.aws.dynamodb.meter import Meter, rate_attributes
-from chalicelib.aws.errors import is_condition_failure
+from chalicelib.aws.dynamodb.attribute_values import Item
+from chalicelib.aws.dynamodb.meter import Meter
+from chalicelib.aws.dynamodb.table import Table
 from chalicelib.rate import per_minute
 
 if TYPE_CHECKING:
@@ -19,14 +17,13 @@ if TYPE_CHECKING:
 
 class KeyTable:
     def __init__(self, client: DynamoDBClient, table: str) -> None:
-        self._client = client
-        self._table = table
+        self._table = Table(client, table)
         self._meter = Meter(client, table)
 
     def add(self, key: ApiKey) -> None:
         """Store a new key."""
         item = {
-            "name": _name(key.digest),
+            **_at(key.digest),
             "keyId": key.key_id,
             "account": key.account,
             "scopes": sorted(scope.value for scope in key.scopes),
@@ -34,34 +31,24 @@ class KeyTable:
             "ratePerMinute": key.rate_per_minute,
             "createdAtMs": key.created_at_ms,
             "validUntilMs": key.valid_until_ms,
-            **rate_attributes(per_minute(key.rate_per_minute)),
+            **self._meter.attributes(per_minute(key.rate_per_minute)),
         }
-        self._client.put_item(
-            TableName=self._table,
-            Item=serialize(item),
-            ConditionExpression="attribute_not_exists(#name)",
-            ExpressionAttributeNames={"#name": "name"},
-        )
+        if not self._table.put_if("attribute_not_exists(#name)", item):
+            raise ValueError("a new key is not new: its digest is taken")
 
     def find(self, digest: str) -> ApiKey | None:
         """The key as it stands, or None; whether it is still valid is for the caller to ask."""
-        response = self._client.get_item(TableName=self._table, Key={"name": {"S": _name(digest)}}, ConsistentRead=True)
-        item = response.get("Item")
-        return _to_key(deserialize(item)) if item else None
+        item = self._table.get(_at(digest))
+        return _to_key(item) if item else None
 
     def use(self, digest: str, now_ms: int) -> ApiKey:
-        """Count one use of the key and return it, in one conditional write. Raises Unusable or UsedTooOften."""
-        return _to_key(self._meter.use(_name(digest), now_ms))
+        """Count one use of the key and return it, in one conditional write. Raises Unusable or TooSoon."""
+        return _to_key(self._meter.use(_at(digest), now_ms))
 
     def by_id(self, key_id: str) -> ApiKey | None:
         """The key of that public name."""
-        response = self._client.query(
-            TableName=self._table,
-            IndexName="byKeyId",
-            KeyConditionExpression="keyId = :id",
-            ExpressionAttributeValues={":id": {"S": key_id}},
-        )
-        return next((key for item in response["Items"] if (key := self._at(item["name"]["S"]))), None)
+        found = self._table.query("keyId = :id", {"id": key_id}, index="byKeyId")
+        return next((key for item in found if (key := self._of(item))), None)
 
     def is_valid(self, key_id: str, now_ms: int) -> bool:
         """Whether the key of that public name may be used now."""
@@ -70,36 +57,29 @@ class KeyTable:
 
     def all(self) -> Iterator[ApiKey]:
         """Every key, ended ones too, in no order."""
-        for page in self._client.get_paginator("scan").paginate(TableName=self._table, IndexName="byKeyId"):
-            for item in page["Items"]:
-                if (key := self._at(item["name"]["S"])) is not None:
-                    yield key
+        for item in self._table.scan(index="byKeyId"):
+            if (key := self._of(item)) is not None:
+                yield key
 
     def end(self, digest: str, at_ms: int) -> None:
         """Make the key invalid from `at_ms` on. An end that was set before is brought forward, never put off."""
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key={"name": {"S": _name(digest)}},
-                UpdateExpression="SET validUntilMs = :at",
-                ConditionExpression="attribute_exists(#name)"
-                " AND (attribute_not_exists(validUntilMs) OR validUntilMs > :at)",
-                ExpressionAttributeNames={"#name": "name"},
-                ExpressionAttributeValues={":at": {"N": str(at_ms)}},
-            )
-        except ClientError as error:
-            if not is_condition_failure(error):
-                raise
+        self._table.update_if(
+            "attribute_exists(#name) AND (attribute_not_exists(validUntilMs) OR validUntilMs > :at)",
+            _at(digest),
+            "SET validUntilMs = :at",
+            {"at": at_ms},
+        )
 
-    def _at(self, name: str) -> ApiKey | None:
-        return self.find(name.removeprefix(_PREFIX))
+    def _of(self, indexed: Item) -> ApiKey | None:
+        """The key that the index names, as it stands by now."""
+        return self.find(indexed["name"].removeprefix(_PREFIX))
 
 
 _PREFIX = "key#"
 
 
-def _name(digest: str) -> str:
-    return _PREFIX + digest
+def _at(digest: str) -> Item:
+    return {"name": _PREFIX + digest}
 
 
 def _to_key(item: Item) -> ApiKey:

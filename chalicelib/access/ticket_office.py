@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
-from chalicelib.access.key_table import KeyTable
 from chalicelib.access.keys import RandomBytes
 from chalicelib.access.ticket_secret import TicketSecret
 from chalicelib.access.tickets import LIFE_MS, Ticket, UnknownSignature, seal, unseal
@@ -13,9 +13,14 @@ from chalicelib.problems import Unauthorized
 _NONCE_BYTES = 16
 
 
+class ApiKeys(Protocol):
+    def is_valid(self, key_id: str, now_ms: int) -> bool:
+        """Whether the key of that public name may be used now."""
+
+
 class TicketOffice:
     def __init__(
-        self, secret: TicketSecret, keys: KeyTable, now_ms: Callable[[], int], random_bytes: RandomBytes
+        self, secret: TicketSecret, keys: ApiKeys, now_ms: Callable[[], int], random_bytes: RandomBytes
     ) -> None:
         self._secret = secret
         self._keys = keys
@@ -23,7 +28,7 @@ class TicketOffice:
         self._random_bytes = random_bytes
 
     def open(self) -> None:
-        """See that a ticket can be issued afterwards, whatever becomes of AWS. Raises botocore's errors."""
+        """See that a ticket can be issued afterwards, whatever becomes of AWS. Raises AwsError."""
         self._secret.accepted()
 
     def issue(self, account: str, order_id: str | None, key_id: str | None) -> tuple[str, Ticket]:
@@ -40,7 +45,7 @@ class TicketOffice:
         try:
             ticket = unseal(text, self._secret.accepted(), self._now_ms())
         except UnknownSignature:
-            ticket = unseal(text, self._secret.accepted_anew(), self._now_ms())
+            ticket = unseal(text, self._secret.accepted_after_a_look(), self._now_ms())
         if ticket.key_id is not None and not self._keys.is_valid(ticket.key_id, self._now_ms()):
             raise Unauthorized("the API key that asked for this ticket is not valid any more")
         return ticket

@@ -1,8 +1,13 @@
-"""Which errors of botocore will pass by themselves: AWS out of reach, unwell, or asked too often."""
+"""botocore's errors as ours: which of them will pass by themselves, as AWS out of reach, unwell, or asked too often."""
 
 from __future__ import annotations
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
+
+from chalicelib.problems import AwsError, AwsRefused, AwsUnavailable
 
 # What botocore's standard retry mode retries (botocore/retries/standard.py), plus what our services call theirs.
 _TRANSIENT_CODES = frozenset(
@@ -26,6 +31,30 @@ _TRANSIENT_CODES = frozenset(
         "TransactionInProgressException",
     }
 )
+
+
+class WriteConflict(AwsUnavailable):
+    """A write to DynamoDB met another one on the same item, or too many; nothing was written."""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Within, botocore's errors become ours: AwsUnavailable where they will pass, AwsRefused where they won't."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise as_ours(error) from error
+
+
+def as_ours(error: BotoCoreError | ClientError) -> AwsError:
+    """The error of ours that says of `error` what a caller can do about it; AWS's own words are left out."""
+    if isinstance(error, ClientError):
+        if is_conflict(error):
+            return WriteConflict()
+        what = f"{error.operation_name}: {error.response.get('Error', {}).get('Code')}"
+    else:
+        what = type(error).__name__
+    return AwsUnavailable() if is_transient(error) else AwsRefused(f"AWS refused {what}")
 
 
 def is_transient(error: BaseException) -> bool:

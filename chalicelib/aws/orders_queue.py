@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chalicelib.amounts import ceil_div
+from chalicelib.aws.errors import translated
 from chalicelib.orders.message import CORRELATION_ID, message_body
 from chalicelib.orders.ports import DeadLetter
 
@@ -17,14 +19,17 @@ MAX_VISIBILITY_SECONDS = 11 * 60 * 60
 
 
 class SqsOrdersQueue:
+    """The OrdersQueue of ports.py in SQS. Every method raises AwsError."""
+
     def __init__(self, client: SQSClient, queue_url: str, dead_letter_queue_url: str) -> None:
         self._client = client
         self._queue_url = queue_url
         self._dead_letter_queue_url = dead_letter_queue_url
 
+    @translated()
     def enqueue(self, order_id: str, delay_ms: int = 0, correlation_id: str = "") -> None:
         """Hand the order to the workers, after `delay_ms` rounded up to a second, at most SQS's 15 minutes."""
-        delay_seconds = min(max(-(-delay_ms // 1000), 0), MAX_DELAY_SECONDS)
+        delay_seconds = min(max(ceil_div(delay_ms, 1000), 0), MAX_DELAY_SECONDS)
         self._client.send_message(
             QueueUrl=self._queue_url,
             MessageBody=message_body(order_id),
@@ -32,6 +37,7 @@ class SqsOrdersQueue:
             MessageAttributes=_attributes({CORRELATION_ID: correlation_id}),
         )
 
+    @translated()
     def waiting(self) -> int:
         """About how many orders wait for a worker."""
         response = self._client.get_queue_attributes(
@@ -39,13 +45,15 @@ class SqsOrdersQueue:
         )
         return int(response["Attributes"]["ApproximateNumberOfMessages"])
 
+    @translated()
     def show_again_in(self, receipt_handle: str, delay_ms: int) -> None:
         """Let a message that is being handled come back after `delay_ms`, rounded up to a second."""
-        seconds = min(max(-(-delay_ms // 1000), 0), MAX_VISIBILITY_SECONDS)
+        seconds = min(max(ceil_div(delay_ms, 1000), 0), MAX_VISIBILITY_SECONDS)
         self._client.change_message_visibility(
             QueueUrl=self._queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
         )
 
+    @translated()
     def bury(self, body: str, reason: str, correlation_id: str = "") -> None:
         """Put a message into the dead-letter queue, with why."""
         self._client.send_message(
@@ -54,12 +62,16 @@ class SqsOrdersQueue:
             MessageAttributes=_attributes({"reason": reason, CORRELATION_ID: correlation_id}),
         )
 
+    @translated()
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         """About `limit` dead letters, all there are if fewer; out of others' sight until `leave`, or for a minute."""
         letters: list[DeadLetter] = []
         while len(letters) < limit:
             response = self._client.receive_message(
-                QueueUrl=self._dead_letter_queue_url, MaxNumberOfMessages=10, VisibilityTimeout=60, WaitTimeSeconds=0
+                QueueUrl=self._dead_letter_queue_url,
+                MaxNumberOfMessages=10,
+                VisibilityTimeout=60,
+                WaitTimeSeconds=0,
             )
             messages = response.get("Messages", [])
             if not messages:
@@ -67,12 +79,14 @@ class SqsOrdersQueue:
             letters += [DeadLetter(message["ReceiptHandle"], message["Body"]) for message in messages]
         return letters
 
+    @translated()
     def leave(self, letter: DeadLetter) -> None:
         """Put a dead letter back where it was, for the next to see."""
         self._client.change_message_visibility(
             QueueUrl=self._dead_letter_queue_url, ReceiptHandle=letter.receipt_handle, VisibilityTimeout=0
         )
 
+    @translated()
     def discard(self, letter: DeadLetter) -> None:
         self._client.delete_message(QueueUrl=self._dead_letter_queue_url, ReceiptHandle=letter.receipt_handle)
 

@@ -11,9 +11,10 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from chalicelib.contract import examples
-from chalicelib.contract import response_models as answers
 from chalicelib.contract.json_schema import SCHEMAS, Json, schemas_of
 from chalicelib.contract.requests import ClientMessage
+from chalicelib.contract.response_models import model_named
+from chalicelib.contract.version import VERSION
 
 CHANNEL = "orders"
 
@@ -99,7 +100,7 @@ def document(websocket_url: str) -> Json:
         "asyncapi": "3.0.0",
         "info": {
             "title": "Fillrate",
-            "version": "1.0.0",
+            "version": VERSION,
             "description": "What becomes of orders, as it happens. The address, ticket included, is the `wsUrl` of "
             "`POST /orders/execute`, `GET /orders/{orderId}` or `POST /ws-tickets`; a ticket lets one connection in, "
             "within 60 s. Amounts are decimal strings in whole tokens; times are RFC 3339 UTC.",
@@ -163,6 +164,6 @@ def _schemas() -> Json:
     return schemas_of(
         [
             ("ClientMessage", "validation", ClientMessage),
-            *((name, "serialization", getattr(answers, name)) for name in told),
+            *((name, "serialization", model_named(name)) for name in told),
         ]
     )

@@ -11,19 +11,24 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 Json = dict[str, Any]
 # Both documents keep their schemas here.
 SCHEMAS = "#/components/schemas/"
+# What a response model's class is called beyond its schema's name: `QuoteModel` is the documents' `Quote`.
+MODEL_SUFFIX = "Model"
 
 
-class WithoutTitles(GenerateJsonSchema):
-    """Pydantic's titles only repeat the names."""
+class PublishedSchema(GenerateJsonSchema):
+    """Schemas by their published names, without titles, which would only repeat them."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
+
+    def normalize_name(self, name: str) -> str:
+        return super().normalize_name(name).removesuffix(MODEL_SUFFIX)
 
 
 def schemas_of(models: Iterable[tuple[str, JsonSchemaMode, Any]]) -> Json:
     """The schemas of `models` (name, as input or as output, the type) and of what they name, by name."""
     inputs = [(name, mode, TypeAdapter(model)) for name, mode, model in models]
-    _, schema = TypeAdapter.json_schemas(inputs, ref_template=SCHEMAS + "{model}", schema_generator=WithoutTitles)
+    _, schema = TypeAdapter.json_schemas(inputs, ref_template=SCHEMAS + "{model}", schema_generator=PublishedSchema)
     definitions: Json = schema["$defs"]
     for definition in definitions.values():
         definition.pop("title", None)

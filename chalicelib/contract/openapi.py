@@ -13,9 +13,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode
 
 from chalicelib import problems
+from chalicelib.access.open_routes import OPEN_ROUTES
 from chalicelib.contract import examples
-from chalicelib.contract import response_models as answers
-from chalicelib.contract.json_schema import SCHEMAS, Json, WithoutTitles, schemas_of
+from chalicelib.contract.json_schema import SCHEMAS, Json, PublishedSchema, schemas_of
 from chalicelib.contract.requests import (
     IDEMPOTENCY_KEY_PATTERN,
     OrderListRequest,
@@ -23,6 +23,8 @@ from chalicelib.contract.requests import (
     QuoteRequest,
     TicketRequest,
 )
+from chalicelib.contract.response_models import model_named
+from chalicelib.contract.version import VERSION
 from chalicelib.contract.views import problem_type
 from chalicelib.correlation import HEADER as CORRELATION_HEADER
 
@@ -57,7 +59,6 @@ class _Operation:
     body_example: Json | None = None
     body_required: bool = True
     idempotent: bool = False
-    needs_key: bool = True
 
 
 _ITS_ORDER = {"parameters": {"orderId": "$response.body#/orderId"}}
@@ -149,7 +150,6 @@ _OPERATIONS = (
             503: _Success("Health", "Something isn't: `checks` says what.", examples.UNWELL),
         },
         (429, 500),
-        needs_key=False,
     ),
     _Operation(
         "get",
@@ -158,7 +158,6 @@ _OPERATIONS = (
         "This document",
         {200: _Success("OpenApi", "An OpenAPI 3.1 document.", {})},
         (429, 500),
-        needs_key=False,
     ),
     _Operation(
         "get",
@@ -167,7 +166,6 @@ _OPERATIONS = (
         "The WebSocket's description",
         {200: _Success("AsyncApi", "An AsyncAPI 3.0 document.", {})},
         (429, 500),
-        needs_key=False,
     ),
 )
 
@@ -196,7 +194,7 @@ def document(*, key_optional: bool) -> Json:
         "openapi": "3.1.0",
         "info": {
             "title": "Fillrate",
-            "version": "1.0.0",
+            "version": VERSION,
             "description": "Market orders on Solana DEXs. Amounts are decimal strings in whole tokens; "
             "times are RFC 3339 UTC; errors are RFC 9457 problem details.",
         },
@@ -240,7 +238,7 @@ def _operation(operation: _Operation, key_optional: bool) -> Json:
 
 
 def _security(operation: _Operation, key_optional: bool) -> list[Json]:
-    if not operation.needs_key:
+    if (operation.path, operation.method) in OPEN_ROUTES:
         return []
     return [{API_KEY: []}, {}] if key_optional else [{API_KEY: []}]
 
@@ -266,17 +264,11 @@ _CORRELATION_ANSWER: Json = {
     CORRELATION_HEADER: {"description": "The id in the request's log lines.", "schema": {"type": "string"}}
 }
 
-_RETRY_AFTER: Json = {
-    "description": "After how many seconds to try again.",
-    "schema": {"type": "integer", "minimum": 0},
-    "example": 5,
-}
-
 
 def _query_parameters(operation: _Operation) -> Iterator[Json]:
     if operation.query is None:
         return
-    schema = operation.query.model_json_schema(schema_generator=WithoutTitles)
+    schema = operation.query.model_json_schema(schema_generator=PublishedSchema)
     for name, field in schema["properties"].items():
         description = field.pop("description", None)
         parameter = {
@@ -355,7 +347,7 @@ def _schemas() -> Json:
             models.append((operation.body.__name__, "validation", operation.body))
     names = {success.schema for operation in _OPERATIONS for success in operation.successes.values()}
     for name in sorted({*names, "Problem"} - {"OpenApi", "AsyncApi"}):
-        models.append((name, "serialization", getattr(answers, name)))
+        models.append((name, "serialization", model_named(name)))
     definitions = schemas_of(models)
     definitions["OpenApi"] = {
         "type": "object",

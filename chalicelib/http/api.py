@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Protocol
-from urllib.parse import urlencode, urlsplit
 
 from chalicelib.access.caller import Caller
-from chalicelib.access.ticket_office import TicketOffice
+from chalicelib.access.websocket_doors import WebSocketDoors
 from chalicelib.amounts import to_base_units, to_ppm
-from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.contract.requests import (
     Json,
     OrderListRequest,
@@ -19,47 +17,29 @@ from chalicelib.contract.requests import (
     parse_body,
     parse_query,
     validate,
+    validate_idempotency_key,
 )
-from chalicelib.contract.views import order_json
-from chalicelib.orders.intake import Intake
+from chalicelib.contract.views import order_json, quote_json, token_json
+from chalicelib.orders.intake import Intake, NewOrder
 from chalicelib.orders.order import Order, Token
 from chalicelib.orders.pair import TokenDirectory, find_pair, find_token
-from chalicelib.orders.ports import OrderFilter
+from chalicelib.orders.ports import OrderFilter, Orders
+from chalicelib.orders.quoting import SwapQuote
+from chalicelib.orders.token_directory import TradedToken
 from chalicelib.times import time_text
 
 Answer = tuple[int, Json]
-Quoter = Callable[[Token, Token, int, int], Json]
 
 
 class TradedTokens(TokenDirectory, Protocol):
-    def listing(self) -> list[Json]:
-        """Every traded token as GET /tokens shows it."""
-
-
-class WebSocketDoors:
-    """Addresses that let one connection in, each with a ticket of its own."""
-
-    def __init__(self, websocket_url: str, tickets: TicketOffice) -> None:
-        self._websocket_url = websocket_url
-        self._tickets = tickets
-
-    def open(self) -> None:
-        """See that `address` works afterwards, whatever becomes of AWS. Raises botocore's errors."""
-        self._tickets.open()
-
-    def address(self, caller: Caller, order_id: str | None) -> tuple[Json, int]:
-        """wsPath and wsUrl for one order, or with None for all of the account's; and until when (ms) they let in."""
-        text, ticket = self._tickets.issue(caller.account, order_id, caller.key_id)
-        query = {"ticket": text} if order_id is None else {"orderId": order_id, "ticket": text}
-        url = f"{self._websocket_url}?{urlencode(query)}"
-        parts = urlsplit(url)
-        return {"wsPath": f"{parts.path}?{parts.query}", "wsUrl": url}, ticket.expires_at_ms
+    def tokens(self) -> tuple[TradedToken, ...]:
+        """Every traded token."""
 
 
 class OrdersApi:
     """What an account can do with its orders."""
 
-    def __init__(self, intake: Intake, store: OrderTable, tokens: TokenDirectory, doors: WebSocketDoors) -> None:
+    def __init__(self, intake: Intake, store: Orders, tokens: TokenDirectory, doors: WebSocketDoors) -> None:
         self._intake = intake
         self._store = store
         self._tokens = tokens
@@ -69,7 +49,9 @@ class OrdersApi:
         """POST /orders/execute: 202 for a new order, 200 where the Idempotency-Key found it."""
         request = validate(OrderRequest, parse_body(raw_body))
         self._doors.open()  # once the order is stored nothing may fail
-        submitted = self._intake.submit(caller.account, request, headers.get("idempotency-key"))
+        asked = new_order_of(self._tokens, request)
+        key = headers.get("idempotency-key")
+        submitted = self._intake.submit(caller.account, asked, None if key is None else validate_idempotency_key(key))
         order = submitted.order
         body = {
             "orderId": order.order_id,
@@ -109,6 +91,18 @@ class OrdersApi:
         return None if text is None else find_token(self._tokens, field, text).mint
 
 
+def new_order_of(tokens: TokenDirectory, request: OrderRequest) -> NewOrder:
+    """The order that a client asks for, its tokens found. Raises InvalidRequest naming each field that is wrong."""
+    return NewOrder(request.type, *_exactly(tokens, request))
+
+
+def _exactly(tokens: TokenDirectory, request: QuoteRequest) -> tuple[Token, Token, int, int]:
+    """The two tokens, the amount in base units, the slippage in millionths. Raises InvalidRequest."""
+    token_in, token_out = find_pair(tokens, request.token_in, request.token_out)
+    amount = to_base_units(request.amount, token_in.decimals, "amount")
+    return token_in, token_out, amount, to_ppm(request.slippage, "slippage")
+
+
 class TicketsApi:
     """Tickets for the WebSocket."""
 
@@ -128,20 +122,18 @@ class TicketsApi:
 class MarketApi:
     """What can be traded, and at what price. The same for every account, but not for nobody."""
 
-    def __init__(self, tokens: TradedTokens, quote_pair: Quoter) -> None:
+    def __init__(self, tokens: TradedTokens, quote_pair: Callable[[Token, Token, int, int], SwapQuote]) -> None:
         self._tokens = tokens
         self._quote_pair = quote_pair
 
     def quotes(self, _caller: Caller, query: Mapping[str, str]) -> Answer:
         """GET /quotes."""
         request = validate(QuoteRequest, parse_query(query))
-        token_in, token_out = find_pair(self._tokens, request.token_in, request.token_out)
-        amount = to_base_units(request.amount, token_in.decimals, "amount")
-        return 200, self._quote_pair(token_in, token_out, amount, to_ppm(request.slippage, "slippage"))
+        return 200, quote_json(self._quote_pair(*_exactly(self._tokens, request)))
 
     def tokens(self, _caller: Caller) -> Answer:
         """GET /tokens: what the registered pools trade."""
-        return 200, {"tokens": self._tokens.listing()}
+        return 200, {"tokens": [token_json(token) for token in self._tokens.tokens()]}
 
 
 class HealthApi:

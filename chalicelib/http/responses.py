@@ -9,35 +9,41 @@ from typing import Any
 
 from chalice.app import Request, Response
 
-from chalicelib.aws.errors import is_transient
 from chalicelib.contract.views import problem_json
 from chalicelib.http.web_page import serve
+from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
-from chalicelib.problems import AwsUnavailable, FillrateError, NotFound
+from chalicelib.problems import (
+    AwsUnavailable,
+    ExecutionError,
+    FillrateError,
+    NotFound,
+    RequestError,
+    SubmissionUnknown,
+)
 from chalicelib.settings import settings
-from chalicelib.telemetry import logger
 
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
 
 
 def answer(use_case: Callable[[], tuple[int, dict[str, Any]]]) -> Response:
-    """Run a use case; its FillrateErrors and whatever else it raises become problem responses."""
+    """Run a use case; whatever it raises becomes a problem response."""
     try:
         status, body = use_case()
-    except FillrateError as error:
+    except (RequestError, ExecutionError, SubmissionUnknown) as error:
         return _refusal(error)
     except Exception as error:  # noqa: BLE001
         # the boundary: the client learns that it isn't its fault, the log learns the rest
         logger.exception("request failed")
-        if is_transient(error):
-            return _refusal(AwsUnavailable("the order storage does not answer just now; try again in a few seconds"))
+        if isinstance(error, AwsUnavailable):
+            return _refusal(error)
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The request failed on our side; it may be sent again.")
     return _response(status, body, JSON)
 
 
 def page(request: Request, name: str) -> Response:
-    """A file of the page; a problem where there is none of that name."""
+    """A file of the page; a problem where there is no such file."""
     query: Mapping[str, str] = request.query_params or {}
     try:
         served = serve(name, query.get("v"), request.headers, settings().websocket_url)
@@ -58,9 +64,9 @@ def as_problem(response: Response) -> Response:
     if is_ours or response.status_code < HTTPStatus.BAD_REQUEST:
         return response
     detail = response.body.get("Message", "") if isinstance(response.body, dict) else ""
-    mended = problem(response.status_code, detail)
-    mended.headers.update({name: value for name, value in response.headers.items() if name.lower() != "content-type"})
-    return mended
+    ours = problem(response.status_code, detail)
+    ours.headers.update({name: value for name, value in response.headers.items() if name.lower() != "content-type"})
+    return ours
 
 
 def with_header(response: Response, name: str, value: str) -> Response:

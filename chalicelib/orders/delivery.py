@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.aws.orders_queue import SqsOrdersQueue
+from chalicelib.log import context, logger
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.execution import ComeBack, Execution, Finished, UnknownOrder
 from chalicelib.orders.message import CORRELATION_ID, MalformedMessage, order_id_of
 from chalicelib.orders.order import MAX_ATTEMPTS, State
-from chalicelib.telemetry import logger
+from chalicelib.orders.ports import OrdersQueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def message_of(record: Mapping[str, Any], now_ms: int) -> Message:
 
 
 class Delivery:
-    def __init__(self, execution: Execution, queue: SqsOrdersQueue, lease_ms: int) -> None:
+    def __init__(self, execution: Execution, queue: OrdersQueue, lease_ms: int) -> None:
         self._execution = execution
         self._queue = queue
         self._lease_ms = lease_ms
@@ -67,7 +67,7 @@ class Delivery:
             order_id = order_id_of(message.body)
             # if this worker dies the message is back when its lease runs out, not when the queue's long time-out does
             self._queue.show_again_in(message.receipt_handle, self._lease_ms)
-            with logger.append_context_keys(order_id=order_id, correlation_id=message.correlation_id):
+            with context(order_id=order_id, correlation_id=message.correlation_id):
                 return self._after(self._execution.run(order_id, f"{owner}/{message.message_id}"), message)
         except (MalformedMessage, UnknownOrder) as error:
             logger.error("message without an order", message_id=message.message_id, reason=type(error).__name__)

@@ -7,29 +7,18 @@ invocation does. Only one that dies between that and its own end is counted twic
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import pairwise
-from typing import Any
 
-from chalicelib.aws.dynamodb.attribute_values import deserialize
-from chalicelib.aws.dynamodb.order_item import ORDER_ITEM, item_to_order
+from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
-from chalicelib.orders.order import TERMINAL, Order
-from chalicelib.telemetry import logger
-
-_ENDED = frozenset(state.value for state in TERMINAL)
+from chalicelib.orders.order import MAX_ATTEMPTS, HistoryStep, Order, Status
 
 
-def note_endings(records: Iterable[Mapping[str, Any]]) -> None:
-    """Note the metrics of each order that one of these stream records ends. What can't be read is passed over."""
-    for record in records:
-        try:
-            order = _ended_by(record["dynamodb"])
-        except (KeyError, TypeError, ValueError):
-            logger.exception("record not counted", event_id=record.get("eventID"))
-            continue
-        if order is not None:
-            note_ending(order)
+def note_endings(ended: Iterable[Order]) -> None:
+    """Note the metrics of each of these orders, which have ended."""
+    for order in ended:
+        note_ending(order)
 
 
 def note_ending(order: Order) -> None:
@@ -65,11 +54,43 @@ def quote_to_fill_bps(order: Order) -> int | None:
     return (order.amount_out - order.quoted_out) * 10_000 // order.quoted_out
 
 
-def _ended_by(change: Mapping[str, Any]) -> Order | None:
-    """The order that this write ended; None for any other write."""
-    new, old = change.get("NewImage"), change.get("OldImage")
-    if new is None or new["item"]["S"] != ORDER_ITEM or new["state"]["S"] not in _ENDED:
-        return None
-    if old is not None and old["state"]["S"] in _ENDED:
-        return None
-    return item_to_order(deserialize({name: value for name, value in new.items() if name != "submission"}))
+def log_post_mortem(order: Order) -> None:
+    """One line that tells the whole story: each attempt that failed, why, and how long its steps took."""
+    logger.error(
+        "order failed",
+        attempts=min(order.attempt, MAX_ATTEMPTS),
+        retry_count=order.retry_count,
+        error_code=order.error_code,
+        error=order.error,
+        past_signatures=order.past_signatures,
+        lasted_ms=order.updated_at_ms - order.created_at_ms,
+        steps=[
+            {"status": step.status.value, "atMs": step.at_ms, "errorCode": step.error_code} for step in order.history
+        ],
+        failed_attempts=_failed_attempts(order),
+    )
+
+
+def _failed_attempts(order: Order) -> list[dict[str, object]]:
+    """Each failed attempt with its error, its transaction if it had one, and when its steps came after its first."""
+    attempts: list[dict[str, object]] = []
+    steps: list[HistoryStep] = []
+    for last in order.history:
+        if last.status in (Status.ROUTING, Status.FAILED) and not steps:
+            steps = [last]
+        elif last.status is not Status.PENDING:
+            steps.append(last)
+        if last.status is Status.FAILED:
+            hashes = [step.tx_hash for step in steps if step.tx_hash]
+            attempts.append(
+                {
+                    "attempt": len(attempts) + 1,
+                    "errorCode": last.error_code,
+                    "error": last.error,
+                    "txHash": hashes[-1] if hashes else None,
+                    "startedAtMs": steps[0].at_ms,
+                    "stepsAfterMs": {step.status.value: step.at_ms - steps[0].at_ms for step in steps},
+                }
+            )
+            steps = []
+    return attempts

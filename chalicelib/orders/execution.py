@@ -10,18 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from chalicelib.aws.dynamodb.order_table import OrderTable
-from chalicelib.orders.admission import Starts, is_on_time
+from chalicelib.log import logger
+from chalicelib.orders.endings import log_post_mortem
 from chalicelib.orders.order import (
-    MAX_ATTEMPTS,
-    Change,
     Leased,
     Leftover,
     Leg,
     Order,
     State,
-    Status,
-    Submission,
     choose_route,
     claim,
     fail_attempt,
@@ -33,7 +29,8 @@ from chalicelib.orders.order import (
     start_attempt,
 )
 from chalicelib.orders.outage import Outages
-from chalicelib.orders.ports import StaleOrder
+from chalicelib.orders.ports import Orders, StaleOrder
+from chalicelib.orders.start_rate import StartRate, is_on_time
 from chalicelib.problems import (
     AllNodesDown,
     ExecutionError,
@@ -45,7 +42,7 @@ from chalicelib.problems import (
 from chalicelib.risk.counters import GLOBAL, CounterFull, Notional, day_of
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Exposure, LimitsInForce, ReferenceCurrency, Terms, check_plan
-from chalicelib.telemetry import logger
+from chalicelib.solana.signed_transaction import SignedTransaction
 
 UNDECIDED_AGAIN_MS = 1000
 
@@ -57,7 +54,7 @@ class PlannedSwap:
     route: tuple[Leg, ...]
     quoted_out: int
     min_out: int
-    build: Callable[[], Submission]
+    build: Callable[[], SignedTransaction]
     exposure: Exposure
 
 
@@ -97,7 +94,7 @@ class Trader(Protocol):
     def plan(self, order: Order) -> PlannedSwap:
         """Read the market and choose the route. Raises ExecutionError."""
 
-    def settle(self, order: Order, submission: Submission) -> Fate:
+    def settle(self, order: Order, submission: SignedTransaction) -> Fate:
         """Send the stored bytes, as often as need be, and watch for a while. Raises ExecutionError: undecided too."""
 
 
@@ -135,9 +132,9 @@ class Execution:
 
     def __init__(
         self,
-        store: OrderTable,
+        store: Orders,
         trader: Trader,
-        starts: Starts,
+        start_rate: StartRate,
         outages: Outages,
         risk: Risk,
         now_ms: Callable[[], int],
@@ -146,7 +143,7 @@ class Execution:
     ) -> None:
         self._store = store
         self._trader = trader
-        self._starts = starts
+        self._start_rate = start_rate
         self._outages = outages
         self._risk = risk
         self._now_ms = now_ms
@@ -188,7 +185,7 @@ class Execution:
             return ComeBack(order.start_at_ms - now_ms, "its turn has not come")
         if is_on_time(order.start_at_ms, now_ms):
             return None
-        start_at_ms = self._starts.reserve(now_ms)
+        start_at_ms = self._start_rate.reserve(now_ms)
         if start_at_ms <= now_ms:
             return None
         self._store.replace(queue(order, start_at_ms, now_ms))
@@ -275,50 +272,7 @@ class Execution:
         retry = isinstance(error, TransientError)
         failed = self._store.replace(fail_attempt(order, str(error), error.code, self._now_ms(), retry=retry))
         if failed.is_terminal:
-            _post_mortem(failed)
+            log_post_mortem(failed)
             return Finished(failed)
         logger.warning("attempt failed", attempt=order.attempt, error_code=error.code, error=str(error))
         return ComeBack(failed.retry_at_ms - self._now_ms(), "backing off")
-
-
-def _post_mortem(order: Order) -> None:
-    """One line that tells the whole story: each attempt that failed, why, and how long its steps took."""
-    logger.error(
-        "order failed",
-        attempts=min(order.attempt, MAX_ATTEMPTS),
-        retry_count=order.retry_count,
-        error_code=order.error_code,
-        error=order.error,
-        past_signatures=order.past_signatures,
-        lasted_ms=order.updated_at_ms - order.created_at_ms,
-        steps=[
-            {"status": change.status.value, "atMs": change.at_ms, "errorCode": change.detail.error_code}
-            for change in order.history
-        ],
-        failed_attempts=_failed_attempts(order),
-    )
-
-
-def _failed_attempts(order: Order) -> list[dict[str, object]]:
-    """Each failed attempt with its error, its transaction if it had one, and when its steps came after its first."""
-    attempts: list[dict[str, object]] = []
-    steps: list[Change] = []
-    for change in order.history:
-        if change.status in (Status.ROUTING, Status.FAILED) and not steps:
-            steps = [change]
-        elif change.status is not Status.PENDING:
-            steps.append(change)
-        if change.status is Status.FAILED:
-            hashes = [step.detail.tx_hash for step in steps if step.detail.tx_hash]
-            attempts.append(
-                {
-                    "attempt": len(attempts) + 1,
-                    "errorCode": change.detail.error_code,
-                    "error": change.detail.error,
-                    "txHash": hashes[-1] if hashes else None,
-                    "startedAtMs": steps[0].at_ms,
-                    "stepsAfterMs": {step.status.value: step.at_ms - steps[0].at_ms for step in steps},
-                }
-            )
-            steps = []
-    return attempts

@@ -9,24 +9,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from chalicelib.amounts import to_base_units, to_ppm
-from chalicelib.aws.dynamodb.order_table import OrderTable
-from chalicelib.aws.errors import is_transient
-from chalicelib.aws.orders_queue import SqsOrdersQueue
-from chalicelib.contract.requests import OrderRequest, validate_idempotency_key
+from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
-from chalicelib.orders.admission import LONGEST_WAIT_MS, Starts
-from chalicelib.orders.order import IllegalTransition, Order, State, cancel, place
+from chalicelib.orders.order import IllegalTransition, Order, OrderType, State, Token, cancel, place
 from chalicelib.orders.pair import TokenDirectory, find_pair
-from chalicelib.orders.ports import StaleOrder
-from chalicelib.problems import Conflict, NotFound, SubmissionUnknown, TooManyOpenOrders
+from chalicelib.orders.ports import Orders, OrdersQueue, StaleOrder
+from chalicelib.orders.start_rate import LONGEST_WAIT_MS, StartRate
+from chalicelib.problems import AwsError, AwsUnavailable, Conflict, NotFound, SubmissionUnknown, TooManyOpenOrders
 from chalicelib.risk.counters import GLOBAL, CounterFull
 from chalicelib.risk.limits import LimitsInForce, Terms, check_request
-from chalicelib.telemetry import logger
 
 ORDER_ID_NAMESPACE = uuid.UUID("5f0c9b1e-6f0b-4d53-9d0a-2f6f8f2f3b7a")
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """What is asked for: `amount` base units of `token_in` for `token_out`, at most `slippage_ppm` below the quote."""
+
+    type: OrderType
+    token_in: Token
+    token_out: Token
+    amount: int
+    slippage_ppm: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +51,10 @@ class Intake:
 
     def __init__(
         self,
-        store: OrderTable,
-        queue: SqsOrdersQueue,
+        store: Orders,
+        queue: OrdersQueue,
         tokens: TokenDirectory,
-        admission: Starts,
+        start_rate: StartRate,
         limits: OrderLimits,
         now_ms: Callable[[], int],
         new_id: Callable[[], uuid.UUID],
@@ -60,34 +64,34 @@ class Intake:
         self._store = store
         self._queue = queue
         self._tokens = tokens
-        self._admission = admission
+        self._start_rate = start_rate
         self._limits = limits
         self._now_ms = now_ms
         self._new_id = new_id
         self._correlation_id = correlation_id
 
-    def submit(self, account: str, request: OrderRequest, idempotency_key: str | None) -> Submitted:
-        """Store the order and hand it to the workers.
+    def submit(self, account: str, asked: NewOrder, idempotency_key: str | None) -> Submitted:
+        """Store the order and hand it to the workers. `idempotency_key`: 1 to 128 visible ASCII characters.
 
-        The same key and request give the same order, however often and from however many clients at once: its id is
+        The same key and order give the same order, however often and from however many clients at once: its id is
         derived from account and key, and only the first conditional write succeeds.
 
         Raises:
-            InvalidRequest: a token, the amount or the slippage is wrong.
-            Conflict: the key was used for another request.
+            InvalidRequest: a token is not traded, or both are the same.
+            Conflict: the key was used for another order.
             LimitRefused: the slippage or a token is beyond the account's limits, or those of all.
             TooManyOpenOrders: as many are open as may be.
             Backlogged: more work waits than 15 minutes can take; nothing is stored.
             SubmissionUnknown: AWS left it open whether the order is stored.
-            botocore's errors: AWS is out of reach; nothing is stored.
+            AwsError: AWS did not do it; nothing is stored.
         """
-        order = self._new_order(account, request, idempotency_key)
+        order = self._new_order(account, asked, idempotency_key)
         # a repeated request takes no starting slot, unless it comes at the very moment of the first
         known = self._store.load(order.order_id) if idempotency_key is not None else None
         if known is None:
             limits = self._limits.limits_for(account)
             check_request(limits, Terms(order.token_in.mint, order.token_out.mint, order.slippage_ppm))
-            start_at_ms = self._admission.reserve(order.created_at_ms, LONGEST_WAIT_MS)
+            start_at_ms = self._start_rate.reserve(order.created_at_ms, LONGEST_WAIT_MS)
             placed = place(order, start_at_ms)
             if self._create(placed, limits, repeatable=idempotency_key is not None):
                 self._hand_over(placed, start_at_ms - order.created_at_ms)
@@ -131,16 +135,14 @@ class Intake:
     def _create(self, order: Order, limits: LimitsInForce, *, repeatable: bool) -> bool:
         """Store a new order; False where its id is taken.
 
-        Raises SubmissionUnknown, TooManyOpenOrders, or botocore's errors: it is not stored then.
+        Raises SubmissionUnknown, TooManyOpenOrders, or another AwsError: it is not stored then.
         """
         try:
             return self._store.create(order, limits)
         except CounterFull as full:
             whose = "all accounts together" if full.movement.scope == GLOBAL else "the account"
             raise TooManyOpenOrders(full.movement.ceiling or 0, whose) from None
-        except (BotoCoreError, ClientError) as error:
-            if not is_transient(error):
-                raise
+        except AwsUnavailable:
             stored = self._look_for(order, repeatable=repeatable)
             if stored is None:
                 raise
@@ -150,33 +152,32 @@ class Intake:
         """What is stored under the order's id, although storing it ended in an error: an answer can be lost."""
         try:
             return self._store.load(order.order_id)
-        except (BotoCoreError, ClientError):
+        except AwsError:
             raise SubmissionUnknown(order.order_id, repeatable=repeatable) from None
 
     def _hand_over(self, order: Order, delay_ms: int) -> None:
         """Tell the workers. That this fails is no reason to refuse an order that is stored: the sweeper tells them."""
         try:
             self._queue.enqueue(order.order_id, delay_ms, order.correlation_id)
-        except (BotoCoreError, ClientError):
+        except AwsError:
             logger.exception("order not enqueued; the sweeper will do it", order_id=order.order_id)
 
-    def _new_order(self, account: str, request: OrderRequest, idempotency_key: str | None) -> Order:
-        token_in, token_out = find_pair(self._tokens, request.token_in, request.token_out)
-        amount = to_base_units(request.amount, token_in.decimals, "amount")
-        slippage_ppm = to_ppm(request.slippage, "slippage")
+    def _new_order(self, account: str, asked: NewOrder, idempotency_key: str | None) -> Order:
+        mint_in, mint_out = asked.token_in.mint, asked.token_out.mint
+        find_pair(self._tokens, mint_in, mint_out)  # an order that is placed again may name what is no longer traded
         if idempotency_key is None:
             order_id = self._new_id()
         else:
-            order_id = uuid.uuid5(ORDER_ID_NAMESPACE, f"{account}\n{validate_idempotency_key(idempotency_key)}")
+            order_id = uuid.uuid5(ORDER_ID_NAMESPACE, f"{account}\n{idempotency_key}")
         return Order(
             order_id=str(order_id),
             account=account,
-            type=request.type,
-            token_in=token_in,
-            token_out=token_out,
-            amount=amount,
-            slippage_ppm=slippage_ppm,
-            request_digest=_digest(request.type, token_in.mint, token_out.mint, amount, slippage_ppm),
+            type=asked.type,
+            token_in=asked.token_in,
+            token_out=asked.token_out,
+            amount=asked.amount,
+            slippage_ppm=asked.slippage_ppm,
+            request_digest=_digest(asked.type, mint_in, mint_out, asked.amount, asked.slippage_ppm),
             created_at_ms=self._now_ms(),
             correlation_id=self._correlation_id(),
         )

@@ -5,15 +5,31 @@ Amounts are integers of base units; times are milliseconds since the epoch, UTC,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from typing import Any, Literal
 
+from chalicelib.orders.field_types import (
+    Address,
+    AmountIn,
+    AmountOfToken,
+    AmountOut,
+    Millionths,
+    Ordinal,
+    Signature,
+    TimeMs,
+)
 from chalicelib.risk.counters import Claims, Notional
+from chalicelib.solana.signed_transaction import SignedTransaction
 
 MAX_ATTEMPTS = 3
 # An order is one item of at most 400 KB, and is sent whole: neither its story nor an error's text grows without end.
 MAX_QUEUED_STEPS = 100
 MAX_ERROR_LENGTH = 1_000
+
+
+OrderType = Literal["market"]
 
 
 class Status(StrEnum):
@@ -109,12 +125,12 @@ class Leg:
     """One pool's part in a route. `share_ppm`: its part, in millionths, of all that goes into its `token_out`."""
 
     dex: str
-    pool: str
-    share_ppm: int
+    pool: Address
+    share_ppm: Millionths
     token_in: Token
     token_out: Token
-    amount_in: int
-    expected_out: int
+    amount_in: AmountIn
+    expected_out: AmountOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,46 +138,39 @@ class Leftover:
     """Base units of a token between two hops that the first paid and the second didn't spend: they are the wallet's."""
 
     token: Token
-    amount: int
+    amount: AmountOfToken
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """A signed transaction that may land until the block height passes `last_valid_block_height`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What comes to exist on an order's way; None until then.
 
-    signature: str
-    wire: bytes
-    blockhash: str
-    last_valid_block_height: int
-
-
-@dataclass(frozen=True, slots=True)
-class Detail:
-    """The fields that come to exist at a step. What a step doesn't know is None."""
+    A field is written here alone. The order has it as it stands and each step of its history as it was; the stored
+    item, the API's JSON, its documents, the client and the page follow from the field's name and type.
+    """
 
     route: tuple[Leg, ...] | None = None
-    dex_used: str | None = None
-    quoted_out: int | None = None
-    min_out: int | None = None
-    amount_out: int | None = None
+    dex_used: str | None = None  # the venues of the route, each once, in its order
+    quoted_out: AmountOut | None = None
+    min_out: AmountOut | None = None
+    amount_out: AmountOut | None = None
     leftover: tuple[Leftover, ...] | None = None
-    tx_hash: str | None = None
+    tx_hash: Signature | None = None
     error: str | None = None
     error_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryStep(Progress):
+    """One step of the order's life, as it was pushed, with what came to exist at it; `seq` counts without a gap."""
+
+    seq: Ordinal
+    status: Status
+    at_ms: TimeMs
+    retry_count: int
     terminal: bool | None = None
     retry_in_ms: int | None = None
-    queued_until_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One step of the order's life, as it was pushed: `seq` counts from 1 without a gap."""
-
-    seq: int
-    status: Status
-    at_ms: int
-    retry_count: int
-    detail: Detail = Detail()
+    queued_until_ms: TimeMs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +179,8 @@ class Lease:
     until_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order(Progress):
     """The order as it stands. `revision` counts the writes and guards each by the one before.
 
     `notional` is what it counts for on its day, since a route is chosen. `booked`: what the counters hold for it as it
@@ -180,25 +189,17 @@ class Order:
 
     order_id: str
     account: str
-    type: str
+    type: OrderType
     token_in: Token
     token_out: Token
-    amount: int
-    slippage_ppm: int
+    amount: AmountIn
+    slippage_ppm: Millionths
     request_digest: str
-    created_at_ms: int
+    created_at_ms: TimeMs
     state: State = State.PENDING
     retry_count: int = 0
-    history: tuple[Change, ...] = ()
-    route: tuple[Leg, ...] | None = None
-    quoted_out: int | None = None
-    min_out: int | None = None
-    amount_out: int | None = None
-    leftover: tuple[Leftover, ...] | None = None
-    tx_hash: str | None = None
-    error: str | None = None
-    error_code: str | None = None
-    submission: Submission | None = field(default=None, repr=False)
+    history: tuple[HistoryStep, ...] = ()
+    submission: SignedTransaction | None = field(default=None, repr=False)
     past_signatures: tuple[str, ...] = ()
     start_at_ms: int = 0
     retry_at_ms: int = 0
@@ -217,7 +218,7 @@ class Order:
         return self.state in TERMINAL
 
     @property
-    def updated_at_ms(self) -> int:
+    def updated_at_ms(self) -> TimeMs:
         return self.history[-1].at_ms if self.history else self.created_at_ms
 
     @property
@@ -236,23 +237,28 @@ class Order:
         """The number of the attempt that runs or comes next, from 1."""
         return self.retry_count + 1
 
-    @property
-    def dex_used(self) -> str | None:
-        """The venues of the route, each once, in its order."""
-        return "+".join(dict.fromkeys(leg.dex for leg in self.route)) if self.route else None
+
+def dex_names(route: Iterable[Leg]) -> str:
+    """The venues of a route, each once, in its order: `raydium+meteora`."""
+    return "+".join(dict.fromkeys(leg.dex for leg in route))
 
 
 def place(order: Order, start_at_ms: int = 0) -> Order:
     """The first step of a new order: `pending`, told to whoever watches; and until when it must wait, if it must."""
-    detail = Detail(queued_until_ms=start_at_ms) if start_at_ms > order.created_at_ms else Detail()
-    change = Change(seq=1, status=Status.PENDING, at_ms=order.created_at_ms, retry_count=0, detail=detail)
-    return replace(order, start_at_ms=start_at_ms, history=(change,))
+    step = HistoryStep(
+        seq=1,
+        status=Status.PENDING,
+        at_ms=order.created_at_ms,
+        retry_count=0,
+        queued_until_ms=start_at_ms if start_at_ms > order.created_at_ms else None,
+    )
+    return replace(order, start_at_ms=start_at_ms, history=(step,))
 
 
 def queue(order: Order, start_at_ms: int, now_ms: int) -> Order:
     """The order came too late for its slot and has another: it waits on, and says so, though not for ever."""
     waiting = replace(order, start_at_ms=start_at_ms)
-    told = _step(waiting, Event.QUEUED, now_ms, Detail(queued_until_ms=start_at_ms))
+    told = _step(waiting, Event.QUEUED, now_ms, queued_until_ms=start_at_ms)
     return told if len(order.history) < MAX_QUEUED_STEPS else waiting
 
 
@@ -277,17 +283,17 @@ def start_attempt(order: Order, now_ms: int) -> Order:
     if order.state in (State.ROUTING, State.BUILDING):
         return order
     # what an earlier attempt chose and signed is its history, and no longer what the order stands by
-    anew = replace(order, route=None, quoted_out=None, min_out=None, tx_hash=None)
-    return _step(anew, Event.ATTEMPT_STARTED, now_ms, Detail())
+    cleared = replace(order, route=None, dex_used=None, quoted_out=None, min_out=None, tx_hash=None)
+    return _step(cleared, Event.ATTEMPT_STARTED, now_ms)
 
 
 def choose_route(order: Order, route: tuple[Leg, ...], quoted_out: int, min_out: int, now_ms: int) -> Order:
     """The route is chosen; `min_out` is the floor that the whole transaction guarantees, in base units."""
-    chosen = replace(order, route=route, quoted_out=quoted_out, min_out=min_out)
+    told = Progress(route=route, dex_used=dex_names(route), quoted_out=quoted_out, min_out=min_out)
+    chosen = replace(order, route=told.route, dex_used=told.dex_used, quoted_out=quoted_out, min_out=min_out)
     if order.state is State.BUILDING:  # real world possibility: the first builder died, the market has moved since
         return chosen
-    detail = Detail(route=route, dex_used=chosen.dex_used, quoted_out=chosen.quoted_out, min_out=min_out)
-    return _step(chosen, Event.ROUTE_CHOSEN, now_ms, detail)
+    return _step(chosen, Event.ROUTE_CHOSEN, now_ms, told)
 
 
 def reserve(order: Order, notional: Notional | None) -> Order:
@@ -295,25 +301,25 @@ def reserve(order: Order, notional: Notional | None) -> Order:
     return replace(order, notional=notional)
 
 
-def sign(order: Order, submission: Submission, now_ms: int) -> Order:
+def sign(order: Order, submission: SignedTransaction, now_ms: int) -> Order:
     """The transaction is signed. This must be stored before the transaction is sent."""
     signed = replace(order, submission=submission, tx_hash=submission.signature)
-    detail = Detail(
+    told = Progress(
         route=order.route,
         dex_used=order.dex_used,
         quoted_out=order.quoted_out,
         min_out=order.min_out,
         tx_hash=submission.signature,
     )
-    return _step(signed, Event.SIGNED, now_ms, detail)
+    return _step(signed, Event.SIGNED, now_ms, told)
 
 
 def fill(order: Order, amount_out: int, now_ms: int, leftover: tuple[Leftover, ...] = ()) -> Order:
     """The transaction landed and paid `amount_out` base units of the output token, and left something between hops."""
     left = leftover or None
     filled = replace(order, amount_out=amount_out, leftover=left, error=None, error_code=None, submission=None)
-    detail = Detail(dex_used=order.dex_used, amount_out=amount_out, leftover=left, tx_hash=order.tx_hash)
-    return release(_step(filled, Event.FILLED, now_ms, detail))
+    told = Progress(dex_used=order.dex_used, amount_out=amount_out, leftover=left, tx_hash=order.tx_hash)
+    return release(_step(filled, Event.FILLED, now_ms, told))
 
 
 def fail_attempt(order: Order, error: str, error_code: str, now_ms: int, *, retry: bool) -> Order:
@@ -333,16 +339,16 @@ def fail_attempt(order: Order, error: str, error_code: str, now_ms: int, *, retr
     )
     if retry and retry_count < MAX_ATTEMPTS:
         retry_in_ms = 1000 * 2 ** (retry_count - 1)
-        detail = Detail(error=error, error_code=error_code, terminal=False, retry_in_ms=retry_in_ms)
+        told = Progress(error=error, error_code=error_code)
         waiting = replace(ended, retry_at_ms=now_ms + retry_in_ms)
-        return release(_step(waiting, Event.ATTEMPT_FAILED, now_ms, detail))
-    detail = Detail(error=error, error_code=error_code, terminal=True, tx_hash=order.tx_hash)
-    return release(_step(ended, Event.GIVEN_UP, now_ms, detail))
+        return release(_step(waiting, Event.ATTEMPT_FAILED, now_ms, told, terminal=False, retry_in_ms=retry_in_ms))
+    told = Progress(error=error, error_code=error_code, tx_hash=order.tx_hash)
+    return release(_step(ended, Event.GIVEN_UP, now_ms, told, terminal=True))
 
 
 def cancel(order: Order, now_ms: int) -> Order:
     """Cancel what has not started. Raises IllegalTransition once it has."""
-    return _step(order, Event.CANCELLED, now_ms, Detail())
+    return _step(order, Event.CANCELLED, now_ms)
 
 
 def as_created(order: Order) -> Order:
@@ -360,11 +366,31 @@ def booked_before(order: Order) -> Claims:
     return Claims(open=1) if order.booked is None else order.booked
 
 
-def _step(order: Order, event: Event, now_ms: int, detail: Detail) -> Order:
+def _step(
+    order: Order,
+    event: Event,
+    now_ms: int,
+    told: Progress = Progress(),
+    *,
+    terminal: bool | None = None,
+    retry_in_ms: int | None = None,
+    queued_until_ms: int | None = None,
+) -> Order:
+    """The order after `event`, with a step in its history that tells `told`. Raises IllegalTransition."""
     state = LEGAL.get((order.state, event))
     if state is None:
         raise IllegalTransition(order.state, event)
     # History never runs backwards, whatever two machines' clocks say.
     at_ms = max(now_ms, order.updated_at_ms)
-    change = Change(order.last_seq + 1, STATUS_OF[state], at_ms, order.retry_count, detail)
-    return replace(order, state=state, history=(*order.history, change))
+    progress: dict[str, Any] = {each.name: getattr(told, each.name) for each in fields(told)}
+    step = HistoryStep(
+        seq=order.last_seq + 1,
+        status=STATUS_OF[state],
+        at_ms=at_ms,
+        retry_count=order.retry_count,
+        terminal=terminal,
+        retry_in_ms=retry_in_ms,
+        queued_until_ms=queued_until_ms,
+        **progress,
+    )
+    return replace(order, state=state, history=(*order.history, step))

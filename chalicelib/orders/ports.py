@@ -1,14 +1,20 @@
-"""What orders need of a store and of a queue, whatever these are built on."""
+"""What orders need of a store and of a queue, whatever these are built on.
+
+Each method raises AwsUnavailable where the answer is lost or late, and AwsRefused where asking again is of no use.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from chalicelib.orders.order import Order
+from chalicelib.risk.limits import LimitsInForce
 
 
 class StaleOrder(Exception):
-    """Someone else wrote the order since it was loaded: load it again and look anew."""
+    """Someone else wrote the order since it was loaded: load it again and decide again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +38,58 @@ class DeadLetter:
 
     receipt_handle: str
     body: str
+
+
+class Orders(Protocol):
+    """Every order, each with a revision. One conditional write a step, so that no two writers both succeed.
+
+    A write that changes what an order takes up of the limits moves the counters in the same step: they are always the
+    sum over the stored orders, and never over their ceilings.
+    """
+
+    def create(self, order: Order, limits: LimitsInForce | None = None) -> bool:
+        """Store a new order. False, and nothing written, where its id is taken.
+
+        Raises CounterFull, and nothing is written, where that would be one more than `limits` let through.
+        """
+
+    def load(self, order_id: str) -> Order | None:
+        """The order as it stands, or None. Any text may be asked for."""
+
+    def replace(self, order: Order, limits: LimitsInForce | None = None) -> Order:
+        """Write `order` over the revision it was made from; returns it with its new revision.
+
+        Raises StaleOrder where the stored revision is another one, CounterFull where what it newly claims is more than
+        `limits` let through; nothing is written then.
+        """
+
+    def overdue(self, before_ms: int, limit: int) -> Iterable[Order]:
+        """Orders that have not ended and that a worker should have come to before `before_ms`; about `limit`."""
+
+    def look_again_at(self, order: Order, due_at_ms: int) -> bool:
+        """Note when the order is overdue next. False, and nothing written, where someone wrote it meanwhile."""
+
+    def page(self, account: str, keep: OrderFilter, limit: int, cursor: str | None) -> OrderPage:
+        """An account's orders, newest first. Raises InvalidRequest on a cursor that is not one of ours."""
+
+
+class OrdersQueue(Protocol):
+    """Hands orders to workers, and keeps the messages that no worker could do anything with: the dead letters."""
+
+    def enqueue(self, order_id: str, delay_ms: int = 0, correlation_id: str = "") -> None:
+        """Hand the order to the workers, after `delay_ms` or so."""
+
+    def show_again_in(self, receipt_handle: str, delay_ms: int) -> None:
+        """Let a message that is being handled come back after `delay_ms`."""
+
+    def bury(self, body: str, reason: str, correlation_id: str = "") -> None:
+        """Put a message among the dead letters, with why."""
+
+    def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
+        """About `limit` dead letters, all there are if fewer; out of others' sight until `leave`, or for a while."""
+
+    def leave(self, letter: DeadLetter) -> None:
+        """Put a dead letter back where it was, for the next to see."""
+
+    def discard(self, letter: DeadLetter) -> None:
+        """Drop a dead letter that was dealt with."""

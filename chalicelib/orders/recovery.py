@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from chalicelib.aws.dynamodb.order_table import OrderTable
-from chalicelib.aws.orders_queue import SqsOrdersQueue
+from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.message import MalformedMessage, order_id_of
 from chalicelib.orders.order import Order, State
-from chalicelib.orders.ports import DeadLetter
-from chalicelib.telemetry import logger
+from chalicelib.orders.ports import DeadLetter, Orders, OrdersQueue
 
 # An order this late has lost its message, or waits behind a long queue, where one more message changes nothing.
 OVERDUE_MS = 20_000
@@ -35,7 +33,7 @@ class Swept:
 
 
 class Recovery:
-    def __init__(self, store: OrderTable, queue: SqsOrdersQueue, now_ms: Callable[[], int]) -> None:
+    def __init__(self, store: Orders, queue: OrdersQueue, now_ms: Callable[[], int]) -> None:
         self._store = store
         self._queue = queue
         self._now_ms = now_ms

@@ -3,7 +3,7 @@
 An order that has failed stays failed: what is sent back of it is a new order for the same trade. Its Idempotency-Key
 is made of the failed order's id, so however often dead letters are redriven there is one new order for each.
 
-While executions are halted nothing is placed anew: such an order would fail at once, and its key would be used up.
+While executions are halted nothing is placed again: such an order would fail at once, and its key would be used up.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from chalicelib.amounts import to_text
-from chalicelib.aws.dynamodb.order_table import OrderTable
-from chalicelib.aws.orders_queue import SqsOrdersQueue
-from chalicelib.contract.requests import OrderRequest, validate
-from chalicelib.orders.intake import Intake
+from chalicelib.orders.intake import Intake, NewOrder
 from chalicelib.orders.message import MalformedMessage, order_id_of
 from chalicelib.orders.order import Order, State
+from chalicelib.orders.ports import Orders, OrdersQueue
 from chalicelib.problems import RequestError
 from chalicelib.risk.halt import Halt
 
@@ -37,7 +34,7 @@ class KillSwitches(Protocol):
 
 
 class Redrive:
-    def __init__(self, store: OrderTable, queue: SqsOrdersQueue, intake: Intake, switches: KillSwitches) -> None:
+    def __init__(self, store: Orders, queue: OrdersQueue, intake: Intake, switches: KillSwitches) -> None:
         self._store = store
         self._queue = queue
         self._intake = intake
@@ -74,17 +71,10 @@ class Redrive:
         halt = self._switches.halt_of(order.account)
         if halt is not None:
             return Redriven(order.order_id, None, f"{halt}; left")
-        body = {
-            "type": order.type,
-            "tokenIn": order.token_in.text,
-            "tokenOut": order.token_out.text,
-            "amount": to_text(order.amount, order.token_in.decimals),
-            "slippage": to_text(order.slippage_ppm, 6),
-        }
+        again = NewOrder(order.type, order.token_in, order.token_out, order.amount, order.slippage_ppm)
         try:
-            request = validate(OrderRequest, body)
-            submitted = self._intake.submit(order.account, request, f"redrive:{order.order_id}")
+            submitted = self._intake.submit(order.account, again, f"redrive:{order.order_id}")
         except RequestError as error:
             return Redriven(order.order_id, None, f"{error}; left")
-        outcome = "placed anew" if submitted.created else "was placed anew before"
+        outcome = "placed again" if submitted.created else "was placed again before"
         return Redriven(order.order_id, submitted.order.order_id, outcome)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from solders.pubkey import Pubkey
 
 from chalicelib.orders.order import Token
 from chalicelib.solana.accounts import Account, AccountMap
 from chalicelib.solana.token_symbol import symbol_of
-from chalicelib.solana.tokens import InvalidTokenDataError, Mint
+from chalicelib.solana.tokens import InvalidTokenData, Mint
 
 # Symbols are not unique on Solana, so the well-known ones are bound to their mints here and can't be taken by another.
 # Source: the mints' own issuers; all are in the public token lists.
@@ -72,18 +72,6 @@ class ChainTokenDirectory:
         found = [token if claims[token.symbol] == 1 else replace(token, symbol=None) for token in known]
         return tuple(sorted(found, key=lambda token: (token.symbol is None, token.symbol, str(token.mint.address))))
 
-    def listing(self) -> list[dict[str, Any]]:
-        """Every traded token as GET /tokens shows it. Raises RpcUnavailable."""
-        return [
-            {
-                "symbol": token.symbol,
-                "mint": str(token.mint.address),
-                "decimals": token.mint.decimals,
-                "tokenProgram": str(token.mint.token_program),
-            }
-            for token in self.tokens()
-        ]
-
     def _learn(self, addresses: frozenset[Pubkey]) -> None:
         if not addresses:
             return
@@ -94,7 +82,7 @@ class ChainTokenDirectory:
                 continue
             try:
                 mint = Mint.decode(address, account)
-            except InvalidTokenDataError:
+            except InvalidTokenData:
                 continue  # a pool of what is no token must not take all others down with it
             self._known[address] = TradedToken(mint, _claimed_symbol(address, account))
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from chalicelib.access.key_table import KeyTable
+from chalicelib.aws.websocket_gateway import WebSocketGateway
+from chalicelib.log import logger
 from chalicelib.push.connection_table import ConnectionTable
 from chalicelib.push.connections import Connections
-from chalicelib.push.gateway import WebSocketGateway
-from chalicelib.telemetry import logger
 
 
 @dataclass(slots=True)

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from chalicelib.aws.dynamodb.attribute_values import deserialize, serialize
-from chalicelib.aws.errors import is_condition_failure
+from chalicelib.aws.dynamodb.attribute_values import Item
+from chalicelib.aws.dynamodb.table import Table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -48,96 +46,59 @@ class Subscription:
 
 class Connections:
     def __init__(self, client: DynamoDBClient, table: str) -> None:
-        self._client = client
-        self._table = table
+        self._table = Table(client, table)
 
     def subscribe(self, subscription: Subscription) -> None:
         """Remember it; the publisher then sends the whole history."""
-        self._client.put_item(
-            TableName=self._table,
-            Item=serialize(
-                {
-                    "orderId": subscription.order_id,
-                    "item": SUBSCRIPTION_PREFIX + subscription.connection_id,
-                    "connectionId": subscription.connection_id,
-                    "closes": subscription.closes,
-                    "askedAtMs": subscription.asked_at_ms,
-                    "cursor": subscription.cursor,
-                    "expiresAt": subscription.asked_at_ms // 1000 + CONNECTION_LIFE_SECONDS,
-                }
-            ),
+        self._table.put(
+            {
+                **_key(subscription.order_id, subscription.connection_id),
+                "connectionId": subscription.connection_id,
+                "closes": subscription.closes,
+                "askedAtMs": subscription.asked_at_ms,
+                "cursor": subscription.cursor,
+                "expiresAt": subscription.asked_at_ms // 1000 + CONNECTION_LIFE_SECONDS,
+            }
         )
 
     def unsubscribe(self, order_id: str, connection_id: str) -> None:
-        self._client.delete_item(TableName=self._table, Key=_key(order_id, connection_id))
+        self._table.delete(_key(order_id, connection_id))
 
     def find(self, order_id: str, connection_id: str) -> Subscription | None:
-        response = self._client.get_item(TableName=self._table, Key=_key(order_id, connection_id), ConsistentRead=True)
-        item = response.get("Item")
-        return item_to_subscription(deserialize(item)) if item else None
+        item = self._table.get(_key(order_id, connection_id))
+        return item_to_subscription(item) if item else None
 
     def watchers(self, order_id: str) -> list[Subscription]:
         """Everyone who watches the order now."""
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="orderId = :order AND begins_with(#item, :prefix)",
-            ExpressionAttributeNames={"#item": "item"},
-            ExpressionAttributeValues={":order": {"S": order_id}, ":prefix": {"S": SUBSCRIPTION_PREFIX}},
-            ConsistentRead=True,
-        )
-        return [item_to_subscription(deserialize(item)) for page in pages for item in page["Items"]]
+        condition = "orderId = :order AND begins_with(#item, :prefix)"
+        found = self._table.query(condition, {"order": order_id, "prefix": SUBSCRIPTION_PREFIX})
+        return [item_to_subscription(item) for item in found]
 
     def advance(self, subscription: Subscription, cursor: int) -> None:
-        """Remember that everything up to `cursor` was sent, unless the client asked anew or left meanwhile."""
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key=_key(subscription.order_id, subscription.connection_id),
-                UpdateExpression="SET #cursor = :cursor",
-                ConditionExpression="askedAtMs = :asked",
-                ExpressionAttributeNames={"#cursor": "cursor"},
-                ExpressionAttributeValues={
-                    ":cursor": {"N": str(cursor)},
-                    ":asked": {"N": str(subscription.asked_at_ms)},
-                },
-            )
-        except ClientError as error:
-            if not is_condition_failure(error):
-                raise
+        """Remember that everything up to `cursor` was sent, unless the client asked again or left meanwhile."""
+        self._table.update_if(
+            "askedAtMs = :asked",
+            _key(subscription.order_id, subscription.connection_id),
+            "SET #cursor = :cursor",
+            {"cursor": cursor, "asked": subscription.asked_at_ms},
+        )
 
     def count(self, connection_id: str, at_most: int) -> int:
         """How many subscriptions the connection has, counted no further than `at_most`; those of just now may lack."""
-        response = self._client.query(
-            TableName=self._table,
-            IndexName="byConnection",
-            KeyConditionExpression="connectionId = :connection",
-            ExpressionAttributeValues={":connection": {"S": connection_id}},
-            Select="COUNT",
-            Limit=at_most,
-        )
-        return response["Count"]
+        return self._table.count(*_of_connection(connection_id), index="byConnection", at_most=at_most)
 
     def all(self) -> Iterator[tuple[str, str]]:
         """Every subscription there is: its order's id and its connection's. Those of just now may lack."""
-        pages = self._client.get_paginator("scan").paginate(TableName=self._table, IndexName="byConnection")
-        for page in pages:
-            for item in page["Items"]:
-                yield item["orderId"]["S"], item["connectionId"]["S"]
+        for item in self._table.scan(index="byConnection"):
+            yield item["orderId"], item["connectionId"]
 
     def forget(self, connection_id: str) -> None:
         """Drop every subscription of a connection that is gone."""
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            IndexName="byConnection",
-            KeyConditionExpression="connectionId = :connection",
-            ExpressionAttributeValues={":connection": {"S": connection_id}},
-        )
-        for page in pages:
-            for item in page["Items"]:
-                self.unsubscribe(item["orderId"]["S"], connection_id)
+        for item in self._table.query(*_of_connection(connection_id), index="byConnection"):
+            self.unsubscribe(item["orderId"], connection_id)
 
 
-def item_to_subscription(item: dict[str, Any]) -> Subscription:
+def item_to_subscription(item: Item) -> Subscription:
     return Subscription(
         order_id=item["orderId"],
         connection_id=item["connectionId"],
@@ -147,5 +108,9 @@ def item_to_subscription(item: dict[str, Any]) -> Subscription:
     )
 
 
-def _key(order_id: str, connection_id: str) -> dict[str, Any]:
-    return {"orderId": {"S": order_id}, "item": {"S": SUBSCRIPTION_PREFIX + connection_id}}
+def _key(order_id: str, connection_id: str) -> Item:
+    return {"orderId": order_id, "item": SUBSCRIPTION_PREFIX + connection_id}
+
+
+def _of_connection(connection_id: str) -> tuple[str, Item]:
+    return "connectionId = :connection", {"connection": connection_id}

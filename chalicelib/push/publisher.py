@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from chalicelib.aws.dynamodb.attribute_values import deserialize
-from chalicelib.aws.dynamodb.order_item import ORDER_ITEM, item_to_order
-from chalicelib.aws.dynamodb.order_table import OrderTable
+from chalicelib.aws.dynamodb.orders_stream import OrderWrite, Record, order_write
+from chalicelib.aws.websocket_gateway import ConnectionGone, WebSocketGateway
 from chalicelib.contract.views import status_message
+from chalicelib.log import context, logger
 from chalicelib.orders.order import Order
+from chalicelib.orders.ports import Orders
+from chalicelib.problems import AwsError
 from chalicelib.push.connections import (
     SUBSCRIPTION_PREFIX,
     Connections,
@@ -20,22 +20,10 @@ from chalicelib.push.connections import (
     account_partition,
     item_to_subscription,
 )
-from chalicelib.push.gateway import ConnectionGone, WebSocketGateway
-from chalicelib.telemetry import logger
 
 # One can't post to a connection before its $connect has returned, which may be a moment after its subscription is seen.
 ESTABLISHING_TRIES = 10
 ESTABLISHING_PAUSE_SECONDS = 0.1
-
-StreamRecord = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """An order as a record shows it, and how many of its changes were there before the record."""
-
-    order: Order
-    known: int
 
 
 class Publisher:
@@ -47,7 +35,7 @@ class Publisher:
 
     def __init__(
         self,
-        store: OrderTable,
+        store: Orders,
         connections: Connections,
         gateway: WebSocketGateway,
         sleep: Callable[[float], None],
@@ -57,32 +45,32 @@ class Publisher:
         self._gateway = gateway
         self._sleep = sleep
 
-    def publish(self, records: Iterable[StreamRecord]) -> None:
+    def publish(self, records: Iterable[Record]) -> None:
         """Handle the stream's records in their order. A record that can't be read or served is logged and passed over.
 
-        Raises what AWS raises when it is out of reach: the stream then gives the same records again, and what was sent
+        Raises AwsError, as when AWS is out of reach: the stream then gives the same records again, and what was sent
         already is known by the cursors.
         """
         for record in records:
             try:
                 self._publish(_read(record["dynamodb"]))
-            except (BotoCoreError, ClientError):
+            except AwsError:
                 raise
             except Exception:  # noqa: BLE001
                 # the boundary: whatever is wrong with one record would come again with it, and hold up all others' news
                 logger.exception("record passed over", event_id=record.get("eventID"))
 
-    def _publish(self, news: _Step | Subscription | None) -> None:
+    def _publish(self, news: OrderWrite | Subscription | None) -> None:
         match news:
-            case _Step(order=order):
-                with logger.append_context_keys(order_id=order.order_id, correlation_id=order.correlation_id):
+            case OrderWrite(order=order):
+                with context(order_id=order.order_id, correlation_id=order.correlation_id):
                     step = order.history[-1]
                     logger.info("order changed", seq=step.seq, status=step.status.value)
                     self._order_changed(news)
             case Subscription():
                 self._subscribed(news)
 
-    def _order_changed(self, step: _Step) -> None:
+    def _order_changed(self, step: OrderWrite) -> None:
         order = step.order
         watchers = self._connections.watchers(order.order_id)
         for subscription in watchers:
@@ -93,14 +81,14 @@ class Publisher:
             if subscription.connection_id not in served:
                 self._send_step(step, subscription)
 
-    def _send_step(self, step: _Step, subscription: Subscription) -> None:
+    def _send_step(self, step: OrderWrite, subscription: Subscription) -> None:
         """Send a watcher of the whole account what the record brought.
 
         Its cursor tells only that something was sent: after a failed batch it may be sent the same again.
         """
         try:
-            for change in step.order.history[step.known :]:
-                message = status_message(change, step.order)
+            for new in step.order.history[step.known :]:
+                message = status_message(new, step.order)
                 self._post(subscription.connection_id, message, establishing=not subscription.cursor)
         except ConnectionGone:
             self._connections.forget(subscription.connection_id)
@@ -113,17 +101,17 @@ class Publisher:
         subscription = self._connections.find(asked.order_id, asked.connection_id)
         order = self._store.load(asked.order_id)
         if order is not None and subscription is not None:
-            with logger.append_context_keys(order_id=order.order_id, correlation_id=order.correlation_id):
+            with context(order_id=order.order_id, correlation_id=order.correlation_id):
                 logger.info("order watched", connection_id=asked.connection_id)
                 self._send(order, subscription, establishing=not subscription.cursor)
 
     def _send(self, order: Order, subscription: Subscription, *, establishing: bool) -> None:
-        """Send every change after the cursor; close the connection that was opened for an order that has ended."""
-        due = [change for change in order.history if change.seq > subscription.cursor]
+        """Send every step after the cursor; close the connection that was opened for an order that has ended."""
+        due = [step for step in order.history if step.seq > subscription.cursor]
         connection_id = subscription.connection_id
         try:
-            for change in due:
-                self._post(connection_id, status_message(change, order), establishing=establishing)
+            for step in due:
+                self._post(connection_id, status_message(step, order), establishing=establishing)
         except ConnectionGone:
             self._connections.forget(connection_id)
             return
@@ -145,22 +133,15 @@ class Publisher:
         return None
 
 
-def _read(change: Mapping[str, Any]) -> _Step | Subscription | None:
+def _read(change: Mapping[str, Any]) -> OrderWrite | Subscription | None:
     """What a record tells: an order's new step, or a new wish to see an order; None where it is nobody's news."""
-    new, old = change.get("NewImage"), change.get("OldImage")
+    new = change.get("NewImage")
     if new is None:
         return None
-    kind = new["item"]["S"]
-    if kind == ORDER_ITEM:
-        order = item_to_order(deserialize(_without_submission(new)))
-        known = 0 if old is None else len(old["history"]["L"])
-        return None if known == len(order.history) else _Step(order, known)  # None: only its lease changed
-    if kind.startswith(SUBSCRIPTION_PREFIX):
+    write = order_write(change)
+    if write is not None:
+        return None if write.known == len(write.order.history) else write  # None: only its lease changed
+    if new["item"]["S"].startswith(SUBSCRIPTION_PREFIX):
         subscription = item_to_subscription(deserialize(new))
         return None if subscription.cursor else subscription  # a cursor is our own note of what was sent
     return None
-
-
-def _without_submission(image: Mapping[str, Any]) -> dict[str, Any]:
-    """The image without the signed bytes, which the stream's JSON carries as text and nobody outside may see."""
-    return {name: value for name, value in image.items() if name != "submission"}

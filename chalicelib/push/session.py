@@ -7,11 +7,13 @@ from typing import Any
 
 from chalicelib.access.ticket_office import TicketOffice
 from chalicelib.access.tickets import Ticket
-from chalicelib.aws.dynamodb.meter import Unusable, UsedTooOften
-from chalicelib.aws.dynamodb.order_table import OrderTable
-from chalicelib.aws.errors import is_transient
+from chalicelib.amounts import ceil_div
+from chalicelib.aws.dynamodb.rate_cell import TooSoon, Unusable
+from chalicelib.aws.websocket_gateway import ConnectionGone, WebSocketGateway
 from chalicelib.contract.requests import ClientMessage, parse_body, validate
 from chalicelib.contract.views import problem_json
+from chalicelib.log import logger
+from chalicelib.orders.ports import Orders
 from chalicelib.problems import (
     AwsUnavailable,
     FillrateError,
@@ -24,8 +26,6 @@ from chalicelib.problems import (
 )
 from chalicelib.push.connection_table import ConnectionTable
 from chalicelib.push.connections import Connections, Subscription, account_partition
-from chalicelib.push.gateway import ConnectionGone, WebSocketGateway
-from chalicelib.telemetry import logger
 
 MAX_MESSAGE_BYTES = 4 * 1024
 MAX_SUBSCRIPTIONS = 50
@@ -39,7 +39,7 @@ class Session:
 
     def __init__(
         self,
-        store: OrderTable,
+        store: Orders,
         connections: Connections,
         connection_table: ConnectionTable,
         gateway: WebSocketGateway,
@@ -83,13 +83,13 @@ class Session:
         closes = False
         try:
             reply = self._reply(connection_id, body)
-        except FillrateError as error:
+        except RequestError as error:
             closes = isinstance(error, _ENDS_CONNECTION)
             reply = {"type": "error", **_as_client_sees(error)}
         except Exception as surprise:  # noqa: BLE001
             # the boundary: the gateway would send an exception's text to the client
             logger.exception("message failed", connection_id=connection_id)
-            error_type = AwsUnavailable if is_transient(surprise) else FillrateError
+            error_type = AwsUnavailable if isinstance(surprise, AwsUnavailable) else FillrateError
             reply = {"type": "error", **_as_client_sees(error_type("the message failed on our side; send it again"))}
         try:
             self._tell(connection_id, reply, closes=closes)
@@ -140,9 +140,9 @@ class Session:
             return self._connection_table.hear(connection_id, self._now_ms())
         except Unusable:
             raise Unauthorized("this connection is not known any more; connect again") from None
-        except UsedTooOften as error:
+        except TooSoon as error:
             raise RateLimited(
-                "more than 10 messages a second, the connection is closed", -(-error.retry_in_us // 1_000_000)
+                "more than 10 messages a second, the connection is closed", ceil_div(error.wait, 1_000_000)
             ) from None
 
     def _subscribe(self, account: str, order_id: str, connection_id: str, *, closes: bool) -> None:

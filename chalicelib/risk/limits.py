@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from decimal import Context, Decimal
 
+from chalicelib.amounts import percent_text, to_text
 from chalicelib.problems import (
     FieldProblem,
     LimitExceeded,
@@ -17,9 +17,6 @@ from chalicelib.problems import (
     PriceImpact,
     TooManyOpenOrders,
 )
-
-PPM = 1_000_000
-_EXACT = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +29,7 @@ class ReferenceCurrency:
 
     def text(self, value: int) -> str:
         """Base units as people write them: `1500.5 USDC`."""
-        whole = f"{Decimal(value).scaleb(-self.decimals, _EXACT):f}"
-        return f"{whole.rstrip('0').rstrip('.') if '.' in whole else whole} {self.symbol}"
+        return f"{to_text(value, self.decimals)} {self.symbol}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +173,7 @@ def _problems_of(limits: LimitsInForce, terms: Terms) -> Iterable[FieldProblem]:
                 yield FieldProblem(field, f"is not among the tokens that {whose} may trade")
         most = scope.slippage_ppm
         if most is not None and terms.slippage_ppm > most:
-            over = f"is {percent(terms.slippage_ppm)}, more than the {percent(most)} that {whose} may allow"
+            over = f"is {percent_text(terms.slippage_ppm)}, more than the {percent_text(most)} that {whose} may allow"
             yield FieldProblem("slippage", over)
 
 
@@ -197,8 +193,8 @@ def _check_prices(scope: Limits, whose: str, exposure: Exposure) -> None:
     impact, most = exposure.price_impact_ppm, scope.price_impact_ppm
     if most is not None and impact > most:
         raise PriceImpact(
-            f"the price impact is {percent(impact)}, {percent(impact - most)} more than the {percent(most)} that "
-            f"{whose} may cause"
+            f"the price impact is {percent_text(impact)}, {percent_text(impact - most)} more than the "
+            f"{percent_text(most)} that {whose} may cause"
         )
     deviation, most = exposure.deviation_ppm, scope.price_deviation_ppm
     if most is None:
@@ -208,15 +204,9 @@ def _check_prices(scope: Limits, whose: str, exposure: Exposure) -> None:
             raise PriceDeviation("no other pool can vouch for the price, and orders without a reference are refused")
     elif deviation > most:
         raise PriceDeviation(
-            f"the price is {percent(deviation)} away from the other pools', {percent(deviation - most)} more than the "
-            f"{percent(most)} that {whose} may trade at"
+            f"the price is {percent_text(deviation)} away from the other pools', {percent_text(deviation - most)} more "
+            f"than the {percent_text(most)} that {whose} may trade at"
         )
-
-
-def percent(ppm: int) -> str:
-    """Millionths as people write them: `12.5%`."""
-    text = f"{Decimal(ppm).scaleb(-4, _EXACT):f}"
-    return f"{text.rstrip('0').rstrip('.') if '.' in text else text}%"
 
 
 def _check_value(name: str, value: object) -> None:

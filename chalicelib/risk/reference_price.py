@@ -13,8 +13,9 @@ from math import ceil
 
 from solders.pubkey import Pubkey
 
+from chalicelib.amounts import PPM
 from chalicelib.problems import AmountTooSmall, ExecutionError
-from chalicelib.risk.limits import PPM, Exposure
+from chalicelib.risk.limits import Exposure
 from chalicelib.routing.market import PricedPair
 from chalicelib.routing.quote import price_impact
 from chalicelib.routing.router import Hop, PairPools, Route

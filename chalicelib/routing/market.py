@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Protocol
 
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import AccountsMissing, ExecutionError, NoPool, RpcUnavailable, VenueUnavailable
+from chalicelib.amounts import ceil_div
+from chalicelib.problems import AccountsMissing, ExecutionError, NoPool, RpcUnavailable
 from chalicelib.routing.quote import PoolAsRead, PoolOffer, ask_pools
 from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits, best_route
 from chalicelib.routing.swap_plan import fits_a_transaction
-from chalicelib.solana.accounts import CLOCK_LENGTH, CLOCK_SYSVAR, SYSVAR_OWNER, Account, AccountMap, ChainClock
+from chalicelib.solana.accounts import CLOCK_LENGTH, CLOCK_SYSVAR, SYSVAR_OWNER, AccountMap, AccountsRead, ChainClock
 from chalicelib.solana.tokens import NATIVE_MINT
+from chalicelib.venues.pool_reader import PoolReader
 from chalicelib.venues.registry import PoolRegistry, RegisteredPool
 from chalicelib.venues.venue import Pool
 
@@ -21,32 +24,14 @@ from chalicelib.venues.venue import Pool
 USDC_MINT = Pubkey.from_string("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v")
 BRIDGE_MINTS = (NATIVE_MINT, USDC_MINT)
 
-# Each round names what the last one's accounts pointed to: pool, its vaults and arrays, arrays further out, …
-MAX_READS = 8
-# How often quotes may ask for arrays further out than those around the active bin. A swap that needs still more crosses
-# more arrays than a transaction can name.
+# How often quotes may ask for accounts further out than those around a pool's price. A swap that needs still more is
+# through more accounts than a transaction can name.
 MAX_DEEPER_READS = 2
 MAX_LEGS = 4
 # A clock of whole seconds tells nothing of fewer slots than this.
 _SLOTS_TOLD_BY_THE_CLOCK = 4
 # Lamports: enough to be paid for in any token, too little to move a price.
 _SOL_SAMPLE = 10_000_000
-
-
-class AccountsRead(Protocol):
-    @property
-    def slot(self) -> int: ...
-
-    @property
-    def accounts(self) -> Mapping[Pubkey, Account | None]: ...
-
-    @property
-    def newest_slot(self) -> int:
-        """The newest slot known when they were read."""
-
-    @property
-    def age_ms(self) -> int | None:
-        """How long ago the chain was at `slot`; None where that can't be told from its slots."""
 
 
 class AccountSource(Protocol):
@@ -108,11 +93,10 @@ class Market:
         now_ms: Callable[[], int],
         reference_mint: Pubkey = USDC_MINT,
     ) -> None:
-        self._source = source
+        self._pools = PoolReader(source.get_multiple_accounts)
         self._registry = registry
         self._now_ms = now_ms
         self._reference_mint = reference_mint
-        self._needed: dict[Pubkey, frozenset[Pubkey]] = {}
 
     def price(self, mint_in: Pubkey, mint_out: Pubkey, amount: int, leg_lamports: int) -> PricedPair:
         """Read every pool of the pair and of the ways over a third token, and route `amount` base units.
@@ -126,33 +110,23 @@ class Market:
             VenueUnavailable: the pools' accounts kept changing between reads.
         """
         candidates = self._candidates(mint_in, mint_out)
-        wanted = {CLOCK_SYSVAR}
-        for pool in candidates.all:
-            wanted |= self._needed.get(pool.address, frozenset({pool.address}))
-        deeper_reads = 0
-        for _ in range(MAX_READS):
-            read = self._source.get_multiple_accounts(sorted(wanted, key=bytes))
-            read_at_ms = self._now_ms()
-            needed = {CLOCK_SYSVAR}.union(*(self._accounts_needed(pool, read.accounts) for pool in candidates.all))
-            if not needed <= read.accounts.keys():
-                wanted = needed
-                continue
-            try:
-                pools = _decode(candidates, read.accounts, mint_in, mint_out)
-                if deeper_reads >= MAX_DEEPER_READS:
-                    pools = _as_read(pools)
-                offers = ask_pools(pools.direct, mint_in, amount, pools.clock)
-                leg_cost = _leg_cost(pools, amount, offers, leg_lamports)
-                route = best_route(pools, amount, RouteLimits(MAX_LEGS, leg_cost, fits_a_transaction))
-                worth = _decode_worth(candidates, read.accounts, pools)
-            except AccountsMissing as error:
-                wanted = wanted | needed | {Pubkey.from_string(address) for address in error.addresses}
-                deeper_reads += 1
-                continue
+        attempts = count()
+
+        def priced(read: AccountsRead) -> PricedPair:
+            read_at_ms, deeper_reads = self._now_ms(), next(attempts)
+            pools = _decode(candidates, read.accounts, mint_in, mint_out)
+            if deeper_reads >= MAX_DEEPER_READS:
+                pools = _as_read(pools)
+            offers = ask_pools(pools.direct, mint_in, amount, pools.clock)
+            leg_cost = _leg_cost(pools, amount, offers, leg_lamports)
+            route = best_route(pools, amount, RouteLimits(MAX_LEGS, leg_cost, fits_a_transaction))
+            worth = _decode_worth(candidates, read.accounts, pools)
             slot_lag = max(0, read.newest_slot - read.slot)
             as_of_ms = read_at_ms - _age_ms(read, slot_lag, pools.clock, read_at_ms)
             return PricedPair(read.slot, slot_lag, as_of_ms, offers, route, pools, worth)
-        raise VenueUnavailable("the pools' accounts changed at every read")
+
+        places = [(pool.venue, pool.address) for pool in candidates.all]
+        return self._pools.read(places, priced, besides=frozenset({CLOCK_SYSVAR}))
 
     def _candidates(self, mint_in: Pubkey, mint_out: Pubkey) -> _Candidates:
         """Raises NoPool."""
@@ -177,14 +151,6 @@ class Market:
         to_sol = self._registry.for_pair(mint, NATIVE_MINT)
         from_sol = self._registry.for_pair(NATIVE_MINT, self._reference_mint)
         return (mint, ((mint, to_sol), (NATIVE_MINT, from_sol))) if to_sol and from_sol else None
-
-    def _accounts_needed(self, pool: RegisteredPool, accounts: AccountMap) -> frozenset[Pubkey]:
-        try:
-            needed = pool.venue.accounts_needed(pool.address, accounts)
-        except ExecutionError:
-            needed = frozenset({pool.address})  # decoding it says what is wrong
-        self._needed[pool.address] = needed
-        return needed
 
 
 def _decode(candidates: _Candidates, accounts: AccountMap, mint_in: Pubkey, mint_out: Pubkey) -> PairPools:
@@ -269,4 +235,4 @@ def _leg_cost(pools: PairPools, amount: int, offers: Sequence[PoolOffer], lampor
         over_sol = (pool for bridge in pools.bridges if bridge.mint == NATIVE_MINT for pool in bridge.second)
         offers = ask_pools(over_sol, NATIVE_MINT, sold, pools.clock)
     bought = max((offer.quote.amount_out for offer in offers if offer.quote is not None), default=0)
-    return max(-(-lamports * bought // sold), 1)
+    return max(ceil_div(lamports * bought, sold), 1)

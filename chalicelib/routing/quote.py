@@ -9,18 +9,18 @@ from fractions import Fraction
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
+from chalicelib.amounts import PPM, ceil_div
 from chalicelib.problems import AccountsMissing, AmountTooSmall, ExecutionError, InsufficientLiquidity
 from chalicelib.solana.accounts import ChainClock
 from chalicelib.venues.venue import Pool, PoolQuote, TokenSide
 
-PPM = 1_000_000
-
 # What a route's swaps together may use of the 1.4 million units that a transaction has: the rest opens and closes
 # accounts, and pays for a fifth more than was simulated (chalicelib/solana/compute_budget.py).
 MAX_SWAP_COMPUTE_UNITS = 1_100_000
-# Of 1232 bytes, 966 are taken in the worst case, a swap of SOL for a Token-2022 token at a pool with a bitmap
-# extension: the signature, the budget, the memo, the opening and closing of the temporary account and of the token's,
-# the swap's fixed accounts. A bin array takes 33 more, its address and its place in the instruction: 8 fit in 266.
+# Of 1232 bytes, 966 are taken in the worst case, a swap of SOL for a Token-2022 token at the program with the
+# most fixed accounts: the signature, the budget, the memo, the opening and closing of the temporary account and of the
+# token's, the swap's fixed accounts. Each account more takes 33, its address and its place in the instruction: 8 fit
+# in 266.
 MAX_REMAINING_ACCOUNTS = 8
 
 
@@ -62,13 +62,13 @@ def quote_pool(
 ) -> PoolQuote:
     """The pool's quote, if the swap keeps within the limits.
 
-    Raises what `Pool.quote` raises, and InsufficientLiquidity where the swap crosses more than the limits allow.
+    Raises what `Pool.quote` raises, and InsufficientLiquidity where the swap takes more than the limits allow.
     """
     quote = pool.quote(mint_in, amount_in, clock)
     if len(quote.remaining_accounts) > limits.remaining_accounts or quote.compute_units > limits.compute_units:
         raise InsufficientLiquidity(
-            f"a swap of this size crosses {len(quote.remaining_accounts)} bin arrays and takes about "
-            f"{quote.compute_units} compute units; that is more than one transaction can carry"
+            f"a swap of this size names {len(quote.remaining_accounts)} accounts besides its fixed ones and takes "
+            f"about {quote.compute_units} compute units; that is more than one transaction can carry"
         )
     return quote
 
@@ -103,8 +103,12 @@ class PoolAsRead:
     pool: Pool
 
     @property
-    def venue(self) -> str:
-        return self.pool.venue
+    def program(self) -> str:
+        return self.pool.program
+
+    @property
+    def dex(self) -> str:
+        return self.pool.dex
 
     @property
     def address(self) -> Pubkey:
@@ -122,7 +126,7 @@ class PoolAsRead:
             return self.pool.quote(mint_in, amount_in, clock)
         except AccountsMissing:
             raise InsufficientLiquidity(
-                f"a swap of this size at pool {self.address} crosses more than one transaction can carry"
+                f"a swap of this size at pool {self.address} names more accounts than one transaction can carry"
             ) from None
 
     def swap_instruction(
@@ -154,4 +158,4 @@ def ask_pools(pools: Iterable[Pool], mint_in: Pubkey, amount_in: int, clock: Cha
 
 def floor_of(amount_out: int, slippage_ppm: int) -> int:
     """The least output that the slippage allows, in base units, rounded up in the trader's favour, at least 1."""
-    return max(-(-amount_out * (PPM - slippage_ppm) // PPM), 1)
+    return max(ceil_div(amount_out * (PPM - slippage_ppm), PPM), 1)

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from solders.pubkey import Pubkey
 
+from chalicelib.amounts import PPM, ceil_div
 from chalicelib.problems import (
     AmountTooSmall,
     ExecutionError,
@@ -18,7 +19,6 @@ from chalicelib.problems import (
 )
 from chalicelib.routing.quote import (
     MAX_SWAP_COMPUTE_UNITS,
-    PPM,
     WHOLE_TRANSACTION,
     LegLimits,
     PoolPayment,
@@ -94,7 +94,7 @@ class Route:
         floors = [leg.quote.amount_out for hop in self.hops[:-1] for leg in hop.legs]
         last, promised = self.hops[-1], 0
         for index, leg in enumerate(last.legs):
-            share = -(-min_out * leg.quote.amount_out // last.amount_out)
+            share = ceil_div(min_out * leg.quote.amount_out, last.amount_out)
             left = min_out - promised if index == len(last.legs) - 1 else min(share, min_out - promised)
             floors.append(max(left, 1))
             promised += left

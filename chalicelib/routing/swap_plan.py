@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
+from chalicelib.problems import TransactionTooLarge
 from chalicelib.routing.router import Route
 from chalicelib.solana.compute_budget import MAX_COMPUTE_UNITS, ComputeBudget
-from chalicelib.solana.token_accounts import Token, destination_account, source_account
-from chalicelib.solana.transaction import OrderMemo, SwapPlan, TransactionTooLarge, build_message
+from chalicelib.solana.token_accounts import TokenMint, destination_account, source_account
+from chalicelib.solana.transaction import OrderMemo, SwapPlan, build_message
 
 # A size is all that these stand for: as long as real ones, and equal to none.
 _ANYBODY = Pubkey(bytes([7] * 32))
@@ -32,11 +33,13 @@ def plan_swap(route: Route, trade: Trade, min_out: int) -> SwapPlan:
     programs = {side.mint: side.token_program for leg in route.legs for side in leg.pool.sides}
     order_id, attempt, rent = trade.memo.order_id, trade.memo.attempt, trade.rent_lamports
     mint_in = route.legs[0].quote.mint_in
-    token_in = Token(mint_in, programs[mint_in])
+    token_in = TokenMint(mint_in, programs[mint_in])
     source = source_account(wallet, token_in, route.amount_in, order_id=order_id, attempt=attempt, rent_lamports=rent)
     # what one hop pays into the next one pays from: the last of these accounts is the order's destination
     destinations = [
-        destination_account(wallet, Token(mint, programs[mint]), order_id=order_id, attempt=attempt, rent_lamports=rent)
+        destination_account(
+            wallet, TokenMint(mint, programs[mint]), order_id=order_id, attempt=attempt, rent_lamports=rent
+        )
         for mint in (hop.legs[0].quote.mint_out for hop in route.hops)
     ]
     accounts = {account.token.mint: account.address for account in (source, *destinations)}

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from solders.compute_budget import set_compute_unit_limit, set_compute_unit_price
 from solders.instruction import Instruction
 
+from chalicelib.amounts import ceil_div
+
 # What one transaction may ask for at most (agave, program-runtime/src/execution_budget.rs, MAX_COMPUTE_UNIT_LIMIT).
 MAX_COMPUTE_UNITS = 1_400_000
 # A swap can cross more bins or ticks than it did when simulated: a fifth more.
@@ -32,7 +34,7 @@ class ComputeBudget:
     @property
     def priority_fee_lamports(self) -> int:
         """What the price comes to for the whole limit, rounded up to a lamport as the network does."""
-        return -(-self.unit_limit * self.unit_price // 1_000_000)
+        return ceil_div(self.unit_limit * self.unit_price, 1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +80,5 @@ def priority_fee(recent_fees: Sequence[int], policy: PriorityFeePolicy) -> int:
     if not recent_fees:
         return policy.floor
     ranked = sorted(recent_fees)
-    rank = -(-len(ranked) * policy.percentile // 100)
+    rank = ceil_div(len(ranked) * policy.percentile, 100)
     return max(policy.floor, min(ranked[rank - 1], policy.cap))

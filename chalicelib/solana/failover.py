@@ -22,13 +22,13 @@ from typing import Any, TypeVar
 from solders.pubkey import Pubkey
 
 from chalicelib.metrics import Metric, note
-from chalicelib.problems import AllNodesDown, NodesAtTheirLimit, RpcUnavailable
+from chalicelib.problems import AllNodesDown, NodesAtTheirLimit, RpcRefused, RpcUnavailable
+from chalicelib.solana.accounts import AccountsRead
 from chalicelib.solana.circuit_breaker import BreakerPolicy
 from chalicelib.solana.nodes import STALE_SLOTS, LeftAlone, Node, Nodes, Question, Start
 from chalicelib.solana.pacing import Pace, Turn
 from chalicelib.solana.rpc import (
     ACCOUNTS_PER_REQUEST,
-    AccountsRead,
     Commitment,
     EpochInfo,
     LatestBlockhash,
@@ -36,7 +36,7 @@ from chalicelib.solana.rpc import (
     Simulation,
     SolanaRpc,
 )
-from chalicelib.solana.rpc_errors import NodeLacks, NodeLimited, RpcRefused
+from chalicelib.solana.rpc_errors import NodeLacks, NodeLimited
 from chalicelib.solana.slot_times import SlotTimes
 
 T = TypeVar("T")
@@ -173,19 +173,8 @@ class FailoverRpc(SolanaRpc):
     def get_epoch_info(self, *, commitment: Commitment | None = None) -> EpochInfo:
         return self._read("getEpochInfo", lambda node: node.get_epoch_info(commitment=commitment))
 
-    def get_block_height(self, *, commitment: Commitment | None = None) -> int:
-        return self._read("getBlockHeight", lambda node: node.get_block_height(commitment=commitment))
-
     def get_slot(self, *, commitment: Commitment | None = None) -> int:
         return self._read("getSlot", lambda node: node.get_slot(commitment=commitment))
-
-    def get_balance(self, address: Pubkey, *, commitment: Commitment | None = None) -> int:
-        return self._read("getBalance", lambda node: node.get_balance(address, commitment=commitment))
-
-    def get_token_account_balance(self, address: Pubkey, *, commitment: Commitment | None = None) -> int:
-        return self._read(
-            "getTokenAccountBalance", lambda node: node.get_token_account_balance(address, commitment=commitment)
-        )
 
     def get_minimum_balance_for_rent_exemption(self, data_length: int) -> int:
         return self._read(
@@ -224,10 +213,6 @@ class FailoverRpc(SolanaRpc):
 
     def simulate_transaction(self, wire: bytes, *, commitment: Commitment | None = None) -> Simulation:
         return self._read("simulateTransaction", lambda node: node.simulate_transaction(wire, commitment=commitment))
-
-    def get_health(self) -> None:
-        """Returns if any node is up to date with its cluster."""
-        self._read("getHealth", lambda node: node.get_health())
 
     def send_transaction(
         self,

@@ -1,6 +1,6 @@
 """Bring a signed transaction into a block, and learn its fate, without ever risking a second one.
 
-    Landed      a block that the cluster has confirmed holds it, with or without an error
+    InBlock     a block that the cluster has confirmed holds it, with or without an error
     Expired     it can never land: only now may another be built in its place
     Pending     neither is proven; whatever happens meanwhile, nobody may build another
 
@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from chalicelib.problems import RpcUnavailable
+from chalicelib.problems import RpcRefused, RpcUnavailable
 from chalicelib.solana.rpc import Commitment, EpochInfo, SignatureStatuses
 from chalicelib.solana.rpc_answers import TransactionErrorJson
-from chalicelib.solana.rpc_errors import NodeLacks, RpcRefused
-from chalicelib.solana.transaction import SignedTransaction
+from chalicelib.solana.rpc_errors import NodeLacks
+from chalicelib.solana.signed_transaction import SignedTransaction
 
 
 class LandingRpc(Protocol):
@@ -32,7 +32,7 @@ class LandingRpc(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Landed:
+class InBlock:
     """In a block at `slot`. `err` is None where it took effect; with an error it only cost its fee."""
 
     slot: int
@@ -54,7 +54,7 @@ class Expired:
     block_height: int
 
 
-Fate = Landed | Pending | Expired
+Fate = InBlock | Pending | Expired
 
 
 def decide_fate(rpc: LandingRpc, signature: str, last_valid_block_height: int) -> Fate:
@@ -157,7 +157,7 @@ def _broadcast(rpc: LandingRpc, signed: SignedTransaction) -> str:
     return ""
 
 
-def _search(rpc: LandingRpc, signature: str) -> tuple[Landed | Pending | None, int]:
+def _search(rpc: LandingRpc, signature: str) -> tuple[InBlock | Pending | None, int]:
     """What a search of the node's whole history says (None: not found), and the newest slot that the node had seen."""
     try:
         answer, whole_history = rpc.get_signature_statuses([signature], search_history=True), True
@@ -170,4 +170,4 @@ def _search(rpc: LandingRpc, signature: str) -> tuple[Landed | Pending | None, i
         return None if whole_history else forgetful, answer.slot
     if status.confirmation == "processed":
         return Pending(f"in a block at slot {status.slot} that the cluster has yet to confirm"), answer.slot
-    return Landed(status.slot, status.err, status.confirmation), answer.slot
+    return InBlock(status.slot, status.err, status.confirmation), answer.slot

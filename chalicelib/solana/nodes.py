@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Sequence
 from threading import Lock
 from typing import TypeVar
 
-from chalicelib.problems import RpcUnavailable
+from chalicelib.log import logger
+from chalicelib.problems import RpcRefused, RpcUnavailable
 from chalicelib.solana.circuit_breaker import (
     BreakerPolicy,
     BreakerState,
@@ -24,8 +25,7 @@ from chalicelib.solana.circuit_breaker import (
 )
 from chalicelib.solana.pacing import Pace, Turn
 from chalicelib.solana.rpc import SolanaRpc
-from chalicelib.solana.rpc_errors import NodeLacks, NodeLimited, RpcRefused
-from chalicelib.telemetry import logger
+from chalicelib.solana.rpc_errors import NodeLacks, NodeLimited
 
 T = TypeVar("T")
 Question = Callable[[SolanaRpc], T]

@@ -1,25 +1,24 @@
 """Why the chain refused a transaction, as one of Fillrate's own errors, in words for the order's owner.
 
-Codes mean something only together with their program: 6001 is slippage at Jupiter and an invalid bin at Meteora. The
+Codes mean something only together with their program: 6001 is slippage at one and an invalid account at another. The
 program is the one that failed innermost, which the logs name; without logs, the one that the instruction called.
-Codes: raydium-io/raydium-cp-swap, error.rs; MeteoraAg/dlmm-sdk, idls/dlmm.json; solana-program/token,
-interface/src/error.rs; solana-system-interface, error.rs; anchor-lang, error.rs.
+Here are the runtime's own errors and those of the system and token programs; swap programs' are the venues'
+(chalicelib/venues/<program>/refusals.py) and passed in.
+Codes: solana-program/token, interface/src/error.rs; solana-system-interface, error.rs; anchor-lang, error.rs.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import (
-    AmountTooSmall,
     ExecutionError,
     InsufficientBalance,
-    SlippageExceeded,
     TransactionExpired,
     TransactionRejected,
     TransientError,
@@ -28,16 +27,10 @@ from chalicelib.problems import (
 from chalicelib.solana.rpc_answers import TransactionErrorJson
 from chalicelib.solana.tokens import ASSOCIATED_TOKEN_PROGRAM, TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 
-_RAYDIUM_CPMM = "CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C"
-_RAYDIUM_CPMM_DEVNET = "DRaycpLY18LhpbydsBWbVJtxpNv9oXPgjRSfpF2bWpYb"
-_METEORA_DLMM = "LBUZKhRxPF3XUpBCjp4YzTKgLccjZhTSDM9YuVaPwxo"
 _SYSTEM_PROGRAM = "11111111111111111111111111111111"
 _TOKEN_PROGRAMS = frozenset({str(TOKEN_PROGRAM), str(TOKEN_2022_PROGRAM)})
 
 _PROGRAM_NAMES = {
-    _RAYDIUM_CPMM: "Raydium CPMM",
-    _RAYDIUM_CPMM_DEVNET: "Raydium CPMM",
-    _METEORA_DLMM: "Meteora DLMM",
     _SYSTEM_PROGRAM: "the system program",
     str(TOKEN_PROGRAM): "the token program",
     str(TOKEN_2022_PROGRAM): "the Token-2022 program",
@@ -46,70 +39,69 @@ _PROGRAM_NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Reason:
+class Refusal:
+    """What an error means to an order: the kind of ours, and what happened in words."""
+
     kind: type[ExecutionError]
     text: str
 
 
-_MOVED = _Reason(SlippageExceeded, "the price moved beyond the order's slippage")
-_ZERO_OUT = _Reason(AmountTooSmall, "the amount is too small to buy anything")
-# It could when it was quoted: someone took it meanwhile, and a new quote routes around that.
-_TOO_THIN = _Reason(VenueUnavailable, "the pool can't fill the whole amount any more")
-_CLOSED = _Reason(VenueUnavailable, "the pool is not open for swaps")
-_STALE = _Reason(VenueUnavailable, "the price moved out of the bins that the transaction names")
-_OUT_OF_UNITS = _Reason(VenueUnavailable, "the program ran out of compute units, or crashed")
-_TOO_LITTLE_TOKEN = _Reason(InsufficientBalance, "the account to pay from holds too little")
-_TOO_LITTLE_SOL = _Reason(InsufficientBalance, "the wallet holds too little SOL")
-_BUSY = _Reason(TransientError, "the cluster is too busy to take it")
+class KnownError(NamedTuple):
+    """One error of a program: its name as Anchor logs it, its code, what it means."""
 
-_RAYDIUM_REASONS = {
-    2505: _ZERO_OUT,  # RequireGtViolated: what is received must be above zero
-    6000: _CLOSED,  # NotApproved: status bit, or open_time not reached
-    6005: _MOVED,  # ExceededSlippage
-    6006: _ZERO_OUT,  # ZeroTradingTokens
-    6012: _TOO_THIN,  # InsufficientVault
-}
-_METEORA_REASONS = {
-    3005: _STALE,  # AccountNotEnoughKeys: the swap walked on to a bin array that was not passed
-    6003: _MOVED,  # ExceededAmountSlippageTolerance
-    6004: _MOVED,  # ExceededBinSlippageTolerance
-    6007: _TOO_THIN,  # ZeroLiquidity
-    6009: _STALE,  # BinArrayNotFound
-    6012: _TOO_THIN,  # PairInsufficientLiquidity
-    6027: _STALE,  # InvalidBinArray
-    6028: _STALE,  # NonContinuousBinArrays
-    6036: _TOO_THIN,  # BitmapExtensionAccountIsNotProvided: no liquidity left within the pool's own bitmap
-    6037: _TOO_THIN,  # CannotFindNonZeroLiquidityBinArrayId
-    6038: _TOO_THIN,  # BinIdOutOfBound
-    6039: _ZERO_OUT,  # InsufficientOutAmount
-    6042: _CLOSED,  # PoolDisabled
-    6066: _CLOSED,  # InvalidStatus
-    6104: _ZERO_OUT,  # InsufficientInAmount
-}
+    name: str
+    code: int
+    refusal: Refusal
+
+
+class ProgramRefusals:
+    """What one program's errors mean to an order.
+
+    An error is known by its name where the log has one, for releases of a program may number the same errors otherwise;
+    without one, by its code.
+    `paying_account` is what the program calls the account that a swap pays from.
+    """
+
+    def __init__(
+        self, program_id: Pubkey, name: str, errors: Iterable[KnownError], paying_account: str | None = None
+    ) -> None:
+        listed = tuple(errors)
+        self.program_id = program_id
+        self.name = name
+        self.paying_account = paying_account
+        self._by_name = {error.name: error.refusal for error in listed}
+        self._by_code = {error.code: error.refusal for error in listed}
+
+    def refusal(self, code: int, name: str | None = None) -> Refusal | None:
+        """None where the error is not listed."""
+        return self._by_code.get(code) if name is None else self._by_name.get(name)
+
+
+_OUT_OF_UNITS = Refusal(VenueUnavailable, "the program ran out of compute units, or crashed")
+_TOO_LITTLE_TOKEN = Refusal(InsufficientBalance, "the account to pay from holds too little")
+_TOO_LITTLE_SOL = Refusal(InsufficientBalance, "the wallet holds too little SOL")
+_BUSY = Refusal(TransientError, "the cluster is too busy to take it")
+
 _TOKEN_REASONS = {
     1: _TOO_LITTLE_TOKEN,  # InsufficientFunds
-    17: _Reason(TransactionRejected, "a token account of the swap is frozen"),  # AccountFrozen
+    17: Refusal(TransactionRejected, "a token account of the swap is frozen"),  # AccountFrozen
 }
 _SYSTEM_REASONS = {
     # A new attempt derives accounts of its own.
-    0: _Reason(TransientError, "the account to open exists already"),  # AccountAlreadyInUse
+    0: Refusal(TransientError, "the account to open exists already"),  # AccountAlreadyInUse
     1: _TOO_LITTLE_SOL,  # ResultWithNegativeLamports
 }
-_REASONS: dict[str, dict[int, _Reason]] = {
-    _RAYDIUM_CPMM: _RAYDIUM_REASONS,
-    _RAYDIUM_CPMM_DEVNET: _RAYDIUM_REASONS,
-    _METEORA_DLMM: _METEORA_REASONS,
+_REASONS: dict[str, dict[int, Refusal]] = {
     _SYSTEM_PROGRAM: _SYSTEM_REASONS,
     **dict.fromkeys(_TOKEN_PROGRAMS, _TOKEN_REASONS),
 }
-_SWAP_PROGRAMS = frozenset({_RAYDIUM_CPMM, _RAYDIUM_CPMM_DEVNET, _METEORA_DLMM})
 
 # Errors of the transaction as a whole (solana-transaction-error, TransactionError).
 _TRANSACTION_REASONS = {
     "AccountNotFound": _TOO_LITTLE_SOL,
     "InsufficientFundsForFee": _TOO_LITTLE_SOL,
     "InsufficientFundsForRent": _TOO_LITTLE_SOL,
-    "BlockhashNotFound": _Reason(TransactionExpired, "its blockhash has run out or isn't known to the node yet"),
+    "BlockhashNotFound": Refusal(TransactionExpired, "its blockhash has run out or isn't known to the node yet"),
     **dict.fromkeys(
         (
             "AccountInUse",
@@ -138,78 +130,94 @@ _ALREADY_PROCESSED = "AlreadyProcessed"
 # Anchor's own codes begin at 100; below, a swap program hands on the code of a token program that it called.
 _FIRST_ANCHOR_CODE = 100
 _ACCOUNT_NOT_INITIALIZED = 3012
-# The pool's accounts have been read, and the account for the output is opened just before: unless the log names another
-# account, the one that is missing is the one to pay from.
-_PAYING_ACCOUNTS = frozenset({"input_token_account", "user_token_in", None})
 
 # A program's own output is prefixed "Program log: ", so it can't forge these.
 _FAILED = re.compile(r"^Program ([1-9A-HJ-NP-Za-km-z]{32,44}) failed: ")
 _ANCHOR_ERROR = re.compile(
-    r"^Program log: AnchorError (?:caused by account: (\w+)|thrown in \S+|occurred)\. Error Code: (\w+)\."
+    r"^Program log: AnchorError (?:caused by account: (\w+)|thrown in \S+|occurred)\. "
+    r"Error Code: (\w+)\. Error Number: (\d+)\."
 )
 
 
-def classify(
-    err: TransactionErrorJson, instruction_programs: Sequence[Pubkey], logs: Sequence[str] = ()
-) -> ExecutionError | None:
-    """The error that a simulation or a status gave, as one of ours, to be raised or stored.
+class ErrorClassifier:
+    """Tells what went wrong with a transaction whose swaps are of these programs."""
 
-    `instruction_programs` are the programs that the transaction's instructions call, in order. None for
-    AlreadyProcessed: that is no failure, the transaction's own status tells how it went.
-    """
-    if err == _ALREADY_PROCESSED:
-        return None
-    if isinstance(err, dict) and "InstructionError" in err:
-        index, cause = err["InstructionError"]
-        called = str(instruction_programs[index]) if index < len(instruction_programs) else ""
-        return _classify_instruction(index, cause, called, logs)
-    name = err if isinstance(err, str) else next(iter(err), "an unknown error")
-    reason = _TRANSACTION_REASONS.get(name, _Reason(TransactionRejected, "the cluster refuses the transaction"))
-    return reason.kind(f"{reason.text} ({name})")
+    def __init__(self, refusals: Iterable[ProgramRefusals]) -> None:
+        """`refusals` of the swap programs, and of the programs that those call."""
+        self._swap_programs = {str(each.program_id): each for each in refusals}
 
+    def classify(
+        self, err: TransactionErrorJson, instruction_programs: Sequence[Pubkey], logs: Sequence[str] = ()
+    ) -> ExecutionError | None:
+        """The error that a simulation or a status gave, as one of ours, to be raised or stored.
 
-def failure_of(transaction: Mapping[str, Any]) -> ExecutionError | None:
-    """Why a landed transaction failed, from `getTransaction`'s JSON (encoding "json"); None if it succeeded."""
-    meta = transaction["meta"]
-    if meta["err"] is None:
-        return None
-    message = transaction["transaction"]["message"]
-    loaded = meta.get("loadedAddresses") or {}
-    keys = [*message["accountKeys"], *loaded.get("writable", ()), *loaded.get("readonly", ())]
-    programs = [Pubkey.from_string(keys[instruction["programIdIndex"]]) for instruction in message["instructions"]]
-    return classify(meta["err"], programs, meta.get("logMessages") or ())
+        `instruction_programs` are the programs that the transaction's instructions call, in order. None for
+        AlreadyProcessed: that is no failure, the transaction's own status tells how it went.
+        """
+        if err == _ALREADY_PROCESSED:
+            return None
+        if isinstance(err, dict) and "InstructionError" in err:
+            index, cause = err["InstructionError"]
+            called = str(instruction_programs[index]) if index < len(instruction_programs) else ""
+            return self._instruction_error(index, cause, called, logs)
+        name = err if isinstance(err, str) else next(iter(err), "an unknown error")
+        refusal = _TRANSACTION_REASONS.get(name, Refusal(TransactionRejected, "the cluster refuses the transaction"))
+        return refusal.kind(f"{refusal.text} ({name})")
 
+    def failure_of(self, transaction: Mapping[str, Any]) -> ExecutionError | None:
+        """Why a landed transaction failed, from `getTransaction`'s JSON (encoding "json"); None if it succeeded."""
+        meta = transaction["meta"]
+        if meta["err"] is None:
+            return None
+        message = transaction["transaction"]["message"]
+        loaded = meta.get("loadedAddresses") or {}
+        keys = [*message["accountKeys"], *loaded.get("writable", ()), *loaded.get("readonly", ())]
+        programs = [Pubkey.from_string(keys[instruction["programIdIndex"]]) for instruction in message["instructions"]]
+        return self.classify(meta["err"], programs, meta.get("logMessages") or ())
 
-def _classify_instruction(
-    index: int, cause: str | Mapping[str, Any], called: str, logs: Sequence[str]
-) -> ExecutionError:
-    if isinstance(cause, Mapping) and "Custom" in cause:
-        return _classify_custom(index, int(cause["Custom"]), called, logs)
-    name = cause if isinstance(cause, str) else next(iter(cause), "an unknown error")
-    reason = _RUNTIME_REASONS.get(name) or _unknown(called)
-    return reason.kind(f"{_name(called)}: {reason.text} (instruction {index}, {name})")
+    def _instruction_error(
+        self, index: int, cause: str | Mapping[str, Any], called: str, logs: Sequence[str]
+    ) -> ExecutionError:
+        if isinstance(cause, Mapping) and "Custom" in cause:
+            return self._custom_error(index, int(cause["Custom"]), called, logs)
+        name = cause if isinstance(cause, str) else next(iter(cause), "an unknown error")
+        refusal = _RUNTIME_REASONS.get(name) or self._unknown(called)
+        return refusal.kind(f"{self._name(called)}: {refusal.text} (instruction {index}, {name})")
 
+    def _custom_error(self, index: int, code: int, called: str, logs: Sequence[str]) -> ExecutionError:
+        program = _innermost_failure(logs) or self._guess(called, code)
+        account, name = _anchor_error(logs, code)
+        refusal = self._refusal(program, code, account, name) or self._unknown(called)
+        error_name = f" {name}" if name else ""
+        return refusal.kind(f"{self._name(program)}: {refusal.text} (instruction {index}, error {code}{error_name})")
 
-def _classify_custom(index: int, code: int, called: str, logs: Sequence[str]) -> ExecutionError:
-    program = _innermost_failure(logs) or _guess(called, code)
-    account, name = _anchor_error(logs)
-    if program in _SWAP_PROGRAMS and code == _ACCOUNT_NOT_INITIALIZED and account in _PAYING_ACCOUNTS:
-        reason = _TOO_LITTLE_TOKEN
-    else:
-        reason = _REASONS.get(program, {}).get(code) or _unknown(called)
-    error_name = f" {name}" if name else ""
-    return reason.kind(f"{_name(program)}: {reason.text} (instruction {index}, error {code}{error_name})")
+    def _refusal(self, program: str, code: int, account: str | None, name: str | None) -> Refusal | None:
+        swap_program = self._swap_programs.get(program)
+        if swap_program is None:
+            return _REASONS.get(program, {}).get(code)
+        # The pool's accounts have been read, and the account for the output is opened just before: unless the log
+        # names another account, the one that is missing is the one to pay from.
+        if code == _ACCOUNT_NOT_INITIALIZED and account in (swap_program.paying_account, None):
+            return _TOO_LITTLE_TOKEN
+        return swap_program.refusal(code, name)
 
+    def _unknown(self, called: str) -> Refusal:
+        """What a swap program refuses for a reason not listed may work with another pool, or a moment later."""
+        if called in self._swap_programs:
+            return Refusal(VenueUnavailable, "the swap program refused")
+        return Refusal(TransactionRejected, "the transaction was refused")
 
-def _unknown(called: str) -> _Reason:
-    """What a swap program refuses for a reason not listed may work with another pool, or a moment later."""
-    if called in _SWAP_PROGRAMS:
-        return _Reason(VenueUnavailable, "the swap program refused")
-    return _Reason(TransactionRejected, "the transaction was refused")
+    def _guess(self, called: str, code: int) -> str:
+        """The program that failed, where no log names it."""
+        swap_program = self._swap_programs.get(called)
+        if swap_program is None or code >= _FIRST_ANCHOR_CODE or swap_program.refusal(code) is not None:
+            return called
+        return str(TOKEN_PROGRAM)
 
-
-def _guess(called: str, code: int) -> str:
-    return str(TOKEN_PROGRAM) if called in _SWAP_PROGRAMS and code < _FIRST_ANCHOR_CODE else called
+    def _name(self, program: str) -> str:
+        if program in self._swap_programs:
+            return self._swap_programs[program].name
+        return _PROGRAM_NAMES.get(program, f"program {program}" if program else "the transaction")
 
 
 def _innermost_failure(logs: Sequence[str]) -> str | None:
@@ -217,13 +225,9 @@ def _innermost_failure(logs: Sequence[str]) -> str | None:
     return next((match[1] for line in logs if (match := _FAILED.match(line))), None)
 
 
-def _anchor_error(logs: Sequence[str]) -> tuple[str | None, str | None]:
-    """The account and the error's name that Anchor logged last, as far as it did."""
+def _anchor_error(logs: Sequence[str], code: int) -> tuple[str | None, str | None]:
+    """The account and the name of the error `code` that Anchor logged last, as far as it did."""
     for line in reversed(logs):
-        if match := _ANCHOR_ERROR.match(line):
+        if (match := _ANCHOR_ERROR.match(line)) and int(match[3]) == code:
             return match[1], match[2]
     return None, None
-
-
-def _name(program: str) -> str:
-    return _PROGRAM_NAMES.get(program, f"program {program}" if program else "the transaction")

@@ -22,16 +22,15 @@ from solders.hash import Hash
 from solders.pubkey import Pubkey
 
 from chalicelib.metrics import Metric, note
-from chalicelib.problems import RpcUnavailable
+from chalicelib.problems import RpcRefused, RpcUnavailable
 from chalicelib.solana import rpc_answers
-from chalicelib.solana.accounts import Account
+from chalicelib.solana.accounts import Account, AccountsRead
 from chalicelib.solana.rpc_answers import MAX_ANSWER_BYTES, TransactionErrorJson, reading, whole_number
 from chalicelib.solana.rpc_errors import (
     HttpAnswer,
     NodeLacks,
     NodeLimited,
     PreflightFailed,
-    RpcRefused,
     failure_of_error,
     failure_of_http,
 )
@@ -51,20 +50,6 @@ _READ_AT_ONCE = 256 * 1024
 _READS_PER_ANSWER = 3
 # Path segments of a URL shorter than this are words, not keys.
 _SHORTEST_SECRET = 12
-
-
-@dataclass(frozen=True, slots=True)
-class AccountsRead:
-    """Accounts by address (None: does not exist); `slot` is the lowest at which any of them was read.
-
-    `newest_slot` is the newest slot known when they were read, of whichever node. `age_ms` is how long before that the
-    chain was at `slot`; None where that can't be told.
-    """
-
-    slot: int
-    accounts: dict[Pubkey, Account | None]
-    newest_slot: int
-    age_ms: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,23 +182,8 @@ class SolanaRpc:
             slot, height = whole_number(answer["absoluteSlot"]), whole_number(answer["blockHeight"])
             return EpochInfo(slot, height, whole_number(answer["epoch"]))
 
-    def get_block_height(self, *, commitment: Commitment | None = None) -> int:
-        return self._integer("getBlockHeight", self._config(commitment))
-
     def get_slot(self, *, commitment: Commitment | None = None) -> int:
         return self._integer("getSlot", self._config(commitment))
-
-    def get_balance(self, address: Pubkey, *, commitment: Commitment | None = None) -> int:
-        """Lamports; 0 for an account that doesn't exist."""
-        answer = self._call("getBalance", str(address), self._config(commitment))
-        with reading("getBalance"):
-            return whole_number(answer["value"])
-
-    def get_token_account_balance(self, address: Pubkey, *, commitment: Commitment | None = None) -> int:
-        """Base units held by a token account. Raises RpcRefused where it doesn't exist."""
-        answer = self._call("getTokenAccountBalance", str(address), self._config(commitment))
-        with reading("getTokenAccountBalance"):
-            return rpc_answers.amount(answer["value"]["amount"])
 
     def get_minimum_balance_for_rent_exemption(self, data_length: int) -> int:
         """Lamports that an account of so many bytes must hold."""
@@ -291,11 +261,6 @@ class SolanaRpc:
         answer = self._call("sendTransaction", _base64(wire), config, retry=False)
         with reading("sendTransaction"):
             return rpc_answers.signature(answer)
-
-    def get_health(self) -> None:
-        """Returns if the node is up to date with its cluster; raises RpcUnavailable if not."""
-        if self._call("getHealth") != "ok":
-            raise RpcUnavailable("the Solana node is unhealthy")
 
     def _config(self, commitment: Commitment | None) -> dict[str, object]:
         return {"commitment": commitment or self._commitment}

@@ -31,7 +31,6 @@ LONGEST_WAIT_MS = 3_600_000
 
 _U64_MAX = (1 << 64) - 1
 _VARIANT = re.compile(r"[A-Za-z]{1,64}")
-_AMOUNT = re.compile(r"[0-9]{1,20}")
 _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 _SIGNATURE = re.compile(r"[1-9A-HJ-NP-Za-km-z]{1,88}")
 
@@ -51,13 +50,6 @@ def whole_number(value: object) -> int:
     if type(value) is not int or not 0 <= value <= _U64_MAX:
         raise ValueError("not a u64")
     return value
-
-
-def amount(value: str) -> int:
-    """A u64 that is given as text."""
-    if not _AMOUNT.fullmatch(value):
-        raise ValueError("not an amount")
-    return whole_number(int(value))
 
 
 def account(value: Mapping[str, Any] | None) -> Account | None:

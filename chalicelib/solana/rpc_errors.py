@@ -4,7 +4,7 @@
     ├── RpcUnavailable      (problems.py) the node's trouble: another node, or this one later, may answer
     │   ├── NodeLimited     it is asked too often: leave it alone for a while
     │   └── NodeLacks       it has no such method, or no history: it answers everything else
-    └── RpcRefused          our request is wrong: every node would refuse it, now and later
+    └── RpcRefused          (problems.py) our request is wrong: every node would refuse it, now and later
         └── PreflightFailed sendTransaction simulated the transaction, which failed; this call broadcast nothing
 
 An error that isn't known to speak of the request is the node's: providers have codes of their own, and an order must
@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chalicelib.problems import ExecutionError, PermanentError, RpcUnavailable
+from chalicelib.problems import ExecutionError, RpcRefused, RpcUnavailable
 from chalicelib.solana import rpc_answers
 from chalicelib.solana.rpc_answers import TransactionErrorJson, reading
 
@@ -79,20 +79,6 @@ class NodeLimited(RpcUnavailable):
 
 class NodeLacks(RpcUnavailable):
     """The node doesn't offer what it was asked for, and is well otherwise."""
-
-
-class RpcRefused(PermanentError):
-    """The node says that the request is wrong: `rpc_code`, `reason`, `data` as it gave them."""
-
-    code = "RPC_REFUSED"
-    title = "Solana RPC refused the request"
-
-    def __init__(self, method: str, rpc_code: int, reason: str, data: object = None) -> None:
-        self.method = method
-        self.rpc_code = rpc_code
-        self.reason = reason
-        self.data = data
-        super().__init__(f"the Solana node refused {method}: {reason} ({rpc_code})")
 
 
 class PreflightFailed(RpcRefused):

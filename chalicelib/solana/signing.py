@@ -5,8 +5,8 @@ from __future__ import annotations
 from solders.transaction import VersionedTransaction
 
 from chalicelib.solana.rpc import LatestBlockhash
+from chalicelib.solana.signed_transaction import SignedTransaction
 from chalicelib.solana.signing_policy import ApprovedMessage
-from chalicelib.solana.transaction import SignedTransaction
 from chalicelib.solana.wallet import Wallet
 
 

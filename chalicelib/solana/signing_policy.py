@@ -1,8 +1,13 @@
 """What the wallet may sign: the final bytes of a transaction are read back and held against the order. Pure.
 
-Nothing of the code that built the transaction is trusted, nor the quote, nor what a Solana node said. From the bytes
-only the swaps and the compute budget are taken over, and only where they keep the order's terms; everything else is
-written anew from the order alone. The message must then be, byte for byte, what these instructions compile to.
+Neither the code that built the transaction is trusted, nor what a Solana node said. From the bytes only the swaps and
+the compute budget are taken over, and only where they keep the order's terms; everything else is written anew from the
+order alone, by code of this file's own. The message must then be, byte for byte, what these instructions compile to.
+
+Two things are taken from elsewhere. A swap is read by its venue (`decode_swap`), whose encoder the builder uses too: a
+fault of both in the same place would pass. And what the slippage is measured from, `OrderTerms.quoted_out`, is what
+routing quoted: where the quote is far off the market, so is the floor that passes for it. That is not for the signer to
+know; the limits of an order and the check against a reference price are.
 
 What may differ between two messages that pass for one order:
     the blockhash;
@@ -10,11 +15,8 @@ What may differ between two messages that pass for one order:
     over which registered pools it goes, and how much of the order each leg takes and promises, as long as all of
     `amount_in` is spent, no hop spends more than the ones before it guarantee, and the last ones together guarantee
     what the slippage allows of the quote;
-    a Raydium pool's config, for another of the program's configs, and a Meteora pool's bin arrays, for others of the
-    same pool: the programs refuse those that don't go with the swap.
-
-A quote that is far off the market still passes: a floor that follows from it is as low. That is not for the signer to
-know; the limits of an order and the check against a reference price are.
+    of a swap's accounts, those that a venue's `decode_swap` leaves open (one of the program's configs for another, some
+    of a pool's arrays for others): the programs refuse those that don't go with the swap.
 """
 
 from __future__ import annotations
@@ -32,9 +34,10 @@ from solders.message import MessageV0, from_bytes_versioned, to_bytes_versioned
 from solders.pubkey import Pubkey
 from solders.system_program import ID as SYSTEM_PROGRAM
 
+from chalicelib.amounts import PPM, ceil_div
 from chalicelib.problems import SigningRefused
-from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwapError, SwapDecoder
-from chalicelib.solana.token_accounts import Token
+from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwap, SwapDecoder
+from chalicelib.solana.token_accounts import TokenMint
 from chalicelib.solana.tokens import (
     ASSOCIATED_TOKEN_PROGRAM,
     NATIVE_MINT,
@@ -50,7 +53,6 @@ MEMO_PROGRAM = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
 # (anza-xyz/solana-sdk, rent/src/lib.rs): a cap, for the node alone is not to say how much is lent.
 MAX_RENT_LAMPORTS = (128 + TOKEN_ACCOUNT_LENGTH) * 3480 * 2
 
-_PPM = 1_000_000
 # ComputeBudgetInstruction (anza-xyz/solana-sdk, compute-budget-interface/src/lib.rs): SetComputeUnitLimit(u32), tag 2,
 # and SetComputeUnitPrice(u64), tag 3
 _UNIT_LIMIT, _UNIT_PRICE = Struct("<BI"), Struct("<BQ")
@@ -92,7 +94,7 @@ class OrderTerms:
 
     def are_met_by(self, guaranteed: int) -> bool:
         """Whether so much output is no less than the slippage allows, and is anything at all."""
-        return guaranteed > 0 and guaranteed * _PPM >= self.quoted_out * (_PPM - self.slippage_ppm)
+        return guaranteed > 0 and guaranteed * PPM >= self.quoted_out * (PPM - self.slippage_ppm)
 
 
 class _Seal:
@@ -167,7 +169,7 @@ class SigningPolicy:
         """The first two instructions: a limit and a price that together cost no more than the cap."""
         limit = _argument(found, 0, _UNIT_LIMIT, _UNIT_LIMIT_TAG)
         price = _argument(found, 1, _UNIT_PRICE, _UNIT_PRICE_TAG)
-        lamports = -(-limit * price // 1_000_000)
+        lamports = ceil_div(limit * price, 1_000_000)
         if lamports > self._max_priority_fee_lamports:
             raise SigningRefused(
                 f"its priority fee of {lamports} lamports is above the cap of {self._max_priority_fee_lamports}"
@@ -187,7 +189,7 @@ class SigningPolicy:
                 continue
             try:
                 swap = program.decode_swap(one.accounts, one.data)
-            except NotOurSwapError as error:
+            except NotOurSwap as error:
                 raise SigningRefused(f"an instruction to {one.program} is no swap of ours: {error}") from error
             pool = pools.get(swap.pool)
             if pool is None or pool.program != one.program:
@@ -222,7 +224,7 @@ class _Found(NamedTuple):
 def _check_terms(terms: OrderTerms) -> None:
     if terms.mint_in == terms.mint_out:
         raise SigningRefused("the order buys what it sells")
-    if terms.amount_in < 1 or terms.quoted_out < 1 or not 0 <= terms.slippage_ppm < _PPM:
+    if terms.amount_in < 1 or terms.quoted_out < 1 or not 0 <= terms.slippage_ppm < PPM:
         raise SigningRefused("the order's amount, quote or slippage makes no sense")
     if not 0 < terms.rent_lamports <= MAX_RENT_LAMPORTS:
         raise SigningRefused(f"a token account's rent can't be {terms.rent_lamports} lamports")
@@ -256,14 +258,14 @@ def _argument(found: Sequence[_Found], index: int, layout: Struct, tag: int) -> 
     raise SigningRefused("it does not begin with a compute-unit limit and price")
 
 
-def _follow(swaps: Sequence[DecodedSwap], terms: OrderTerms) -> list[Token]:
+def _follow(swaps: Sequence[DecodedSwap], terms: OrderTerms) -> list[TokenMint]:
     """The tokens on the way, from the order's input to its output, if the swaps keep the order's amounts.
 
     What a swap may spend is the order's amount, or what the swaps before it guarantee: never what the wallet holds
     besides.
     """
     held = {terms.mint_in: terms.amount_in}
-    tokens: dict[Pubkey, Token] = {}
+    tokens: dict[Pubkey, TokenMint] = {}
     for swap in swaps:
         token_in, token_out = _direction(swap, terms)
         for token in (token_in, token_out):
@@ -289,7 +291,7 @@ def _follow(swaps: Sequence[DecodedSwap], terms: OrderTerms) -> list[Token]:
     return [tokens[terms.mint_in], *between, tokens[terms.mint_out]]
 
 
-def _direction(swap: DecodedSwap, terms: OrderTerms) -> tuple[Token, Token]:
+def _direction(swap: DecodedSwap, terms: OrderTerms) -> tuple[TokenMint, TokenMint]:
     """Which way the swap goes: from one account of this order's into another."""
     for token_in, token_out in swap.directions:
         if swap.source == _own_account(token_in, terms) and swap.destination == _own_account(token_out, terms):
@@ -297,7 +299,7 @@ def _direction(swap: DecodedSwap, terms: OrderTerms) -> tuple[Token, Token]:
     raise SigningRefused("a swap takes from, or pays into, an account that is not this order's")
 
 
-def _own_account(token: Token, terms: OrderTerms) -> Pubkey | None:
+def _own_account(token: TokenMint, terms: OrderTerms) -> Pubkey | None:
     """Where this attempt keeps a token: the wallet's associated account, or for SOL the attempt's temporary one."""
     if token.mint == NATIVE_MINT:
         return _temporary_account(terms) if token.token_program == TOKEN_PROGRAM else None
@@ -316,7 +318,7 @@ def _temporary_account(terms: OrderTerms) -> Pubkey:
     return Pubkey.create_with_seed(terms.wallet, _seed(terms), TOKEN_PROGRAM)
 
 
-def _opening(tokens: Sequence[Token], terms: OrderTerms) -> list[Instruction]:
+def _opening(tokens: Sequence[TokenMint], terms: OrderTerms) -> list[Instruction]:
     """SOL into a temporary account, wrapped where it is sold; the accounts of all other tokens but the one sold."""
     instructions: list[Instruction] = []
     for token in tokens:
@@ -340,14 +342,14 @@ def _open_temporary(terms: OrderTerms, lamports: int) -> tuple[Instruction, Inst
     return create, initialize
 
 
-def _open_associated(token: Token, terms: OrderTerms) -> Instruction:
+def _open_associated(token: TokenMint, terms: OrderTerms) -> Instruction:
     address = associated_token_address(terms.wallet, token.mint, token.token_program)
     others = (terms.wallet, token.mint, SYSTEM_PROGRAM, token.token_program)
     metas = [_payer(terms), _writable(address), *map(_readonly, others)]
     return Instruction(ASSOCIATED_TOKEN_PROGRAM, _CREATE_IDEMPOTENT, metas)
 
 
-def _closing(tokens: Sequence[Token], terms: OrderTerms) -> list[Instruction]:
+def _closing(tokens: Sequence[TokenMint], terms: OrderTerms) -> list[Instruction]:
     """The temporary account's lamports go back to the wallet."""
     if all(token.mint != NATIVE_MINT for token in tokens):
         return []

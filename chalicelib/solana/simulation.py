@@ -9,15 +9,15 @@ from solders.hash import Hash
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import TransientError
+from chalicelib.problems import RpcRefused, TransientError
 from chalicelib.solana.compute_budget import (
     MAX_COMPUTE_UNITS,
     ComputeBudget,
     PriorityFeePolicy,
 )
-from chalicelib.solana.program_errors import classify
+from chalicelib.solana.program_errors import ErrorClassifier
 from chalicelib.solana.rpc import LatestBlockhash, Simulation
-from chalicelib.solana.rpc_errors import NodeLacks, RpcRefused
+from chalicelib.solana.rpc_errors import NodeLacks
 from chalicelib.solana.transaction import SwapPlan, build_message, unsigned_wire, writable_accounts
 
 
@@ -38,7 +38,7 @@ class Measured:
     blockhash: LatestBlockhash | None
 
 
-def measure(rpc: SimulationRpc, plan: SwapPlan, policy: PriorityFeePolicy) -> Measured:
+def measure(rpc: SimulationRpc, plan: SwapPlan, policy: PriorityFeePolicy, errors: ErrorClassifier) -> Measured:
     """The compute budget to sign the plan with, and the blockhash.
 
     The simulation comes last, so that its blockhash is as fresh as can be when it is signed.
@@ -56,7 +56,7 @@ def measure(rpc: SimulationRpc, plan: SwapPlan, policy: PriorityFeePolicy) -> Me
         fees = ()  # nobody tells what others paid: the lowest price that we offer
     simulation = rpc.simulate_transaction(unsigned_wire(message))
     if simulation.err is not None:
-        raise classify(simulation.err, _programs(message), simulation.logs) or TransientError(
+        raise errors.classify(simulation.err, _programs(message), simulation.logs) or TransientError(
             f"the node can't simulate the swap ({simulation.err})"
         )
     return Measured(policy.budget(simulation.units_consumed, fees), simulation.blockhash)

@@ -33,7 +33,7 @@ _SEED_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class TokenMint:
     """A mint and the token program that it belongs to."""
 
     mint: Pubkey
@@ -49,13 +49,13 @@ class TradingAccount:
     """A token account to swap from or into, what must run before the swap, and what after it."""
 
     address: Pubkey
-    token: Token
+    token: TokenMint
     opening: tuple[Instruction, ...] = field(default=())
     closing: tuple[Instruction, ...] = field(default=())
 
 
 def source_account(
-    wallet: Pubkey, token: Token, amount_in: int, *, order_id: str, attempt: int, rent_lamports: int
+    wallet: Pubkey, token: TokenMint, amount_in: int, *, order_id: str, attempt: int, rent_lamports: int
 ) -> TradingAccount:
     """Where `amount_in` base units are paid from.
 
@@ -68,7 +68,7 @@ def source_account(
 
 
 def destination_account(
-    wallet: Pubkey, token: Token, *, order_id: str, attempt: int, rent_lamports: int
+    wallet: Pubkey, token: TokenMint, *, order_id: str, attempt: int, rent_lamports: int
 ) -> TradingAccount:
     """Where the output arrives: SOL is unwrapped into the wallet; any other token's account is opened if need be.
 
@@ -81,7 +81,7 @@ def destination_account(
     return TradingAccount(address, token, opening=(create_associated_account(wallet, token, address),))
 
 
-def create_associated_account(wallet: Pubkey, token: Token, address: Pubkey) -> Instruction:
+def create_associated_account(wallet: Pubkey, token: TokenMint, address: Pubkey) -> Instruction:
     """Open the wallet's associated account of a token, paid by the wallet; nothing happens if it exists."""
     metas = [
         AccountMeta(wallet, is_signer=True, is_writable=True),
@@ -123,7 +123,7 @@ def _wrapped_sol(wallet: Pubkey, lamports: int, label: str, rent_lamports: int) 
     )
     return TradingAccount(
         address=address,
-        token=Token(NATIVE_MINT, TOKEN_PROGRAM),
+        token=TokenMint(NATIVE_MINT, TOKEN_PROGRAM),
         opening=(create, initialize),
         closing=(_close_account(address, wallet),),
     )

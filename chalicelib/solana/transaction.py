@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from solders.address_lookup_table_account import AddressLookupTableAccount
 from solders.hash import Hash
 from solders.instruction import AccountMeta, Instruction
 from solders.message import CompileError, MessageV0
@@ -17,7 +16,7 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
-from chalicelib.problems import TransactionRejected
+from chalicelib.problems import TransactionTooLarge
 from chalicelib.solana.compute_budget import ComputeBudget
 from chalicelib.solana.token_accounts import TradingAccount
 
@@ -26,14 +25,7 @@ MEMO_PROGRAM = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
 # What fits a packet (solana-packet, PACKET_DATA_SIZE).
 MAX_TRANSACTION_BYTES = 1232
 
-_MEMO = re.compile(r"fillrate:(?P<order_id>[^:\s]+):(?P<attempt>[1-9][0-9]*)")
-
-
-class TransactionTooLarge(TransactionRejected):
-    """The route names more accounts than one transaction can carry."""
-
-    code = "TRANSACTION_TOO_LARGE"
-    title = "Transaction too large"
+_MEMO = re.compile(r"fillrate:[^:\s]+:[1-9][0-9]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +42,6 @@ class OrderMemo:
     def __str__(self) -> str:
         return f"fillrate:{self.order_id}:{self.attempt}"
 
-    @classmethod
-    def parse(cls, text: str) -> OrderMemo | None:
-        """The memo that a text is, if it is one of ours."""
-        match = _MEMO.fullmatch(text)
-        return cls(match["order_id"], int(match["attempt"])) if match else None
-
 
 @dataclass(frozen=True, slots=True)
 class SwapPlan:
@@ -70,7 +56,6 @@ class SwapPlan:
     destination: TradingAccount
     swaps: tuple[Instruction, ...]
     between: tuple[TradingAccount, ...] = field(default=())
-    lookup_tables: tuple[AddressLookupTableAccount, ...] = field(default=())
 
     def instructions(self, budget: ComputeBudget) -> list[Instruction]:
         accounts = (self.source, *self.between, self.destination)
@@ -83,24 +68,10 @@ class SwapPlan:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class SignedTransaction:
-    """All that must be stored before a transaction is sent: with it, its fate can be learned by anybody.
-
-    `signature` is base58, `wire` the bytes to send, always the same. It can land in blocks up to and including
-    `last_valid_block_height`, and never after.
-    """
-
-    signature: str
-    wire: bytes
-    blockhash: str
-    last_valid_block_height: int
-
-
 def build_message(plan: SwapPlan, budget: ComputeBudget, blockhash: Hash) -> MessageV0:
     """The message to sign. Raises TransactionTooLarge."""
     try:
-        message = MessageV0.try_compile(plan.payer, plan.instructions(budget), list(plan.lookup_tables), blockhash)
+        message = MessageV0.try_compile(plan.payer, plan.instructions(budget), [], blockhash)
     except CompileError as error:
         raise TransactionTooLarge("the route names more accounts than one transaction can carry") from error
     size = len(unsigned_wire(message))
@@ -116,10 +87,7 @@ def unsigned_wire(message: MessageV0) -> bytes:
 
 
 def writable_accounts(message: MessageV0) -> tuple[Pubkey, ...]:
-    """The accounts that the message locks for writing: those whose fee market it competes in.
-
-    Of accounts loaded through lookup tables nothing is said.
-    """
+    """The accounts that the message locks for writing: those whose fee market it competes in."""
     return tuple(key for index, key in enumerate(message.account_keys) if message.is_maybe_writable(index))
 
 

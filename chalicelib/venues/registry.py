@@ -16,8 +16,6 @@ from chalicelib.venues.venue import Venue
 # A quote reads every pool of its pair, so there must be an end: the first so many that are listed take part.
 MAX_POOLS_PER_PAIR = 24
 
-AccountReader = Callable[[Sequence[Pubkey]], AccountMap]
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class PoolEntry:
@@ -39,13 +37,13 @@ class RegisteredPool:
 class PoolRegistry:
     """The registered pools by pair. What a pool trades never changes, so it is read from the chain once.
 
-    `load` gives the registry's lines; they are loaded anew when older than `max_age_ms`.
+    `load` gives the registry's lines; they are loaded again when older than `max_age_ms`.
     """
 
     def __init__(
         self,
         load: Callable[[], Iterable[PoolEntry]],
-        read_accounts: AccountReader,
+        read_accounts: Callable[[Sequence[Pubkey]], AccountMap],
         venues: Iterable[Venue],
         now_ms: Callable[[], int],
         max_age_ms: int = 30_000,

@@ -2,6 +2,10 @@
 
 A venue is one on-chain swap program. `Venue` knows the program, `Pool` is one of its pools decoded from accounts
 that were all read at one slot. Both are pure: no network, no clock of their own. Amounts are integers of base units.
+
+Each venue is a folder of the same shape: `layout.py` (where the bytes are, the program's id and addresses), `math.py`
+(what a swap computes), `pool.py` (accounts checked, quotes), `instruction.py` (the swap, written and read back),
+`refusals.py` (what the program's error codes mean). supported.py lists them.
 """
 
 from __future__ import annotations
@@ -14,6 +18,8 @@ from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
 from chalicelib.solana.accounts import AccountMap, ChainClock
+from chalicelib.solana.decoded_swap import SwapDecoder
+from chalicelib.solana.program_errors import ProgramRefusals
 
 
 class PoolQuote(NamedTuple):
@@ -24,7 +30,6 @@ class PoolQuote(NamedTuple):
     for the best split makes thousands, and a frozen dataclass takes four times as long to make.
     """
 
-    venue: str
     pool: Pubkey
     mint_in: Pubkey
     mint_out: Pubkey
@@ -32,7 +37,7 @@ class PoolQuote(NamedTuple):
     amount_out: int
     fee: int
     fee_mint: Pubkey
-    # Accounts that the swap instruction must name in this order beyond the fixed ones (DLMM: bin arrays in swap order).
+    # Accounts that the swap instruction must name in this order beyond its fixed ones, more for a larger swap.
     remaining_accounts: tuple[Pubkey, ...] = ()
     # What the venue's program is expected to burn for this swap, in compute units, rounded up.
     compute_units: int = 0
@@ -52,7 +57,12 @@ class Pool(Protocol):
     """One pool, decoded at one slot."""
 
     @property
-    def venue(self) -> str: ...
+    def program(self) -> str:
+        """Its venue's: see `Venue.program`."""
+
+    @property
+    def dex(self) -> str:
+        """Its venue's: see `Venue.dex`."""
 
     @property
     def address(self) -> Pubkey: ...
@@ -84,15 +94,23 @@ class Pool(Protocol):
         """
 
 
-class Venue(Protocol):
-    """One swap program."""
+class Venue(SwapDecoder, Protocol):
+    """One swap program. What it writes as `Pool.swap_instruction` it reads back with `decode_swap`."""
 
     @property
-    def name(self) -> str:
-        """As clients see it in `dexUsed`: `raydium` or `meteora`."""
+    def program(self) -> str:
+        """The program's own name: `raydium-cpmm`. No other venue has it."""
+
+    @property
+    def dex(self) -> str:
+        """The exchange that the program belongs to, as clients see it in `dexUsed`: `raydium`. It may have others."""
 
     @property
     def program_id(self) -> Pubkey: ...
+
+    @property
+    def refusals(self) -> tuple[ProgramRefusals, ...]:
+        """What the errors of this program mean, and those of each program that it calls besides the token programs."""
 
     def mints(self, pool: Pubkey, accounts: AccountMap) -> tuple[Pubkey, Pubkey]:
         """The pool's two mints, from the pool account alone. Raises VenueUnavailable where it isn't such a pool."""

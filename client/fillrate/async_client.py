@@ -149,7 +149,7 @@ class AsyncFillrate:
             return await anext(results)
 
     async def _events(self, stream: Stream[T]) -> AsyncGenerator[T]:
-        performer = _Performer(self.configuration, self._http)
+        performer = _AsyncPerformer(self.configuration, self._http)
         step = partial(stream.send, None)
         try:
             while True:
@@ -169,7 +169,7 @@ class AsyncFillrate:
             await performer.close()
 
 
-class _Performer:
+class _AsyncPerformer:
     """Carries out one conversation's effects; it has at most one socket at a time."""
 
     def __init__(self, configuration: Configuration, http: httpx2.AsyncClient) -> None:

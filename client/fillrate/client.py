@@ -130,7 +130,7 @@ class Fillrate:
     ) -> Iterator[StatusEvent]:
         """Every step of an order, each once, from its first (or after `after_seq`) to its end, as they happen.
 
-        Lost connections are made anew. Raises NotEnded when `timeout` seconds are over, Unreachable or NoAnswer when
+        Lost connections are opened again. Raises NotEnded when `timeout` seconds are over, Unreachable or NoAnswer when
         the service has been away for a minute.
         """
         return self._events(self._core.follow(order, after_seq, timeout))

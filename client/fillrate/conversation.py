@@ -77,7 +77,7 @@ class Emit(Generic[Event_co]):
 Effect = Send | Sleep | OpenSocket | Receive | SendText
 # A conversation that ends with a T.
 Talk = Generator[Effect, object, T]
-# One that gives T's on its way, and one that ends with an R besides.
+# One that gives T's on its way, and one that also ends with an R.
 Stream = Generator[Effect | Emit[T], object, None]
 StreamTo = Generator[Effect | Emit[T], object, R]
 

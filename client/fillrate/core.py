@@ -12,17 +12,17 @@ from fillrate import endpoints, orders
 from fillrate.conversation import Stream, Talk
 from fillrate.following import AccountFollower, OrderFollower
 from fillrate.models import Accepted, Health, Order, Quote, Status, StatusEvent, Ticket, Token
-from fillrate.retrying import Caller, RetryPolicy
+from fillrate.retrying import Requester, RetryPolicy
 
 
 class Core:
     def __init__(self, retries: RetryPolicy | None = None, now: Callable[[], float] = time.monotonic) -> None:
-        self._caller = Caller(retries or RetryPolicy(), SystemRandom(), now)
+        self._requester = Requester(retries or RetryPolicy(), SystemRandom(), now)
 
     def quote(
         self, token_in: str, token_out: str, amount: Decimal | str, slippage: Decimal | str | None
     ) -> Talk[Quote]:
-        return self._caller.call(endpoints.get_quote(token_in, token_out, amount, slippage))
+        return self._requester.call(endpoints.get_quote(token_in, token_out, amount, slippage))
 
     def execute(
         self,
@@ -32,32 +32,34 @@ class Core:
         slippage: Decimal | str | None,
         idempotency_key: str | None,
     ) -> Talk[Accepted]:
-        return orders.place(self._caller, token_in, token_out, amount, slippage, idempotency_key or str(uuid.uuid4()))
+        return orders.place(
+            self._requester, token_in, token_out, amount, slippage, idempotency_key or str(uuid.uuid4())
+        )
 
     def order(self, order_id: str) -> Talk[Order]:
-        return self._caller.call(endpoints.get_order(order_id))
+        return self._requester.call(endpoints.get_order(order_id))
 
     def orders(
         self, status: Status | str | None, token_in: str | None, token_out: str | None, page_size: int | None
     ) -> Stream[Order]:
-        return orders.pages(self._caller, status, token_in, token_out, page_size)
+        return orders.pages(self._requester, status, token_in, token_out, page_size)
 
     def cancel(self, order_id: str) -> Talk[Order]:
-        return orders.cancel(self._caller, order_id)
+        return orders.cancel(self._requester, order_id)
 
     def tokens(self) -> Talk[list[Token]]:
-        return self._caller.call(endpoints.get_tokens())
+        return self._requester.call(endpoints.get_tokens())
 
     def health(self) -> Talk[Health]:
-        return self._caller.call(endpoints.get_health())
+        return self._requester.call(endpoints.get_health())
 
     def ws_ticket(self, order_id: str | None) -> Talk[Ticket]:
-        return self._caller.call(endpoints.post_ticket(order_id))
+        return self._requester.call(endpoints.post_ticket(order_id))
 
     def follow(self, order: str | Accepted | Order, after_seq: int, timeout: float | None) -> Stream[StatusEvent]:
         if isinstance(order, str):
-            return OrderFollower(self._caller, order, after_seq, timeout).follow()
-        return OrderFollower(self._caller, order.order_id, after_seq, timeout).follow(order.ws_url)
+            return OrderFollower(self._requester, order, after_seq, timeout).follow()
+        return OrderFollower(self._requester, order.order_id, after_seq, timeout).follow(order.ws_url)
 
     def watch(self, timeout: float | None) -> Stream[StatusEvent]:
-        return AccountFollower(self._caller, timeout).follow()
+        return AccountFollower(self._requester, timeout).follow()

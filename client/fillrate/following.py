@@ -19,7 +19,7 @@ from fillrate.conversation import Emit, SocketFailed, Stream, StreamTo, Talk, op
 from fillrate.endpoints import get_order, get_orders, post_ticket
 from fillrate.errors import FillrateError, NotEnded
 from fillrate.models import Order, StatusEvent
-from fillrate.retrying import Caller, RetryPolicy, can_pass
+from fillrate.retrying import Requester, RetryPolicy, can_pass
 
 # A quiet socket may be a dead one, so the order is looked at now and then.
 QUIET_SECONDS = 10.0
@@ -38,16 +38,16 @@ _PAGE = 100
 
 @dataclass(slots=True)
 class Sockets:
-    """Whether a socket is worth trying. Times are seconds of the caller's clock."""
+    """Whether a socket is worth trying. Times are seconds of the requester's clock."""
 
-    caller: Caller
+    requester: Requester
     _refused: int = 0
     _not_before: float = 0.0
     _broken: int = 0
 
     @property
     def worth_trying(self) -> bool:
-        return self.caller.now() >= self._not_before
+        return self.requester.now() >= self._not_before
 
     def open(self, url: str) -> Talk[bool]:
         """False where it can't be had."""
@@ -56,7 +56,7 @@ class Sockets:
         except SocketFailed:
             self._refused += 1
             if self._refused >= REFUSALS:
-                self._not_before = self.caller.now() + NO_SOCKET_SECONDS
+                self._not_before = self.requester.now() + NO_SOCKET_SECONDS
             return False
         self._refused = 0
         return True
@@ -72,19 +72,19 @@ class Sockets:
             return
         self._broken += 1
         longest = min(0.1 * 2 ** min(self._broken, 10), 5.0)
-        yield from sleep(self.caller.random.uniform(longest / 2, longest))
+        yield from sleep(self.requester.random.uniform(longest / 2, longest))
 
 
 class OrderFollower:
     """One order from `after_seq` on to its end. `timeout`: seconds after which NotEnded is raised; None: never."""
 
-    def __init__(self, caller: Caller, order_id: str, after_seq: int = 0, timeout: float | None = None) -> None:
-        self._caller = caller
+    def __init__(self, requester: Requester, order_id: str, after_seq: int = 0, timeout: float | None = None) -> None:
+        self._requester = requester
         self._order_id = order_id
         self._seq = after_seq
         self._timeout = timeout
-        self._give_up_at = None if timeout is None else caller.now() + timeout
-        self._sockets = Sockets(caller)
+        self._give_up_at = None if timeout is None else requester.now() + timeout
+        self._sockets = Sockets(requester)
         self._ended = False
         # A service that was there may be away for a deploy; one that never was is not waited for as long.
         self._reached = False
@@ -107,11 +107,11 @@ class OrderFollower:
 
     def _look(self) -> StreamTo[StatusEvent, str | None]:
         """Ask for the order and tell what is new in it; returns a fresh address."""
-        policy = OUTAGE if self._reached else self._caller.policy
+        policy = OUTAGE if self._reached else self._requester.policy
         if self._give_up_at is not None:
-            policy = replace(policy, patience=min(policy.patience, self._give_up_at - self._caller.now()))
+            policy = replace(policy, patience=min(policy.patience, self._give_up_at - self._requester.now()))
         try:
-            order = yield from self._caller.call(get_order(self._order_id), policy)
+            order = yield from self._requester.call(get_order(self._order_id), policy)
         except FillrateError as error:
             if can_pass(error) and self._reached:
                 self._check_time()
@@ -131,16 +131,16 @@ class OrderFollower:
 
     def _listen(self) -> Stream[StatusEvent]:
         """Until the order's end, or the socket's."""
-        heard_at = self._caller.now()
+        heard_at = self._requester.now()
         try:
             while not self._ended:
                 text = yield from receive(min(QUIET_SECONDS, self._time_left()))
                 if text is None:
                     self._check_time()
                     yield from self._look()
-                    heard_at = yield from _keep_alive(self._caller, heard_at)
+                    heard_at = yield from _keep_alive(self._requester, heard_at)
                     continue
-                heard_at = self._caller.now()
+                heard_at = self._requester.now()
                 event = read_event(text)
                 if event is None or event.order_id != self._order_id:
                     continue
@@ -151,32 +151,32 @@ class OrderFollower:
             return
 
     def _time_left(self) -> float:
-        return QUIET_SECONDS if self._give_up_at is None else max(self._give_up_at - self._caller.now(), 0.0)
+        return QUIET_SECONDS if self._give_up_at is None else max(self._give_up_at - self._requester.now(), 0.0)
 
     def _check_time(self) -> None:
-        if self._give_up_at is not None and self._timeout is not None and self._caller.now() >= self._give_up_at:
+        if self._give_up_at is not None and self._timeout is not None and self._requester.now() >= self._give_up_at:
             raise NotEnded(self._order_id, self._timeout)
 
 
 class AccountFollower:
     """Every change of every order of the account, from now on. `timeout`: seconds after which it ends; None: never."""
 
-    def __init__(self, caller: Caller, timeout: float | None = None) -> None:
-        self._caller = caller
-        self._give_up_at = None if timeout is None else caller.now() + timeout
-        self._sockets = Sockets(caller)
+    def __init__(self, requester: Requester, timeout: float | None = None) -> None:
+        self._requester = requester
+        self._give_up_at = None if timeout is None else requester.now() + timeout
+        self._sockets = Sockets(requester)
         # What was told or was there before: each order's last seq, and whether it may still change.
         self._known: OrderedDict[str, tuple[int, bool]] = OrderedDict()
 
     def follow(self) -> Stream[StatusEvent]:
         """Each step once, those of one order in their order."""
-        page = yield from self._caller.call(get_orders(limit=_PAGE))
+        page = yield from self._requester.call(get_orders(limit=_PAGE))
         for order in reversed(page.orders):
             self._remember(order.order_id, order.history[-1].seq, is_open=not order.is_terminal)
         while self._seconds_left() > 0:
             opened = False
             if self._sockets.worth_trying:
-                ticket = yield from self._caller.call(post_ticket(None), OUTAGE)
+                ticket = yield from self._requester.call(post_ticket(None), OUTAGE)
                 opened = yield from self._sockets.open(ticket.ws_url)
             # only now that the socket is open can nothing fall between
             yield from self._catch_up()
@@ -192,7 +192,7 @@ class AccountFollower:
             waiting.discard(order.order_id)
             yield from self._tell(order.events())
         for order_id in waiting:
-            order = yield from self._caller.call(get_order(order_id), OUTAGE)
+            order = yield from self._requester.call(get_order(order_id), OUTAGE)
             yield from self._tell(order.events())
 
     def _changed_orders(self) -> Talk[list[Order]]:
@@ -200,23 +200,23 @@ class AccountFollower:
         found: list[Order] = []
         cursor: str | None = None
         while True:
-            page = yield from self._caller.call(get_orders(limit=_PAGE, cursor=cursor), OUTAGE)
+            page = yield from self._requester.call(get_orders(limit=_PAGE, cursor=cursor), OUTAGE)
             found += page.orders
             cursor = page.next_cursor
             if cursor is None or any(order.order_id in self._known for order in page.orders):
                 return found[::-1]
 
     def _listen(self) -> Stream[StatusEvent]:
-        heard_at = self._caller.now()
+        heard_at = self._requester.now()
         try:
             while self._seconds_left() > 0:
                 text = yield from receive(min(QUIET_SECONDS, self._seconds_left()))
                 if text is None:
-                    if self._has_open_orders() or self._caller.now() - heard_at >= PING_SECONDS:
+                    if self._has_open_orders() or self._requester.now() - heard_at >= PING_SECONDS:
                         yield from self._catch_up()
-                    heard_at = yield from _keep_alive(self._caller, heard_at)
+                    heard_at = yield from _keep_alive(self._requester, heard_at)
                     continue
-                heard_at = self._caller.now()
+                heard_at = self._requester.now()
                 event = read_event(text)
                 if event is None:
                     continue
@@ -229,7 +229,7 @@ class AccountFollower:
     def _fill_gap(self, order_id: str) -> Stream[StatusEvent]:
         """Of an order that is not known yet, all is told where it is a new one; an old one's past is the past."""
         if order_id in self._known:
-            order = yield from self._caller.call(get_order(order_id), OUTAGE)
+            order = yield from self._requester.call(get_order(order_id), OUTAGE)
             yield from self._tell(order.events())
         else:
             yield from self._catch_up()
@@ -251,7 +251,7 @@ class AccountFollower:
             self._known.popitem(last=False)
 
     def _seconds_left(self) -> float:
-        return QUIET_SECONDS if self._give_up_at is None else max(self._give_up_at - self._caller.now(), 0.0)
+        return QUIET_SECONDS if self._give_up_at is None else max(self._give_up_at - self._requester.now(), 0.0)
 
 
 def read_event(text: str) -> StatusEvent | None:
@@ -263,9 +263,9 @@ def read_event(text: str) -> StatusEvent | None:
         return None
 
 
-def _keep_alive(caller: Caller, heard_at: float) -> Talk[float]:
+def _keep_alive(requester: Requester, heard_at: float) -> Talk[float]:
     """Send a ping where nothing has come for long; returns when that was, or the earlier time."""
-    if caller.now() - heard_at < PING_SECONDS:
+    if requester.now() - heard_at < PING_SECONDS:
         return heard_at
     yield from send_text(json.dumps({"action": "ping"}))
-    return caller.now()
+    return requester.now()

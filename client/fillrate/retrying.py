@@ -16,11 +16,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """At most `attempts` requests, and at most `patience` seconds of waiting between them in all.
+    """At most `attempts` requests, and at most `patience` seconds of waiting between them in total.
 
     The nth wait is drawn from 0 to `first_delay` × 2^(n-1) seconds, at most `longest_delay`, so that clients which
-    failed together don't come back together. What Retry-After asks for is waited for besides; a wait that would
-    use up the patience is not begun, and the error is raised at once with its `retry_after`.
+    failed together don't come back together. What Retry-After asks for is added to it; a wait that would
+    use up the patience is not started, and the error is raised at once with its `retry_after`.
     """
 
     attempts: int = 5
@@ -49,7 +49,7 @@ def leaves_open(error: FillrateError) -> bool:
     return not isinstance(error, Unreachable | Problem)
 
 
-class Caller:
+class Requester:
     """Sends requests until they are answered. `random` spreads the waits; `now` is a monotonic clock in seconds."""
 
     def __init__(self, policy: RetryPolicy, random: Random, now: Callable[[], float]) -> None:

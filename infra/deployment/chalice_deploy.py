@@ -22,20 +22,20 @@ from chalice.package import YAMLTemplateSerializer
 from infra.deployment.cloudformation import StackError
 from infra.deployment.deploy import (
     DeployError,
-    Settings,
-    Target,
+    DeploymentSettings,
     api_url,
     command_line,
     deploy_data,
     seed_pools,
     settings_from,
-    target_for,
     wallet_of,
 )
-from infra.deployment.package import PROJECT
-from infra.deployment.pool_registry import RegistryError
 from infra.deployment.role_policies import Deployed, policies
 from infra.deployment.wallet import WalletError
+from infra.project import PROJECT
+from operations.errors import OperationError
+from operations.pool_registry import RegistryError
+from operations.target import Target, target_for
 
 _LOG_DAYS = 365
 _CHALICE = "from chalice.cli import main; main()"
@@ -54,7 +54,7 @@ _MAPPING_SETTINGS = (
 )
 
 
-def deploy_by_chalice(target: Target, settings: Settings) -> dict[str, str]:
+def deploy_by_chalice(target: Target, settings: DeploymentSettings) -> dict[str, str]:
     """Deploy the data stack, run `chalice deploy`, and complete what it made; returns addresses and names.
 
     Raises DeployError, StackError or boto3's errors.
@@ -86,7 +86,7 @@ def deploy_by_chalice(target: Target, settings: Settings) -> dict[str, str]:
 
 
 def environment(
-    target: Target, settings: Settings, data: dict[str, str], wallet: str, websocket_api: str
+    target: Target, settings: DeploymentSettings, data: dict[str, str], wallet: str, websocket_api: str
 ) -> dict[str, str]:
     """The functions' environment: what infra/deployment/functions.yaml gives them, from the same parts."""
     variables = {
@@ -207,7 +207,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = command_line("python -m infra.chalice_deploy").parse_args(arguments)
     try:
         deployed = _deploy_from(options)
-    except (DeployError, WalletError, StackError, RegistryError) as error:
+    except (DeployError, OperationError, WalletError, StackError, RegistryError) as error:
         print(f"deploy: {error}", file=sys.stderr)
         return 1
     except (ClientError, BotoCoreError) as error:

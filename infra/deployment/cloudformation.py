@@ -5,9 +5,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from operations.stacks import describe, outputs
+
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
-# A stack in one of these never came to be; it can only be deleted.
-_STILLBORN = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS"}
+# A stack in one of these was never created; it can only be deleted.
+_NEVER_CREATED = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS"}
 _GOOD = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
 
 
@@ -31,7 +33,7 @@ def deploy_stack(
     }
     deadline = time.monotonic() + timeout_seconds
     state = _settled(client, name, poll_seconds, deadline)
-    if state is not None and state["StackStatus"] in _STILLBORN:
+    if state is not None and state["StackStatus"] in _NEVER_CREATED:
         client.delete_stack(StackName=name)
         state = _settled(client, name, poll_seconds, deadline)
     if state is None:
@@ -46,24 +48,6 @@ def deploy_stack(
     if state is None or state["StackStatus"] not in _GOOD:
         raise StackError(_failure(client, name, state))
     return outputs(state)
-
-
-def outputs(state: dict[str, Any]) -> dict[str, str]:
-    """A described stack's outputs, by key."""
-    return {output["OutputKey"]: output["OutputValue"] for output in state.get("Outputs", [])}
-
-
-def describe(client: Any, name: str) -> dict[str, Any] | None:
-    """The stack as CloudFormation describes it, or None if there is none."""
-    try:
-        stacks = client.describe_stacks(StackName=name)["Stacks"]
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return None
-        raise
-    # A deleted stack may still be listed.
-    state: dict[str, Any] | None = stacks[0] if stacks and stacks[0]["StackStatus"] != "DELETE_COMPLETE" else None
-    return state
 
 
 def _settled(client: Any, name: str, poll_seconds: float, deadline: float) -> dict[str, Any] | None:

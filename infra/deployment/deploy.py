@@ -12,23 +12,18 @@ import sys
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import urlsplit
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from localstack_client.session import Session as LocalSession
 
 from chalicelib.solana.pacing import shares_of
-from infra.deployment import artifacts, guarded_routes, ministack_gaps, monitoring, package, pool_registry
+from infra.deployment import artifacts, guarded_routes, ministack_gaps, monitoring, package
 from infra.deployment.cloudformation import StackError, deploy_stack
 from infra.deployment.wallet import OWN_KEY, DeployedWallet, WalletError, check_option, deployed_wallet
+from infra.project import PROJECT
+from operations import pool_registry
+from operations.errors import OperationError
+from operations.target import STAGES, Target, target_for
 
-Stage = Literal["local", "localstack", "prod"]
-STAGES: tuple[Stage, ...] = ("local", "localstack", "prod")
-
-_DEFAULT_ENDPOINTS = {"local": "http://127.0.0.1:4566", "localstack": "http://localhost.localstack.cloud:4566"}
 _DEFAULT_RPC_URLS = {"local": "http://127.0.0.1:8899", "localstack": "http://host.docker.internal:8899"}
 _API_STAGE = "api"  # api_gateway_stage in .chalice/config.json
 
@@ -38,46 +33,8 @@ class DeployError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """Where to deploy. `endpoint_url` is an emulator's, None on AWS; `session` boto3's or localstack-client's."""
-
-    stage: Stage
-    session: Any
-    region: str
-    endpoint_url: str | None = None
-
-    @property
-    def gateway_host(self) -> str:
-        """The emulator's host:port, under which it serves every API; empty on AWS."""
-        return urlsplit(self.endpoint_url).netloc if self.endpoint_url else ""
-
-    @property
-    def transport(self) -> str:
-        """How its endpoints are reached: https, or an emulator's http."""
-        return urlsplit(self.endpoint_url).scheme if self.endpoint_url else "https"
-
-    @property
-    def on_ministack(self) -> bool:
-        """Whether it is MiniStack, with its gaps: any emulator but the one that the stage `localstack` is for."""
-        return self.endpoint_url is not None and self.stage != "localstack"
-
-    @property
-    def poll_seconds(self) -> float:
-        """How often to look at a stack: an emulator needs a second for one, AWS minutes."""
-        return 0.1 if self.endpoint_url else 3.0
-
-    def client(self, service: str) -> Any:
-        """A client of `service` there."""
-        if self.endpoint_url is None:
-            return self.session.client(service)
-        # An emulator serves buckets by path, not by host name; and one that isn't there won't come by waiting.
-        config = Config(s3={"addressing_style": "path"}, retries={"mode": "standard", "total_max_attempts": 2})
-        return self.session.client(service, config=config)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the functions are told besides the names of the deployed resources."""
+class DeploymentSettings:
+    """What the functions are told in addition to the names of the deployed resources."""
 
     solana_rpc_url: str
     wallet: str  # as `--wallet` says it, see infra/deployment/wallet.py
@@ -106,28 +63,7 @@ class Deployment:
         return self.outputs["WorkerFunction"]
 
 
-def target_for(stage: Stage, endpoint_url: str | None = None, region: str | None = None) -> Target:
-    """The session for `stage`: localstack-client's wherever there is an emulator's `endpoint_url` (the stages but prod
-    have a default), else the caller's own AWS credentials.
-    """
-    endpoint = endpoint_url or _DEFAULT_ENDPOINTS.get(stage)
-    if endpoint is None:
-        session = boto3.Session(region_name=region)
-        if session.region_name is None:
-            raise DeployError("no AWS region: set AWS_REGION or give --region")
-        return Target(stage, session, session.region_name)
-    region = region or "us-east-1"
-    # localstack-client lets AWS_ENDPOINT_URL win over the host it is given.
-    shadowed = os.environ.pop("AWS_ENDPOINT_URL", None)
-    try:
-        local = LocalSession("test", "test", region_name=region, localstack_host=urlsplit(endpoint).netloc)
-    finally:
-        if shadowed is not None:
-            os.environ["AWS_ENDPOINT_URL"] = shadowed
-    return Target(stage, local, region, endpoint)
-
-
-def deploy(target: Target, settings: Settings, built: package.Package) -> Deployment:
+def deploy(target: Target, settings: DeploymentSettings, built: package.Package) -> Deployment:
     """Bring both stacks of `target` to the present code. Raises StackError, or boto3's errors."""
     data = deploy_data(target, settings.wallet)
     wallet = wallet_of(target, settings, data)
@@ -146,9 +82,7 @@ def deploy(target: Target, settings: Settings, built: package.Package) -> Deploy
         "LogLevel": settings.log_level,
     }
     template = _functions_template(target, settings, built, *_upload(target, built))
-    functions = deploy_stack(
-        target.client("cloudformation"), f"fillrate-{target.stage}", template, parameters, target.poll_seconds
-    )
+    functions = deploy_stack(target.client("cloudformation"), target.stack(), template, parameters, target.poll_seconds)
     outputs = data | functions
     monitoring.deploy_monitoring(target, outputs, settings.alarm_email)
     if target.on_ministack:
@@ -163,18 +97,18 @@ def deploy(target: Target, settings: Settings, built: package.Package) -> Deploy
 
 
 def deploy_data(target: Target, wallet: str = "") -> dict[str, str]:
-    """Bring the data stack to infra/deployment/data.yaml; returns its outputs. `wallet` is as in Settings."""
-    template = (package.PROJECT / "infra" / "deployment" / "data.yaml").read_text()
+    """Bring the data stack to infra/deployment/data.yaml; returns its outputs. `wallet` is as in DeploymentSettings."""
+    template = (PROJECT / "infra" / "deployment" / "data.yaml").read_text()
     client = target.client("cloudformation")
     wallet_key = "made" if wallet == OWN_KEY else "none"
     parameters = {"Stage": target.stage, "Transport": target.transport, "WalletKey": wallet_key}
-    outputs = deploy_stack(client, f"fillrate-{target.stage}-data", template, parameters, target.poll_seconds)
+    outputs = deploy_stack(client, target.stack("data"), template, parameters, target.poll_seconds)
     for table in ("OrdersTable", "ConnectionsTable", "ControlTable"):
         ministack_gaps.ensure_time_to_live(target.client("dynamodb"), outputs[table])
     return outputs
 
 
-def wallet_of(target: Target, settings: Settings, data: dict[str, str]) -> DeployedWallet:
+def wallet_of(target: Target, settings: DeploymentSettings, data: dict[str, str]) -> DeployedWallet:
     """The wallet that the settings choose; `data` are the data stack's outputs. Raises WalletError, boto3's errors."""
     return deployed_wallet(settings.wallet, target.stage, target.client, data)
 
@@ -194,7 +128,9 @@ def _upload(target: Target, built: package.Package) -> tuple[str, str]:
     return bucket, key
 
 
-def _functions_template(target: Target, settings: Settings, built: package.Package, bucket: str, key: str) -> str:
+def _functions_template(
+    target: Target, settings: DeploymentSettings, built: package.Package, bucket: str, key: str
+) -> str:
     """The packaged template with its code's place, or its URL where it is too long to be sent itself."""
     template = json.loads(json.dumps(built.template))
     resources = template["Resources"]
@@ -273,7 +209,7 @@ def _pace(text: str) -> Decimal:
     return pace
 
 
-def settings_from(options: argparse.Namespace) -> Settings:
+def settings_from(options: argparse.Namespace) -> DeploymentSettings:
     """What the functions are told, from the command line. Raises DeployError, WalletError if something is missing."""
     rpc_url = options.solana_rpc_url or _DEFAULT_RPC_URLS.get(options.stage)
     if rpc_url is None:
@@ -284,7 +220,7 @@ def settings_from(options: argparse.Namespace) -> Settings:
             shares_of(options.rpc_requests_per_second, options.orders_at_once)
         except ValueError as error:
             raise DeployError(f"{error}: lower --orders-at-once, or get more of the node") from None
-    return Settings(
+    return DeploymentSettings(
         rpc_url,
         wallet,
         options.orders_per_minute,
@@ -310,6 +246,7 @@ def main(arguments: list[str] | None = None) -> int:
         deployment = _deploy_from(options)
     except (
         DeployError,
+        OperationError,
         WalletError,
         StackError,
         package.PackageError,
@@ -330,7 +267,7 @@ def _deploy_from(options: argparse.Namespace) -> Deployment:
     settings = settings_from(options)
     target = target_for(options.stage, options.endpoint_url, options.region)
     dependencies = options.dependencies or (package.local_dependencies() if target.on_ministack else "lambda")
-    built = package.build(target.stage, package.PROJECT / "build" / target.stage, dependencies, target.region)
+    built = package.build(target.stage, PROJECT / "build" / target.stage, dependencies, target.region)
     deployment = deploy(target, settings, built)
     seed_pools(target, deployment.outputs["PoolsTable"], options.pools)
     return deployment

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Protocol
+from typing import Any
 
 from chalice.package import YAMLTemplateSerializer
 
-from infra.deployment import ministack_gaps, package
+from infra.deployment import ministack_gaps
 from infra.deployment.cloudformation import deploy_stack
-
-
-class Target(Protocol):
-    """Where to deploy: what is used of deploy.py's."""
-
-    @property
-    def stage(self) -> str: ...
-
-    @property
-    def on_ministack(self) -> bool: ...
-
-    @property
-    def poll_seconds(self) -> float: ...
-
-    def client(self, service: str) -> Any: ...
+from infra.project import PROJECT
+from operations.target import Target
 
 
 def template() -> dict[str, Any]:
     """infra/deployment/monitoring.yaml, its short forms (`!Ref`) written out."""
-    text = (package.PROJECT / "infra" / "deployment" / "monitoring.yaml").read_text()
+    text = (PROJECT / "infra" / "deployment" / "monitoring.yaml").read_text()
     parsed: dict[str, Any] = YAMLTemplateSerializer().load_template(text)
     return parsed
 
@@ -45,5 +32,5 @@ def deploy_monitoring(target: Target, outputs: dict[str, str], alarm_email: str)
     parameters = {name: value for name, value in outputs.items() if name in wanted["Parameters"]}
     parameters |= {"Stage": target.stage, "AlarmEmail": alarm_email}
     text = json.dumps(wanted, separators=(",", ":"))
-    name = f"fillrate-{target.stage}-monitoring"
+    name = target.stack("monitoring")
     return deploy_stack(target.client("cloudformation"), name, text, parameters, target.poll_seconds)

@@ -23,9 +23,10 @@ from typing import Any, Literal
 from chalice.config import Config
 from chalice.package import YAMLTemplateSerializer
 
+from infra.project import PROJECT
+
 Dependencies = Literal["lambda", "host"]
 
-PROJECT = Path(__file__).resolve().parents[2]
 CACHE = PROJECT / "build" / "dependencies"
 
 _CHALICE = "from chalice.cli import main; main()"

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from chalicelib.aws.kms_wallet import KmsWallet
 from chalicelib.aws.secret_wallet import SecretWallet
 from chalicelib.problems import WalletUnavailable
-from chalicelib.solana.wallet import InvalidWalletError, LocalWallet
+from chalicelib.solana.wallet import InvalidWallet, LocalWallet
 from chalicelib.solana.wallet_choice import WalletChoice, WalletKind
 
 # `--wallet` alone for a key that the data stack makes and keeps.
@@ -43,7 +43,7 @@ class DeployedWallet:
 
 
 def check_option(option: str, stage: str) -> str:
-    """The option, made fit to be kept: a file's path absolute. Raises WalletError where the stage can't have it."""
+    """The option as it is kept, with a file's path absolute. Raises WalletError where the stage can't have it."""
     if option == OWN_KEY:
         return option
     try:
@@ -70,7 +70,7 @@ def deployed_wallet(
                 return _in_secrets_manager(client("secretsmanager"), choice.place)
             case WalletKind.FILE:
                 return DeployedWallet(str(choice), address=_address_in_file(choice.place, stage))
-    except (InvalidWalletError, WalletUnavailable, OSError) as error:
+    except (InvalidWallet, WalletUnavailable, OSError) as error:
         raise WalletError(f"--wallet {choice}: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""What MiniStack has saved, made fit to be started from again: two things that it doesn't put right itself."""
+"""Prepares what MiniStack has saved for a restart: two things that it does not correct itself."""
 
 import json
 from pathlib import Path
@@ -22,8 +22,8 @@ def _move_to_port(state: Path, port: int) -> None:
 
 
 def _forget_stream_positions(state: Path) -> None:
-    """It saves how far a table's stream was read, but not the stream, which begins anew: the first changes would be
-    taken for read ones, and never be pushed.
+    """It saves how far a table's stream was read, but not the stream, which starts again: it would take the first
+    changes for ones that it has read, and never push them.
     """
     saved = state / "lambda.json"
     if not saved.exists():

@@ -7,7 +7,7 @@ from fillrate import CannotExecute, Fillrate, FillrateError, Status, StatusEvent
 
 ORDER = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "1"}
 
-# The local stage needs none, and another stage's in the environment is none of its business.
+# The local stage needs none, and another stage's key in the environment must not be sent to it.
 _NO_KEY = ""
 
 _PATIENCE_SECONDS = 60

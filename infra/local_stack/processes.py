@@ -1,4 +1,4 @@
-"""Detached processes of the local stack: started once, known by their pid file, ended without a trace.
+"""Detached processes of the local stack: started once, known by their pid file, ended with all that they started.
 
 A pid file names the leader of a process group, with its command; a pid that the system has given to another program
 since is recognised by the command and left alone.

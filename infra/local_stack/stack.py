@@ -18,19 +18,21 @@ import urllib3
 from chalicelib.access.caller import LOCAL_CALLER
 from chalicelib.access.keys import Scope
 from chalicelib.solana.wallet import LocalWallet
-from infra.deployment import package, pool_registry
-from infra.deployment.deploy import Deployment, Settings, Stage, Target, deploy, target_for
+from infra.deployment import package
+from infra.deployment.deploy import Deployment, DeploymentSettings, deploy
 from infra.local_stack import emulator_state
 from infra.local_stack.processes import Service, check_port_free
-from operations import keys
+from infra.project import PROJECT
+from operations import keys, pool_registry
+from operations.target import Stage, Target, target_for
 
 AWS_PORT = 4566
 RPC_PORT = 8899
 
 _READY_SECONDS = 60
-# More than this machine can serve: here nobody must be kept from anybody.
+# More than this machine can serve: locally the gateway throttles nobody.
 _REQUESTS_PER_SECOND = 10_000
-# No limit worth mentioning: this machine's own tools use the key.
+# In effect no limit: this machine's own tools use the key.
 _KEY_RATE_PER_MINUTE = 100_000
 Report = Callable[[str], None]
 
@@ -120,7 +122,7 @@ class Layout:
             "PERSIST_STATE": "1",
             **({"AUTH": "true"} if self.enforce_iam else {}),
             "STATE_DIR": str(self.emulator_state),
-            # The developer's own AWS settings are none of its business.
+            # The functions must not get the developer's own AWS settings.
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -138,7 +140,7 @@ class Layout:
             name=name,
             command=command,
             environment=common | environment,
-            working_directory=package.PROJECT,
+            working_directory=PROJECT,
             log=self.directory / "logs" / f"{name}.log",
             pid_file=self.directory / "pids" / f"{name}.json",
         )
@@ -165,7 +167,7 @@ def start(layout: Layout, report: Report, dependencies: package.Dependencies | N
     layout.emulator().wait_until(lambda: _healthy_emulator(layout.aws_url), _READY_SECONDS)
     report("the chain and the emulator are ready")
     target = target_for(layout.stage, layout.aws_url)
-    settings = Settings(
+    settings = DeploymentSettings(
         layout.rpc_url,
         layout.wallet_option or f"file:{layout.wallet.absolute()}",
         orders_per_minute=layout.orders_per_minute,

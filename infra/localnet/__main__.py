@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         listeners = server.open_ports(parsed.bind_address, parsed.rpc_port)
         chain = startup.build(_options(parsed))
-    except (server.PortTakenError, startup.StartupError, FillrateError) as error:
+    except (server.PortInUseError, startup.StartupError, FillrateError) as error:
         print(f"localnet: {error}", file=sys.stderr)
         return 1
     if parsed.pool_registry_out is not None:
@@ -55,7 +55,7 @@ async def _serve(chain: startup.Chain, listeners: server.Listeners, parsed: argp
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m infra.localnet",
-        description="An offline Solana: LiteSVM behind Solana's JSON-RPC, with Raydium CPMM and Meteora DLMM pools.",
+        description="An offline Solana: LiteSVM behind Solana's JSON-RPC, with a market of every venue's pools.",
     )
     add = parser.add_argument
     add("--rpc-port", type=int, default=8899, metavar="N", help="JSON-RPC; WebSocket on the next one; 0: any free two")

@@ -14,7 +14,7 @@ _BUDGET_EXCEEDED = "Computational budget exceeded"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ExecutedInstruction:
     """One of the original instructions with the log lines of each instruction that was executed for it."""
 
     index: int
@@ -32,33 +32,33 @@ class Retelling:
     exceeded_at: int | None = None
 
 
-def retell(steps: Sequence[Step]) -> Retelling:
+def retell(executed_instructions: Sequence[ExecutedInstruction]) -> Retelling:
     lines: list[str] = []
     extra = 0
-    for step in steps:
-        executed = [group for group in step.groups if group]
-        if step.effect is not None and step.effect.transfers and not executed:
+    for instruction in executed_instructions:
+        executed = [group for group in instruction.groups if group]
+        if instruction.effect is not None and instruction.effect.transfers and not executed:
             break  # something before it failed
-        spent, budget = _spent(step, executed, extra)
+        spent, budget = _spent(instruction, executed, extra)
         if spent > budget:
-            lines += _exceeded(step, budget)
-            return Retelling(tuple(lines), extra, step.index)
-        if step.effect is None:
+            lines += _exceeded(instruction, budget)
+            return Retelling(tuple(lines), extra, instruction.index)
+        if instruction.effect is None:
             for group in executed:
                 lines += logs.with_less_budget(group, extra)
             continue
-        lines += _swap(step.program, step.effect, executed, spent, budget, extra)
+        lines += _swap(instruction.program, instruction.effect, executed, spent, budget, extra)
         extra += spent - _burnt(executed)
     return Retelling(tuple(lines), extra)
 
 
-def _spent(step: Step, executed: Sequence[Sequence[str]], extra: int) -> tuple[int, int]:
+def _spent(instruction: ExecutedInstruction, executed: Sequence[Sequence[str]], extra: int) -> tuple[int, int]:
     """Compute units that the instruction burns, and those that are left when it begins."""
     first = logs.consumption(executed[0]) if executed else None
     if first is None:
         return 0, 0
     units, budget = first
-    return units if step.effect is None else step.effect.compute_units, budget - extra
+    return units if instruction.effect is None else instruction.effect.compute_units, budget - extra
 
 
 def _burnt(executed: Sequence[Sequence[str]]) -> int:
@@ -77,9 +77,9 @@ def _swap(
     return lines
 
 
-def _exceeded(step: Step, budget: int) -> list[str]:
+def _exceeded(instruction: ExecutedInstruction, budget: int) -> list[str]:
     return [
-        logs.invoke_line(step.program),
-        logs.consumed_line(step.program, max(budget, 0), max(budget, 0)),
-        logs.failed_line(step.program, _BUDGET_EXCEEDED),
+        logs.invoke_line(instruction.program),
+        logs.consumed_line(instruction.program, max(budget, 0), max(budget, 0)),
+        logs.failed_line(instruction.program, _BUDGET_EXCEEDED),
     ]

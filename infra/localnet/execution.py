@@ -18,7 +18,7 @@ from infra.localnet.transaction_error import TransactionError
 
 
 @dataclass(frozen=True, slots=True)
-class Execution:
+class ExecutionResult:
     """The outcome. `writes` (None: the account is gone) holds what really changes, on failure the fee alone.
 
     `fee` in lamports; `inner` by the top-level instruction's index, in indexes of the message's resolved keys.
@@ -46,7 +46,7 @@ class Executor:
 
     def execute(
         self, transaction: VersionedTransaction, message: ResolvedMessage, read: ReadAccount, clock: ChainClock
-    ) -> Execution:
+    ) -> ExecutionResult:
         """What `transaction` does to the accounts that `read` gives, which are those of the runtime too."""
         fee = transaction_fee(message.instructions, message.signatures)
         if any(instruction.program_id in self._programs for instruction in message.instructions):
@@ -54,7 +54,7 @@ class Executor:
         else:
             result = self._runtime.execute(transaction)
         error = _named_as_a_validator_would(result.error, message, read)
-        return Execution(
+        return ExecutionResult(
             error=error,
             logs=result.logs,
             compute_units=result.compute_units,

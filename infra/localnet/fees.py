@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
+from chalicelib.amounts import ceil_div
+
 LAMPORTS_PER_SIGNATURE = 5_000
 MAX_COMPUTE_UNITS = 1_400_000
 COMPUTE_BUDGET_PROGRAM = Pubkey.from_string("ComputeBudget111111111111111111111111111111")
@@ -51,7 +53,7 @@ _BUILTINS = (
 
 
 @dataclass(frozen=True, slots=True)
-class ComputeBudget:
+class ComputeBudgetLimits:
     """What a transaction asks for: compute units in all, and micro-lamports it pays for each."""
 
     unit_limit: int
@@ -60,7 +62,7 @@ class ComputeBudget:
     limit_is_explicit: bool
 
     @classmethod
-    def of(cls, instructions: Iterable[Instruction]) -> ComputeBudget:
+    def of(cls, instructions: Iterable[Instruction]) -> ComputeBudgetLimits:
         limit: int | None = None
         price = 0
         default = 0
@@ -78,11 +80,11 @@ class ComputeBudget:
     @property
     def priority_fee(self) -> int:
         """In lamports, rounded up."""
-        return -(-self.unit_limit * self.unit_price // _MICRO_LAMPORTS)
+        return ceil_div(self.unit_limit * self.unit_price, _MICRO_LAMPORTS)
 
 
 def transaction_fee(instructions: Iterable[Instruction], signatures: int) -> int:
     """Lamports that the fee payer of a message with these instructions and as many signers pays."""
     listed = tuple(instructions)
     verified = sum(ix.data[0] for ix in listed if ix.program_id in _PRECOMPILES and ix.data)
-    return LAMPORTS_PER_SIGNATURE * (signatures + verified) + ComputeBudget.of(listed).priority_fee
+    return LAMPORTS_PER_SIGNATURE * (signatures + verified) + ComputeBudgetLimits.of(listed).priority_fee

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from sys import maxsize
 
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import AccountsMissing, ExecutionError
-from chalicelib.solana.accounts import CLOCK_SYSVAR, Account, ChainClock
+from chalicelib.problems import ExecutionError
+from chalicelib.solana.accounts import CLOCK_SYSVAR, Account, AccountsRead, ChainClock
 from chalicelib.solana.rpc import SolanaRpc
-from chalicelib.venues.venue import Pool, PoolQuote, Venue
+from chalicelib.venues.pool_reader import PoolReader, read_pool
+from chalicelib.venues.venue import PoolQuote, Venue
 
 _UPGRADEABLE_LOADER = Pubkey.from_string("BPFLoaderUpgradeab1e11111111111111111111111")
 # UpgradeableLoaderState: a program is a u32 tag and its data's address; program data begins with 45 bytes of header.
@@ -81,29 +84,26 @@ class _Taker:
         return self._venues[account.owner]
 
     def _take_pool(self, address: Pubkey, venue: Venue, clock: ChainClock) -> None:
-        pool = self._decoded(address, venue)
+        pool = read_pool(self._accounts_read, venue, address)
         for side, other in (pool.sides, pool.sides[::-1]):
-            quote = PoolQuote(pool.venue, address, side.mint, other.mint, 1, 1, 0, side.mint)
+            quote = PoolQuote(address, side.mint, other.mint, 1, 1, 0, side.mint)
             swap = pool.swap_instruction(quote, trader=_NOBODY, source=_NOBODY, destination=_NOBODY, minimum_out=0)
             self._read([meta.pubkey for meta in swap.accounts if meta.pubkey not in (_NOBODY, swap.program_id)])
             self._walk(address, venue, side.mint, clock)
 
     def _walk(self, address: Pubkey, venue: Venue, mint_in: Pubkey, clock: ChainClock) -> None:
         """Read whatever a swap of any size could come to."""
-        while True:
-            try:
-                self._decoded(address, venue).quote(mint_in, _EVERYTHING, clock)
-            except AccountsMissing as missing:
-                self._read([Pubkey.from_string(one) for one in missing.addresses])
-            except ExecutionError:
-                return  # nothing is left to walk into, or the pool is closed
-            else:
-                return
 
-    def _decoded(self, address: Pubkey, venue: Venue) -> Pool:
-        while missing := venue.accounts_needed(address, self._accounts) - self._accounts.keys():
-            self._read(missing)
-        return venue.decode(address, self._accounts)
+        def quote(read: AccountsRead) -> PoolQuote:
+            return venue.decode(address, read.accounts).quote(mint_in, _EVERYTHING, clock)
+
+        with suppress(ExecutionError):  # nothing is left to walk into, or the pool is closed
+            PoolReader(self._accounts_read, max_reads=maxsize).read([(venue, address)], quote)
+
+    def _accounts_read(self, addresses: Sequence[Pubkey]) -> AccountsRead:
+        """All that was read so far, these accounts among them."""
+        self._read(addresses)
+        return AccountsRead(0, self._accounts)
 
     def _programs(self, addresses: Iterable[Pubkey]) -> dict[Pubkey, bytes]:
         """The bytecode of those that are real programs there; what another localnet emulates has none."""

@@ -20,8 +20,8 @@ from chalicelib.solana.accounts import CLOCK_SYSVAR, Account, ChainClock
 from infra.localnet.account_store import AccountStore
 from infra.localnet.blockhashes import LIFE_IN_BLOCKS, BlockhashQueue
 from infra.localnet.commitment import FINALITY_LAG, Commitment
-from infra.localnet.execution import Execution, Executor
-from infra.localnet.fees import ComputeBudget
+from infra.localnet.execution import ExecutionResult, Executor
+from infra.localnet.fees import ComputeBudgetLimits
 from infra.localnet.message import ReadAccount, ResolvedMessage, resolve
 from infra.localnet.priority_fees import PriorityFees
 from infra.localnet.programs.program import EmulatedProgram
@@ -192,7 +192,9 @@ class Ledger:
         """The transaction's message with its lookup tables read. Raises TransactionRefused."""
         return resolve(transaction.message, self._reader(bank), bank.slot)
 
-    def simulate(self, transaction: VersionedTransaction, bank: Bank, *, check_blockhash: bool = True) -> Execution:
+    def simulate(
+        self, transaction: VersionedTransaction, bank: Bank, *, check_blockhash: bool = True
+    ) -> ExecutionResult:
         """What `transaction` would do on `bank`, its signatures unchecked. Raises TransactionRefused."""
         message = self.resolve(transaction, bank)
         if check_blockhash:
@@ -225,7 +227,7 @@ class Ledger:
             self.set_account(address, account)
         self.transactions.add(landed)
         self._landed_messages[_message_hash(transaction)] = self._slot
-        self.priority_fees.record(ComputeBudget.of(message.instructions).unit_price, message.writable_keys)
+        self.priority_fees.record(ComputeBudgetLimits.of(message.instructions).unit_price, message.writable_keys)
         return landed
 
     def _forget(self) -> None:

@@ -17,7 +17,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from infra.localnet.node import Node
-from infra.localnet.rpc.dispatcher import Dispatcher, ServiceUnavailable
+from infra.localnet.rpc.dispatcher import Dispatcher, InjectedOutage
 from infra.localnet.rpc.subscriptions import Subscriptions
 
 _log = logging.getLogger(__name__)
@@ -40,20 +40,20 @@ Send = Callable[[Message], Awaitable[None]]
 Listeners = tuple[socket.socket, socket.socket]
 
 
-class PortTakenError(Exception):
+class PortInUseError(Exception):
     """A port that the server needs is in use."""
 
 
 def open_ports(address: str, rpc_port: int) -> Listeners:
     """Listening sockets for RPC and, on the port after it, WebSocket. With `rpc_port` 0, any two that are free.
 
-    Raises PortTakenError that names the port.
+    Raises PortInUseError that names the port.
     """
     for attempt in range(_PORT_ATTEMPTS):
         rpc = _listen(address, rpc_port)
         try:
             return rpc, _listen(address, rpc.getsockname()[1] + 1)
-        except (PortTakenError, OverflowError):
+        except (PortInUseError, OverflowError):
             rpc.close()
             if rpc_port or attempt == _PORT_ATTEMPTS - 1:
                 raise
@@ -69,7 +69,7 @@ def _listen(address: str, port: int) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise PortTakenError(f"port {port} on {address} is not free: {error.strerror}") from None
+        raise PortInUseError(f"port {port} on {address} is not free: {error.strerror}") from None
     listener.setblocking(False)
     return listener
 
@@ -122,7 +122,7 @@ class Application:
             await asyncio.sleep(delay_ms / 1000)
         try:
             answer = self._dispatcher.answer(bytes(body), local_client=_is_local(scope))
-        except ServiceUnavailable:
+        except InjectedOutage:
             await _respond(send, 503, b"Service Unavailable", b"text/plain")
             return
         await _respond(send, 200, answer, b"application/json")

@@ -18,8 +18,7 @@ from solders.pubkey import Pubkey
 from chalicelib.solana.accounts import Account, ChainClock
 from chalicelib.solana.rpc import SolanaRpc
 from chalicelib.solana.tokens import NATIVE_MINT, Mint
-from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
-from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
+from chalicelib.venues import supported
 from chalicelib.venues.venue import Venue
 from infra.localnet import account_dumps, fork, snapshot
 from infra.localnet.ledger import Ledger
@@ -38,9 +37,8 @@ from infra.localnet.market.genesis import (
 from infra.localnet.market.traders import Traders
 from infra.localnet.market.wallet import HouseWallet, derived_keypair
 from infra.localnet.node import Node
-from infra.localnet.programs.meteora_dlmm import MeteoraDlmmProgram
+from infra.localnet.programs import emulated
 from infra.localnet.programs.program import EmulatedProgram
-from infra.localnet.programs.raydium_cpmm import RaydiumCpmmProgram
 from infra.localnet.runtime import SLOTS_PER_EPOCH, Runtime
 from infra.localnet.snapshot import SavedChain, Snapshot
 
@@ -123,7 +121,7 @@ class _World:
 
 def build(options: Options, unix_time: Callable[[], float] = time.time) -> Chain:
     """Raises StartupError, and of a fork RpcUnavailable or RpcRefused."""
-    venues: tuple[Venue, ...] = (RaydiumCpmm(), MeteoraDlmmVenue())
+    venues = supported.VENUES
     keys = _house_keys(options.seed)
     world = _world(options, venues, keys, unix_time())
     for directory in options.account_directories:
@@ -134,18 +132,16 @@ def build(options: Options, unix_time: Callable[[], float] = time.time) -> Chain
     runtime = Runtime()
     runtime.set_clock(world.clock)
     _deploy(runtime, world, options)
-    emulated = {
-        program.program_id: program
-        for program in (RaydiumCpmmProgram(), MeteoraDlmmProgram())
-        if program.program_id not in world.programs
+    programs = {
+        program.program_id: program for program in emulated.PROGRAMS if program.program_id not in world.programs
     }
-    world.accounts.update(_stand_ins(emulated))
+    world.accounts.update(_stand_ins(programs))
     if world.resumed is not None:
-        ledger = Ledger.resumed(runtime, emulated, world.accounts, world.resumed)
+        ledger = Ledger.resumed(runtime, programs, world.accounts, world.resumed)
     else:
         ledger = Ledger(
             runtime,
-            emulated,
+            programs,
             world.accounts,
             genesis_hash=_genesis_hash(options.seed, unix_time()),
             first_slot=world.clock.slot,
@@ -263,11 +259,11 @@ def _deploy(runtime: Runtime, world: _World, options: Options) -> None:
         _log.info("program %s runs its own bytecode", address)
 
 
-def _stand_ins(emulated: Mapping[Pubkey, EmulatedProgram]) -> dict[Pubkey, Account]:
+def _stand_ins(programs: Mapping[Pubkey, EmulatedProgram]) -> dict[Pubkey, Account]:
     """Accounts that show that a program is there; like the node's own programs they name no bytecode."""
     return {
         address: Account(_NATIVE_LOADER, 1, type(program).__name__.encode(), executable=True)
-        for address, program in emulated.items()
+        for address, program in programs.items()
     }
 
 

@@ -21,8 +21,8 @@ from solders.transaction import VersionedTransaction
 from chalicelib.solana.accounts import Account, ChainClock
 from infra.localnet import invocation_logs as logs
 from infra.localnet.cross_program_invocation import InvocationError, check_effect, transfer_instruction
-from infra.localnet.emulated_logs import Step, retell
-from infra.localnet.fees import COMPUTE_BUDGET_PROGRAM, LAMPORTS_PER_SIGNATURE, ComputeBudget
+from infra.localnet.emulated_logs import ExecutedInstruction, retell
+from infra.localnet.fees import COMPUTE_BUDGET_PROGRAM, LAMPORTS_PER_SIGNATURE, ComputeBudgetLimits
 from infra.localnet.message import ReadAccount, ResolvedMessage
 from infra.localnet.programs.program import EmulatedProgram, ProgramError, SwapEffect
 from infra.localnet.runtime import InnerInstruction, Runtime, RuntimeResult
@@ -49,7 +49,7 @@ class EmulatedRun:
         self._message = message
         self._read = read
         self._clock = clock
-        self._budget = ComputeBudget.of(message.instructions)
+        self._budget = ComputeBudgetLimits.of(message.instructions)
         # What is executed: each instruction with the index that it has, or stands for, in the original message.
         self._instructions: list[tuple[int, Instruction]] = []
         self._effects: dict[int, SwapEffect] = {}
@@ -135,7 +135,7 @@ class EmulatedRun:
 
     def _retold(self, result: RuntimeResult) -> RuntimeResult:
         """Logs, compute units and the pools' own accounts as if the real programs had run."""
-        retelling = retell(self._steps(result))
+        retelling = retell(self._executed(result))
         if retelling.exceeded_at is not None:
             error = TransactionError.instruction(retelling.exceeded_at, "ComputationalBudgetExceeded")
             units = self._budget.unit_limit
@@ -148,7 +148,7 @@ class EmulatedRun:
                 units -= _COMPUTE_UNITS_OF_A_BUILTIN  # of the limit that was appended
         return replace(result, logs=retelling.lines, compute_units=units, writes=writes)
 
-    def _steps(self, result: RuntimeResult) -> list[Step]:
+    def _executed(self, result: RuntimeResult) -> list[ExecutedInstruction]:
         programs = [instruction.program_id for _, instruction in self._instructions]
         if not self._budget.limit_is_explicit:
             programs.append(COMPUTE_BUDGET_PROGRAM)
@@ -157,7 +157,9 @@ class EmulatedRun:
         for (index, _), group in zip(self._instructions, groups, strict=False):
             by_index.setdefault(index, []).append(group)
         return [
-            Step(index, self._message.instructions[index].program_id, self._effects.get(index), by_index[index])
+            ExecutedInstruction(
+                index, self._message.instructions[index].program_id, self._effects.get(index), by_index[index]
+            )
             for index in sorted(by_index)
         ]
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Any
 
 from solders.pubkey import Pubkey
 
+from chalicelib.amounts import to_text
 from chalicelib.solana.accounts import Account
 from chalicelib.solana.tokens import (
     TOKEN_2022_PROGRAM,
     TOKEN_PROGRAM,
-    InvalidTokenDataError,
+    InvalidTokenData,
     Mint,
     TokenAccount,
 )
@@ -27,7 +27,7 @@ def token_account(account: Account | None) -> TokenAccount | None:
         return None
     try:
         return TokenAccount.decode(account)
-    except InvalidTokenDataError:
+    except InvalidTokenData:
         return None
 
 
@@ -38,17 +38,14 @@ def mint(address: Pubkey, read: ReadAccount) -> Mint | None:
         return None
     try:
         return Mint.decode(address, account)
-    except InvalidTokenDataError:
+    except InvalidTokenData:
         return None
 
 
 def ui_token_amount(amount: int, decimals: int) -> dict[str, Any]:
     """`uiAmount` is the JSON number that the method's definition demands; the others are exact."""
-    exact = Decimal(amount).scaleb(-decimals)
-    text = f"{exact:f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return {"amount": str(amount), "decimals": decimals, "uiAmount": float(exact), "uiAmountString": text}
+    text = to_text(amount, decimals)
+    return {"amount": str(amount), "decimals": decimals, "uiAmount": float(text), "uiAmountString": text}
 
 
 def token_balances(keys: Iterable[Pubkey], read: ReadAccount, read_mint: ReadAccount) -> list[dict[str, Any]]:

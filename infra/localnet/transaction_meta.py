@@ -9,7 +9,7 @@ from typing import Any
 from solders.pubkey import Pubkey
 
 from infra.localnet import base58
-from infra.localnet.execution import Execution
+from infra.localnet.execution import ExecutionResult
 from infra.localnet.message import ReadAccount, ResolvedMessage
 from infra.localnet.runtime import InnerInstruction, ReturnData
 from infra.localnet.token_state import token_balances
@@ -22,7 +22,7 @@ _MEMO_PROGRAMS = frozenset(
 )
 
 
-def transaction_meta(message: ResolvedMessage, execution: Execution, read: ReadAccount) -> dict[str, Any]:
+def transaction_meta(message: ResolvedMessage, execution: ExecutionResult, read: ReadAccount) -> dict[str, Any]:
     """`read` gives the accounts as they were before `execution`."""
 
     def read_after(address: Pubkey) -> Any:

@@ -32,7 +32,7 @@ class OracleFailedError(RuntimeError):
 
 
 def what_is_missing() -> str | None:
-    """Why the SDKs can't be asked on this machine, and how to mend it; None where they can."""
+    """Why the SDKs can't be asked on this machine, and how to fix it; None where they can."""
     install = "run `npm ci` in testing/sdk"
     if shutil.which("node") is None:
         return f"the official SDKs need Node {OLDEST_NODE} or later: install it, then {install}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from infra.code_generation.documents import schema_document
 
 PROJECT = Path(__file__).parents[2]
 WEB = PROJECT / "web"
@@ -29,6 +32,14 @@ def test_the_committed_page_is_what_its_sources_build(tmp_path: Path) -> None:
     run("node", "build.mjs", "--out", str(tmp_path))
     committed = {path.name: path.read_bytes() for path in (PROJECT / "chalicelib" / "web").iterdir()}
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == committed, "run `make web` and commit"
+
+
+@needs_node
+def test_the_committed_types_are_what_the_services_documents_say(tmp_path: Path) -> None:
+    schemas, types = tmp_path / "schemas.json", tmp_path / "schemas.ts"
+    schemas.write_text(json.dumps(schema_document()))
+    run("node", "types.mjs", "--schemas", str(schemas), "--out", str(types))
+    assert types.read_text() == (WEB / "src" / "schemas.ts").read_text(), "run `make web` and commit"
 
 
 @needs_node

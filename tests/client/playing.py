@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from fillrate.conversation import Effect, Emit, HttpResponse, Receive, Sleep, SocketFailed, Stream
 from fillrate.errors import FillrateError
-from fillrate.retrying import Caller, RetryPolicy
+from fillrate.retrying import Requester, RetryPolicy
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -24,8 +24,8 @@ class Stage:
     now: float = 1_000.0
     effects: list[Effect] = field(default_factory=list)
 
-    def caller(self, policy: RetryPolicy | None = None) -> Caller:
-        return Caller(policy or RetryPolicy(), Random(7), lambda: self.now)
+    def requester(self, policy: RetryPolicy | None = None) -> Requester:
+        return Requester(policy or RetryPolicy(), Random(7), lambda: self.now)
 
     def play(self, stream: Stream[T]) -> list[T]:
         """What the conversation tells until its end. Raises what it raises."""

@@ -29,7 +29,7 @@ PATIENT = RetryPolicy(attempts=1_000, patience=1e6)
 
 
 def follow(stage: Stage, ws_url: str | None = None, after_seq: int = 0, timeout: float | None = None) -> list[int]:
-    follower = OrderFollower(stage.caller(PATIENT), ORDER_ID, after_seq, timeout)
+    follower = OrderFollower(stage.requester(PATIENT), ORDER_ID, after_seq, timeout)
     return [event.seq for event in stage.play(follower.follow(ws_url))]
 
 
@@ -79,7 +79,7 @@ def test_all_changes_of_an_account_are_told_once_and_in_order_whatever_fails(
         replays=False,
     )
     stage = Stage(service.answer)
-    told = stage.play(AccountFollower(stage.caller(PATIENT), timeout=2_000).follow())
+    told = stage.play(AccountFollower(stage.requester(PATIENT), timeout=2_000).follow())
 
     by_order = {name: [event.seq for event in told if event.order_id == name] for name in service.histories}
     assert by_order == {"old": [], "open": [3, 4, 5], "first": [1, 2, 3, 4, 5], "second": [1, 2, 3, 4, 5]}
@@ -181,7 +181,7 @@ def test_a_service_that_is_not_there_is_not_waited_for_as_one_that_went_away() -
 
     never_there = Stage(away)
     with pytest.raises(Unreachable):
-        never_there.play(OrderFollower(never_there.caller(), ORDER_ID).follow())
+        never_there.play(OrderFollower(never_there.requester(), ORDER_ID).follow())
     assert count(never_there, Send) == RetryPolicy().attempts
 
     looks = iter([answered(200, order(life(["pending"])))])
@@ -193,5 +193,5 @@ def test_a_service_that_is_not_there_is_not_waited_for_as_one_that_went_away() -
 
     went = Stage(went_away)
     with pytest.raises(Unreachable):
-        went.play(OrderFollower(went.caller(), ORDER_ID).follow())
+        went.play(OrderFollower(went.requester(), ORDER_ID).follow())
     assert 50 < went.now - 1_000 <= 61

@@ -42,7 +42,7 @@ def staged(*outcomes: Outcome) -> Stage:
 
 
 def place_on(stage: Stage, policy: RetryPolicy | None = None) -> Accepted:
-    talk = place(stage.caller(policy), "SOL", "USDC", "10", None, KEY)
+    talk = place(stage.requester(policy), "SOL", "USDC", "10", None, KEY)
     return stage.play(emit_result(talk))[0]
 
 
@@ -157,7 +157,7 @@ def test_an_answer_that_is_none_of_fillrates_leaves_an_order_open() -> None:
 
 
 def cancel_on(stage: Stage) -> Order:
-    return stage.play(emit_result(cancel(stage.caller(), ORDER_ID)))[0]
+    return stage.play(emit_result(cancel(stage.requester(), ORDER_ID)))[0]
 
 
 def test_a_cancel_whose_first_answer_was_lost_is_a_success() -> None:

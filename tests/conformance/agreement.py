@@ -24,11 +24,12 @@ from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from chalicelib.venues.meteora_dlmm.layout import BINS_PER_ARRAY
 from chalicelib.venues.meteora_dlmm.math import BinFill, split_fee
 from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmPool, MeteoraDlmmVenue
-from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm, RaydiumCpmmPool
+from chalicelib.venues.pool_reader import read_pool
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmmPool, RaydiumCpmmVenue
 from chalicelib.venues.venue import Pool, PoolQuote, Venue
 from tests.conformance.vector_file import VectorCase, VectorFile
 
-_RAYDIUM = str(RaydiumCpmm.program_id)
+_RAYDIUM = str(RaydiumCpmmVenue.program_id)
 _METEORA = str(MeteoraDlmmVenue.program_id)
 
 # What each program's error is to an order. Written down apart from the venues: they are what is being checked.
@@ -66,7 +67,7 @@ class Subject(Protocol):
 
 
 class RaydiumSubject:
-    venue: Venue = RaydiumCpmm()
+    venue: Venue = RaydiumCpmmVenue()
 
     def withheld(self, case: VectorCase) -> frozenset[Pubkey]:
         return frozenset()
@@ -140,11 +141,7 @@ def run(file: VectorFile) -> Iterator[tuple[VectorCase, str | None]]:
 
 def arrays_in_swap_order(case: VectorCase) -> list[Pubkey]:
     """A DLMM pool's bin arrays from the active one on, in the direction of the swap."""
-    venue = MeteoraSubject.venue
-    accounts: dict[Pubkey, Account | None] = {}
-    while wanted := venue.accounts_needed(case.pool.address, accounts) - accounts.keys():
-        accounts.update({address: case.pool.accounts.get(address) for address in wanted})
-    pool = venue.decode(case.pool.address, accounts)
+    pool = read_pool(case.pool.read, MeteoraSubject.venue, case.pool.address)
     assert isinstance(pool, MeteoraDlmmPool)
     active = pool.pair.active_id // BINS_PER_ARRAY
     down = case.mint_in == pool.pair.mint_x

@@ -19,6 +19,7 @@ Meteora DLMM (@meteora-ag/dlmm, DLMM.swapQuote)
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, groupby
 from pathlib import Path
@@ -30,16 +31,12 @@ from solders.pubkey import Pubkey
 
 from chalicelib.problems import AmountTooSmall, ExecutionError, InsufficientLiquidity, VenueUnavailable
 from chalicelib.solana.accounts import AccountMap, ChainClock
+from chalicelib.solana.tokens import Mint
 from chalicelib.venues.meteora_dlmm.layout import BIN_ARRAY_LENGTH, BinColumns, bitmap_extension_address
 from chalicelib.venues.meteora_dlmm.math import BinFill, split_fee
 from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmPool, MeteoraDlmmVenue
-from chalicelib.venues.raydium_cpmm.pool import (
-    CREATOR_FEE_ON_BOTH,
-    CREATOR_FEE_ON_TOKEN_0,
-    FEE_RATE_DENOMINATOR,
-    RaydiumCpmm,
-    RaydiumCpmmPool,
-)
+from chalicelib.venues.raydium_cpmm.math import CREATOR_FEE_ON_BOTH, CREATOR_FEE_ON_TOKEN_0, FEE_RATE_DENOMINATOR
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmmPool, RaydiumCpmmVenue
 from chalicelib.venues.venue import Pool, PoolQuote
 from testing.sdk.made_up_pools import U64_MAX, MadeUpPool, cpmm_pools, dlmm_pools
 from testing.sdk.oracle import SdkOracle, what_is_missing
@@ -119,7 +116,7 @@ def _quote(pool: Pool, swap: Swap, clock: ChainClock) -> PoolQuote | ExecutionEr
 def _hold_cpmm_against(
     sdk: SdkOracle, address: Pubkey, accounts: AccountMap, clock: ChainClock, swaps: Sequence[Swap]
 ) -> None:
-    pool = RaydiumCpmm().decode(address, accounts)
+    pool = RaydiumCpmmVenue().decode(address, accounts)
     for swap, answer in zip(swaps, sdk.quotes("raydium", address, accounts, clock, swaps), strict=True):
         mint_in, amount_in = swap
         side = [mint.address for mint in pool.mints].index(mint_in)
@@ -247,8 +244,17 @@ def _bin_ends(pool: MeteoraDlmmPool, swap: Swap, clock: ChainClock) -> Iterator[
     ends = list(accumulate(_taken(fill) + (fill.fee if on_input else 0) for fill in fills[:-1]))
     mint = pool.mint_x if swap_for_y else pool.mint_y
     for end in ends[:: max(1, len(ends) // BIN_ENDS)]:
-        amount = mint.amount_before_transfer_fee(end, clock.epoch)
+        amount = _amount_that_leaves(end, mint, clock)
         yield from ((mint_in, near) for near in (amount - 1, amount, amount + 1) if 0 < near <= U64_MAX)
+
+
+def _amount_that_leaves(amount_after: int, mint: Mint, clock: ChainClock) -> int:
+    """The smallest transfer of which `amount_after` arrives."""
+
+    def arrives(amount: int) -> int:
+        return mint.amount_after_transfer_fee(amount, clock.epoch)
+
+    return bisect_left(range(1 << 63), amount_after, hi=(1 << 63) - 1, key=arrives)
 
 
 def _bin_costs(accounts: AccountMap, swap_for_y: bool) -> Iterator[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 from solders.pubkey import Pubkey
 
-from chalicelib.solana.accounts import Account, ChainClock
+from chalicelib.solana.accounts import Account, AccountsRead, ChainClock
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,10 @@ class VectorPool:
     @property
     def address(self) -> Pubkey:
         return Pubkey.from_string(self.roles["address"])
+
+    def read(self, addresses: Iterable[Pubkey]) -> AccountsRead:
+        """As a node would be read that holds just these accounts."""
+        return AccountsRead(0, {address: self.accounts.get(address) for address in addresses})
 
 
 @dataclass(frozen=True)

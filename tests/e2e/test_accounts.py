@@ -11,12 +11,13 @@ from typing import Any
 
 import boto3
 import pytest
+from fillrate.cli.main import run
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from chalicelib.access.keys import Scope
-from infra.deployment.deploy import target_for
 from operations import keys
+from operations.target import target_for
 from testing.client import PATIENCE_SECONDS, Client, follow
 from tests.e2e.sweeper import sweep
 
@@ -209,9 +210,10 @@ def test_the_keys_command_makes_a_key_that_works_and_ends_it(
     stack: dict[str, str], nobody: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = ["--stage", "local", "--endpoint-url", stack["awsEndpoint"]]
-    assert keys.main(["create", *where, "--account", "commanded", "--scopes", "read"]) == 0
+    assert run(["keys", "create", *where, "--account", "commanded", "--scopes", "read"]) == 0
     key = {"x-api-key": capsys.readouterr().out.strip()}
     assert nobody.call("GET", "/orders", headers=key).status == 200
-    assert keys.main(["list", *where, "--account", "commanded"]) == 0
-    assert keys.main(["revoke", *where, capsys.readouterr().out.split()[0]]) == 0
+    assert run(["keys", "list", *where, "--account", "commanded"]) == 0
+    (listed,) = capsys.readouterr().out.splitlines()[1:]
+    assert run(["keys", "revoke", *where, listed.split()[0]]) == 0
     assert nobody.call("GET", "/orders", headers=key).status == 401

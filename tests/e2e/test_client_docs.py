@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.deployment.package import PROJECT
+from infra.project import PROJECT
 
 README = PROJECT / "client" / "README.md"
 CLI = PROJECT / "docs" / "cli.md"

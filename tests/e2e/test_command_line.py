@@ -19,7 +19,7 @@ import pytest
 from fillrate import Fillrate
 from fillrate.cli.main import run
 
-from infra.deployment.package import PROJECT
+from infra.project import PROJECT
 from testing.client import eventually
 
 Json = Any

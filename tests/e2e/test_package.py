@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from infra.deployment import package
+from infra.project import PROJECT
 
 MAXIMUM_ZIP_BYTES = 25_000_000
 # Lambda has boto3 and what it brings; the zip needn't.
@@ -83,14 +84,14 @@ def test_the_zip_is_small_enough_to_start_quickly(archive: Path, capsys: pytest.
 def test_the_zip_holds_the_application_and_its_requirements_only(unpacked: Path) -> None:
     requirements = {
         re.split(r"[=<>\[ ]", line)[0].lower().replace("_", "-")
-        for line in (package.PROJECT / "requirements.txt").read_text().splitlines()
+        for line in (PROJECT / "requirements.txt").read_text().splitlines()
         if line[:1].isalpha()  # the rest are hashes
     }
     installed = {path.name.split("-")[0].lower().replace("_", "-") for path in unpacked.glob("*.dist-info")}
     assert requirements <= installed
     for development in ("tests", "infra", "bench", "docs", "conftest.py", ".local", ".chalice", "moto", "ministack"):
         assert not (unpacked / development).exists(), development
-    ours = {path.name for path in unpacked.iterdir() if (package.PROJECT / path.name).exists()}
+    ours = {path.name for path in unpacked.iterdir() if (PROJECT / path.name).exists()}
     assert ours == {"app.py", "chalicelib"}
 
 

@@ -10,8 +10,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from fillrate.cli.main import run
 
-from operations import halt, limits
+import infra.halt
+import infra.limits
+from operations import limits
 from testing.client import Client, follow
 
 Json = dict[str, Any]
@@ -30,14 +33,14 @@ def operator(stack: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Itera
     place = ("--stage", "local", "--endpoint-url", stack["awsEndpoint"])
 
     def command(*arguments: str) -> str:
-        program = halt if arguments[0] in ("halt", "resume", "status") else limits
-        assert program.main([*arguments, *place]) == 0
+        words = infra.limits.words if arguments[0] in ("show", "set") else infra.halt.words
+        assert run(words([*arguments, *place])) == 0
         return capsys.readouterr().out
 
     yield command
     for scope in ((), ("--account", "local")):
         command("resume", *scope)
-        command("set", *scope, *(word for name in limits.OPTIONS for word in (limits.option_of(name), "inherit")))
+        command("set", *scope, *(f"--{limits.option_of(name)}=inherit" for name in limits.OPTIONS))
 
 
 def ended(client: Client, **changes: str) -> Json:
@@ -60,7 +63,7 @@ def test_while_halted_orders_are_accepted_and_fail_and_after_resume_they_trade_a
     assert (failed["status"], failed["errorCode"], failed["terminal"]) == ("failed", "HALTED", True)
     assert "a drill" in failed["error"]
     assert halted(client) == (scope == ())
-    assert "resumed" in operator("resume", *scope)
+    assert "not halted" in operator("resume", *scope)
     assert ended(client)["status"] == "confirmed"
     assert not halted(client)
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID as METEORA
-from chalicelib.venues.raydium_cpmm.instruction import PROGRAM_ID as RAYDIUM
+from chalicelib.venues.raydium_cpmm.layout import PROGRAM_ID as RAYDIUM
 from testing.chain import Chain
 from testing.client import Client, follow
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from chalice.package import YAMLTemplateSerializer
 
 from infra.deployment import artifacts
-from infra.deployment.package import PROJECT
+from infra.project import PROJECT
 
 ALLOW_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 PLAIN = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})

@@ -12,16 +12,19 @@ import pytest
 
 from chalicelib.aws.dynamodb.control_table import ControlTable
 from chalicelib.aws.dynamodb.order_table import OrderTable
+from chalicelib.aws.dynamodb.outages import SharedOutages
+from chalicelib.aws.dynamodb.start_rate import SharedStartRate
 from chalicelib.aws.orders_queue import SqsOrdersQueue
-from chalicelib.orders.admission import Admission, Pace
 from chalicelib.orders.execution import Fate, PlannedSwap
 from chalicelib.orders.intake import Intake
 from chalicelib.orders.message import order_id_of
-from chalicelib.orders.order import Order, Submission
-from chalicelib.orders.outage import OutagePolicy, SharedOutages
+from chalicelib.orders.order import Order
+from chalicelib.orders.outage import OutagePolicy
 from chalicelib.orders.recovery import Recovery
+from chalicelib.orders.start_rate import starts_a_minute
 from chalicelib.push.connections import Connections
 from chalicelib.risk.limits import PLAYGROUND
+from chalicelib.solana.signed_transaction import SignedTransaction
 from tests.faults.aws_faults import PRODUCT_CONFIG, FaultyAws, without_waiting
 from tests.integration.chain_model import AnyTime, ModelTrader, World
 from tests.integration.cloud import REGION, Cloud, aws, cloud_in_memory
@@ -45,13 +48,13 @@ class Faulty:
     sqs: SQSClient
     store: OrderTable
     queue: SqsOrdersQueue
-    admission: Admission
+    start_rate: SharedStartRate
     connections: Connections
     controls: ControlTable
     now_ms: int = CREATED_AT_MS
 
     def intake(self, *, paced: bool = False) -> Intake:
-        starts = self.admission if paced else AnyTime()
+        starts = self.start_rate if paced else AnyTime()
         return Intake(self.store, self.queue, Tokens(), starts, self.controls, lambda: self.now_ms, uuid4)
 
     def outages(self) -> SharedOutages:
@@ -85,7 +88,7 @@ def faulty_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
             sqs,
             OrderTable(dynamodb, cloud.orders_table, cloud.outputs["ControlTable"], lambda number: None),
             SqsOrdersQueue(sqs, cloud.outputs["OrdersQueueUrl"], cloud.outputs["DeadLetterQueueUrl"]),
-            Admission(dynamodb, cloud.outputs["ControlTable"], Pace(100, 10)),
+            SharedStartRate(dynamodb, cloud.outputs["ControlTable"], starts_a_minute(100, 10)),
             Connections(dynamodb, cloud.orders_table),
             ControlTable(dynamodb, cloud.outputs["ControlTable"], PLAYGROUND),
         )
@@ -111,7 +114,7 @@ class WatchfulTrader(ModelTrader):
         planned = self._watched(lambda: super(WatchfulTrader, self).plan(order))
         return replace(planned, build=lambda: self._watched(planned.build))
 
-    def settle(self, order: Order, submission: Submission) -> Fate:
+    def settle(self, order: Order, submission: SignedTransaction) -> Fate:
         return self._watched(lambda: super(WatchfulTrader, self).settle(order, submission))
 
     def _watched(self, act: Callable[[], Done]) -> Done:

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.aws.orders_queue import SqsOrdersQueue
 from chalicelib.orders.delivery import Delivery
 from chalicelib.orders.execution import Execution
 from chalicelib.orders.order import State
-from chalicelib.problems import FillrateError, SubmissionUnknown
+from chalicelib.problems import AwsUnavailable, FillrateError, SubmissionUnknown
 from chalicelib.push.connections import Subscription
 from chalicelib.push.publisher import Publisher
 from tests.faults.aws_faults import Fault
@@ -66,7 +65,7 @@ class Storm:
             except SubmissionUnknown as error:
                 if key is None:
                     self.unknown.append(error.order_id)
-            except (FillrateError, ClientError, BotoCoreError):
+            except FillrateError:
                 continue
             else:
                 self.accepted.append(order_id)
@@ -102,14 +101,14 @@ class Storm:
         self.unpublished += self.stream.new_records()
         try:
             self.publisher.publish(self.unpublished)
-        except (ClientError, BotoCoreError):
+        except AwsUnavailable:
             return  # the stream gives them again
         self.unpublished.clear()
 
     def _sweep(self) -> None:
         try:
             self.swept += len(self.faulty.recovery().sweep().handed_back)
-        except (ClientError, BotoCoreError):
+        except AwsUnavailable:
             return  # the next sweep comes
 
 

@@ -39,10 +39,10 @@ from chalicelib.risk.limits import LimitsInForce
 from chalicelib.solana import landing
 from chalicelib.solana.landing import LandingRpc
 from tests.faults.dice import FULL, SEED, scaled
-from tests.faults.model.cloud import Table
 from tests.faults.model.cluster import Leaders
 from tests.faults.model.stage import Verdict, Worker
 from tests.faults.model.world import LEASE_MS, World
+from tests.orders_in_memory import OrdersInMemory
 
 ROUNDS = 400
 STEPS = 50
@@ -219,13 +219,13 @@ def test_whatever_dies_is_lost_or_comes_twice_an_order_is_swapped_once_at_most_a
 # --- what the test is worth: mistakes that others made, planted one at a time ----------------------------------------
 
 
-def _unconditional_write(table: Table, order: Order, limits: LimitsInForce | None = None) -> Order:
+def _unconditional_write(table: OrdersInMemory, order: Order, limits: LimitsInForce | None = None) -> Order:
     written = replace(order, revision=order.revision + 1)
     table._write(written)
     return written
 
 
-def _counts_before_it_writes(table: Table, order: Order, limits: LimitsInForce | None = None) -> Order:
+def _counts_before_it_writes(table: OrdersInMemory, order: Order, limits: LimitsInForce | None = None) -> Order:
     """The counters have moved already when the write turns out to be stale."""
     table._move(movements(order.account, booked_before(order), order.claims, limits))
     return REPLACE(table, replace(order, booked=order.claims), limits)
@@ -287,20 +287,22 @@ def _sends_before_storing(execution: Execution, order: Order) -> Finished | Come
     return execution._settle(execution._store.replace(signed))
 
 
-def _sweeps_nothing(table: Table, before_ms: int, limit: int) -> list[Order]:
+def _sweeps_nothing(table: OrdersInMemory, before_ms: int, limit: int) -> list[Order]:
     return []
 
 
 THOROUGH = pytest.mark.skipif(not FULL, reason="takes its time: `make faults`")
 DECIDE_FATE, SETTLE, CARRY_ON = landing.decide_fate, Execution._settle, Execution._carry_on
-REPLACE = Table.replace
+REPLACE = OrdersInMemory.replace
 
 
 @pytest.mark.parametrize(
     ("owner", "name", "mistake"),
     [
-        pytest.param(Table, "replace", _unconditional_write, id="a write that doesn't look whether it is stale"),
-        pytest.param(Table, "replace", _counts_before_it_writes, id="counters that move apart from the order"),
+        pytest.param(
+            OrdersInMemory, "replace", _unconditional_write, id="a write that doesn't look whether it is stale"
+        ),
+        pytest.param(OrdersInMemory, "replace", _counts_before_it_writes, id="counters that move apart from the order"),
         pytest.param(Execution, "_halt_before", _looks_once, id="no look at the kill switch before the send"),
         pytest.param(landing, "decide_fate", _gives_up_early, id="not seen taken for lost"),
         pytest.param(
@@ -311,7 +313,7 @@ REPLACE = Table.replace
         ),
         pytest.param(Execution, "_take", _signs_again, id="signed again on coming back"),
         pytest.param(Execution, "_carry_on", _sends_before_storing, id="sent before it is stored"),
-        pytest.param(Table, "overdue", _sweeps_nothing, id="no sweeper", marks=THOROUGH),
+        pytest.param(OrdersInMemory, "overdue", _sweeps_nothing, id="no sweeper", marks=THOROUGH),
     ],
 )
 def test_the_model_catches_a_planted_mistake(

@@ -11,9 +11,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from chalicelib.aws.dynamodb.attribute_values import Item
-from chalicelib.aws.dynamodb.order_item import item_to_order, order_to_item
-from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.orders.execution import (
     Execution,
     Fate,
@@ -24,13 +21,13 @@ from chalicelib.orders.execution import (
     Risk,
     Undecided,
 )
-from chalicelib.orders.order import LEGAL, Change, Order, State, Status, Submission, as_created, as_written
+from chalicelib.orders.order import LEGAL, HistoryStep, Order, State, Status
 from chalicelib.orders.outage import Outages
-from chalicelib.orders.ports import StaleOrder
-from chalicelib.problems import ExecutionError, RpcUnavailable, SlippageExceeded, TransactionExpired
+from chalicelib.orders.ports import OrderFilter, OrderPage, Orders
+from chalicelib.problems import ExecutionError, RpcRefused, RpcUnavailable, SlippageExceeded, TransactionExpired
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Exposure, Limits, LimitsInForce
-from chalicelib.solana.rpc_errors import RpcRefused
+from chalicelib.solana.signed_transaction import SignedTransaction
 from tests.sample_orders import CREATED_AT_MS, MIN_OUT, QUOTED_OUT, ROUTE
 
 LEASE_MS = 25_000
@@ -67,10 +64,10 @@ class Chain:
 
     height: int = 100
     landed: dict[str, Order | None] = field(default_factory=dict)  # None: with an error
-    sent: dict[str, Submission] = field(default_factory=dict)
+    sent: dict[str, SignedTransaction] = field(default_factory=dict)
     orders: dict[str, str] = field(default_factory=dict)  # order id by signature
 
-    def send(self, order: Order, submission: Submission, network: Network) -> None:
+    def send(self, order: Order, submission: SignedTransaction, network: Network) -> None:
         self.sent[submission.signature] = submission
         self.orders[submission.signature] = order.order_id
         if submission.signature in self.landed or self.height > submission.last_valid_block_height:
@@ -115,7 +112,7 @@ class BadLuck:
 class World:
     """One order's surroundings. `network` and `market` are scripts, one entry for each settling and each planning."""
 
-    store: OrderTable
+    store: Orders
     chain: Chain = field(default_factory=Chain)
     now_ms: int = CREATED_AT_MS
     network: deque[Network] = field(default_factory=deque)
@@ -141,17 +138,20 @@ class World:
 
 
 class AnyTime:
-    """Admission where nobody else wants to start."""
+    """A StartRate where nobody else wants to start."""
 
     def reserve(self, now_ms: int, longest_wait_ms: int | None = None) -> int:
         return now_ms
 
 
-class MortalStore(OrderTable):
-    """The world's store, in a process that may die just before or just after each write."""
+class MortalStore:
+    """The world's Orders, in a process that may die just before or just after each step is written."""
 
     def __init__(self, world: World) -> None:
         self._world = world
+
+    def create(self, order: Order, limits: LimitsInForce | None = None) -> bool:
+        return self._world.store.create(order, limits)
 
     def load(self, order_id: str) -> Order | None:
         return self._world.store.load(order_id)
@@ -162,31 +162,14 @@ class MortalStore(OrderTable):
         self._world.at_point(f"after writing {order.state}")
         return written
 
+    def overdue(self, before_ms: int, limit: int) -> Iterable[Order]:
+        return self._world.store.overdue(before_ms, limit)
 
-class StoreInMemory(OrderTable):
-    """The store without DynamoDB, for tests of very many steps; test_order_store.py holds it to the same promises."""
+    def look_again_at(self, order: Order, due_at_ms: int) -> bool:
+        return self._world.store.look_again_at(order, due_at_ms)
 
-    def __init__(self) -> None:
-        self._items: dict[str, Item] = {}
-
-    def create(self, order: Order, limits: LimitsInForce | None = None) -> bool:
-        return self._items.setdefault(order.order_id, item := order_to_item(as_created(order))) is item
-
-    def load(self, order_id: str) -> Order | None:
-        item = self._items.get(order_id)
-        return None if item is None else item_to_order(_without_none(item))
-
-    def replace(self, order: Order, limits: LimitsInForce | None = None) -> Order:
-        item = self._items.get(order.order_id)
-        if item is None or item["revision"] != order.revision:
-            raise StaleOrder(order.order_id)
-        written = as_written(order)
-        self._items[order.order_id] = order_to_item(written)
-        return written
-
-
-def _without_none(item: Item) -> Item:
-    return {name: value for name, value in item.items() if value is not None}
+    def page(self, account: str, keep: OrderFilter, limit: int, cursor: str | None) -> OrderPage:
+        return self._world.store.page(account, keep, limit, cursor)
 
 
 class ModelTrader:
@@ -201,7 +184,7 @@ class ModelTrader:
         self._raise_next(self._world.market)
         return PlannedSwap(ROUTE, QUOTED_OUT, MIN_OUT, lambda: self._build(order), self._world.exposure)
 
-    def settle(self, order: Order, submission: Submission) -> Fate:
+    def settle(self, order: Order, submission: SignedTransaction) -> Fate:
         self._world.at_point("before sending")
         stored = self._world.stored(order.order_id)
         assert stored.submission == submission or stored.is_terminal, "sent before it was stored"
@@ -213,19 +196,19 @@ class ModelTrader:
         self._world.chain.height += 1
         return fate
 
-    def _build(self, order: Order) -> Submission:
+    def _build(self, order: Order) -> SignedTransaction:
         self._world.at_point("before signing")
         self._nothing_may_still_land(order)
         self._raise_next(self._world.building)
         self._world.built += 1
         number = self._world.built
-        submission = Submission(
+        submission = SignedTransaction(
             f"signature-{number}", bytes([number]), "blockhash", self._world.chain.height + BLOCKHASH_LIFE
         )
         self._world.at_point("after signing")
         return submission
 
-    def _fate(self, submission: Submission, network: Network) -> Fate:
+    def _fate(self, submission: SignedTransaction, network: Network) -> Fate:
         chain, signature = self._world.chain, submission.signature
         if network in (Network.SILENT, Network.SILENT_BUT_CARRIES):
             raise RpcUnavailable("the Solana node can't be reached")
@@ -293,7 +276,7 @@ def kill_at(point: str, occurrence: int = 1) -> Callable[[str], None]:
     return at_point
 
 
-def assert_legal(history: Iterable[Change]) -> None:
+def assert_legal(history: Iterable[HistoryStep]) -> None:
     """Each step follows from the one before by the table, without a gap and without going back in time."""
     changes = list(history)
     assert [change.seq for change in changes] == list(range(1, len(changes) + 1))
@@ -305,7 +288,7 @@ def assert_legal(history: Iterable[Change]) -> None:
         (state,) = {to for to in follows if _looks_like(change, to)}
 
 
-def _looks_like(change: Change, state: State) -> bool:
+def _looks_like(change: HistoryStep, state: State) -> bool:
     if change.status is not Status.FAILED:
         return change.status.value == state.value
-    return state is (State.FAILED if change.detail.terminal else State.RETRYING)
+    return state is (State.FAILED if change.terminal else State.RETRYING)

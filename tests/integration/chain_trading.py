@@ -17,18 +17,19 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from chalicelib.orders.execution import Fate, PlannedSwap
-from chalicelib.orders.order import Order, Submission, Token
-from chalicelib.orders.trading import ChainTrader, WatchPolicy
+from chalicelib.orders.order import Order, Token
+from chalicelib.orders.settling import Settler, WatchPolicy
+from chalicelib.orders.trading import ChainTrader
 from chalicelib.routing.market import Market, PricedPair
 from chalicelib.solana.compute_budget import PriorityFeePolicy
 from chalicelib.solana.rpc import SolanaRpc
+from chalicelib.solana.signed_transaction import SignedTransaction
 from chalicelib.solana.signing_policy import SigningPolicy
 from chalicelib.solana.tokens import NATIVE_MINT, associated_token_address
 from chalicelib.solana.wallet import LocalWallet, Wallet
+from chalicelib.venues import supported
 from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID as METEORA
-from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
-from chalicelib.venues.raydium_cpmm.instruction import PROGRAM_ID as RAYDIUM
-from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
+from chalicelib.venues.raydium_cpmm.layout import PROGRAM_ID as RAYDIUM
 from chalicelib.venues.registry import PoolEntry, PoolRegistry
 from infra.localnet import base58
 from infra.localnet.market.genesis import genesis_market
@@ -136,7 +137,7 @@ class Executed:
     """An order that was planned, sent and brought to its fate."""
 
     planned: PlannedSwap
-    submission: Submission
+    submission: SignedTransaction
     fate: Fate
     transaction: dict[str, Any]
 
@@ -169,11 +170,10 @@ class Engine:
             self.http, sleep = InProcessHttp(chain), chain.wait
         self.rpc = SolanaRpc(chain.url, http=self.http)
         self.wallet = wallet if not isinstance(wallet, Keypair) else LocalWallet(wallet)
-        venues = RaydiumCpmm(), MeteoraDlmmVenue()
         registry = PoolRegistry(
             lambda: lines,
             lambda addresses: self.rpc.get_multiple_accounts(addresses).accounts,
-            venues,
+            supported.VENUES,
             lambda: 0,
         )
         self.market = Market(self.rpc, registry, lambda: 0)
@@ -181,11 +181,17 @@ class Engine:
             self.rpc,
             self.market,
             self.wallet,
-            SigningPolicy(venues, registry.tradable, max_priority_fee_lamports=2_800_000),
+            SigningPolicy(supported.VENUES, registry.tradable, max_priority_fee_lamports=2_800_000),
+            supported.error_classifier(),
             PriorityFeePolicy(),
-            _PATIENCE,
-            time.monotonic,
-            sleep,
+            Settler(
+                self.rpc,
+                lambda: self.wallet.address,
+                supported.error_classifier(),
+                _PATIENCE,
+                time.monotonic,
+                sleep,
+            ),
         )
 
     def order(self, sold: str, bought: str, amount: int, slippage_ppm: int = 10_000) -> Order:
@@ -206,7 +212,7 @@ class Engine:
         planned = self.trader.plan(order)
         return self.settle(order, planned, planned.build())
 
-    def settle(self, order: Order, planned: PlannedSwap, submission: Submission) -> Executed:
+    def settle(self, order: Order, planned: PlannedSwap, submission: SignedTransaction) -> Executed:
         fate = self.trader.settle(order, submission)
         transaction = self.rpc.get_transaction(submission.signature)
         assert transaction is not None, fate
@@ -216,9 +222,10 @@ class Engine:
         """What the wallet holds: lamports for SOL, whose wrapped form orders leave alone."""
         mint = MINTS[symbol]
         if mint.address == NATIVE_MINT:
-            return self.rpc.get_balance(self.wallet.address)
+            return int(self.chain.call("getBalance", str(self.wallet.address), {"commitment": "confirmed"})["value"])
         address = associated_token_address(self.wallet.address, mint.address, mint.token_program)
-        return self.rpc.get_token_account_balance(address)
+        held = self.chain.call("getTokenAccountBalance", str(address), {"commitment": "confirmed"})
+        return int(held["value"]["amount"])
 
     def signatures(self) -> int:
         """How many transactions the wallet has been part of."""

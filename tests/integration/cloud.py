@@ -12,7 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import ClientError
@@ -28,18 +28,18 @@ from chalicelib.access.ticket_office import TicketOffice
 from chalicelib.access.ticket_secret import TicketSecret
 from chalicelib.aws.dynamodb.control_table import ControlTable
 from chalicelib.aws.dynamodb.order_table import OrderTable
+from chalicelib.aws.dynamodb.start_rate import SharedStartRate
 from chalicelib.aws.orders_queue import SqsOrdersQueue
-from chalicelib.orders.admission import Admission, Pace
+from chalicelib.aws.websocket_gateway import WebSocketGateway
 from chalicelib.orders.delivery import Message
 from chalicelib.orders.order import Order
+from chalicelib.orders.start_rate import starts_a_minute
 from chalicelib.push.connection_table import ConnectionTable
 from chalicelib.push.connections import Connections
-from chalicelib.push.gateway import WebSocketGateway
 from chalicelib.risk.limits import PLAYGROUND
 from tests.integration import moto_secret as moto_secret  # lets moto make the template's secret
 
 if TYPE_CHECKING:
-    from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
@@ -93,8 +93,8 @@ class Cloud:
     def orders_queue(self) -> SqsOrdersQueue:
         return SqsOrdersQueue(self.sqs, self.outputs["OrdersQueueUrl"], self.outputs["DeadLetterQueueUrl"])
 
-    def admission(self, limit: int = 10_000, burst: int = 1000) -> Admission:
-        return Admission(self.dynamodb, self.outputs["ControlTable"], Pace(limit, burst))
+    def start_rate(self, limit: int = 10_000, burst: int = 1000) -> SharedStartRate:
+        return SharedStartRate(self.dynamodb, self.outputs["ControlTable"], starts_a_minute(limit, burst))
 
     def connections(self) -> Connections:
         return Connections(self.dynamodb, self.orders_table)
@@ -233,7 +233,7 @@ class WebSocketApi:
         self._texts: dict[str, bytes] = {}
 
     def gateway(self) -> WebSocketGateway:
-        return WebSocketGateway(cast("ApiGatewayManagementApiClient", self))
+        return WebSocketGateway(self)
 
     def post_to_connection(self, **arguments: Any) -> None:
         self.posts += 1

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
 
 from chalicelib import composition
 from chalicelib.access.keys import Scope
 from chalicelib.access.ticket_secret import TicketSecret
+from chalicelib.problems import AwsUnavailable
 from tests.integration.cloud import Json
 from tests.integration.web import ORDER, Web, fields, problem, socket, without_ticket
 
@@ -122,7 +122,7 @@ def test_while_no_ticket_can_be_issued_no_order_is_taken_or_cancelled(
     assert len(prod.cloud.receive()) == 1
 
     def unreachable(_: TicketSecret, __: str) -> bytes:
-        raise EndpointConnectionError(endpoint_url="https://secretsmanager.example")
+        raise AwsUnavailable
 
     for part in (composition.ticket_office, composition.websocket_doors, composition.orders_api):
         part.cache_clear()

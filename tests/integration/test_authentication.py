@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from fillrate.cli.main import run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,12 +17,13 @@ from chalicelib.access.authentication import Authentication
 from chalicelib.access.caller import LOCAL_CALLER, Caller
 from chalicelib.access.key_administration import KeyAdministration, NewKey, UnfitKey
 from chalicelib.access.keys import Scope, digest_of
-from chalicelib.aws.dynamodb.attribute_values import serialize
-from chalicelib.aws.dynamodb.meter import Meter, UsedTooOften, rate_attributes
+from chalicelib.aws.dynamodb.attribute_values import Item, serialize
+from chalicelib.aws.dynamodb.meter import Meter
+from chalicelib.aws.dynamodb.rate_cell import RateCell, TooSoon
+from chalicelib.aws.dynamodb.table import Table
 from chalicelib.problems import Forbidden, RateLimited, Unauthorized
 from chalicelib.rate import Rate, per_minute
-from infra.deployment.deploy import Target
-from operations import keys as keys_command
+from operations.target import Target
 from tests.integration.cloud import REGION, Cloud, Json, aws, calls_to
 
 NOW = 1_760_000_000_000
@@ -150,40 +152,42 @@ def test_a_request_is_counted_with_one_write_and_nothing_is_read(cloud: Cloud) -
 def test_the_table_counts_as_the_definition_says(cloud: Cloud, limit: int, waits: list[int]) -> None:
     """GCRA: a pass conforms while the theoretical arrival time is no further ahead than the tolerance."""
     rate, table, name = per_minute(limit), cloud.outputs["AccessTable"], secrets.token_hex(8)
-    cloud.dynamodb.put_item(TableName=table, Item=serialize({"name": name, **rate_attributes(rate)}))
+    cloud.dynamodb.put_item(
+        TableName=table, Item=serialize({"name": name, **Meter(cloud.dynamodb, table).attributes(rate)})
+    )
     meter, now_ms, theoretical = Meter(cloud.dynamodb, table), NOW, 0
     for wait in waits:
         now_ms += wait
         ahead_us = max(theoretical - now_ms * 1000, 0)
-        if ahead_us <= rate.tolerance_us:
-            meter.use(name, now_ms)
-            theoretical = now_ms * 1000 + ahead_us + rate.interval_us
+        if ahead_us <= rate.tolerance:
+            meter.use({"name": name}, now_ms)
+            theoretical = now_ms * 1000 + ahead_us + rate.interval
         else:
-            with pytest.raises(UsedTooOften) as refused:
-                meter.use(name, now_ms)
-            assert refused.value.retry_in_us == ahead_us - rate.tolerance_us
+            with pytest.raises(TooSoon) as refused:
+                meter.use({"name": name}, now_ms)
+            assert refused.value.wait == ahead_us - rate.tolerance
 
 
 def test_users_of_one_moment_are_each_counted(cloud: Cloud) -> None:
     """A rival uses the item just before each of our writes: the condition makes ours look anew."""
     table = cloud.outputs["AccessTable"]
-    rate = Rate(limit=20, burst=8, period_us=60_000_000)
-    cloud.dynamodb.put_item(TableName=table, Item=serialize({"name": "busy", **rate_attributes(rate)}))
-    rival, passed = Meter(cloud.dynamodb, table), 0
+    rate = Rate(limit=20, burst=8, period=60_000_000)
+    key, rival, passed = {"name": "busy"}, Meter(cloud.dynamodb, table), 0
+    cloud.dynamodb.put_item(TableName=table, Item=serialize({**key, **rival.attributes(rate)}))
 
-    class Outrun(Meter):
-        def _count(self, name: str, update: str, condition: str, values: dict[str, int]) -> Any:
+    class Outrun(Table):
+        def update_and_tell(self, *write: Any) -> tuple[bool, Item]:
             nonlocal passed
             if passed < 5:
-                rival.use(name, NOW)
+                rival.use(key, NOW)
                 passed += 1
-            return super()._count(name, update, condition, values)
+            return super().update_and_tell(*write)
 
-    ours = Outrun(cloud.dynamodb, table)
+    ours = RateCell(Outrun(cloud.dynamodb, table), "Us")
     for _ in range(3):
-        ours.use("busy", NOW)
-    with pytest.raises(UsedTooOften):
-        ours.use("busy", NOW)
+        ours.take(key, NOW * 1000)
+    with pytest.raises(TooSoon):
+        ours.take(key, NOW * 1000)
 
 
 # --- until when ---------------------------------------------------------------------------------------------------
@@ -299,11 +303,11 @@ def test_that_the_authorizer_asks_uses_nothing_of_a_keys_rate(cloud: Cloud) -> N
 
 @pytest.fixture
 def command(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The command line; returns the exit code."""
+    """`fillrate keys`; returns the exit code."""
     target = Target("prod", aws(), REGION)
-    monkeypatch.setattr(keys_command, "target_for", lambda *_: target)
-    monkeypatch.setattr(keys_command, "access_table", lambda _: cloud.outputs["AccessTable"])
-    return lambda *words: keys_command.main([words[0], "--stage", "prod", *words[1:]])
+    monkeypatch.setattr("operations.commands.stage.target_for", lambda *_: target)
+    monkeypatch.setattr("operations.keys.access_table", lambda _: cloud.outputs["AccessTable"])
+    return lambda *words: run(["keys", words[0], "--stage", "prod", *words[1:]])
 
 
 def test_the_command_shows_a_new_key_once_and_alone_and_lists_it_without(
@@ -316,10 +320,10 @@ def test_the_command_shows_a_new_key_once_and_alone_and_lists_it_without(
     assert command("list") == 0
     listed = capsys.readouterr().out
     assert key not in listed
-    assert "alice  read,trade  600/min" in listed
-    assert command("list", "--account", "bob") == 0
-    assert capsys.readouterr().out == ""
-    key_id = listed.split()[0]
+    assert listed.splitlines()[1].split()[1:4] == ["alice", "read,trade", "600"]
+    assert command("list", "--account", "bob", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == []
+    key_id = listed.splitlines()[1].split()[0]
     assert command("rotate", key_id, "--grace-minutes", "0") == 0
     new = capsys.readouterr().out.strip()
     assert command("revoke", key_id) == 0
@@ -331,5 +335,5 @@ def test_the_command_shows_a_new_key_once_and_alone_and_lists_it_without(
 def test_the_command_says_in_a_line_what_is_wrong(
     command: Any, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
 ) -> None:
-    assert command(*words) == 1
-    assert capsys.readouterr().err.startswith("keys: ")
+    assert command(*words) == 3
+    assert capsys.readouterr().err.startswith("✗ ")

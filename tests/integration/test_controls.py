@@ -8,7 +8,10 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from fillrate.cli.main import run as run_command
 
+import infra.halt
+import infra.limits
 from chalicelib.aws.dynamodb.control_table import DEFAULT, ControlTable
 from chalicelib.orders.execution import ComeBack, Finished
 from chalicelib.orders.intake import Intake
@@ -18,9 +21,10 @@ from chalicelib.orders.redrive import Redrive
 from chalicelib.problems import LimitRefused, RpcUnavailable, TooManyOpenOrders
 from chalicelib.risk.counters import GLOBAL, account_scope
 from chalicelib.risk.limits import PLAYGROUND, Exposure, ReferenceCurrency
-from operations import halt, limits
+from operations import limits
+from operations.target import Target
 from tests.integration.chain_model import EXPOSURE, AnyTime, Network, World, assert_legal
-from tests.integration.cloud import Cloud
+from tests.integration.cloud import REGION, Cloud, aws
 from tests.integration.test_intake import Tokens, a_request
 from tests.sample_orders import CREATED_AT_MS, USDC, new_order, order_in
 
@@ -67,7 +71,7 @@ def test_an_order_that_has_not_started_ends_halted_without_a_look_at_the_market(
     assert statuses(order) == ["pending", "failed"]
     assert (order.error_code, order.retry_count) == ("HALTED", 0)
     assert "a drill" in (order.error or "")
-    assert order.history[-1].detail.terminal is True
+    assert order.history[-1].terminal is True
     assert "planning" not in passed
 
 
@@ -190,7 +194,7 @@ def test_an_order_beyond_a_limit_ends_at_once_and_its_history_says_which_and_by_
     controls.set_limits(scope, limit)
     order = run(world)
     assert statuses(order) == ["pending", "routing", "failed"]
-    last = order.history[-1].detail
+    last = order.history[-1]
     assert (last.error_code, last.terminal, order.retry_count) == (code, True, 0)
     assert over in (last.error or "")
     assert world.chain.sent == {}
@@ -318,13 +322,14 @@ def test_limits_are_set_and_shown_in_the_same_units(controls: ControlTable) -> N
     }
     changes, inherited = limits.read_changes({**texts, "price_impact_ppm": "inherit"}, ReferenceCurrency())
     controls.set_limits(DESK, changes, inherited)
-    shown = json.loads(limits.shown(controls.limits_in(DESK), (3, 1_234_567), ReferenceCurrency()))
+    report = limits.shown(controls.limits_in(DESK), (3, 1_234_567), ReferenceCurrency())
+    shown = report.limits
     assert shown["largest-order"] == "50000.5"
     assert shown["daily-notional"] is None
     assert (shown["open-orders"], shown["slippage"], shown["allow-unvalued"]) == (12, "0.025", True)
     assert shown["tokens"] == ["mint-a", "mint-b"]
     assert shown["price-impact"] == "0.99"
-    assert shown["used"] == {"open-orders": 3, "daily-notional": "1.234567"}
+    assert report.used == {"open-orders": 3, "daily-notional": "1.234567"}
 
 
 @pytest.mark.parametrize(
@@ -346,30 +351,74 @@ def test_a_wrong_option_is_refused_by_its_name(name: str, text: str) -> None:
         limits.read_changes({name: text}, ReferenceCurrency())
 
 
-def test_a_halt_is_thrown_told_of_and_taken_back_by_its_command(controls: ControlTable) -> None:
-    def status(scope: str) -> str:
-        return halt.described(scope, controls.halt_in(scope))
-
-    assert status(GLOBAL) == "global: not halted"
-    told = halt.halt(controls, GLOBAL, "the pools look odd")
-    assert told == status(GLOBAL)
-    assert "the pools look odd" in told
-    assert halt.resume(controls, GLOBAL) == "global: resumed"
-    assert halt.resume(controls, GLOBAL) == "global: was not halted"
-    with pytest.raises(ValueError, match="--reason"):
-        halt.halt(controls, GLOBAL, "x" * 201)
+Operate = Callable[..., tuple[int, str]]
 
 
-Commands = Callable[[list[str]], int]
+@pytest.fixture
+def operate(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Operate:
+    """Runs `fillrate …` on the stage in the cloud: its exit code, and what it says."""
+    monkeypatch.setattr("operations.commands.stage.target_for", lambda *_: Target("prod", aws(), REGION))
+    monkeypatch.setattr("operations.control.deployed", lambda *_: cloud.outputs)
+
+    def command(*words: str) -> tuple[int, str]:
+        code = run_command([*words, "--stage", "prod"])
+        said = capsys.readouterr()
+        return code, (said.out or said.err).strip()
+
+    return command
+
+
+def test_a_halt_is_thrown_told_of_and_taken_back_by_its_command(operate: Operate) -> None:
+    assert operate("halt", "--status") == (0, "global: not halted")
+    told = operate("halt", "--reason", "the pools look odd")
+    assert told == operate("halt", "--status")
+    assert "the pools look odd" in told[1]
+    assert operate("resume") == (0, "global: not halted")
+    assert operate("resume") == (0, "global: not halted")
+    code, said = operate("halt", "--reason", "x" * 201)
+    assert (code, "--reason" in said) == (3, True)
+
+
+def test_limits_are_set_and_shown_by_their_command(operate: Operate) -> None:
+    desk = ("--account", "desk", "--json")
+    code, told = operate("limits", "set", "largest-order=50.5", "tokens=b,a", "daily-notional=none", *desk)
+    assert (code, told) == operate("limits", "show", *desk)
+    limited = json.loads(told)
+    assert (limited["largest-order"], limited["tokens"], limited["daily-notional"]) == ("50.5", ["a", "b"], None)
+    assert operate("limits", "set", "largest-order=-1", *desk)[0] == 3
+    assert operate("limits", "show", *desk) == (0, told)
 
 
 @pytest.mark.parametrize(
-    ("main", "arguments"),
-    [(limits.main, ["set"]), (limits.main, ["show", "--open-orders", "1"]), (halt.main, ["stop"])],
+    "words",
+    [
+        ["limits", "set"],
+        ["limits", "set", "largest=1"],
+        ["limits", "show", "open-orders=1"],
+        ["limits", "show", "--account", "desk", "--default"],
+        ["halt", "--stage", "nowhere"],
+        infra.limits.words(["set"]),
+        infra.limits.words(["show", "--open-orders", "1"]),
+        infra.halt.words(["stop"]),
+        infra.halt.words([]),
+    ],
 )
-def test_a_command_that_makes_no_sense_is_refused_before_anything_is_asked(
-    main: Commands, arguments: list[str]
-) -> None:
-    with pytest.raises(SystemExit) as refused:
-        main(arguments)
-    assert refused.value.code == 2
+def test_a_command_that_makes_no_sense_is_refused_before_anything_is_asked(words: list[str]) -> None:
+    assert run_command(words) == 2
+
+
+@pytest.mark.parametrize(
+    ("former", "present"),
+    [
+        (infra.halt.words(["--account", "desk", "halt"]), ["halt", "--account", "desk"]),
+        (infra.halt.words(["resume", "--stage", "prod"]), ["resume", "--stage", "prod"]),
+        (infra.halt.words(["status"]), ["halt", "--status"]),
+        (infra.limits.words(["--stage", "prod", "show"]), ["limits", "show", "--stage", "prod", "--json"]),
+        (
+            infra.limits.words(["set", "--default", "--price-impact=0.1", "--tokens", "a,b"]),
+            ["limits", "set", "--default", "--json", "price-impact=0.1", "tokens=a,b"],
+        ),
+    ],
+)
+def test_the_former_commands_are_the_present_ones_by_other_words(former: list[str], present: list[str]) -> None:
+    assert former == present

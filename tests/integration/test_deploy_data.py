@@ -11,10 +11,11 @@ from moto import mock_aws
 
 from chalicelib.aws.dynamodb.pool_table import PoolTable
 from chalicelib.venues.registry import PoolEntry
-from infra.deployment import pool_registry
 from infra.deployment.cloudformation import StackError, deploy_stack
-from infra.deployment.deploy import Target, deploy_data, main
-from infra.deployment.package import PROJECT
+from infra.deployment.deploy import deploy_data, main
+from infra.project import PROJECT
+from operations import pool_registry
+from operations.target import Target
 from tests.integration import moto_secret as moto_secret  # lets moto make the template's secret
 
 REGION = "eu-central-1"

@@ -32,12 +32,12 @@ from tests.integration.chain_model import (
     POINTS,
     Killed,
     Network,
-    StoreInMemory,
     World,
     assert_legal,
     kill_at,
 )
 from tests.integration.cloud import Cloud
+from tests.orders_in_memory import OrdersInMemory
 from tests.sample_orders import MIN_OUT, ROUTE, new_order
 
 ORDER = "order-1"
@@ -207,7 +207,7 @@ def test_only_a_transaction_that_can_land_no_more_ends_its_attempt_and_another_i
     assert statuses(order) == [
         "pending", "routing", "building", "submitted", "failed", "routing", "building", "submitted", "confirmed",
     ]  # fmt: skip
-    assert order.history[4].detail.error_code == "TRANSACTION_EXPIRED"
+    assert order.history[4].error_code == "TRANSACTION_EXPIRED"
     assert (order.past_signatures, order.tx_hash) == (("signature-1",), "signature-2")
     assert world.chain.swaps_of(ORDER) == ["signature-2"]
 
@@ -215,7 +215,7 @@ def test_only_a_transaction_that_can_land_no_more_ends_its_attempt_and_another_i
 def test_a_transaction_that_landed_with_an_error_ends_its_attempt_at_once(world: World) -> None:
     world.network.append(Network.REVERTS)
     order = run_until_finished(world)
-    assert order.history[4].detail.error_code == "SLIPPAGE_EXCEEDED"
+    assert order.history[4].error_code == "SLIPPAGE_EXCEEDED"
     assert (order.state, order.retry_count, order.past_signatures) == (State.CONFIRMED, 1, ("signature-1",))
 
 
@@ -247,7 +247,7 @@ def test_three_transient_failures_end_the_order_after_one_and_two_seconds(world:
     order = outcome.order
     assert waits == [1000, 2000]
     assert (order.state, order.retry_count) == (State.FAILED, 3)
-    told = [change.detail for change in order.history if change.status.value == "failed"]
+    told = [change for change in order.history if change.status.value == "failed"]
     assert [(one.error_code, one.terminal, one.retry_in_ms) for one in told] == [
         ("RPC_UNAVAILABLE", False, 1000),
         ("SLIPPAGE_EXCEEDED", False, 2000),
@@ -265,7 +265,7 @@ def test_an_order_does_not_stand_by_the_dead_transaction_of_an_earlier_attempt(w
     assert (order.state, order.error_code) == (State.FAILED, "NO_POOL")
     assert (order.tx_hash, order.route, order.quoted_out, order.min_out) == (None, None, None, None)
     assert len(order.past_signatures) == 1
-    assert [change.detail.tx_hash for change in order.history if change.detail.tx_hash] == list(order.past_signatures)
+    assert [change.tx_hash for change in order.history if change.tx_hash] == list(order.past_signatures)
 
 
 @pytest.mark.parametrize("where", ["market", "building"])
@@ -276,7 +276,7 @@ def test_a_permanent_failure_ends_the_order_at_once(world: World, where: str, er
     assert isinstance(outcome, Finished)
     order = outcome.order
     assert (order.state, order.retry_count, order.error_code) == (State.FAILED, 0, error.code)
-    assert order.history[-1].detail.terminal is True
+    assert order.history[-1].terminal is True
 
 
 @pytest.mark.parametrize("where", ["market", "building"])
@@ -471,7 +471,7 @@ def test_whatever_happens_every_order_ends_and_with_one_swap_at_most(
     market: list[ExecutionError | None],
     building: list[ExecutionError | None],
 ) -> None:
-    store = StoreInMemory()
+    store = OrdersInMemory()
     assert store.create(new_order(ORDER))
     world = World(store, network=deque(network), market=deque(market), building=deque(building))
     for number, misfortune in enumerate(misfortunes):

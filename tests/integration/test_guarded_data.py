@@ -14,8 +14,9 @@ from chalice.package import YAMLTemplateSerializer
 from moto import mock_aws
 
 from infra.deployment import artifacts
-from infra.deployment.deploy import Target, deploy_data
-from infra.deployment.package import PROJECT
+from infra.deployment.deploy import deploy_data
+from infra.project import PROJECT
+from operations.target import Target
 
 REGION = "eu-central-1"
 

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.aws.orders_queue import SqsOrdersQueue
-from chalicelib.contract.requests import OrderRequest, validate
-from chalicelib.orders.admission import Starts
-from chalicelib.orders.intake import Intake, Submitted
+from chalicelib.contract.requests import OrderRequest, validate, validate_idempotency_key
+from chalicelib.http.api import new_order_of
+from chalicelib.orders.intake import Intake, NewOrder, Submitted
 from chalicelib.orders.message import order_id_of
 from chalicelib.orders.order import Order, State, Status, Token, start_attempt
 from chalicelib.orders.ports import StaleOrder
+from chalicelib.orders.start_rate import StartRate
 from chalicelib.problems import Conflict, InvalidRequest, NotFound
 from chalicelib.risk.limits import LimitsInForce
 from tests.integration.chain_model import AnyTime, FreeRein
@@ -37,8 +38,8 @@ class Tokens:
         return next((token for token in (SOL, USDC, JUP) if text in (token.text, token.mint)), None)
 
 
-def intake_with(store: OrderTable, queue: SqsOrdersQueue, admission: Starts | None = None) -> Intake:
-    return Intake(store, queue, Tokens(), admission or AnyTime(), FreeRein(), lambda: CREATED_AT_MS, uuid4)
+def intake_with(store: OrderTable, queue: SqsOrdersQueue, start_rate: StartRate | None = None) -> Intake:
+    return Intake(store, queue, Tokens(), start_rate or AnyTime(), FreeRein(), lambda: CREATED_AT_MS, uuid4)
 
 
 @pytest.fixture
@@ -46,9 +47,9 @@ def intake(cloud: Cloud) -> Intake:
     return intake_with(cloud.store(), cloud.orders_queue())
 
 
-def a_request(**changes: object) -> OrderRequest:
+def a_request(**changes: object) -> NewOrder:
     body = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "10", "slippage": "0.01", **changes}
-    return validate(OrderRequest, body)
+    return new_order_of(Tokens(), validate(OrderRequest, body))
 
 
 def queued(cloud: Cloud) -> list[str]:
@@ -125,7 +126,7 @@ def test_a_wrong_order_is_refused_by_its_fields_and_leaves_nothing(
 
 def test_a_key_that_is_no_visible_ascii_is_refused(intake: Intake) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        intake.submit("local", a_request(), "a key")
+        intake.submit("local", a_request(), validate_idempotency_key("a key"))
     assert [problem.field for problem in refused.value.problems] == ["Idempotency-Key"]
 
 
@@ -182,7 +183,7 @@ def test_another_account_with_the_same_key_has_an_order_of_its_own(intake: Intak
 def test_the_key_of_one_account_cannot_be_made_to_look_like_anothers(intake: Intake) -> None:
     """The id is derived from both; no choice of names may make two pairs one."""
     with pytest.raises(InvalidRequest):
-        intake.submit("a", a_request(), "b\nc")
+        intake.submit("a", a_request(), validate_idempotency_key("b\nc"))
     assert intake.submit("ab", a_request(), "c").order.order_id != intake.submit("a", a_request(), "bc").order.order_id
 
 

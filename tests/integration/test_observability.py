@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from chalicelib import composition, metrics
+from chalicelib import composition
+from chalicelib.aws import cloudwatch_metrics
 from chalicelib.orders.recovery import Recovery
 from chalicelib.push.publisher import Publisher
 from chalicelib.risk.counters import GLOBAL
@@ -23,7 +24,7 @@ SCHEDULED = ("version", "id", "detail-type", "source", "account", "time", "regio
 
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> LogLines:
-    metrics.flush()
+    cloudwatch_metrics.flush()
     capsys.readouterr()
     return log_lines_of_the_test(monkeypatch)
 

@@ -16,7 +16,7 @@ from solders.pubkey import Pubkey
 from chalicelib.orders.execution import Landed, LandedFailed
 from chalicelib.problems import SlippageExceeded, VenueUnavailable
 from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID as METEORA
-from chalicelib.venues.raydium_cpmm.instruction import PROGRAM_ID as RAYDIUM
+from chalicelib.venues.raydium_cpmm.layout import PROGRAM_ID as RAYDIUM
 from chalicelib.venues.registry import PoolEntry
 from infra.localnet.programs import meteora_dlmm_pool, raydium_cpmm_pool
 from infra.localnet.programs.genesis_pool import GenesisPool

@@ -11,13 +11,13 @@ from itertools import count
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chalicelib.aws.websocket_gateway import ConnectionGone
 from chalicelib.orders.order import claim
+from chalicelib.problems import AwsUnavailable
 from chalicelib.push.connections import Subscription
-from chalicelib.push.gateway import ConnectionGone
 from chalicelib.push.publisher import ESTABLISHING_PAUSE_SECONDS, ESTABLISHING_TRIES
 from tests.integration.cloud import Cloud, Json, OrdersStream, WebSocketApi, aws_error
 from tests.integration.pushing import Push, life_of, whole_history, write, write_all
@@ -281,7 +281,7 @@ def test_a_batch_that_failed_and_comes_again_leaves_no_gap_and_no_disorder(
     for _ in range(len(fails_at) + 1):  # Lambda hands a failed batch over again, until it succeeds
         try:
             push.publisher().publish(batch)
-        except ClientError:
+        except AwsUnavailable:
             continue
         break
     push.api.before_post = lambda _: None
@@ -375,7 +375,7 @@ def test_any_other_refusal_of_the_gateway_is_no_vanished_client(
     monkeypatch.setattr(push.api, "post_to_connection", refuse)
     monkeypatch.setattr(push.api, "delete_connection", refuse)
     gateway = push.api.gateway()
-    with pytest.raises(ClientError):
+    with pytest.raises(AwsUnavailable):
         gateway.post("c", {}) if call == "post" else gateway.close("c")
 
 
@@ -388,7 +388,7 @@ def test_when_aws_is_out_of_reach_the_batch_fails_as_a_whole_so_that_it_comes_ag
         raise aws_error("InternalServerError", 500, "PostToConnection")
 
     push.api.before_post = unreachable
-    with pytest.raises(ClientError):
+    with pytest.raises(AwsUnavailable):
         push.publisher().publish(batch)
     push.api.before_post = lambda _: None
     push.publisher().publish(batch)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
 from chalicelib.orders.intake import Intake
 from chalicelib.orders.message import message_body, order_id_of
-from chalicelib.orders.order import State
+from chalicelib.orders.order import State, Token
 from chalicelib.orders.redrive import Redrive
 from tests.integration.chain_model import AnyTime
 from tests.integration.cloud import Cloud
 from tests.integration.test_intake import Tokens
-from tests.sample_orders import CREATED_AT_MS, order_in
+from tests.sample_orders import CREATED_AT_MS, SOL, order_in
 
 LATER = CREATED_AT_MS + 3_600_000
 
@@ -47,6 +48,26 @@ def test_a_failed_order_is_placed_anew_once_and_stays_failed(cloud: Cloud) -> No
     )
     assert {order_id_of(message.body) for message in cloud.receive()} == {again.order_id}
     assert cloud.dead_letters() == []
+
+
+@pytest.mark.parametrize(
+    ("named", "outcome"),
+    [
+        (Token("SOL", SOL.mint, 9), "placed again"),
+        (Token("SOL", "Gone111111111111111111111111111111111111111", 9), "tokenIn: is not a token that is traded here"),
+    ],
+)
+def test_a_failed_order_is_placed_again_for_its_mint_and_never_for_another_of_the_same_symbol(
+    cloud: Cloud, named: Token, outcome: str
+) -> None:
+    failed = replace(order_in(State.FAILED), token_in=named)
+    cloud.store().create(failed)
+    cloud.orders_queue().bury(message_body(failed.order_id), "RPC_UNAVAILABLE")
+
+    (one,) = redrive_for(cloud).run(10)
+
+    assert one.outcome.startswith(outcome)
+    assert one.order_id is None or cloud.stored(one.order_id).token_in == named
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.SUBMITTED, State.RETRYING])

@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.access.ticket_office import TicketOffice
-from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.orders.order import Order
+from chalicelib.orders.ports import Orders
 from chalicelib.problems import NotFound
 from chalicelib.push.connections import CONNECTION_LIFE_SECONDS, Connections, Subscription
 from chalicelib.push.publisher import Publisher
 from chalicelib.push.session import Session
 from tests.integration.cloud import Cloud, Json, OrdersStream, WebSocketApi, aws_error
+from tests.orders_in_memory import OrdersInMemory
 from tests.sample_orders import CREATED_AT_MS, confirmed, new_order
 
 CLIENT = "client-1"
@@ -36,7 +37,7 @@ class Talk:
     def connections(self) -> Connections:
         return self.cloud.connections()
 
-    def session(self, store: OrderTable | None = None) -> Session:
+    def session(self, store: Orders | None = None) -> Session:
         return Session(
             store or self.cloud.store(),
             self.connections,
@@ -211,11 +212,8 @@ def test_every_message_whatever_gets_one_answer(talk: Talk, message: str) -> Non
     assert answer["type"] in {"error", "pong", "subscribed", "unsubscribed"}
 
 
-class BrokenStore(OrderTable):
+class BrokenStore(OrdersInMemory):
     """A store that fails in a way nobody foresaw, and tells too much."""
-
-    def __init__(self) -> None:
-        pass
 
     def load(self, order_id: str) -> Order | None:
         raise RuntimeError("secret-table in account 123456789012 can't be read")

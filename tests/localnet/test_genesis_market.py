@@ -10,7 +10,7 @@ import pytest
 from solders.pubkey import Pubkey
 
 from chalicelib.venues.meteora_dlmm import layout as meteora_dlmm_layout
-from chalicelib.venues.raydium_cpmm import pool as raydium_cpmm
+from chalicelib.venues.raydium_cpmm import layout as raydium_cpmm
 from infra.localnet.market.genesis import genesis_market, price_ratio
 from infra.localnet.market.tokens import TOKENS
 from infra.localnet.startup import Chain, Options, build

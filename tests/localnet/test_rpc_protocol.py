@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from solders.keypair import Keypair
 
-from infra.localnet.rpc.dispatcher import ServiceUnavailable
+from infra.localnet.rpc.dispatcher import InjectedOutage
 from tests.localnet.rpc_client import PAYER, PROCESSED, SOL, USDC, RpcClient, RpcError, payment
 
 
@@ -174,7 +174,7 @@ class TestFaults:
             except RpcError as error:
                 kinds.add(error.code)
                 behind.append(error.data)
-            except ServiceUnavailable:
+            except InjectedOutage:
                 kinds.add(503)
         assert kinds == {-32005, 503}
         assert {"numSlotsBehind": 42} in behind
@@ -188,7 +188,7 @@ class TestFaults:
             rpc.call("localnet_setFaults", {"rpcErrorRate": 1, "seed": number})
             try:
                 rpc.submit(transaction)
-            except ServiceUnavailable:
+            except InjectedOutage:
                 rpc.call("localnet_setFaults", {})
                 outcomes.add(rpc.balance(newcomer) > 0)
             except RpcError:

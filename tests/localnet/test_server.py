@@ -23,7 +23,7 @@ from solders.transaction import Transaction
 from websockets.sync.client import connect
 
 from infra.localnet.process import Localnet, LocalnetError
-from infra.localnet.server import PortTakenError, open_ports
+from infra.localnet.server import PortInUseError, open_ports
 
 USDC = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v"
 PROJECT = Path(__file__).resolve().parents[2]
@@ -171,7 +171,7 @@ class TestTheCommand:
         listeners = open_ports("127.0.0.1", 0)
         rpc, websocket = (listener.getsockname()[1] for listener in listeners)
         listeners[0].close()
-        with listeners[1], pytest.raises(PortTakenError, match=f"port {websocket} "):
+        with listeners[1], pytest.raises(PortInUseError, match=f"port {websocket} "):
             open_ports("127.0.0.1", rpc)
 
     @pytest.mark.parametrize(

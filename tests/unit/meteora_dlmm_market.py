@@ -109,7 +109,7 @@ class Market:
             indexes = pool.bitmap.indexes_from(start, self.swap_for_y, 20)
             arrays = [bin_array_address(self.address, index) for index in indexes]
         mint_out = self.mints[1 if self.swap_for_y else 0].address
-        quote = PoolQuote("meteora", self.address, self.mint_in, mint_out, amount_in, 0, 0, self.mint_in, tuple(arrays))
+        quote = PoolQuote(self.address, self.mint_in, mint_out, amount_in, 0, 0, self.mint_in, tuple(arrays))
         built = pool.swap_instruction(
             quote, trader=TRADER, source=SOURCE, destination=DESTINATION, minimum_out=minimum_out
         )

@@ -6,7 +6,7 @@ pools' accounts lie. Output is that of a constant product without fees, rounded 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from struct import Struct
@@ -21,7 +21,9 @@ from chalicelib.problems import (
     InsufficientLiquidity,
     VenueUnavailable,
 )
-from chalicelib.solana.accounts import CLOCK_SYSVAR, SYSVAR_OWNER, Account, AccountMap, ChainClock
+from chalicelib.solana.accounts import CLOCK_SYSVAR, SYSVAR_OWNER, Account, AccountMap, AccountsRead, ChainClock
+from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwap
+from chalicelib.solana.program_errors import ProgramRefusals
 from chalicelib.solana.tokens import TOKEN_PROGRAM
 from chalicelib.venues.registry import PoolEntry, PoolRegistry
 from chalicelib.venues.venue import PoolQuote, TokenSide
@@ -46,7 +48,8 @@ class ModelPool:
     address: Pubkey
     mints: tuple[Pubkey, Pubkey]
     reserves: tuple[int, int]
-    venue: str = "model"
+    program: str = "model-program"
+    dex: str = "model"
     refusal: ExecutionError | None = None
     near: int = 2**64
     missing: tuple[Pubkey, ...] = ()
@@ -74,7 +77,6 @@ class ModelPool:
         if not amount_out:
             raise AmountTooSmall("nothing would be paid")
         return PoolQuote(
-            venue=self.venue,
             pool=self.address,
             mint_in=mint_in,
             mint_out=self.mints[1] if mint_in == self.mints[0] else self.mints[0],
@@ -103,8 +105,10 @@ class ModelPool:
 class ModelVenue:
     """The model's program. `far` is what its pools ask for besides, once an amount is above `near`."""
 
-    name = "model"
+    program = "model-program"
+    dex = "model"
     program_id = PROGRAM
+    refusals: tuple[ProgramRefusals, ...] = ()
 
     def __init__(self, near: int = 2**64, far: Iterable[Pubkey] = ()) -> None:
         self.near = near
@@ -135,20 +139,15 @@ class ModelVenue:
         missing = tuple(key for key in self.far if key not in accounts)
         return ModelPool(pool, (first, second), _ARRAY.unpack(array.data), near=self.near, missing=missing)
 
+    def decode_swap(self, accounts: Sequence[Pubkey], data: bytes) -> DecodedSwap:
+        raise NotOurSwap("nobody signs a swap of the model's")
+
     def _pool(self, pool: Pubkey, accounts: AccountMap) -> tuple[Pubkey, Pubkey, Pubkey]:
         account = accounts.get(pool)
         if account is None or account.owner != PROGRAM:
             raise VenueUnavailable(f"{pool} is no pool of the model program")
         first, second, vault = (Pubkey(part) for part in _POOL.unpack(account.data))
         return first, second, vault
-
-
-@dataclass(frozen=True)
-class Read:
-    slot: int
-    accounts: dict[Pubkey, Account | None]
-    newest_slot: int = 0
-    age_ms: int | None = 0
 
 
 @dataclass
@@ -193,11 +192,12 @@ class ModelChain:
     def set_reserves(self, number: int, reserves: tuple[int, int]) -> None:
         self.accounts[address(100 * number + 2)] = account(_ARRAY.pack(*reserves))
 
-    def get_multiple_accounts(self, addresses: Iterable[Pubkey]) -> Read:
+    def get_multiple_accounts(self, addresses: Iterable[Pubkey]) -> AccountsRead:
         wanted = frozenset(addresses)
         self.reads.append(wanted)
         slot = len(self.reads)
-        return Read(slot, {key: self.accounts.get(key) for key in wanted}, slot + self.lag_slots, self.age_ms)
+        accounts = {key: self.accounts.get(key) for key in wanted}
+        return AccountsRead(slot, accounts, slot + self.lag_slots, self.age_ms)
 
     def load(self) -> list[PoolEntry]:
         self.loads += 1

@@ -18,7 +18,7 @@ from chalicelib.solana.tokens import (
 )
 from chalicelib.venues.meteora_dlmm.layout import bitmap_extension_address
 from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmPool, MeteoraDlmmVenue
-from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm, RaydiumCpmmPool
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmmPool, RaydiumCpmmVenue
 from infra.localnet.programs import meteora_dlmm_pool, raydium_cpmm_pool
 from infra.localnet.programs.genesis_pool import GenesisPool
 from infra.localnet.programs.token_accounts import mint_account
@@ -49,7 +49,7 @@ def cpmm(mints: tuple[Mint, Mint], reserves: tuple[int, int], config_index: int 
     """A constant-product pool; another `config_index` makes another pool of the same pair."""
     spec = raydium_cpmm_pool.CpmmPoolSpec(mints=mints, reserves=reserves, config_index=config_index, **more)
     made = raydium_cpmm_pool.genesis_pool(spec)
-    return RaydiumCpmm().decode(made.address, accounts_of(made, *mints))
+    return RaydiumCpmmVenue().decode(made.address, accounts_of(made, *mints))
 
 
 def dlmm(

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from chalice.package import YAMLTemplateSerializer
 
-from infra.deployment import package
 from infra.deployment.chalice_deploy import environment, mapping_settings, own_variables, write_policies
-from infra.deployment.deploy import Settings, Target
+from infra.deployment.deploy import DeploymentSettings
 from infra.deployment.role_policies import Deployed, UnknownReference, policies
+from infra.project import PROJECT
+from operations.target import Target
 
 DATA = {
     name: f"the {name}"
@@ -33,9 +34,9 @@ DATA = {
 @pytest.mark.parametrize("endpoint_url", [None, "http://localhost.localstack.cloud:4566"])
 def test_the_functions_get_every_variable_that_the_template_gives_them(endpoint_url: str | None) -> None:
     target = Target("prod", session=None, region="eu-central-1", endpoint_url=endpoint_url)
-    settings = Settings("https://rpc.example", "kms:key", rpc_requests_per_second=Decimal(4))
+    settings = DeploymentSettings("https://rpc.example", "kms:key", rpc_requests_per_second=Decimal(4))
     variables = environment(target, settings, DATA, wallet="kms:arn", websocket_api="abc123")
-    template = (package.PROJECT / "infra" / "deployment" / "functions.yaml").read_text()
+    template = (PROJECT / "infra" / "deployment" / "functions.yaml").read_text()
     block = template[template.index("Variables:") : template.index("\nResources:")]
     assert set(variables) == set(re.findall(r"^ +([A-Z0-9_]+):", block, re.MULTILINE))
     assert all(isinstance(value, str) and value for value in variables.values())
@@ -47,7 +48,7 @@ def test_the_worker_alone_is_told_that_it_executes_orders() -> None:
 
 def test_what_is_not_given_is_absent() -> None:
     target = Target("prod", session=None, region="eu-central-1")
-    settings = Settings("https://rpc.example", "kms")
+    settings = DeploymentSettings("https://rpc.example", "kms")
     variables = environment(target, settings, DATA, wallet="kms:arn", websocket_api="abc123")
     assert variables["WEBSOCKET_URL"] == "wss://abc123.execute-api.eu-central-1.amazonaws.com/api"
     assert variables["WEBSOCKET_ENDPOINT"] == "https://abc123.execute-api.eu-central-1.amazonaws.com/api"
@@ -62,7 +63,7 @@ def test_both_event_sources_take_partial_failures() -> None:
 @pytest.fixture
 def template() -> dict[str, Any]:
     template: dict[str, Any] = YAMLTemplateSerializer().load_template(
-        (package.PROJECT / "infra" / "deployment" / "functions.yaml").read_text()
+        (PROJECT / "infra" / "deployment" / "functions.yaml").read_text()
     )
     return template
 

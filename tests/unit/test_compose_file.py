@@ -9,7 +9,7 @@ import pytest
 from chalice.package import YAMLTemplateSerializer
 
 from infra.deployment.deploy import command_line, settings_from
-from infra.deployment.package import PROJECT
+from infra.project import PROJECT
 
 Json = dict[str, Any]
 COMPOSE: Json = YAMLTemplateSerializer().load_template((PROJECT / "localstack-compose.yml").read_text())

@@ -23,8 +23,8 @@ from chalicelib.solana.tokens import (
     TransferFee,
     TransferFeeConfig,
 )
-from chalicelib.venues.raydium_cpmm.instruction import AUTHORITY, PROGRAM_ID
-from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm, RaydiumCpmmPool
+from chalicelib.venues.raydium_cpmm.layout import AUTHORITY, PROGRAM_ID
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmmPool, RaydiumCpmmVenue
 from chalicelib.venues.venue import PoolQuote
 from infra.localnet.programs.genesis_pool import GenesisPool
 from infra.localnet.programs.program import ProgramError, SwapEffect
@@ -65,7 +65,7 @@ class Market:
 
     def __init__(self, pool: Pubkey, accounts: Mapping[Pubkey, Account], mint_in: Pubkey) -> None:
         self.accounts = dict(accounts)
-        self.pool: RaydiumCpmmPool = RaydiumCpmm().decode(pool, self.accounts)
+        self.pool: RaydiumCpmmPool = RaydiumCpmmVenue().decode(pool, self.accounts)
         self.side = [mint.address for mint in self.pool.mints].index(mint_in)
         self.mint_in = mint_in
         for address, mint in ((SOURCE, self.pool.mints[self.side]), (DESTINATION, self.pool.mints[1 - self.side])):
@@ -73,7 +73,7 @@ class Market:
 
     def instruction(self, amount_in: int, minimum_out: int) -> tuple[bytes, list[AccountMeta]]:
         mint_out = self.pool.mints[1 - self.side].address
-        quote = PoolQuote("raydium", self.pool.address, self.mint_in, mint_out, amount_in, 0, 0, self.mint_in)
+        quote = PoolQuote(self.pool.address, self.mint_in, mint_out, amount_in, 0, 0, self.mint_in)
         built = self.pool.swap_instruction(
             quote, trader=TRADER, source=SOURCE, destination=DESTINATION, minimum_out=minimum_out
         )
@@ -296,7 +296,7 @@ def without(account: Account, start: int, end: int) -> Account:
 def test_genesis_pools_equal_pools_that_the_real_program_traded(name: str) -> None:
     pool = VECTORS.pools[name]
     params = VECTORS.content["pools"][name]["params"]
-    real = RaydiumCpmm().decode(pool.address, pool.accounts)
+    real = RaydiumCpmmVenue().decode(pool.address, pool.accounts)
     protocol_0, protocol_1, fund_0, fund_1 = params["accrued"]
     config = pool.accounts[real.config].data
 
@@ -366,7 +366,7 @@ def test_vaults_always_hold_the_reserves_and_what_is_owed(
             continue
         effect = market.swap(amount, quote.amount_out)
         _apply(market, effect)
-        after = RaydiumCpmm().decode(market.pool.address, market.accounts)
+        after = RaydiumCpmmVenue().decode(market.pool.address, market.accounts)
         assert after.reserves[0] * after.reserves[1] >= product
         received = effect.transfers[1].amount
         mint_out = market.pool.mints[1 - market.side]

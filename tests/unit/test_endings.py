@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.aws.cloudwatch_metrics import flush
 from chalicelib.aws.dynamodb.attribute_values import serialize
 from chalicelib.aws.dynamodb.order_item import order_to_item
-from chalicelib.metrics import flush
+from chalicelib.aws.dynamodb.orders_stream import ended_orders
 from chalicelib.orders.endings import note_endings, quote_to_fill_bps, step_times
 from chalicelib.orders.order import Order, State, fill
 from tests.log_lines import flushed, values
@@ -43,7 +44,13 @@ def _as_text(value: object) -> str:
 
 def test_each_end_is_one_order_by_its_outcome_and_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
     note_endings(
-        [record(confirmed(), submitted()), record(failed(), order_in(State.ROUTING)), record(cancelled(), new_order())]
+        ended_orders(
+            [
+                record(confirmed(), submitted()),
+                record(failed(), order_in(State.ROUTING)),
+                record(cancelled(), new_order()),
+            ]
+        )
     )
     lines = flushed(capsys)
     assert values(lines, "OrdersByOutcome") == [1, 1, 1]
@@ -55,7 +62,9 @@ def test_each_end_is_one_order_by_its_outcome_and_its_reason(capsys: pytest.Capt
 
 @pytest.mark.parametrize("state", [state for state in State if state not in ENDED])
 def test_a_write_that_does_not_end_the_order_counts_nothing(capsys: pytest.CaptureFixture[str], state: State) -> None:
-    note_endings([record(order_in(state)), record(order_in(state), new_order()), record(None, order_in(state))])
+    note_endings(
+        ended_orders([record(order_in(state)), record(order_in(state), new_order()), record(None, order_in(state))])
+    )
     assert flushed(capsys) == []
 
 
@@ -63,7 +72,7 @@ def test_a_write_that_does_not_end_the_order_counts_nothing(capsys: pytest.Captu
 def test_a_later_write_of_an_order_that_has_ended_counts_nothing(
     capsys: pytest.CaptureFixture[str], state: State
 ) -> None:
-    note_endings([record(order_in(state), order_in(state)), record(None, order_in(state))])
+    note_endings(ended_orders([record(order_in(state), order_in(state)), record(None, order_in(state))]))
     assert flushed(capsys) == []
 
 
@@ -71,7 +80,7 @@ def test_subscriptions_and_what_can_not_be_read_are_passed_over(capsys: pytest.C
     watcher = {"dynamodb": {"NewImage": {"item": {"S": "subscription#1"}, "orderId": {"S": "1"}}}}
     broken = record(confirmed(), submitted())
     del broken["dynamodb"]["NewImage"]["history"]
-    note_endings([watcher, {"dynamodb": {}}, {}, broken, record(confirmed(), submitted())])
+    note_endings(ended_orders([watcher, {"dynamodb": {}}, {}, broken, record(confirmed(), submitted())]))
     assert values(flushed(capsys), "OrdersByOutcome") == [1]
 
 
@@ -80,7 +89,7 @@ def test_each_step_tells_how_long_it_took_the_second_attempts_too(capsys: pytest
     steps = step_times(order)
     assert [step for step, _ in steps] == ["pending", "routing", "failed", "routing", "building", "submitted"]
     assert sum(milliseconds for _, milliseconds in steps) == order.updated_at_ms - order.created_at_ms
-    note_endings([record(order, submitted(retrying()))])
+    note_endings(ended_orders([record(order, submitted(retrying()))]))
     lines = flushed(capsys)
     assert values(lines, "StepMs", step="routing") == [time for step, time in steps if step == "routing"]
     assert values(lines, "OrderMs", outcome="confirmed") == [order.updated_at_ms - order.created_at_ms]
@@ -111,7 +120,7 @@ def test_the_basis_points_are_the_exact_share_rounded_down(quoted: int, paid: in
 
 
 def test_an_order_without_a_fill_has_no_basis_points(capsys: pytest.CaptureFixture[str]) -> None:
-    note_endings([record(failed(), order_in(State.ROUTING))])
+    note_endings(ended_orders([record(failed(), order_in(State.ROUTING))]))
     assert values(flushed(capsys), "QuoteToFillBps") == []
 
 

@@ -15,11 +15,10 @@ from pydantic import ValidationError
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import AllNodesDown, RpcUnavailable
+from chalicelib.problems import AllNodesDown, RpcRefused, RpcUnavailable
 from chalicelib.settings import Settings, read_settings
 from chalicelib.solana.failover import FailoverRpc
 from chalicelib.solana.rpc import SolanaRpc
-from chalicelib.solana.rpc_errors import RpcRefused
 from tests.unit.test_rpc import HANG_UP, KEY, Node
 
 ADDRESS = Pubkey.new_unique()
@@ -44,7 +43,7 @@ def on_the_spot(job: Callable[[], None]) -> None:
 def nodes() -> Iterator[list[Node]]:
     nodes = [Node(), Node(), Node()]
     for number, node in enumerate(nodes):
-        node.results({"value": number})
+        node.results(number)
     yield nodes
     for node in nodes:
         node.close()
@@ -64,8 +63,13 @@ def rpc(nodes: list[Node], clock: Clock) -> FailoverRpc:
     return failover(nodes, clock, start=on_the_spot)
 
 
-def times_asked(node: Node, method: str = "getBalance") -> int:
-    return sum(request["method"] == method for request in node.requests)
+def ask(rpc: SolanaRpc) -> int:
+    """Any read."""
+    return rpc.get_minimum_balance_for_rent_exemption(165)
+
+
+def times_asked(node: Node) -> int:
+    return sum(request["method"] == "getMinimumBalanceForRentExemption" for request in node.requests)
 
 
 def hang_up(request: Any) -> Any:
@@ -89,7 +93,7 @@ TROUBLE: dict[str, Callable[[Node], None]] = {
     "has a server error": lambda node: setattr(node, "answer", lambda request: (503, b"")),
     "is rate limited": lambda node: setattr(node, "answer", lambda request: (429, b"")),
     "is behind": lambda node: node.error(-32005, "Node is behind by 42 slots"),
-    "answers nonsense": lambda node: node.results({"value": "a lot"}),
+    "answers nonsense": lambda node: node.results("a lot"),
     "has no page": lambda node: setattr(node, "answer", lambda request: (200, b"<html>")),
     "refuses its key": lambda node: node.error(-32401, "invalid api key", status=401),
 }
@@ -98,24 +102,24 @@ TROUBLE: dict[str, Callable[[Node], None]] = {
 @pytest.mark.parametrize("trouble", TROUBLE)
 def test_a_read_goes_on_to_the_next_node_where_one(nodes: list[Node], rpc: FailoverRpc, trouble: str) -> None:
     TROUBLE[trouble](nodes[0])
-    assert rpc.get_balance(ADDRESS) == 1
+    assert ask(rpc) == 1
     assert times_asked(nodes[2]) == 0
 
 
 def test_a_node_that_is_not_there_is_passed_over(nodes: list[Node], clock: Clock) -> None:
     gone = Node()
     gone.close()
-    assert failover([gone, nodes[1]], clock, start=on_the_spot).get_balance(ADDRESS) == 1
+    assert ask(failover([gone, nodes[1]], clock, start=on_the_spot)) == 1
 
 
 def test_reads_stay_with_the_node_that_answers(nodes: list[Node], rpc: FailoverRpc) -> None:
     for _ in range(3):
-        assert rpc.get_balance(ADDRESS) == 0
+        assert ask(rpc) == 0
     nodes[0].answer = hang_up
     for _ in range(3):
-        assert rpc.get_balance(ADDRESS) == 1
-    nodes[0].results({"value": 0})
-    assert rpc.get_balance(ADDRESS) == 1
+        assert ask(rpc) == 1
+    nodes[0].results(0)
+    assert ask(rpc) == 1
     assert [times_asked(node) for node in nodes[1:]] == [4, 0]
 
 
@@ -123,15 +127,15 @@ def test_what_every_node_refuses_is_refused(nodes: list[Node], rpc: FailoverRpc)
     for node in nodes:
         refuse(node, "Invalid param: could not find account")
     with pytest.raises(RpcRefused, match="could not find account"):
-        rpc.get_token_account_balance(ADDRESS)
-    assert [times_asked(node, "getTokenAccountBalance") for node in nodes] == [1, 1, 1]
+        ask(rpc)
+    assert [times_asked(node) for node in nodes] == [1, 1, 1]
 
 
 def test_what_some_refuse_while_others_do_not_answer_may_yet_be_answered(nodes: list[Node], rpc: FailoverRpc) -> None:
     refuse(nodes[0], "no")
     nodes[1].answer = nodes[2].answer = hang_up
     with pytest.raises(RpcUnavailable):
-        rpc.get_balance(ADDRESS)
+        ask(rpc)
 
 
 def test_a_send_goes_to_every_node_once_and_is_accepted_if_one_accepts(nodes: list[Node], rpc: FailoverRpc) -> None:
@@ -201,7 +205,7 @@ def test_a_node_that_hangs_is_told_of_each_send_all_the_same(nodes: list[Node], 
 def let_all_fail(rpc: FailoverRpc, failures: int) -> None:
     for _ in range(failures):
         with pytest.raises(RpcUnavailable) as failure:
-            rpc.get_balance(ADDRESS)
+            ask(rpc)
         assert not isinstance(failure.value, AllNodesDown)
 
 
@@ -216,14 +220,14 @@ def lone(lone_node: Node, clock: Clock) -> FailoverRpc:
 
 
 def test_a_single_node_is_asked_what_is_asked_and_nothing_else(lone_node: Node, lone: FailoverRpc) -> None:
-    assert lone.get_balance(ADDRESS) == 0
-    assert [request["method"] for request in lone_node.requests] == ["getBalance"]
+    assert ask(lone) == 0
+    assert [request["method"] for request in lone_node.requests] == ["getMinimumBalanceForRentExemption"]
 
 
 def test_a_single_nodes_own_error_is_told(lone_node: Node, lone: FailoverRpc) -> None:
     lone_node.error(-32005, "Node is behind by 42 slots")
     with pytest.raises(RpcUnavailable, match="behind by 42 slots"):
-        lone.get_balance(ADDRESS)
+        ask(lone)
 
 
 def test_the_failure_that_opens_the_last_breaker_says_so_itself(lone_node: Node, lone: FailoverRpc) -> None:
@@ -231,7 +235,7 @@ def test_the_failure_that_opens_the_last_breaker_says_so_itself(lone_node: Node,
     lone_node.answer = hang_up
     let_all_fail(lone, FAILURES_TO_OPEN - 1)
     with pytest.raises(AllNodesDown) as down:
-        lone.get_balance(ADDRESS)
+        ask(lone)
     assert down.value.retry_in_ms == 1_000
     assert "asked again in 1 s" in str(down.value)
     assert down.value.code == "RPC_UNAVAILABLE"
@@ -241,11 +245,11 @@ def test_while_all_are_down_nobody_is_asked(lone_node: Node, lone: FailoverRpc, 
     lone_node.answer = hang_up
     let_all_fail(lone, FAILURES_TO_OPEN - 1)
     with pytest.raises(AllNodesDown):
-        lone.get_balance(ADDRESS)
+        ask(lone)
     asked = len(lone_node.requests)
     clock.now_ms += 400
     questions: tuple[Callable[[], object], ...] = (
-        lambda: lone.get_balance(ADDRESS),
+        lambda: ask(lone),
         lambda: lone.send_transaction(WIRE, skip_preflight=True),
         lambda: lone.one_node().get_slot(),
     )
@@ -264,12 +268,12 @@ def test_after_the_wait_one_question_tells_whether_to_wait_longer_or_go_on(
     waits = []
     for _ in range(7):
         with pytest.raises(AllNodesDown) as down:
-            lone.get_balance(ADDRESS)
+            ask(lone)
         waits.append(down.value.retry_in_ms)
         clock.now_ms += down.value.retry_in_ms
     assert waits == [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]
-    lone_node.results({"value": 5})
-    assert lone.get_balance(ADDRESS) == 5
+    lone_node.results(5)
+    assert ask(lone) == 5
     lone_node.answer = hang_up
     let_all_fail(lone, FAILURES_TO_OPEN - 1)
 
@@ -278,7 +282,7 @@ def test_a_refusal_is_an_answer_and_no_failure(lone_node: Node, lone: FailoverRp
     refuse(lone_node, "no")
     for _ in range(2 * FAILURES_TO_OPEN):
         with pytest.raises(RpcRefused):
-            lone.get_balance(ADDRESS)
+            ask(lone)
 
 
 def test_a_dead_node_among_living_ones_costs_no_question_and_is_tried_by_surveys_alone(
@@ -290,33 +294,21 @@ def test_a_dead_node_among_living_ones_costs_no_question_and_is_tried_by_surveys
     dead.answer, living.answer = hang_up, answer_each(RESULTS)
     for _ in range(2 * FAILURES_TO_OPEN):
         clock.now_ms += SURVEY_EVERY_MS
-        assert rpc.get_balance(ADDRESS) == 1
+        assert ask(rpc) == 1
     assert times_asked(dead) == 0
     assert {record.message for record in caplog.records} == {"solana node left alone"}
     dead.answer, living.answer = answer_each(RESULTS), hang_up
     clock.now_ms += 30_000
-    assert rpc.get_balance(ADDRESS) == 1
+    assert ask(rpc) == 1
     assert caplog.records[-1].message == "solana node back in service"
     assert KEY not in caplog.text
-
-
-def test_the_nodes_are_healthy_if_any_is(nodes: list[Node], rpc: FailoverRpc) -> None:
-    nodes[0].answer = nodes[1].answer = hang_up
-    nodes[2].results("ok")
-    rpc.get_health()
-    nodes[2].error(-32005, "Node is behind by 42 slots")
-    with pytest.raises(RpcUnavailable):
-        rpc.get_health()
 
 
 CALLS: dict[str, Callable[[SolanaRpc], object]] = {
     "get_multiple_accounts": lambda rpc: rpc.get_multiple_accounts(iter([ADDRESS]), commitment="processed"),
     "get_latest_blockhash": lambda rpc: rpc.get_latest_blockhash(commitment="finalized"),
     "get_epoch_info": lambda rpc: rpc.get_epoch_info(commitment="finalized"),
-    "get_block_height": lambda rpc: rpc.get_block_height(commitment="finalized"),
     "get_slot": lambda rpc: rpc.get_slot(commitment="finalized"),
-    "get_balance": lambda rpc: rpc.get_balance(ADDRESS, commitment="finalized"),
-    "get_token_account_balance": lambda rpc: rpc.get_token_account_balance(ADDRESS, commitment="finalized"),
     "get_minimum_balance_for_rent_exemption": lambda rpc: rpc.get_minimum_balance_for_rent_exemption(165),
     "get_recent_prioritization_fees": lambda rpc: rpc.get_recent_prioritization_fees(iter([ADDRESS])),
     "get_signature_statuses": lambda rpc: rpc.get_signature_statuses(["signature"], search_history=True),
@@ -325,7 +317,6 @@ CALLS: dict[str, Callable[[SolanaRpc], object]] = {
     "send_transaction": lambda rpc: rpc.send_transaction(
         WIRE, skip_preflight=False, preflight_commitment="processed", max_retries=3
     ),
-    "get_health": lambda rpc: rpc.get_health(),
 }
 RESULTS: dict[str, object] = {
     "getMultipleAccounts": {"context": {"slot": 1}, "value": [None]},
@@ -334,10 +325,7 @@ RESULTS: dict[str, object] = {
         "value": {"blockhash": str(Hash.default()), "lastValidBlockHeight": 9},
     },
     "getEpochInfo": {"absoluteSlot": 3, "blockHeight": 2, "epoch": 1},
-    "getBlockHeight": 1,
     "getSlot": 1,
-    "getBalance": {"value": 1},
-    "getTokenAccountBalance": {"value": {"amount": "1"}},
     "getMinimumBalanceForRentExemption": 1,
     "getRecentPrioritizationFees": [{"slot": 1, "prioritizationFee": 1}],
     "getSignatureStatuses": {"context": {"slot": 1}, "value": [None]},
@@ -348,7 +336,6 @@ RESULTS: dict[str, object] = {
     },
     "simulateTransaction": {"context": {"slot": 1}, "value": {"err": None}},
     "sendTransaction": "signature",
-    "getHealth": "ok",
 }
 
 
@@ -377,10 +364,10 @@ def test_no_text_holds_a_key(nodes: list[Node], rpc: FailoverRpc, clock: Clock) 
     for node in nodes:
         refuse(node, f"{KEY} is no valid key")
     attempts: tuple[Callable[[], object], ...] = (
-        lambda: rpc.get_balance(ADDRESS),
+        lambda: ask(rpc),
         lambda: rpc.send_transaction(WIRE, skip_preflight=True),
         lambda: rpc.one_node().get_slot(),
-        lambda: FailoverRpc([gone, gone], clock, start=on_the_spot).get_balance(ADDRESS),
+        lambda: ask(FailoverRpc([gone, gone], clock, start=on_the_spot)),
     )
     for attempt in attempts:
         with pytest.raises((RpcUnavailable, RpcRefused)) as caught:
@@ -389,7 +376,7 @@ def test_no_text_holds_a_key(nodes: list[Node], rpc: FailoverRpc, clock: Clock) 
     let_all_fail(down := FailoverRpc([gone], clock), FAILURES_TO_OPEN - 1)
     for _ in range(2):
         with pytest.raises(AllNodesDown) as all_down:
-            down.get_balance(ADDRESS)
+            ask(down)
         texts.append(str(all_down.value))
     assert not [text for text in texts if KEY in text]
 

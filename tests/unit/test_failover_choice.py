@@ -10,14 +10,12 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from solders.pubkey import Pubkey
 
-from chalicelib.problems import AllNodesDown, RpcUnavailable
+from chalicelib.problems import AllNodesDown, RpcRefused, RpcUnavailable
 from chalicelib.solana.circuit_breaker import BreakerPolicy
 from chalicelib.solana.failover import FailoverRpc
 from chalicelib.solana.rpc import Commitment, SolanaRpc
-from chalicelib.solana.rpc_errors import RpcRefused
-from tests.unit.test_failover import ADDRESS, FAILURES_TO_OPEN, SURVEY_EVERY_MS, WIRE, Clock, let_all_fail, on_the_spot
+from tests.unit.test_failover import FAILURES_TO_OPEN, SURVEY_EVERY_MS, WIRE, Clock, ask, let_all_fail, on_the_spot
 
 T = TypeVar("T")
 
@@ -50,7 +48,7 @@ class ScriptedNode(SolanaRpc):
     def get_slot(self, *, commitment: Commitment | None = None) -> int:
         return self._answer("survey", self.slot)
 
-    def get_balance(self, address: Pubkey, *, commitment: Commitment | None = None) -> int:
+    def get_minimum_balance_for_rent_exemption(self, data_length: int) -> int:
         return self._answer("read", self.number)
 
     def send_transaction(self, wire: bytes, **_: Any) -> str:
@@ -70,7 +68,7 @@ class Fleet:
 
     def answering(self) -> int:
         """Which node answers a read now."""
-        return self.rpc.get_balance(ADDRESS)
+        return ask(self.rpc)
 
     def after_a_survey(self) -> int:
         self.clock.now_ms += SURVEY_EVERY_MS
@@ -147,17 +145,17 @@ def test_what_a_late_answer_to_an_old_survey_says_is_compared_with_nothing() -> 
     first, second = ScriptedNode(0, clock), ScriptedNode(1, clock)
     late: list[Callable[[], None]] = []
     rpc = FailoverRpc([first, second], clock, survey_every_ms=SURVEY_EVERY_MS, start=late.append)
-    assert rpc.get_balance(ADDRESS) == 0
+    assert ask(rpc) == 0
     clock.now_ms += SURVEY_EVERY_MS
-    assert rpc.get_balance(ADDRESS) == 0
+    assert ask(rpc) == 0
     (old_first, old_second, new_first, new_second) = late
     second.slot = 1_000
     old_second()  # answered just now, though it was asked long ago
     new_first()
     old_first()
-    assert rpc.get_balance(ADDRESS) == 0
+    assert ask(rpc) == 0
     new_second()
-    assert rpc.get_balance(ADDRESS) == 1
+    assert ask(rpc) == 1
 
 
 def test_a_refusal_is_told_without_a_question_to_a_node_out_of_service() -> None:
@@ -213,37 +211,37 @@ def test_an_error_that_is_no_nodes_leaves_the_breaker_as_it_was() -> None:
 def test_a_view_raises_rather_than_change_its_node() -> None:
     fleet = Fleet()
     view = fleet.rpc.one_node()
-    assert view.get_balance(ADDRESS) == 0
+    assert ask(view) == 0
     for trouble, error in (("down", RpcUnavailable), ("refusing", RpcRefused)):
-        current = view.get_balance(ADDRESS)
+        current = ask(view)
         fleet.nodes[current].mode = trouble
         with pytest.raises(error):
-            view.get_balance(ADDRESS)
-        assert view.get_balance(ADDRESS) == 1 - current
+            ask(view)
+        assert ask(view) == 1 - current
         fleet.nodes[current].mode = "up"
 
 
 def test_a_view_keeps_its_node_though_the_others_turned_to_a_better_one() -> None:
     fleet = Fleet()
     view = fleet.rpc.one_node()
-    assert view.get_balance(ADDRESS) == 0
+    assert ask(view) == 0
     fleet.nodes[1].slot = 1_000
     assert fleet.after_a_survey() == 1
-    assert view.get_balance(ADDRESS) == 0
-    assert fleet.rpc.one_node().get_balance(ADDRESS) == 1
+    assert ask(view) == 0
+    assert ask(fleet.rpc.one_node()) == 1
 
 
 def test_a_view_raises_once_its_nodes_breaker_has_opened_by_others_questions() -> None:
     fleet = Fleet()
     view = fleet.rpc.one_node()
-    assert view.get_balance(ADDRESS) == 0
+    assert ask(view) == 0
     fleet.nodes[0].mode = "down"
     for _ in range(FAILURES_TO_OPEN):
         fleet.rpc.send_transaction(WIRE, skip_preflight=True)
     fleet.nodes[0].mode = "up"
     with pytest.raises(RpcUnavailable, match="left alone"):
-        view.get_balance(ADDRESS)
-    assert view.get_balance(ADDRESS) == 1
+        ask(view)
+    assert ask(view) == 1
 
 
 def test_a_view_sends_to_all() -> None:
@@ -297,7 +295,7 @@ class AnyTrouble(RuleBasedStateMachine):
         for _ in range(times):
             before = sum(node.asked.count("read") for node in self.fleet.nodes)
             try:
-                answer = self.view.get_balance(ADDRESS)
+                answer = ask(self.view)
             except (RpcUnavailable, RpcRefused):
                 self.viewed = None
             else:

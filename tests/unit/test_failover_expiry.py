@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chalicelib.problems import RpcUnavailable
 from chalicelib.solana.circuit_breaker import BreakerPolicy
 from chalicelib.solana.failover import FailoverRpc
-from chalicelib.solana.landing import Expired, Landed, Pending, decide_fate
+from chalicelib.solana.landing import Expired, InBlock, Pending, decide_fate
 from chalicelib.solana.rpc import Commitment, EpochInfo, SignatureStatus, SignatureStatuses, SolanaRpc
 from tests.unit.test_failover import SURVEY_EVERY_MS, Clock, on_the_spot
 
@@ -61,7 +61,7 @@ def test_expiry_is_never_proven_by_one_nodes_height_and_anothers_ignorance(data:
     view = FailoverRpc(order, clock, BreakerPolicy(failures_to_open=3), start=on_the_spot).one_node()
     for _ in range(8):
         fate = decide_fate(view, "signature", LAST_VALID)
-        assert isinstance(fate, (Landed, Pending))
+        assert isinstance(fate, (InBlock, Pending))
         clock.now_ms += data.draw(st.sampled_from((200, 2_000, SURVEY_EVERY_MS)))
 
 

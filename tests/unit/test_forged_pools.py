@@ -16,20 +16,21 @@ from solders.pubkey import Pubkey
 
 from chalicelib.problems import AccountsMissing, ExecutionError, VenueUnavailable
 from chalicelib.routing.market import Market
-from chalicelib.solana.accounts import CLOCK_SYSVAR, SYSVAR_OWNER, Account
+from chalicelib.solana.accounts import CLOCK_SYSVAR, SYSVAR_OWNER, Account, AccountsRead
 from chalicelib.solana.token_symbol import symbol_of
 from chalicelib.solana.tokens import (
     EXTENSIONS_OFFSET,
     TOKEN_2022_PROGRAM,
     TOKEN_PROGRAM,
-    InvalidTokenDataError,
+    InvalidTokenData,
     Mint,
     TokenAccount,
 )
+from chalicelib.venues import supported
 from chalicelib.venues.meteora_dlmm import layout as dlmm
 from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
-from chalicelib.venues.raydium_cpmm import pool as cpmm
-from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
+from chalicelib.venues.raydium_cpmm import layout as cpmm
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmmVenue
 from chalicelib.venues.registry import MAX_POOLS_PER_PAIR, PoolEntry, PoolRegistry
 from chalicelib.venues.venue import Venue
 from infra.localnet.programs.genesis_pool import GenesisPool
@@ -38,7 +39,6 @@ from infra.localnet.programs.meteora_dlmm_pool import genesis_pool as dlmm_pool
 from infra.localnet.programs.raydium_cpmm_pool import CpmmPoolSpec
 from infra.localnet.programs.raydium_cpmm_pool import genesis_pool as cpmm_pool
 from infra.localnet.programs.token_accounts import mint_account, token_account
-from tests.unit.model_market import Read
 from tests.unit.routing_pools import CLOCK
 
 ATTACKER = Pubkey(bytes([66] * 32))
@@ -68,17 +68,17 @@ class Chain:
         self.accounts |= pool.accounts
         self.entries.append(PoolEntry(str(pool.address), str(program)))
 
-    def get_multiple_accounts(self, addresses: Iterable[Pubkey]) -> Read:
+    def get_multiple_accounts(self, addresses: Iterable[Pubkey]) -> AccountsRead:
         wanted = list(addresses)
         self.most_read = max(self.most_read, len(wanted))
-        return Read(1, {address: self.accounts.get(address) for address in wanted})
+        return AccountsRead(1, {address: self.accounts.get(address) for address in wanted})
 
     def pays(self) -> int:
         """What the best route pays. Raises ExecutionError."""
         registry = PoolRegistry(
             lambda: self.entries,
             lambda addresses: self.get_multiple_accounts(addresses).accounts,
-            (RaydiumCpmm(), MeteoraDlmmVenue()),
+            supported.VENUES,
             lambda: 0,
         )
         market = Market(self, registry, lambda: 0)
@@ -253,7 +253,10 @@ def test_of_a_pair_with_very_many_pools_only_so_many_are_read() -> None:
     chain.pays()
     chain.most_read = 0
     registered = PoolRegistry(
-        lambda: chain.entries, lambda wanted: chain.get_multiple_accounts(wanted).accounts, (RaydiumCpmm(),), lambda: 0
+        lambda: chain.entries,
+        lambda wanted: chain.get_multiple_accounts(wanted).accounts,
+        (RaydiumCpmmVenue(),),
+        lambda: 0,
     ).for_pair(IN.address, OUT.address)
     assert [str(pool.address) for pool in registered] == [entry.address for entry in chain.entries[:MAX_POOLS_PER_PAIR]]
 
@@ -300,7 +303,9 @@ def whole(pool: GenesisPool) -> dict[Pubkey, Account | None]:
     return {**pool.accounts, **{mint.address: mint_account(mint, supply=10**18, authority=None) for mint in MINTS}}
 
 
-@pytest.mark.parametrize(("venue", "pool"), [(RaydiumCpmm(), CPMM), (MeteoraDlmmVenue(), DLMM)], ids=["CPMM", "DLMM"])
+@pytest.mark.parametrize(
+    ("venue", "pool"), [(RaydiumCpmmVenue(), CPMM), (MeteoraDlmmVenue(), DLMM)], ids=["CPMM", "DLMM"]
+)
 def test_no_bytes_whatever_of_any_of_a_pools_accounts_are_a_surprise(venue: Venue, pool: GenesisPool) -> None:
     @given(st.data(), st.sampled_from([1, AMOUNT, 2**64 - 1]))
     @settings(max_examples=400, deadline=None)
@@ -332,7 +337,7 @@ def test_no_bytes_whatever_of_a_mint_or_token_account_are_a_surprise(owner: Pubk
         for decode in (lambda each: Mint.decode(IN.address, each), TokenAccount.decode):
             try:
                 decode(account)
-            except InvalidTokenDataError as error:
+            except InvalidTokenData as error:
                 assert str(error).isprintable()  # noqa: PT017 - either is allowed
 
 

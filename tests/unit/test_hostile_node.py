@@ -13,16 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import ExecutionError, RpcUnavailable
+from chalicelib.problems import ExecutionError, RpcRefused, RpcUnavailable
 from chalicelib.solana.fill import FillUnreadable, read_fill
 from chalicelib.solana.landing import decide_fate
-from chalicelib.solana.program_errors import classify, failure_of
 from chalicelib.solana.rpc import SolanaRpc
 from chalicelib.solana.rpc_answers import MAX_ANSWER_BYTES, MAX_LINE_LENGTH
-from chalicelib.solana.rpc_errors import RpcRefused
 from chalicelib.solana.tokens import NATIVE_MINT
+from chalicelib.venues.supported import error_classifier
 from tests.http_answers import answered
 
+ERRORS = error_classifier()
 KEY, OTHER = Pubkey(bytes([7] * 32)), Pubkey(bytes([8] * 32))
 
 SCALARS = (
@@ -94,11 +94,6 @@ CALLS: dict[str, tuple[Call, Any]] = {
     ),
     "getEpochInfo": (lambda rpc: rpc.get_epoch_info(), {"absoluteSlot": 5, "blockHeight": 4, "epoch": 0}),
     "getSlot": (lambda rpc: rpc.get_slot(), 5),
-    "getBalance": (lambda rpc: rpc.get_balance(KEY), {"context": CONTEXT, "value": 5}),
-    "getTokenAccountBalance": (
-        lambda rpc: rpc.get_token_account_balance(KEY),
-        {"context": CONTEXT, "value": {"amount": "5"}},
-    ),
     "getRecentPrioritizationFees": (
         lambda rpc: rpc.get_recent_prioritization_fees([KEY]),
         [{"slot": 1, "prioritizationFee": 5}, {"slot": 2, "prioritizationFee": 6}],
@@ -113,7 +108,6 @@ CALLS: dict[str, tuple[Call, Any]] = {
         {"context": CONTEXT, "value": {"err": TRANSACTION["meta"]["err"], "logs": ["one"], "unitsConsumed": 5}},
     ),
     "sendTransaction": (lambda rpc: rpc.send_transaction(b"wire", skip_preflight=False), str(KEY)),
-    "getHealth": (lambda rpc: rpc.get_health(), "ok"),
 }
 PREFLIGHT_FAILURE = {"code": -32002, "message": "no", "data": {"err": "AccountInUse", "logs": ["a"]}}
 
@@ -175,7 +169,7 @@ def test_any_landed_transaction_is_understood_or_left_undecided(transaction: obj
     try:
         landed = node({"id": 1, "result": transaction}).get_transaction("a")
         if landed is not None:
-            failure = failure_of(landed)
+            failure = ERRORS.failure_of(landed)
             assert is_a_short_line(str(failure))
             read_fill(landed, KEY, NATIVE_MINT, KEY)
     except (RpcUnavailable, FillUnreadable):
@@ -192,7 +186,7 @@ def test_any_failed_simulation_is_classified_or_is_no_answer(result: object) -> 
     except RpcUnavailable:
         return
     if simulation.err is not None:
-        failure = classify(simulation.err, [KEY], simulation.logs)
+        failure = ERRORS.classify(simulation.err, [KEY], simulation.logs)
         assert failure is None or isinstance(failure, ExecutionError)
 
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.problems import RpcUnavailable
-from chalicelib.solana.landing import Expired, Landed, Pending, decide_fate, land
+from chalicelib.problems import RpcRefused, RpcUnavailable
+from chalicelib.solana.landing import Expired, InBlock, Pending, decide_fate, land
 from chalicelib.solana.rpc import Commitment, EpochInfo, SignatureStatus, SignatureStatuses
-from chalicelib.solana.rpc_errors import NodeLacks, RpcRefused
-from chalicelib.solana.transaction import SignedTransaction
+from chalicelib.solana.rpc_errors import NodeLacks
+from chalicelib.solana.signed_transaction import SignedTransaction
 
 LAST_VALID = 1_000
 SIGNED = SignedTransaction("signature", b"wire", "blockhash", LAST_VALID)
@@ -77,7 +77,7 @@ def _status(confirmation: Commitment, err: object = None) -> SignatureStatus:
 @pytest.mark.parametrize("err", [None, SLIPPAGE])
 def test_a_confirmed_transaction_has_landed_with_or_without_an_error(confirmation: Commitment, err: object) -> None:
     node = ScriptedNode(searches=[_status(confirmation, err)])
-    assert decide_fate(node, SIGNED.signature, LAST_VALID) == Landed(77, err, confirmation)  # type: ignore[arg-type]
+    assert decide_fate(node, SIGNED.signature, LAST_VALID) == InBlock(77, err, confirmation)  # type: ignore[arg-type]
 
 
 def test_a_processed_transaction_is_undecided_however_high_the_chain() -> None:
@@ -103,7 +103,7 @@ def test_expiry_is_proven_by_a_search_of_the_whole_history_after_the_finalized_h
 
 def test_a_transaction_that_appears_between_the_height_and_the_second_search_has_landed() -> None:
     node = ScriptedNode(searches=[None, _status("finalized")], heights=[LAST_VALID + 1])
-    assert isinstance(decide_fate(node, SIGNED.signature, LAST_VALID), Landed)
+    assert isinstance(decide_fate(node, SIGNED.signature, LAST_VALID), InBlock)
 
 
 def test_a_search_by_a_node_that_lags_behind_the_finalized_block_proves_nothing() -> None:
@@ -132,14 +132,14 @@ def test_landing_sends_the_same_bytes_every_two_seconds_until_the_deadline() -> 
 def test_landing_stops_as_soon_as_the_fate_is_known() -> None:
     node = ScriptedNode(searches=[None, _status("processed"), _status("confirmed")])
     fate = land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=60.0)
-    assert fate == Landed(77, None, "confirmed")
+    assert fate == InBlock(77, None, "confirmed")
     assert len(node.sent) == 1
 
 
 @pytest.mark.parametrize("error", [UNREACHABLE, REFUSED])
 def test_a_send_that_fails_is_no_failure(error: Exception) -> None:
     node = ScriptedNode(sends=[error], searches=[None, None, _status("confirmed")])
-    assert isinstance(land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=60.0), Landed)
+    assert isinstance(land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=60.0), InBlock)
 
 
 def test_what_the_node_said_to_the_send_is_told_while_nothing_is_decided() -> None:
@@ -152,7 +152,7 @@ def test_what_the_node_said_to_the_send_is_told_while_nothing_is_decided() -> No
 def test_a_worker_that_comes_after_its_deadline_still_asks_once() -> None:
     node = ScriptedNode(searches=[_status("finalized", SLIPPAGE)])
     fate = land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=-1.0)
-    assert fate == Landed(77, SLIPPAGE, "finalized")
+    assert fate == InBlock(77, SLIPPAGE, "finalized")
 
 
 def test_while_a_transaction_can_not_have_expired_each_look_is_one_question() -> None:
@@ -175,7 +175,7 @@ def test_once_it_may_have_expired_the_height_is_asked_for_again() -> None:
 def test_what_was_sent_before_is_looked_for_before_it_is_sent_again() -> None:
     node = ScriptedNode(searches=[_status("confirmed")])
     fate = land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=60.0, sent_before=True)
-    assert fate == Landed(77, None, "confirmed")
+    assert fate == InBlock(77, None, "confirmed")
     assert node.sent == []
 
 
@@ -196,7 +196,7 @@ class WithoutHistory(ScriptedNode):
 
 def test_a_node_without_history_shows_that_a_transaction_landed() -> None:
     node = WithoutHistory(searches=[_status("finalized")])
-    assert decide_fate(node, SIGNED.signature, LAST_VALID) == Landed(77, None, "finalized")
+    assert decide_fate(node, SIGNED.signature, LAST_VALID) == InBlock(77, None, "finalized")
 
 
 def test_a_node_without_history_proves_no_expiry_however_high_its_chain() -> None:
@@ -359,7 +359,7 @@ def test_whatever_the_cluster_does_the_fate_told_is_the_fate_that_comes_true(see
 
     if isinstance(fate, Expired):
         assert landed is None
-    elif isinstance(fate, Landed):
+    elif isinstance(fate, InBlock):
         assert landed is not None
         assert (fate.slot, fate.err) == (landed.slot, SLIPPAGE if landed.failed else None)
 
@@ -371,7 +371,7 @@ def test_every_transaction_is_decided_once_the_nodes_are_well_again(seed: int) -
     land(cluster, _signed(cluster), clock=cluster.clock, sleep=cluster.sleep, deadline=cluster.clock() + 4.0)
     landed = cluster.settle()
     later = decide_fate(cluster, SIGNED.signature, cluster.last_valid)
-    assert isinstance(later, Expired if landed is None else Landed)
+    assert isinstance(later, Expired if landed is None else InBlock)
 
 
 def _signed(cluster: Cluster) -> SignedTransaction:

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from infra.deployment.audit import advisories
-from infra.deployment.package import PROJECT
+from infra.project import PROJECT
+from quality.audit import advisories
 
 PARTS = ["", "-local", "-dev", "-audit", "-build"]
 

@@ -6,10 +6,11 @@ import pytest
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import AccountsMissing, InsufficientLiquidity, NoPool, RpcUnavailable, VenueUnavailable
-from chalicelib.routing.market import MAX_DEEPER_READS, MAX_READS, Market
-from chalicelib.solana.accounts import CLOCK_SYSVAR, SYSVAR_OWNER, Account, AccountMap
+from chalicelib.routing.market import MAX_DEEPER_READS, Market
+from chalicelib.solana.accounts import CLOCK_SYSVAR, SYSVAR_OWNER, Account, AccountMap, AccountsRead
 from chalicelib.solana.tokens import NATIVE_MINT
-from tests.unit.model_market import CLOCK, ModelChain, ModelPool, ModelVenue, Read, account, address
+from chalicelib.venues.pool_reader import MAX_READS
+from tests.unit.model_market import CLOCK, ModelChain, ModelPool, ModelVenue, account, address
 
 A, B, C = (address(number) for number in (1, 2, 3))
 DEEP = (10**12, 10**12)
@@ -95,7 +96,7 @@ def test_all_pools_and_the_clock_are_taken_from_one_read(chain: ModelChain) -> N
     market = market_of(chain)
 
     class Restless(ModelChain):
-        def get_multiple_accounts(self, addresses: object) -> Read:
+        def get_multiple_accounts(self, addresses: object) -> AccountsRead:
             for number in (1, 2):
                 chain.set_reserves(number, (10**12, 10**12 * 2 ** len(chain.reads)))
             return ModelChain.get_multiple_accounts(chain, addresses)  # type: ignore[arg-type]
@@ -246,7 +247,7 @@ def test_a_chain_that_cannot_be_read_is_told_at_once(chain: ModelChain) -> None:
     class Unreachable:
         reads = 0
 
-        def get_multiple_accounts(self, addresses: object) -> Read:
+        def get_multiple_accounts(self, addresses: object) -> AccountsRead:
             self.reads += 1
             raise RpcUnavailable("no answer")
 

@@ -435,7 +435,7 @@ def test_an_instruction_names_the_bitmap_extension_where_there_is_one() -> None:
 
 def test_another_pools_quote_makes_no_instruction() -> None:
     pool = decoded(spec())
-    quote = PoolQuote("meteora", TRADER, X.address, Y.address, 1, 1, 0, X.address)
+    quote = PoolQuote(TRADER, X.address, Y.address, 1, 1, 0, X.address)
 
     with pytest.raises(ValueError, match="not of"):
         pool.swap_instruction(quote, trader=TRADER, source=SOURCE, destination=DESTINATION, minimum_out=0)

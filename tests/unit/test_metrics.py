@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.metrics import Metric, flush, note
+from chalicelib.aws.cloudwatch_metrics import flush
+from chalicelib.metrics import Metric, note
 from tests.log_lines import flushed, values
 
 

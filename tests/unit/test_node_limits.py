@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import AllNodesDown, NodesAtTheirLimit, RpcUnavailable
+from chalicelib.problems import AllNodesDown, NodesAtTheirLimit, RpcRefused, RpcUnavailable
+from chalicelib.solana.accounts import AccountsRead
 from chalicelib.solana.failover import FailoverRpc
 from chalicelib.solana.pacing import OwnPace
-from chalicelib.solana.rpc import AccountsRead, Commitment, SolanaRpc
-from chalicelib.solana.rpc_errors import NodeLacks, NodeLimited, RpcRefused
+from chalicelib.solana.rpc import Commitment, SolanaRpc
+from chalicelib.solana.rpc_errors import NodeLacks, NodeLimited
 from tests.log_lines import flushed, values
-from tests.unit.test_failover import ADDRESS, WIRE, Clock, on_the_spot
+from tests.unit.test_failover import WIRE, Clock, on_the_spot
+
+ADDRESS = Pubkey(bytes([7] * 32))
 
 TRANSACTION = {"slot": 5}
 
@@ -39,7 +42,7 @@ class Fleet:
         self.clock.now_ms += round(seconds * 1000)
 
     def answering(self) -> int:
-        return self.rpc.get_balance(ADDRESS)
+        return self.rpc.get_minimum_balance_for_rent_exemption(165)
 
 
 class ScriptedNode(SolanaRpc):
@@ -66,8 +69,8 @@ class ScriptedNode(SolanaRpc):
         if trouble is not None:
             raise trouble
 
-    def get_balance(self, address: Pubkey, *, commitment: Commitment | None = None) -> int:
-        self._take("balance")
+    def get_minimum_balance_for_rent_exemption(self, data_length: int) -> int:
+        self._take("rent")
         return self.number
 
     def get_slot(self, *, commitment: Commitment | None = None) -> int:
@@ -114,16 +117,16 @@ def limited(wait_ms: int | None = None) -> Callable[[], Exception]:
 
 def test_where_it_is_the_only_node_a_call_waits_as_long_as_the_node_asked_for() -> None:
     fleet = Fleet()
-    fleet.nodes[0].trouble["balance"] = times(1, limited(3_000))
+    fleet.nodes[0].trouble["rent"] = times(1, limited(3_000))
     assert fleet.answering() == 0
     assert fleet.slept == [3.0]
 
 
 def test_a_node_is_left_alone_for_as_long_as_it_asked_for_while_others_answer() -> None:
     fleet = Fleet(2)
-    fleet.nodes[0].trouble["balance"] = times(1, limited(3_000))
+    fleet.nodes[0].trouble["rent"] = times(1, limited(3_000))
     assert fleet.answering() == 1
-    fleet.nodes[1].trouble["balance"] = lambda: RpcUnavailable("down")
+    fleet.nodes[1].trouble["rent"] = lambda: RpcUnavailable("down")
     asked = len(fleet.nodes[0].asked)
     fleet.clock.now_ms += 1_000
     assert fleet.answering() == 0, "the others are down: it is worth the wait"
@@ -133,7 +136,7 @@ def test_a_node_is_left_alone_for_as_long_as_it_asked_for_while_others_answer() 
 
 def test_a_wait_that_is_too_long_is_no_attempt_and_says_when() -> None:
     fleet = Fleet()
-    fleet.nodes[0].trouble["balance"] = times(1, limited(60_000))
+    fleet.nodes[0].trouble["rent"] = times(1, limited(60_000))
     with pytest.raises(NodesAtTheirLimit) as busy:
         fleet.answering()
     assert isinstance(busy.value, AllNodesDown), "the order waits and keeps its attempts"
@@ -143,13 +146,13 @@ def test_a_wait_that_is_too_long_is_no_attempt_and_says_when() -> None:
     fleet.clock.now_ms += 59_000
     assert fleet.answering() == 0
     assert fleet.slept == [1.0]
-    assert fleet.nodes[0].times_asked("balance") == 2
+    assert fleet.nodes[0].times_asked("rent") == 2
 
 
 def test_a_caller_says_how_long_all_its_calls_may_wait_together() -> None:
     fleet = Fleet()
     fleet.rpc.start_waiting(10)
-    fleet.nodes[0].trouble["balance"] = times(2, limited(6_000))
+    fleet.nodes[0].trouble["rent"] = times(2, limited(6_000))
     with pytest.raises(NodesAtTheirLimit):
         fleet.answering()
     assert fleet.slept == [6.0]
@@ -160,10 +163,10 @@ def test_a_caller_says_how_long_all_its_calls_may_wait_together() -> None:
 def test_a_node_that_does_not_say_when_is_left_alone_twice_as_long_each_time() -> None:
     fleet = Fleet()
     fleet.rpc.start_waiting(3_600)
-    fleet.nodes[0].trouble["balance"] = times(7, limited())
+    fleet.nodes[0].trouble["rent"] = times(7, limited())
     assert fleet.answering() == 0
     assert fleet.slept == [1, 2, 4, 8, 16, 30, 30]
-    fleet.nodes[0].trouble["balance"] = times(1, limited())
+    fleet.nodes[0].trouble["rent"] = times(1, limited())
     fleet.answering()
     assert fleet.slept[-1] == 1
 
@@ -171,7 +174,7 @@ def test_a_node_that_does_not_say_when_is_left_alone_twice_as_long_each_time() -
 def test_being_limited_is_no_failure_of_the_node() -> None:
     fleet = Fleet()
     fleet.rpc.start_waiting(3_600)
-    fleet.nodes[0].trouble["balance"] = times(50, limited(200))
+    fleet.nodes[0].trouble["rent"] = times(50, limited(200))
     assert fleet.answering() == 0
     assert len(fleet.slept) == 50
 
@@ -185,7 +188,7 @@ def test_a_send_to_the_only_node_waits_until_it_may_be_made() -> None:
 
 def test_a_send_goes_to_those_that_may_be_asked_and_waits_for_no_other() -> None:
     fleet = Fleet(2)
-    fleet.nodes[0].trouble["balance"] = times(1, limited(3_000))
+    fleet.nodes[0].trouble["rent"] = times(1, limited(3_000))
     fleet.answering()
     assert fleet.rpc.send_transaction(WIRE, skip_preflight=True) == "signature"
     assert [node.times_asked("send") for node in fleet.nodes] == [0, 1]
@@ -195,15 +198,15 @@ def test_a_send_goes_to_those_that_may_be_asked_and_waits_for_no_other() -> None
 def test_a_view_of_one_node_waits_for_its_node() -> None:
     fleet = Fleet(2)
     view = fleet.rpc.one_node()
-    first = view.get_balance(ADDRESS)
-    fleet.nodes[first].trouble["balance"] = times(1, limited(1_500))
-    assert view.get_balance(ADDRESS) == first
+    first = view.get_minimum_balance_for_rent_exemption(165)
+    fleet.nodes[first].trouble["rent"] = times(1, limited(1_500))
+    assert view.get_minimum_balance_for_rent_exemption(165) == first
     assert fleet.slept == [1.5]
 
 
 def test_a_clock_that_is_set_back_makes_no_pause_longer() -> None:
     fleet = Fleet()
-    fleet.nodes[0].trouble["balance"] = times(1, limited(4_000))
+    fleet.nodes[0].trouble["rent"] = times(1, limited(4_000))
     fleet.answering()
     fleet.clock.now_ms -= 3_600_000
     assert fleet.answering() == 0
@@ -213,7 +216,7 @@ def test_a_clock_that_is_set_back_makes_no_pause_longer() -> None:
 def test_how_long_calls_waited_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     flushed(capsys)
     fleet = Fleet()
-    fleet.nodes[0].trouble["balance"] = times(1, limited(3_000))
+    fleet.nodes[0].trouble["rent"] = times(1, limited(3_000))
     fleet.answering()
     assert values(flushed(capsys), "RpcWaitMs") == [3_000]
 
@@ -289,8 +292,8 @@ def test_what_no_node_offers_is_told_as_that_and_not_asked_for_again_at_once() -
 
 def test_what_one_refuses_and_another_lacks_is_refused() -> None:
     fleet = Fleet(2)
-    fleet.nodes[0].trouble["balance"] = lacking
-    fleet.nodes[1].trouble["balance"] = lambda: RpcRefused("getBalance", -32602, "no")
+    fleet.nodes[0].trouble["rent"] = lacking
+    fleet.nodes[1].trouble["rent"] = lambda: RpcRefused("getMinimumBalanceForRentExemption", -32602, "no")
     with pytest.raises(RpcRefused):
         fleet.answering()
 

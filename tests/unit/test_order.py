@@ -143,7 +143,7 @@ def test_a_builder_that_takes_over_works_by_the_market_of_its_own_time() -> None
     moved = (replace(ROUTE[0], share_ppm=1_000_000, amount_in=10_000_000_000, expected_out=777),)
     order = choose_route(building(), moved, 777, 770, NOW)
     assert (order.route, order.quoted_out, order.min_out, order.dex_used) == (moved, 777, 770, "raydium")
-    signed = sign(order, a_submission(), NOW).history[-1].detail
+    signed = sign(order, a_submission(), NOW).history[-1]
     assert (signed.route, signed.quoted_out, signed.min_out) == (moved, 777, 770)
 
 
@@ -169,23 +169,23 @@ def test_a_new_order_is_pending_since_its_creation() -> None:
 
 
 def test_building_tells_the_route_its_venues_its_quote_and_its_floor() -> None:
-    detail = building().history[-1].detail
-    assert (detail.route, detail.dex_used) == (ROUTE, "raydium+meteora")
-    assert (detail.quoted_out, detail.min_out) == (1_500_000_000, MIN_OUT)
-    assert detail.tx_hash is None
+    step = building().history[-1]
+    assert (step.route, step.dex_used) == (ROUTE, "raydium+meteora")
+    assert (step.quoted_out, step.min_out) == (1_500_000_000, MIN_OUT)
+    assert step.tx_hash is None
 
 
 def test_submitted_tells_the_transaction_by_its_signature() -> None:
     order = submitted()
     assert order.submission == a_submission()
-    assert order.tx_hash == order.history[-1].detail.tx_hash == "signature-1"
+    assert order.tx_hash == order.history[-1].tx_hash == "signature-1"
 
 
 def test_confirmed_tells_the_fill_and_leaves_nothing_to_send() -> None:
     order = confirmed()
-    detail = order.history[-1].detail
-    assert (order.amount_out, detail.amount_out) == (1_498_765_432, 1_498_765_432)
-    assert (detail.tx_hash, detail.dex_used) == ("signature-1", "raydium+meteora")
+    step = order.history[-1]
+    assert (order.amount_out, step.amount_out) == (1_498_765_432, 1_498_765_432)
+    assert (step.tx_hash, step.dex_used) == ("signature-1", "raydium+meteora")
     assert order.submission is None
     assert order.error is None
 
@@ -211,8 +211,8 @@ def test_three_attempts_in_all_with_one_and_two_seconds_between_and_the_third_fa
         order = fail_attempt(order, "no answer", "RPC_UNAVAILABLE", NOW, retry=True)
         told = order.history[-1]
         assert told.retry_count == order.retry_count
-        assert (told.detail.error, told.detail.error_code) == ("no answer", "RPC_UNAVAILABLE")
-        waits.append((told.detail.terminal, told.detail.retry_in_ms, order.is_terminal))
+        assert (told.error, told.error_code) == ("no answer", "RPC_UNAVAILABLE")
+        waits.append((told.terminal, told.retry_in_ms, order.is_terminal))
     assert waits == [(False, 1000, False), (False, 2000, False), (True, None, True)]
     assert order.retry_count == 3
     assert [change.status.value for change in order.history] == ["pending", *["routing", "failed"] * 3]
@@ -231,8 +231,8 @@ def test_a_permanent_reason_is_final_at_once_and_uses_up_no_attempt(state: State
     order = fail_attempt(before, "no pool", "NO_POOL", NOW, retry=False)
     assert order.is_terminal
     assert order.retry_count == before.retry_count
-    assert order.history[-1].detail.terminal is True
-    assert order.history[-1].detail.retry_in_ms is None
+    assert order.history[-1].terminal is True
+    assert order.history[-1].retry_in_ms is None
 
 
 def test_a_failed_attempt_keeps_its_dead_transactions_signature_but_not_its_bytes() -> None:
@@ -336,7 +336,7 @@ class AnyLife(RuleBasedStateMachine):
         order = self.life.order
         assert order.history[-1].status is order.status
         assert order.retry_count <= MAX_ATTEMPTS
-        assert (order.history[-1].detail.terminal is False) == (order.state is State.RETRYING)
+        assert (order.history[-1].terminal is False) == (order.state is State.RETRYING)
 
     @invariant()
     def only_a_submitted_order_has_a_transaction_to_send(self) -> None:

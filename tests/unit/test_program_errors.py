@@ -18,8 +18,11 @@ from chalicelib.problems import (
     TransientError,
     VenueUnavailable,
 )
-from chalicelib.solana.program_errors import classify, failure_of
+from chalicelib.solana.program_errors import ErrorClassifier, KnownError, ProgramRefusals, Refusal
+from chalicelib.venues.refusals import PRICE_MOVED as MOVED
+from chalicelib.venues.supported import error_classifier
 
+ERRORS = error_classifier()
 BUDGET = Pubkey.from_string("ComputeBudget111111111111111111111111111111")
 SYSTEM = Pubkey.from_string("11111111111111111111111111111111")
 TOKEN = Pubkey.from_string("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA")
@@ -30,7 +33,7 @@ JUPITER = Pubkey.from_string("JUP6LkbZbjS1jKKwapdHNy74zcZ3tLUZoi5QNyVTaV4")
 
 
 def _custom(program: Pubkey, code: int, logs: tuple[str, ...] = ()) -> ExecutionError:
-    error = classify({"InstructionError": [1, {"Custom": code}]}, [BUDGET, program], logs)
+    error = ERRORS.classify({"InstructionError": [1, {"Custom": code}]}, [BUDGET, program], logs)
     assert error is not None
     return error
 
@@ -112,6 +115,49 @@ def test_without_logs_the_account_that_is_missing_is_the_one_to_pay_from() -> No
     assert isinstance(_custom(JUPITER, 3012), TransactionRejected)
 
 
+def test_an_error_that_a_release_numbers_otherwise_is_known_by_its_name() -> None:
+    """Raydium's CLMM gave 6022 to TooLittleOutputReceived, then to another error, and TooLittleOutputReceived 6018."""
+    program = Pubkey(bytes([33] * 32))
+    errors = ErrorClassifier([ProgramRefusals(program, "CLMM", [KnownError("TooLittleOutputReceived", 6022, MOVED)])])
+
+    def refused(name: str, code: int) -> ExecutionError | None:
+        line = f"Program log: AnchorError occurred. Error Code: {name}. Error Number: {code}. Error Message: No."
+        return errors.classify({"InstructionError": [0, {"Custom": code}]}, [program], [line])
+
+    assert isinstance(refused("TooLittleOutputReceived", 6022), SlippageExceeded)
+    assert isinstance(refused("TooLittleOutputReceived", 6018), SlippageExceeded)
+    assert isinstance(refused("TooSmallInputOrOutputAmount", 6022), VenueUnavailable)
+    assert isinstance(errors.classify({"InstructionError": [0, {"Custom": 6022}]}, [program]), SlippageExceeded)
+
+
+def test_a_name_that_is_logged_of_another_number_names_nothing() -> None:
+    logs = ("Program log: AnchorError occurred. Error Code: InsufficientVault. Error Number: 6012. Error Message: No.",)
+    assert isinstance(_custom(RAYDIUM, 6005, logs), SlippageExceeded)
+
+
+def test_of_two_programs_whose_numbers_overlap_the_one_that_failed_counts() -> None:
+    pool, vault = Pubkey(bytes([34] * 32)), Pubkey(bytes([35] * 32))
+    closed = Refusal(VenueUnavailable, "the vault is closed")
+    errors = ErrorClassifier(
+        [
+            ProgramRefusals(pool, "pools", [KnownError("ExceededSlippage", 6000, MOVED)]),
+            ProgramRefusals(vault, "vaults", [KnownError("VaultIsDisabled", 6000, closed)]),
+        ]
+    )
+    err: Any = {"InstructionError": [0, {"Custom": 6000}]}
+    ends = f"Program {pool} failed: custom program error: 0x1770"
+    assert isinstance(errors.classify(err, [pool], [ends]), SlippageExceeded)
+    refused = errors.classify(err, [pool], [f"Program {vault} failed: custom program error: 0x1770", ends])
+    assert str(refused).startswith("vaults: the vault is closed")
+
+
+def test_a_swap_programs_own_low_codes_are_not_taken_for_a_token_programs() -> None:
+    program = Pubkey(bytes([36] * 32))
+    errors = ErrorClassifier([ProgramRefusals(program, "AMM", [KnownError("ExceededSlippage", 30, MOVED)])])
+    assert isinstance(errors.classify({"InstructionError": [0, {"Custom": 30}]}, [program]), SlippageExceeded)
+    assert isinstance(errors.classify({"InstructionError": [0, {"Custom": 1}]}, [program]), InsufficientBalance)
+
+
 @pytest.mark.parametrize("origin", ["thrown in programs/cp-swap/src/instructions/swap_base_input.rs:150", "occurred"])
 def test_the_text_says_what_happened_and_where(origin: str) -> None:
     logs = (
@@ -145,13 +191,13 @@ def test_the_text_says_what_happened_and_where(origin: str) -> None:
     ],
 )
 def test_the_runtimes_own_errors_are_told_apart(err: Any, kind: type[ExecutionError]) -> None:
-    error = classify(err, [BUDGET, METEORA])
+    error = ERRORS.classify(err, [BUDGET, METEORA])
     assert type(error) is kind
     assert str(error)
 
 
 def test_a_transaction_that_was_processed_before_has_not_failed() -> None:
-    assert classify("AlreadyProcessed", [RAYDIUM]) is None
+    assert ERRORS.classify("AlreadyProcessed", [RAYDIUM]) is None
 
 
 def test_a_landed_transactions_failure_is_read_from_its_json() -> None:
@@ -168,6 +214,6 @@ def test_a_landed_transactions_failure_is_read_from_its_json() -> None:
             "loadedAddresses": {"writable": [str(METEORA)], "readonly": []},
         },
     }
-    assert isinstance(failure_of(transaction), SlippageExceeded)
+    assert isinstance(ERRORS.failure_of(transaction), SlippageExceeded)
     transaction["meta"]["err"] = None
-    assert failure_of(transaction) is None
+    assert ERRORS.failure_of(transaction) is None

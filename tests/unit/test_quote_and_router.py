@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.amounts import PPM
 from chalicelib.problems import (
     AccountsMissing,
     AmountTooSmall,
@@ -21,7 +22,6 @@ from chalicelib.problems import (
 from chalicelib.routing.quote import (
     MAX_REMAINING_ACCOUNTS,
     MAX_SWAP_COMPUTE_UNITS,
-    PPM,
     ask_pools,
     floor_of,
     price_impact,

@@ -27,21 +27,17 @@ from chalicelib.solana.tokens import (
     TransferFee,
     TransferFeeConfig,
 )
-from chalicelib.venues.raydium_cpmm.instruction import AUTHORITY, PROGRAM_ID
-from chalicelib.venues.raydium_cpmm.pool import (
-    REQUIRE_GT_VIOLATED,
-    RaydiumCpmm,
-    RaydiumCpmmPool,
-    SwapOutcome,
-    SwapRefusedError,
-)
+from chalicelib.venues.raydium_cpmm.layout import AUTHORITY, PROGRAM_ID
+from chalicelib.venues.raydium_cpmm.math import SwapOutcome
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmmPool, RaydiumCpmmVenue
+from chalicelib.venues.raydium_cpmm.refusals import REQUIRE_GT_VIOLATED, SwapRefused
 from chalicelib.venues.venue import Pool, Venue
 from infra.localnet.programs.genesis_pool import GenesisPool
 from infra.localnet.programs.raydium_cpmm_pool import CpmmPoolSpec, genesis_pool
 from infra.localnet.programs.token_accounts import mint_account, token_account
 
 CLOCK = ChainClock(slot=450_000_000, epoch=1041, unix_timestamp=1_760_000_000)
-VENUE = RaydiumCpmm()
+VENUE = RaydiumCpmmVenue()
 ADDRESS_0, ADDRESS_1, TRADER, STRANGER = (Pubkey(bytes([1 + number] * 32)) for number in range(4))
 TOKEN_0, TOKEN_1 = Mint(ADDRESS_0, TOKEN_PROGRAM, 9), Mint(ADDRESS_1, TOKEN_PROGRAM, 6)
 U64_MAX = 2**64 - 1
@@ -95,7 +91,8 @@ def test_the_venue_and_its_pools_keep_the_protocols() -> None:
     venue: Venue = VENUE
     pool: Pool = venue.decode(built.address, chain)
 
-    assert (venue.name, pool.venue, pool.address) == ("raydium", "raydium", built.address)
+    assert (venue.program, venue.dex, pool.program, pool.dex) == ("raydium-cpmm", "raydium") * 2
+    assert pool.address == built.address
     assert [side.mint for side in pool.sides] == [ADDRESS_0, ADDRESS_1]
     assert [side.decimals for side in pool.sides] == [9, 6]
 
@@ -297,7 +294,7 @@ def test_more_in_never_pays_less_out(reserves: tuple[int, int], amount_in: int, 
 def swap_or_none(pool: RaydiumCpmmPool, side: int, amount_in: int) -> SwapOutcome | None:
     try:
         return pool.swap(side, amount_in, CLOCK)
-    except SwapRefusedError as refusal:
+    except SwapRefused as refusal:
         if refusal.code != REQUIRE_GT_VIOLATED:
             raise
         return None

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from infra.deployment import package
+from infra.project import PROJECT
 
 Json = dict[str, Any]
 
@@ -129,7 +130,7 @@ def test_the_gateways_are_throttled(resources: Json) -> None:
 
 def test_a_function_whose_policy_is_forgotten_may_write_its_logs_and_no_more() -> None:
     """.chalice/policy.json is what Chalice gives a function that infra/deployment/functions.yaml doesn't know."""
-    policy = json.loads((package.PROJECT / ".chalice" / "policy.json").read_text())
+    policy = json.loads((PROJECT / ".chalice" / "policy.json").read_text())
     assert {action for it in policy["Statement"] for action in it["Action"]} == {
         "logs:CreateLogStream",
         "logs:PutLogEvents",

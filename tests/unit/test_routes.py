@@ -13,6 +13,7 @@ from solders.hash import Hash
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
 
+from chalicelib.amounts import PPM
 from chalicelib.problems import (
     AccountsMissing,
     AmountTooSmall,
@@ -24,7 +25,6 @@ from chalicelib.problems import (
 from chalicelib.routing.quote import (
     MAX_REMAINING_ACCOUNTS,
     MAX_SWAP_COMPUTE_UNITS,
-    PPM,
     PoolAsRead,
     ask_pools,
     floor_of,
@@ -85,7 +85,7 @@ class TestSplitting:
             JUP, USDC, cpmm((JUP, USDC), (10**12, 10**12)), dlmm((JUP, USDC), around(0, 30, 10**9, 10**9), bin_step=10)
         )
         route = best_route(pools, 5 * 10**10, LIMITS)
-        assert {leg.quote.venue for leg in route.legs} == {"raydium", "meteora"}
+        assert {leg.pool.dex for leg in route.legs} == {"raydium", "meteora"}
 
     def test_each_leg_is_quoted_at_just_its_part(self) -> None:
         pools = [cpmm((SOL, USDC), (10**12, 10**12), number) for number in range(2)]
@@ -109,7 +109,7 @@ class TestSplitting:
 
         route = best_route(pools, 10**11, LIMITS)
 
-        taken = {leg.quote.venue: leg.quote for leg in route.legs}
+        taken = {leg.pool.dex: leg.quote for leg in route.legs}
         assert taken["meteora"].amount_out == 2 * 10**9
         assert taken["raydium"].amount_in == 10**11 - taken["meteora"].amount_in
 
@@ -347,7 +347,7 @@ class TestWhatATransactionCanCarry:
 
     def test_a_swap_over_more_arrays_says_so(self) -> None:
         pools = pair(JUP, USDC, scattered(JUP, USDC, 12))
-        with pytest.raises(InsufficientLiquidity, match=r"crosses 1[0-2] bin arrays .* more than one transaction"):
+        with pytest.raises(InsufficientLiquidity, match=r"names 1[0-2] accounts .* more than one transaction"):
             best_route(pools, 11 * 10**9, LIMITS)
         (offer,) = ask_pools(pools.direct, JUP.address, 11 * 10**9, CLOCK)
         assert "more than one transaction can carry" in str(offer.refusal)
@@ -363,7 +363,7 @@ class TestWhatATransactionCanCarry:
 
         route = best_route(pools, 300 * 10**6, LIMITS)
 
-        used = next(leg.quote for leg in route.legs if leg.quote.venue == "meteora")
+        used = next(leg.quote for leg in route.legs if leg.pool.dex == "meteora")
         assert len(route.legs) == 2
         assert sum(leg.quote.compute_units for leg in route.legs) > MAX_SWAP_COMPUTE_UNITS - 50_000
         assert 120 * 10**6 < used.amount_in < 150 * 10**6

@@ -14,14 +14,13 @@ from hypothesis import strategies as st
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import PermanentError, RpcUnavailable, TransientError
+from chalicelib.problems import PermanentError, RpcRefused, RpcUnavailable, TransientError
 from chalicelib.solana.rpc import LatestBlockhash, SolanaRpc
 from chalicelib.solana.rpc_answers import LONGEST_WAIT_MS
 from chalicelib.solana.rpc_errors import (
     NodeLacks,
     NodeLimited,
     PreflightFailed,
-    RpcRefused,
     failure_of_error,
 )
 from tests.http_answers import answered

@@ -26,9 +26,9 @@ from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID as METEORA
 from chalicelib.venues.meteora_dlmm.layout import bin_array_address
 from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
-from chalicelib.venues.raydium_cpmm.instruction import PROGRAM_ID as RAYDIUM
-from chalicelib.venues.raydium_cpmm.instruction import config_address
-from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
+from chalicelib.venues.raydium_cpmm.layout import PROGRAM_ID as RAYDIUM
+from chalicelib.venues.raydium_cpmm.layout import config_address
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmmVenue
 from tests.trades_to_sign import (
     BUDGET,
     FEE_CAP,
@@ -287,7 +287,7 @@ def test_a_pool_that_is_not_registered_is_not_traded_nor_one_of_another_program_
 
 
 def by(pools: dict[Pubkey, TradablePool]) -> SigningPolicy:
-    return SigningPolicy((RaydiumCpmm(), MeteoraDlmmVenue()), lambda: pools, FEE_CAP)
+    return SigningPolicy((RaydiumCpmmVenue(), MeteoraDlmmVenue()), lambda: pools, FEE_CAP)
 
 
 # --- amounts --------------------------------------------------------------------------------------------------------

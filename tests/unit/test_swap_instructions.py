@@ -10,18 +10,19 @@ from hypothesis import strategies as st
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
-from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwapError, SwapDecoder
-from chalicelib.solana.token_accounts import Token
+from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwap, SwapDecoder
+from chalicelib.solana.token_accounts import TokenMint
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from chalicelib.venues.derived_addresses import DerivedAddresses
 from chalicelib.venues.meteora_dlmm.instruction import Swap2
 from chalicelib.venues.meteora_dlmm.layout import bin_array_address, oracle_address, reserve_address
 from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
-from chalicelib.venues.raydium_cpmm.instruction import SwapBaseInput, config_address, observation_address, vault_address
-from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmm
+from chalicelib.venues.raydium_cpmm.instruction import SwapBaseInput
+from chalicelib.venues.raydium_cpmm.layout import config_address, observation_address, vault_address
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmmVenue
 
 POOL, TRADER, SOURCE, DESTINATION, STRANGER = (Pubkey(bytes([number] * 32)) for number in range(11, 16))
-ONE, OTHER = Token(Pubkey(bytes([20] * 32)), TOKEN_PROGRAM), Token(Pubkey(bytes([21] * 32)), TOKEN_2022_PROGRAM)
+ONE, OTHER = TokenMint(Pubkey(bytes([20] * 32)), TOKEN_PROGRAM), TokenMint(Pubkey(bytes([21] * 32)), TOKEN_2022_PROGRAM)
 
 amounts = st.integers(0, 2**64 - 1)
 CPMM = SwapBaseInput(
@@ -49,7 +50,7 @@ DLMM = Swap2(
     amount_in=7,
     minimum_out=5,
 )
-EACH = pytest.mark.parametrize(("venue", "swap"), [(RaydiumCpmm(), CPMM), (MeteoraDlmmVenue(), DLMM)])
+EACH = pytest.mark.parametrize(("venue", "swap"), [(RaydiumCpmmVenue(), CPMM), (MeteoraDlmmVenue(), DLMM)])
 
 
 def decoded(venue: SwapDecoder, instruction: Instruction) -> DecodedSwap:
@@ -70,17 +71,17 @@ def test_a_swap_reads_back_as_what_it_was_written_from(
 
 
 def test_raydium_says_which_way_a_swap_goes_and_meteora_leaves_it_to_the_accounts() -> None:
-    assert decoded(RaydiumCpmm(), CPMM.encode()).directions == ((ONE, OTHER),)
+    assert decoded(RaydiumCpmmVenue(), CPMM.encode()).directions == ((ONE, OTHER),)
     assert decoded(MeteoraDlmmVenue(), DLMM.encode()).directions == ((ONE, OTHER), (OTHER, ONE))
 
 
 # Where the accounts stand that are the trader's choice, or tell which pool and tokens are meant.
-FREE = {RaydiumCpmm: {0, 4, 5, 8, 9}, MeteoraDlmmVenue: {4, 5, 10, 11, 12}}
+FREE = {RaydiumCpmmVenue: {0, 4, 5, 8, 9}, MeteoraDlmmVenue: {4, 5, 10, 11, 12}}
 
 
 @EACH
 def test_every_account_that_is_the_pools_is_derived_from_it(
-    venue: RaydiumCpmm | MeteoraDlmmVenue, swap: SwapBaseInput | Swap2
+    venue: RaydiumCpmmVenue | MeteoraDlmmVenue, swap: SwapBaseInput | Swap2
 ) -> None:
     instruction = swap.encode()
     accounts, data = [meta.pubkey for meta in instruction.accounts], bytes(instruction.data)
@@ -89,7 +90,7 @@ def test_every_account_that_is_the_pools_is_derived_from_it(
         if position in FREE[type(venue)]:
             assert venue.decode_swap(changed, data) != decoded(venue, instruction)
         else:
-            with pytest.raises(NotOurSwapError):
+            with pytest.raises(NotOurSwap):
                 venue.decode_swap(changed, data)
 
 
@@ -102,17 +103,17 @@ def test_other_lengths_and_another_discriminator_are_refused(
     other = bytearray(data)
     other[bit // 8] ^= 1 << bit % 8
     for wrong in (data[:-cut], data + more, bytes(other)):
-        with pytest.raises(NotOurSwapError):
+        with pytest.raises(NotOurSwap):
             venue.decode_swap(accounts, wrong)
     for wrong_accounts in (accounts[: min(cut, 12)], [*accounts, STRANGER]):
-        with pytest.raises(NotOurSwapError):
+        with pytest.raises(NotOurSwap):
             venue.decode_swap(wrong_accounts, data)
 
 
 @pytest.mark.parametrize("indexes", [(0, 0), (1, 2, 2), (3, 1, 2), (-1, -2, -1)])
 def test_bin_arrays_come_once_each_and_in_a_row(indexes: tuple[int, ...]) -> None:
     arrays = tuple(bin_array_address(POOL, index) for index in indexes)
-    with pytest.raises(NotOurSwapError, match="bin arrays"):
+    with pytest.raises(NotOurSwap, match="bin arrays"):
         decoded(MeteoraDlmmVenue(), replace(DLMM, bin_arrays=arrays).encode())
 
 
@@ -125,7 +126,7 @@ def test_bin_arrays_may_be_any_of_the_pools(indexes: tuple[int, ...]) -> None:
 
 def test_another_pools_bin_array_is_refused() -> None:
     foreign = replace(DLMM, bin_arrays=(bin_array_address(STRANGER, 0),)).encode()
-    with pytest.raises(NotOurSwapError, match="bin arrays"):
+    with pytest.raises(NotOurSwap, match="bin arrays"):
         decoded(MeteoraDlmmVenue(), foreign)
 
 

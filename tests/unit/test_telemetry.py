@@ -8,15 +8,17 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import app
+from chalicelib import telemetry
+from chalicelib.log import carried, context, logger
 from chalicelib.problems import RpcUnavailable
 from chalicelib.solana.rpc import SolanaRpc
-from chalicelib.telemetry import logger
 
 KEY = "s3cr3t-api-key-0123456789"
 NASTY = st.text(max_size=30) | st.sampled_from(
@@ -27,18 +29,18 @@ NASTY = st.text(max_size=30) | st.sampled_from(
 @pytest.fixture(scope="module")
 def log() -> Iterator[io.StringIO]:
     """What the product's logger writes, at every level."""
-    (handler,) = logger.handlers
+    (handler,) = telemetry.logger.handlers
     assert isinstance(handler, logging.StreamHandler)
-    written, stream, level = io.StringIO(), handler.stream, logger.log_level
+    written, stream, level = io.StringIO(), handler.stream, telemetry.logger.log_level
     handler.setStream(written)
-    logger.setLevel("DEBUG")
+    telemetry.logger.setLevel("DEBUG")
     yield written
     handler.setStream(stream)
-    logger.setLevel(level)
+    telemetry.logger.setLevel(level)
 
 
 def test_the_framework_writes_nothing_besides() -> None:
-    assert app.app.log.name == logger.service, "they share a logger"
+    assert app.app.log.name == telemetry.logger.service, "they share a logger"
     assert len(app.app.log.handlers) == 1
 
 
@@ -69,6 +71,41 @@ def test_an_exceptions_text_forges_no_line_either(log: io.StringIO, said: str) -
     (line,) = written(log).splitlines()
     assert json.loads(line)["level"] == "ERROR"
     assert line.isprintable()
+
+
+def test_the_domains_lines_are_those_that_the_frameworks_own_logger_would_write(log: io.StringIO) -> None:
+    """Keys, their order and the place in the code; the domain knows the standard library's logger alone."""
+    with telemetry.logger.append_context_keys(function="f", correlation_id=""):
+        telemetry.logger.warning("told", order_id="order-1", nothing=None, steps=[{"seq": 1}])
+    theirs = written(log)
+    with context(function="f", correlation_id=""):
+        logger.warning("told", order_id="order-1", nothing=None, steps=[{"seq": 1}])
+    ours = written(log)
+
+    def ordered(line: str) -> list[tuple[str, object]]:
+        record = json.loads(line)
+        name, number = record["location"].split(":")
+        assert int(number) > 0
+        return [*{**record, "location": name, "timestamp": "then"}.items()]
+
+    assert ordered(ours) == ordered(theirs)
+
+
+def test_what_lines_carry_ends_with_its_context_and_what_was_carried_before_is_back() -> None:
+    with context(function="f", correlation_id="outer"):
+        with suppress(ZeroDivisionError), context(correlation_id="inner", order_id="order-1"):
+            assert (carried("function"), carried("correlation_id")) == ("f", "inner")
+            raise ZeroDivisionError
+        assert (carried("correlation_id"), carried("order_id")) == ("outer", None)
+    assert carried("function") is None
+
+
+def test_a_threads_lines_carry_what_the_invocations_do(log: io.StringIO) -> None:
+    with context(correlation_id="a-request"):
+        thread = threading.Thread(target=lambda: logger.info("beside"))
+        thread.start()
+        thread.join()
+    assert json.loads(written(log))["correlation_id"] == "a-request"
 
 
 @pytest.mark.parametrize(

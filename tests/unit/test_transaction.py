@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from solders.address_lookup_table_account import AddressLookupTableAccount
 from solders.hash import Hash
 from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import PermanentError
+from chalicelib.problems import PermanentError, TransactionTooLarge
 from chalicelib.solana.compute_budget import (
     MAX_COMPUTE_UNITS,
     ComputeBudget,
@@ -23,7 +22,7 @@ from chalicelib.solana.compute_budget import (
     priority_fee,
 )
 from chalicelib.solana.rpc import LatestBlockhash
-from chalicelib.solana.token_accounts import Token, TradingAccount, destination_account, source_account
+from chalicelib.solana.token_accounts import TokenMint, TradingAccount, destination_account, source_account
 from chalicelib.solana.tokens import (
     ASSOCIATED_TOKEN_PROGRAM,
     NATIVE_MINT,
@@ -36,16 +35,15 @@ from chalicelib.solana.transaction import (
     MEMO_PROGRAM,
     OrderMemo,
     SwapPlan,
-    TransactionTooLarge,
     build_message,
     unsigned_wire,
     writable_accounts,
 )
 
 ME = Keypair.from_seed(bytes(range(32))).pubkey()
-SOL = Token(NATIVE_MINT, TOKEN_PROGRAM)
-USDC = Token(Pubkey.from_string("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"), TOKEN_PROGRAM)
-PYUSD = Token(Pubkey.from_string("2b1kV6DkPAnxd5ixfnxCpjxmKwqjjaYmCZfHsFu24GXo"), TOKEN_2022_PROGRAM)
+SOL = TokenMint(NATIVE_MINT, TOKEN_PROGRAM)
+USDC = TokenMint(Pubkey.from_string("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"), TOKEN_PROGRAM)
+PYUSD = TokenMint(Pubkey.from_string("2b1kV6DkPAnxd5ixfnxCpjxmKwqjjaYmCZfHsFu24GXo"), TOKEN_2022_PROGRAM)
 VENUE = Pubkey.from_string("CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C")
 COMPUTE_BUDGET_PROGRAM = Pubkey.from_string("ComputeBudget111111111111111111111111111111")
 SYSTEM_PROGRAM = Pubkey.from_string("11111111111111111111111111111111")
@@ -60,7 +58,7 @@ def _swap(*accounts: Pubkey, signers: tuple[Pubkey, ...] = ()) -> Instruction:
     return Instruction(VENUE, b"swap", metas)
 
 
-def _plan(token_in: Token, token_out: Token, *more_accounts: Pubkey) -> SwapPlan:
+def _plan(token_in: TokenMint, token_out: TokenMint, *more_accounts: Pubkey) -> SwapPlan:
     source = source_account(ME, token_in, 5_000_000, **ORDER)
     destination = destination_account(ME, token_out, **ORDER)
     swap = _swap(source.address, destination.address, *more_accounts)
@@ -102,7 +100,7 @@ def test_an_account_between_two_hops_is_opened_before_both_and_closed_after_both
 
 
 @pytest.mark.parametrize("token", [USDC, PYUSD])
-def test_tokens_are_traded_from_and_into_the_wallets_associated_account(token: Token) -> None:
+def test_tokens_are_traded_from_and_into_the_wallets_associated_account(token: TokenMint) -> None:
     address = associated_token_address(ME, token.mint, token.token_program)
     assert source_account(ME, token, 1, **ORDER) == TradingAccount(address, token)
     assert destination_account(ME, token, **ORDER).address == address
@@ -126,20 +124,13 @@ def _temporary_account(order_id: str, attempt: int, is_source: bool) -> Pubkey:
 
 
 @given(order_id=st.text(st.characters(codec="utf-8")), attempt=st.integers(-1, 10**6))
-def test_a_memo_reads_back_as_what_it_was_made_of_or_is_refused(order_id: str, attempt: int) -> None:
+def test_a_memo_names_order_and_attempt_unmistakably_or_is_refused(order_id: str, attempt: int) -> None:
     try:
         memo = OrderMemo(order_id, attempt)
     except ValueError:
         assert attempt < 1 or not order_id or any(c == ":" or c.isspace() for c in order_id)
     else:
-        assert OrderMemo.parse(str(memo)) == memo
-
-
-@pytest.mark.parametrize(
-    "text", ["", "gm", "fillrate:order", "fillrate:order:0", "fillrate:order:1 ", "x fillrate:a:1"]
-)
-def test_a_memo_of_somebody_else_is_not_taken_for_ours(text: str) -> None:
-    assert OrderMemo.parse(text) is None
+        assert str(memo).split(":") == ["fillrate", order_id, str(attempt)]
 
 
 @given(accounts=st.integers(0, 300))
@@ -156,15 +147,6 @@ def test_a_transaction_fits_a_packet_or_is_refused(accounts: int) -> None:
 
 def test_a_route_that_fits_no_transaction_is_not_tried_again() -> None:
     assert issubclass(TransactionTooLarge, PermanentError)
-
-
-def test_a_lookup_table_makes_room_for_more_accounts() -> None:
-    accounts = [Pubkey.new_unique() for _ in range(40)]
-    plan = _plan(SOL, USDC, *accounts)
-    with pytest.raises(TransactionTooLarge):
-        build_message(plan, BUDGET, LATEST.blockhash)
-    table = AddressLookupTableAccount(Pubkey.new_unique(), accounts)
-    assert build_message(replace(plan, lookup_tables=(table,)), BUDGET, LATEST.blockhash).address_table_lookups
 
 
 def test_the_accounts_whose_fees_count_are_those_written() -> None:

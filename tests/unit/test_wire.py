@@ -24,7 +24,7 @@ from chalicelib.contract.requests import (
     validate,
     validate_idempotency_key,
 )
-from chalicelib.contract.views import change_json, order_json, problem_json, status_message
+from chalicelib.contract.views import order_json, problem_json, status_message, step_json
 from chalicelib.orders.order import fail_attempt, start_attempt
 from chalicelib.problems import FieldProblem, InvalidRequest, NoPool, NotFound, RpcUnavailable
 from chalicelib.times import time_text
@@ -386,7 +386,7 @@ def test_a_new_order_shows_only_what_exists_already() -> None:
 
 
 def test_a_failed_attempt_tells_that_it_is_not_the_end_and_when_it_goes_on() -> None:
-    assert change_json(retrying().history[-1], retrying()) == {
+    assert step_json(retrying().history[-1], retrying()) == {
         "seq": 3,
         "status": "failed",
         "at": time_text(CREATED_AT_MS + 20),
@@ -401,7 +401,7 @@ def test_a_failed_attempt_tells_that_it_is_not_the_end_and_when_it_goes_on() -> 
 def test_the_last_failed_attempt_tells_that_it_is_the_end() -> None:
     order = retrying(retrying())
     order = fail_attempt(routing(order), "still no answer", "RPC_UNAVAILABLE", CREATED_AT_MS + 99, retry=True)
-    told = change_json(order.history[-1], order)
+    told = step_json(order.history[-1], order)
     assert (told["terminal"], told["retryCount"], told["error"]) == (True, 3, "still no answer")
     assert "retryInMs" not in told
     assert order_json(order)["errorCode"] == "RPC_UNAVAILABLE"
@@ -411,7 +411,7 @@ def test_a_status_message_is_the_change_and_which_order_it_is_of() -> None:
     order = submitted()
     for change in order.history:
         message = status_message(change, order)
-        assert message == {"type": "status", "orderId": "order-1", **change_json(change, order)}
+        assert message == {"type": "status", "orderId": "order-1", **step_json(change, order)}
         assert list(message)[:6] == ["type", "orderId", "seq", "status", "at", "retryCount"]
 
 

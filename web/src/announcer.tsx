@@ -4,7 +4,7 @@ import { effect, signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { inPlainWords } from "./errors";
 import { amount } from "./format";
-import { isEnded, lastChange } from "./order";
+import { isEnded, lastStep } from "./order";
 import { selectedOrder } from "./selection";
 import { STATUS_WORDS } from "./status_texts";
 import type { Order } from "./wire";
@@ -16,14 +16,14 @@ export function announce(text: string): void {
 }
 
 function told(order: Order): string {
-  const last = lastChange(order);
+  const last = lastStep(order);
   if (order.status === "confirmed" && order.amountOut)
     return `Order confirmed: received ${amount(order.amountOut, order.tokenOut)}.`;
   if (order.status === "failed") {
     const { what, todo } = inPlainWords(last?.errorCode, last?.error);
     return isEnded(order)
       ? `Order failed. ${what} ${todo}`
-      : `Attempt ${order.retryCount} failed. ${what} It is tried again.`;
+      : `Attempt ${order.retryCount} failed. ${what} It will be retried.`;
   }
   return `Order: ${STATUS_WORDS[order.status].now}.`;
 }
@@ -33,7 +33,7 @@ export function announceSteps(): void {
   let before: { orderId: string; seq: number } | null = null;
   effect(() => {
     const order = selectedOrder.value;
-    const seq = order ? (lastChange(order)?.seq ?? 0) : 0;
+    const seq = order ? (lastStep(order)?.seq ?? 0) : 0;
     if (order && before?.orderId === order.orderId && seq > before.seq) announce(told(order));
     before = order ? { orderId: order.orderId, seq } : null;
   });

@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { reached, unreached } from "./reachability";
-import type { Accepted, Order, OrderBody, Problem, Quote, Token } from "./wire";
+import type { Accepted, Order, OrderBody, Page, Problem, Quote, Token } from "./wire";
 
 /** The server refused: `problem` says why, `retryAfterMs` when it may be asked again. */
 export class Refused extends Error {
@@ -82,11 +82,6 @@ export interface Filter {
   status: string;
   tokenIn: string;
   tokenOut: string;
-}
-
-export interface Page {
-  orders: Order[];
-  nextCursor: string | null;
 }
 
 export const api = {

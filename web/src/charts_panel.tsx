@@ -87,7 +87,7 @@ function FillTable({ orders }: { orders: readonly ChartedOrder[] }): JSX.Element
                   {STEP_NAMES[step]}
                 </th>
               ))}
-              <th scope="col">In all</th>
+              <th scope="col">Total</th>
             </tr>
           </thead>
           <tbody>

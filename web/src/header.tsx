@@ -75,8 +75,8 @@ export function OfflineNotice(): JSX.Element | null {
   return (
     <div class="offline">
       <p role="status">
-        <strong>Fillrate does not answer.</strong> What you see is the last that is known. Orders that were accepted go
-        on without this page.
+        <strong>Fillrate does not answer.</strong> You see the last known state. Accepted orders continue without this
+        page.
       </p>
       <p>
         <span aria-hidden="true">{seconds > 0 ? `Next try in ${seconds} s.` : "Trying…"}</span>{" "}
@@ -104,7 +104,7 @@ export function Header(): JSX.Element {
         Best-price swaps across Solana's DEXs
         {stage === "local" && (
           <>
-            . <span class="stage">Local stage: an offline chain, play money</span>
+            . <span class="stage">Local stage: an offline chain, no real money</span>
           </>
         )}
       </p>

@@ -25,7 +25,7 @@ export function KeyDialog(): JSX.Element {
     <dialog ref={dialog} class="key" aria-labelledby="key-title" onClose={() => (keyIsWanted.value = false)}>
       <form onSubmit={submit}>
         <h2 id="key-title">{apiKey.value ? "This API key isn't valid" : "Enter your API key"}</h2>
-        <p>It is kept in this tab alone, until you close it. Whoever runs this Fillrate can give you one.</p>
+        <p>It is kept only in this tab, until you close it. The operator of this Fillrate can give you one.</p>
         <label for="key">API key</label>
         <input
           id="key"

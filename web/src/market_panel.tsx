@@ -7,6 +7,7 @@ import { RateChart } from "./rate_chart";
 import { RouteDiagram } from "./route_diagram";
 import { hops } from "./route_shape";
 import { nameOf } from "./tokens";
+import { toneOf } from "./venue_tone";
 import type { Quote, VenueQuote } from "./wire";
 
 /** What the route is, and what it gains over the best single pool. */
@@ -30,7 +31,7 @@ function Venue({ venue, quote }: { venue: VenueQuote; quote: Quote }): JSX.Eleme
   const leg = quote.route.find((one) => one.pool === venue.pool);
   const name = (
     <th scope="row">
-      <span class={`swatch venue-${venue.dex}`} aria-hidden="true" />
+      <span class={`swatch venue tone-${toneOf(venue.dex)}`} aria-hidden="true" />
       {venueName(venue.dex)}{" "}
       <code class="faint" title={venue.pool}>
         {shortened(venue.pool)}
@@ -98,12 +99,12 @@ export function MarketPanel(): JSX.Element {
       ) : (
         <div class="empty">
           {problem ? (
-            <p>No quote for this order right now. The reason stands in the ticket.</p>
+            <p>No quote for this order right now. The ticket says why.</p>
           ) : (
             <p>
               {quoteRequest.value
                 ? "Asking every pool…"
-                : "Enter an amount: every pool is quoted each second, and the best route is drawn here."}
+                : "Enter an amount: every pool is quoted each second, and the best route is shown here."}
             </p>
           )}
         </div>

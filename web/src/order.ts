@@ -1,29 +1,26 @@
 /** An order and its changes. Pure: a message comes twice, late or out of order, and the order stays right. */
 
 import { basisPoints, must, type Decimal } from "./decimal";
-import type { Change, Detail, Order, StatusMessage } from "./wire";
+import type { HistoryStep, Order, StatusMessage } from "./wire";
 
 export type Applied = { order: Order } | "old" | "gap";
 
-const DETAILS: readonly (keyof Detail)[] = [
-  "route",
-  "dexUsed",
-  "quotedOut",
-  "minOut",
-  "amountOut",
-  "executedPrice",
-  "txHash",
-  "error",
-  "errorCode",
-];
+/** What is a step's alone; the rest of it is what the order has come to. */
+const OF_THE_STEP = {
+  seq: true,
+  at: true,
+  terminal: true,
+  retryInMs: true,
+  queuedUntil: true,
+} satisfies Record<Exclude<keyof HistoryStep, keyof Order>, true>;
 
-export function lastChange(order: Order): Change | undefined {
+export function lastStep(order: Order): HistoryStep | undefined {
   return order.history[order.history.length - 1];
 }
 
 /** Whether nothing more will happen to it. */
 export function isEnded(order: Order): boolean {
-  const last = lastChange(order);
+  const last = lastStep(order);
   return (
     order.status === "confirmed" ||
     order.status === "cancelled" ||
@@ -33,28 +30,22 @@ export function isEnded(order: Order): boolean {
 
 /** The order after `message`; "old" where it has that step already, "gap" where one before it is missing. */
 export function apply(order: Order, message: StatusMessage): Applied {
-  const known = lastChange(order)?.seq ?? 0;
+  const known = lastStep(order)?.seq ?? 0;
   if (message.seq <= known) return "old";
   if (message.seq > known + 1) return "gap";
-  const { type: _type, orderId: _orderId, ...change } = message;
-  const next: Order = {
-    ...order,
-    status: change.status,
-    retryCount: change.retryCount,
-    updatedAt: change.at,
-    history: [...order.history, change],
-  };
+  const { type: _type, orderId: _orderId, ...step } = message;
+  const next: Order = { ...order, updatedAt: step.at, history: [...order.history, step] };
   // A new attempt chooses anew; a fill clears what went wrong before it.
-  if (change.status === "routing")
+  if (step.status === "routing")
     for (const name of ["route", "dexUsed", "quotedOut", "minOut", "txHash"] as const) delete next[name];
-  if (change.status === "confirmed") for (const name of ["error", "errorCode"] as const) delete next[name];
-  for (const name of DETAILS) if (change[name] !== undefined) Object.assign(next, { [name]: change[name] });
+  if (step.status === "confirmed") for (const name of ["error", "errorCode"] as const) delete next[name];
+  for (const [name, value] of Object.entries(step)) if (!(name in OF_THE_STEP)) Object.assign(next, { [name]: value });
   return { order: next };
 }
 
 /** Of two copies of one order, the one that knows more. */
 export function newer(left: Order, right: Order): Order {
-  return (lastChange(right)?.seq ?? 0) >= (lastChange(left)?.seq ?? 0) ? right : left;
+  return (lastStep(right)?.seq ?? 0) >= (lastStep(left)?.seq ?? 0) ? right : left;
 }
 
 /** Its place in a list, newest first. */
@@ -73,7 +64,7 @@ export type Step = "waiting" | "routing" | "building" | "confirming" | "retrying
 
 export const STEPS: readonly Step[] = ["waiting", "routing", "building", "confirming", "retrying"];
 
-const STEP_OF: Partial<Record<Change["status"], Step>> = {
+const STEP_OF: Partial<Record<HistoryStep["status"], Step>> = {
   pending: "waiting",
   routing: "routing",
   building: "building",
@@ -99,16 +90,15 @@ export function timeTaken(order: Order): number {
 
 export interface Attempt {
   number: number;
-  changes: Change[];
+  changes: HistoryStep[];
 }
 
-/** The history after `pending`, parted where a new attempt begins. */
+/** The history after `pending`, separated where a new attempt begins. */
 export function attempts(order: Order): Attempt[] {
   const found: Attempt[] = [];
   for (const change of order.history) {
     if (change.status === "pending") continue;
-    const startsAnew = change.status === "routing" || found.length === 0;
-    if (startsAnew) found.push({ number: found.length + 1, changes: [] });
+    if (change.status === "routing" || found.length === 0) found.push({ number: found.length + 1, changes: [] });
     found[found.length - 1]?.changes.push(change);
   }
   return found;

@@ -41,6 +41,12 @@ function Facts({ order }: { order: Order }): JSX.Element {
           </dd>
         </div>
       )}
+      {order.leftover?.map((left) => (
+        <div key={left.token}>
+          <dt>Left between the hops</dt>
+          <dd>{amount(left.amount, nameOf(left.token))}</dd>
+        </div>
+      ))}
       {fill && (
         <div>
           <dt>Against quote</dt>
@@ -129,7 +135,7 @@ function Nothing(): JSX.Element {
         <h2 id="order-title">Order</h2>
       </header>
       <div class="empty">
-        <p>Place an order, or choose one from the table, and watch it go:</p>
+        <p>Place an order, or choose one from the table, and watch its steps:</p>
         <ol class="life">
           {LIFE.map((status) => (
             <li key={status}>

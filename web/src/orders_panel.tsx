@@ -261,7 +261,7 @@ function NoOrders(): JSX.Element {
     );
   return (
     <p class="empty">
-      {isFiltered.value ? "No order matches this filter." : "No orders yet. The first one you place stands here."}
+      {isFiltered.value ? "No order matches this filter." : "No orders yet. The first one that you place appears here."}
     </p>
   );
 }

@@ -5,8 +5,7 @@ import { codeOf, inPlainWords, type PlainError, sentence } from "./errors";
 /** The words for whatever was thrown. */
 export function wordsFor(error: Error): PlainError {
   if (error instanceof Refused) return inPlainWords(codeOf(error.problem), error.problem.detail);
-  if (error instanceof Unreachable)
-    return { what: "Fillrate does not answer.", todo: "The page tries again by itself." };
+  if (error instanceof Unreachable) return { what: "Fillrate does not answer.", todo: "The page retries by itself." };
   return { what: "Something went wrong in this page.", todo: "Reload it." };
 }
 

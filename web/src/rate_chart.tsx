@@ -6,13 +6,13 @@ import { shortened, venueName } from "./format";
 import { Plot } from "./plot";
 import { rateHistory } from "./quote_history";
 import { nameOf } from "./tokens";
+import { dashesOf, toneOf } from "./venue_tone";
 import type { Quote } from "./wire";
 
 const HEIGHT = 132;
 const SHORTEST_SECONDS = 30;
 // A pool so much below the route (a part of 1) is not worth flattening the others for.
 const FAR = 0.005;
-const DASHES: Record<string, number[]> = { raydium: [7, 4], meteora: [2, 3] };
 
 /** The nearest to the rates that are worth a look: a pool that is far off the best would flatten the rest. */
 function rateRange(plot: uPlot): uPlot.Range.MinMax {
@@ -42,9 +42,9 @@ export function RateChart({ quote }: { quote: Quote }): JSX.Element {
   const series = (color: (name: string) => string): uPlot.Series[] => [
     { stroke: color("--ink"), width: 2, points: { show: false } },
     ...pools.map(({ dex }) => ({
-      stroke: color(`--${dex}`) || color("--muted"),
+      stroke: color(`--tone-${toneOf(dex)}`),
       width: 1.5,
-      dash: DASHES[dex] ?? [4, 4],
+      dash: dashesOf(dex),
       points: { show: false },
       spanGaps: false,
     })),
@@ -61,7 +61,7 @@ export function RateChart({ quote }: { quote: Quote }): JSX.Element {
           </span>
           {pools.map(({ dex, pool, far }) => (
             <span key={pool}>
-              <i class={`line line-${dex}`} aria-hidden="true" />
+              <i class={`line line-venue tone-${toneOf(dex)}`} aria-hidden="true" />
               {venueName(dex)} {pools.filter((one) => one.dex === dex).length > 1 && shortened(pool)}
               {far && " (far below)"}
             </span>

@@ -3,6 +3,7 @@ import { amount, grouped, percent, venueName } from "./format";
 import { hops, routeShape } from "./route_shape";
 import { nameOf } from "./tokens";
 import { useWidth } from "./use_width";
+import { toneOf } from "./venue_tone";
 import type { Leg } from "./wire";
 
 // How wide a character of the smallest text is at most, on average.
@@ -41,14 +42,14 @@ export function RouteDiagram({ route }: { route: readonly Leg[] }): JSX.Element 
           {shape.ribbons.map((ribbon, index) => (
             <path
               key={index}
-              class={`ribbon venue-${ribbon.dex}`}
+              class={`ribbon tone-${toneOf(ribbon.dex)}`}
               d={ribbon.path}
               stroke-width={ribbon.thickness}
               fill="none"
             />
           ))}
           {shape.boxes.map(({ leg, x, y, width: w, height: h, shared }) => (
-            <g key={leg.pool} class={`pool venue-${leg.dex}`}>
+            <g key={leg.pool} class={`pool tone-${toneOf(leg.dex)}`}>
               <rect x={x} y={y} width={w} height={h} rx="6" />
               <text x={x + 10} y={y + 19} class="pool-name">
                 {venueName(leg.dex)}

@@ -4,12 +4,12 @@ import { useEffect } from "preact/hooks";
 import { inPlainWords } from "./errors";
 import { amount, clock, duration, signed, shortened, venueName } from "./format";
 import { StatusIcon } from "./icons";
-import { attempts, fillAgainstQuote, isEnded, lastChange } from "./order";
+import { attempts, fillAgainstQuote, isEnded, lastStep } from "./order";
 import { PlainErrorText } from "./plain_error";
 import { serverNow } from "./server_clock";
 import { LIFE, STATUS_WORDS } from "./status_texts";
 import { nameOf } from "./tokens";
-import type { Change, Order, Status } from "./wire";
+import type { HistoryStep, Order, Status } from "./wire";
 
 const TICK_MS = 100;
 const MOST_ATTEMPTS = 3;
@@ -25,12 +25,12 @@ function useServerNow(running: boolean): number {
   return now.value;
 }
 
-function venues(change: Change): string {
+function venues(change: HistoryStep): string {
   return (change.dexUsed ?? "").split("+").map(venueName).join(" and ");
 }
 
 /** What came to be known at a step. */
-function Known({ change, order }: { change: Change; order: Order }): JSX.Element | null {
+function Known({ change, order }: { change: HistoryStep; order: Order }): JSX.Element | null {
   if (change.status === "pending" && change.queuedUntil)
     return <>Many orders are waiting: this one starts at {clock(change.queuedUntil)}.</>;
   if (change.status === "building" && change.quotedOut)
@@ -58,15 +58,15 @@ function Known({ change, order }: { change: Change; order: Order }): JSX.Element
 }
 
 /** Why an attempt failed, and what comes of it. */
-function Failure({ change, now, waits }: { change: Change; now: number; waits: boolean }): JSX.Element {
+function Failure({ change, now, waits }: { change: HistoryStep; now: number; waits: boolean }): JSX.Element {
   const words = inPlainWords(change.errorCode, change.error);
   if (change.terminal !== false) return <PlainErrorText words={words} detail={change.error} />;
   const left = Date.parse(change.at) + (change.retryInMs ?? 0) - now;
   const next = !waits
-    ? "It was tried again."
+    ? "It was retried."
     : left > 0
-      ? `It is tried again in ${duration(Math.ceil(left / 100) * 100)}.`
-      : "It is tried again now.";
+      ? `It will be retried in ${duration(Math.ceil(left / 100) * 100)}.`
+      : "It is retried now.";
   return <PlainErrorText words={{ what: words.what, todo: next }} detail={change.error} />;
 }
 
@@ -102,8 +102,8 @@ function Step({
   order,
   now,
 }: {
-  change: Change;
-  next: Change | undefined;
+  change: HistoryStep;
+  next: HistoryStep | undefined;
   order: Order;
   now: number;
 }): JSX.Element {
@@ -136,10 +136,11 @@ function stepsToCome(order: Order): readonly Status[] {
 /** The order's life: each step with the time spent in it, attempt by attempt. */
 export function Timeline({ order }: { order: Order }): JSX.Element {
   const now = useServerNow(!isEnded(order));
-  const nextOf = (change: Change): Change | undefined => order.history.find((one) => one.seq === change.seq + 1);
+  const nextOf = (change: HistoryStep): HistoryStep | undefined =>
+    order.history.find((one) => one.seq === change.seq + 1);
   const tries = attempts(order);
   const coming = stepsToCome(order);
-  const last = lastChange(order);
+  const last = lastStep(order);
   return (
     <div class="timeline" data-test="timeline">
       <ol class="steps">

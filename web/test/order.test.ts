@@ -85,6 +85,14 @@ test("a new attempt forgets what the former chose, and a fill what went wrong", 
   assert.equal(toText(fillAgainstQuote(confirmed) ?? { digits: 99n, scale: 0 }), "-0.99");
 });
 
+test("whatever a step tells of the order's progress, the order has", () => {
+  const leftover = [{ token: "USDC", amount: "0.25" }];
+  const order = after([...LIFE.slice(0, 7), step(9, "confirmed", 2520, { amountOut: "100.99", leftover })]);
+  assert.deepEqual(order.leftover, leftover);
+  assert.deepEqual([order.status, order.amountOut, order.updatedAt], ["confirmed", "100.99", at(2520)]);
+  assert.equal("seq" in order || "at" in order, false);
+});
+
 test("failed is the end only where the server says so", () => {
   assert.equal(isEnded(after(LIFE.slice(0, 4))), false);
   assert.equal(isEnded(after([...LIFE.slice(0, 3), step(5, "failed", 70, { terminal: true })])), true);

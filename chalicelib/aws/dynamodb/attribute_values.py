@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -12,11 +13,16 @@ _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()
 
 
-def serialize(item: Item) -> dict[str, Any]:
+def serialize(item: Mapping[str, Any]) -> dict[str, Any]:
     """Plain values to DynamoDB's typed ones; None is left out."""
     return {name: _serializer.serialize(value) for name, value in item.items() if value is not None}
 
 
-def deserialize(item: dict[str, Any]) -> Item:
+def serialize_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """An expression's values, by their names without the colon; None is a value like others."""
+    return {f":{name}": _serializer.serialize(value) for name, value in values.items()}
+
+
+def deserialize(item: Mapping[str, Any]) -> Item:
     """DynamoDB's typed values to plain ones."""
     return {name: _deserializer.deserialize(value) for name, value in item.items()}

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-
+from chalicelib.aws.dynamodb.attribute_values import Item
+from chalicelib.aws.dynamodb.table import Table
 from chalicelib.risk.counters import GLOBAL, account_scope, counter_key
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import LIMIT_NAMES, Defaults, Limits, LimitsInForce
@@ -21,18 +21,12 @@ if TYPE_CHECKING:
 # What accounts have that have no limits of their own.
 DEFAULT = "default"
 
-Item = dict[str, Any]
-
-_serializer = TypeSerializer()
-_deserializer = TypeDeserializer()
-
 
 class ControlTable:
     """`defaults` is what holds where the table says nothing."""
 
     def __init__(self, client: DynamoDBClient, table: str, defaults: Defaults) -> None:
-        self._client = client
-        self._table = table
+        self._table = Table(client, table)
         self._defaults = defaults
 
     # --- kill switches --------------------------------------------------------------------------------------------
@@ -47,20 +41,13 @@ class ControlTable:
 
     def halt(self, scope: str, reason: str, now_ms: int) -> Halt:
         """Throw a scope's kill switch. One that is thrown already stays so since then, with the new reason."""
-        response = self._client.update_item(
-            TableName=self._table,
-            Key=_key(f"halt#{scope}"),
-            UpdateExpression="SET since = if_not_exists(since, :now), reason = :reason",
-            ExpressionAttributeValues={":now": {"N": str(now_ms)}, ":reason": {"S": reason}},
-            ReturnValues="ALL_NEW",
-        )
-        return _to_halt(scope, _plain(response["Attributes"]))
+        update = "SET since = if_not_exists(since, :now), reason = :reason"
+        return _to_halt(scope, self._table.update(_key(f"halt#{scope}"), update, {"now": now_ms, "reason": reason}))
 
     def resume(self, scope: str) -> Halt | None:
         """Take the kill switch back; what it was, None where it wasn't thrown."""
-        response = self._client.delete_item(TableName=self._table, Key=_key(f"halt#{scope}"), ReturnValues="ALL_OLD")
-        old = response.get("Attributes")
-        return _to_halt(scope, _plain(old)) if old else None
+        old = self._table.take(_key(f"halt#{scope}"))
+        return _to_halt(scope, old) if old else None
 
     def _halt(self, *scopes: str) -> Halt | None:
         items = self._read(f"halt#{scope}" for scope in scopes)
@@ -101,19 +88,14 @@ class ControlTable:
         for name in forgotten:
             if name not in LIMIT_NAMES:
                 raise ValueError(f"{name} is no limit; there are {', '.join(LIMIT_NAMES)}")
-        update: dict[str, Any] = {
-            "UpdateExpression": "",
-            "ExpressionAttributeNames": {f"#{name}": name for name in (*changes, *forgotten)},
-        }
+        update = ""
         if changes:
-            update["UpdateExpression"] += "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
-            update["ExpressionAttributeValues"] = {
-                f":{name}": _serializer.serialize(_stored(value)) for name, value in changes.items()
-            }
+            update += "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
         if forgotten:
-            update["UpdateExpression"] += " REMOVE " + ", ".join(f"#{name}" for name in forgotten)
-        if changes or forgotten:
-            self._client.update_item(TableName=self._table, Key=_key(f"limits#{scope}"), **update)
+            update += " REMOVE " + ", ".join(f"#{name}" for name in forgotten)
+        if update:
+            values = {name: _stored(value) for name, value in changes.items()}
+            self._table.update(_key(f"limits#{scope}"), update, values)
         return self.limits_in(scope)
 
     # --- counters -------------------------------------------------------------------------------------------------
@@ -127,23 +109,12 @@ class ControlTable:
 
     def _read(self, names: Iterable[str]) -> dict[str, Item]:
         """The items that exist, by name."""
-        keys = [_key(name) for name in names]
-        found: dict[str, Item] = {}
-        request: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
-        while request:
-            response = self._client.batch_get_item(RequestItems=request)
-            for item in response["Responses"].get(self._table, []):
-                found[item["name"]["S"]] = _plain(item)
-            request = response.get("UnprocessedKeys")
-        return found
+        items = self._table.get_each(_key(name) for name in names)
+        return {item["name"]: item for item in items}
 
 
-def _key(name: str) -> dict[str, Any]:
-    return {"name": {"S": name}}
-
-
-def _plain(item: Mapping[str, Any]) -> Item:
-    return {name: _deserializer.deserialize(value) for name, value in item.items()}
+def _key(name: str) -> Item:
+    return {"name": name}
 
 
 def _to_halt(scope: str, item: Item) -> Halt:

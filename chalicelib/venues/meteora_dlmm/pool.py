@@ -1,7 +1,7 @@
 """Meteora DLMM as a venue: pools decoded and checked, exact quotes, the swap2 instruction.
 
-Source: MeteoraAg/dlmm-sdk, commons/src/quote.rs and idls/dlmm.json. Where the bytes are is in meteora_dlmm_layout.py,
-what a swap computes in meteora_dlmm_math.py.
+Source: MeteoraAg/dlmm-sdk, commons/src/quote.rs and idls/dlmm.json. Where the bytes are is in layout.py, what a swap
+computes in math.py.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
+from typing import ClassVar
 
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import AccountsMissing, AmountTooSmall, InsufficientLiquidity, VenueUnavailable
-from chalicelib.solana.accounts import Account, AccountMap, ChainClock
+from chalicelib.solana.accounts import AccountMap, ChainClock
 from chalicelib.solana.decoded_swap import DecodedSwap
-from chalicelib.solana.token_accounts import Token
-from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, InvalidTokenDataError, Mint
+from chalicelib.solana.token_accounts import TokenMint
+from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, Mint
 from chalicelib.venues.meteora_dlmm.instruction import Swap2, decode_swap
 from chalicelib.venues.meteora_dlmm.layout import (
     BINS_PER_ARRAY,
@@ -26,7 +27,6 @@ from chalicelib.venues.meteora_dlmm.layout import (
     BinArrayBitmap,
     BinColumns,
     BitmapExtension,
-    InvalidAccountError,
     LbPair,
     bin_array_address,
     bitmap_extension_address,
@@ -37,15 +37,17 @@ from chalicelib.venues.meteora_dlmm.math import (
     U64_MAX,
     BinFill,
     Ladder,
-    OutOfLiquidityError,
+    OutOfLiquidity,
     SwapResult,
     price_of_bin,
     references_at,
 )
+from chalicelib.venues.meteora_dlmm.refusals import REFUSALS
+from chalicelib.venues.pool_accounts import InvalidAccount, account_at, existing_account, tradable_mint
 from chalicelib.venues.venue import PoolQuote, TokenSide
 
 SYSTEM_PROGRAM = Pubkey.from_string("11111111111111111111111111111111")
-VENUE_NAME = "meteora"
+PROGRAM, DEX = "meteora-dlmm", "meteora"
 
 # How many bin arrays with liquidity are read on each side of the active bin, or further on when a quote needs more.
 ARRAYS_EACH_WAY = 4
@@ -60,6 +62,9 @@ _UNITS_PER_BIN = 7_500
 class MeteoraDlmmPool:
     """One LbPair with the bin arrays that were read. Ladders of bins grow as quotes ask for more."""
 
+    program: ClassVar[str] = PROGRAM
+    dex: ClassVar[str] = DEX
+
     address: Pubkey
     pair: LbPair
     bitmap: BinArrayBitmap
@@ -69,10 +74,6 @@ class MeteoraDlmmPool:
     _accounts: AccountMap
     _columns: dict[tuple[int, bool], BinColumns] = field(default_factory=dict)
     _ladders: dict[tuple[bool, tuple[int, int]], Ladder] = field(default_factory=dict)
-
-    @property
-    def venue(self) -> str:
-        return VENUE_NAME
 
     @property
     def sides(self) -> tuple[TokenSide, TokenSide]:
@@ -115,7 +116,6 @@ class MeteoraDlmmPool:
         if not amount_out:
             raise AmountTooSmall(f"pool {self.address} pays nothing for {amount_in} base units")
         return PoolQuote(
-            venue=VENUE_NAME,
             pool=self.address,
             mint_in=mint_in,
             mint_out=mint_to.address,
@@ -141,7 +141,7 @@ class MeteoraDlmmPool:
             pool=self.address,
             has_bitmap_extension=self.has_bitmap_extension,
             reserves=(pair.reserve_x, pair.reserve_y),
-            tokens=(Token(x.address, x.token_program), Token(y.address, y.token_program)),
+            tokens=(TokenMint(x.address, x.token_program), TokenMint(y.address, y.token_program)),
             oracle=pair.oracle,
             trader=trader,
             source=source,
@@ -171,7 +171,7 @@ class MeteoraDlmmPool:
             ladder = self._ladders[key] = Ladder(self.pair, self.bitmap, partial(self._columns_of, swap_for_y), *key)
         try:
             return ladder.swap(received, fills)
-        except OutOfLiquidityError as error:
+        except OutOfLiquidity as error:
             raise InsufficientLiquidity(f"pool {self.address} can't take {amount_in} base units: {error}") from error
 
     def _columns_of(self, swap_for_y: bool, index: int) -> BinColumns:
@@ -193,7 +193,7 @@ class MeteoraDlmmPool:
             raise VenueUnavailable(f"bin array {index} of pool {self.address} does not exist")
         try:
             check_bin_array(account.owner, account.data, self.address, index)
-        except InvalidAccountError as error:
+        except InvalidAccount as error:
             raise VenueUnavailable(str(error)) from error
         return account.data
 
@@ -213,8 +213,10 @@ def compute_units(result: SwapResult) -> int:
 class MeteoraDlmmVenue:
     """The DLMM program."""
 
-    name = VENUE_NAME
+    program = PROGRAM
+    dex = DEX
     program_id = PROGRAM_ID
+    refusals = (REFUSALS,)
 
     def mints(self, pool: Pubkey, accounts: AccountMap) -> tuple[Pubkey, Pubkey]:
         """X and Y, from the pool account alone. Raises VenueUnavailable, AccountsMissing."""
@@ -244,7 +246,7 @@ class MeteoraDlmmVenue:
         """
         pair = _pair(pool, accounts)
         extension = _bitmap_extension(pool, accounts)
-        mint_x, mint_y = _mint(pair.mint_x, accounts), _mint(pair.mint_y, accounts)
+        mint_x, mint_y = tradable_mint(pair.mint_x, accounts), tradable_mint(pair.mint_y, accounts)
         if pair.token_2022 != (mint_x.token_program == TOKEN_2022_PROGRAM, mint_y.token_program == TOKEN_2022_PROGRAM):
             raise VenueUnavailable(f"pool {pool} names other token programs than its mints'")
         return MeteoraDlmmPool(
@@ -258,48 +260,26 @@ class MeteoraDlmmVenue:
         )
 
     def decode_swap(self, accounts: Sequence[Pubkey], data: bytes) -> DecodedSwap:
-        """A pool's swap_instruction, read back. Raises NotOurSwapError."""
+        """A pool's swap_instruction, read back. Raises NotOurSwap."""
         return decode_swap(accounts, data)
 
 
-def _read(address: Pubkey, accounts: AccountMap) -> Account | None:
-    try:
-        return accounts[address]
-    except KeyError:
-        raise AccountsMissing([str(address)]) from None
-
-
 def _pair(pool: Pubkey, accounts: AccountMap) -> LbPair:
-    account = _read(pool, accounts)
-    if account is None:
-        raise VenueUnavailable(f"pool {pool} does not exist")
+    account = existing_account(pool, accounts)
     try:
         pair = LbPair.decode(account.owner, account.data)
         pair.check_addresses(pool)
-    except InvalidAccountError as error:
+    except InvalidAccount as error:
         raise VenueUnavailable(f"{pool}: {error}") from error
     return pair
 
 
 def _bitmap_extension(pool: Pubkey, accounts: AccountMap) -> BitmapExtension | None:
-    account = _read(bitmap_extension_address(pool), accounts)
+    account = account_at(bitmap_extension_address(pool), accounts)
     # Anyone can send lamports to the address before the program makes the account.
     if account is None or account.owner == SYSTEM_PROGRAM:
         return None
     try:
         return BitmapExtension.decode(account.owner, account.data, pool)
-    except InvalidAccountError as error:
+    except InvalidAccount as error:
         raise VenueUnavailable(f"{pool}: {error}") from error
-
-
-def _mint(address: Pubkey, accounts: AccountMap) -> Mint:
-    account = _read(address, accounts)
-    if account is None:
-        raise VenueUnavailable(f"mint {address} does not exist")
-    try:
-        mint = Mint.decode(address, account)
-    except InvalidTokenDataError as error:
-        raise VenueUnavailable(str(error)) from error
-    if mint.unsupported_extensions:
-        raise VenueUnavailable(f"mint {address} has {', '.join(mint.unsupported_extensions)}")
-    return mint

@@ -1,26 +1,28 @@
 """Raydium CPMM's swap_base_input as an instruction, written and read back.
 
-Source: raydium-io/raydium-cp-swap, programs/cp-swap/src/instructions/swap_base_input.rs `Swap` (the accounts' order),
-initialize.rs and admin/create_config.rs (their addresses).
+Source: raydium-io/raydium-cp-swap, programs/cp-swap/src/instructions/swap_base_input.rs `Swap` (the accounts' order).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from struct import Struct
 
 from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
-from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwapError
-from chalicelib.solana.token_accounts import Token
+from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwap
+from chalicelib.solana.token_accounts import TokenMint
 from chalicelib.venues.derived_addresses import DerivedAddresses
+from chalicelib.venues.raydium_cpmm.layout import (
+    AUTHORITY,
+    PROGRAM_ID,
+    config_address,
+    observation_address,
+    vault_address,
+)
 
-PROGRAM_ID = Pubkey.from_string("CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C")
-# Owns every vault and mints every LP token of the program.
-AUTHORITY, AUTHORITY_BUMP = Pubkey.find_program_address([b"vault_and_lp_mint_auth_seed"], PROGRAM_ID)
 SWAP_BASE_INPUT = bytes.fromhex("8fbe5adac41e33de")
 SWAP_ARGUMENTS = Struct("<QQ")  # amount_in, minimum_amount_out
 
@@ -38,7 +40,7 @@ class SwapBaseInput:
     source: Pubkey
     destination: Pubkey
     vaults: tuple[Pubkey, Pubkey]
-    tokens: tuple[Token, Token]
+    tokens: tuple[TokenMint, TokenMint]
     amount_in: int
     minimum_out: int
 
@@ -63,25 +65,25 @@ class SwapBaseInput:
 
 
 def decode_swap(accounts: Sequence[Pubkey], data: bytes) -> DecodedSwap:
-    """The swap that `SwapBaseInput.encode` wrote. Raises NotOurSwapError.
+    """The swap that `SwapBaseInput.encode` wrote. Raises NotOurSwap.
 
     The vaults and the observation must be at the addresses that the program derives from the pool and its mints. The
     config must be one of the program's: that it is this pool's own only the program can tell.
     """
     if len(accounts) != _ACCOUNTS or len(data) != len(SWAP_BASE_INPUT) + SWAP_ARGUMENTS.size:
-        raise NotOurSwapError("it has other accounts or arguments than swap_base_input has")
+        raise NotOurSwap("it has other accounts or arguments than swap_base_input has")
     trader, authority, config, pool, source, destination, *vaults_and_tokens = accounts
     vault_in, vault_out, program_in, program_out, mint_in, mint_out, observation = vaults_and_tokens
     if not data.startswith(SWAP_BASE_INPUT) or authority != AUTHORITY:
-        raise NotOurSwapError("it is not swap_base_input")
+        raise NotOurSwap("it is not swap_base_input")
     if (vault_in, vault_out) != (vault_address(pool, mint_in), vault_address(pool, mint_out)):
-        raise NotOurSwapError("a vault is not the pool's")
+        raise NotOurSwap("a vault is not the pool's")
     if observation != observation_address(pool):
-        raise NotOurSwapError("the observation is not the pool's")
+        raise NotOurSwap("the observation is not the pool's")
     if _CONFIGS.index_of(config) is None:
-        raise NotOurSwapError("the config is not one of the program's")
+        raise NotOurSwap("the config is not one of the program's")
     amount_in, minimum_out = SWAP_ARGUMENTS.unpack_from(data, len(SWAP_BASE_INPUT))
-    tokens = Token(mint_in, program_in), Token(mint_out, program_out)
+    tokens = TokenMint(mint_in, program_in), TokenMint(mint_out, program_out)
     swap = SwapBaseInput(
         pool=pool,
         config=config,
@@ -95,21 +97,6 @@ def decode_swap(accounts: Sequence[Pubkey], data: bytes) -> DecodedSwap:
         minimum_out=minimum_out,
     )
     return DecodedSwap(swap.encode(), pool, trader, source, destination, (tokens,), amount_in, minimum_out)
-
-
-@lru_cache(maxsize=1024)
-def vault_address(pool: Pubkey, mint: Pubkey) -> Pubkey:
-    return Pubkey.find_program_address([b"pool_vault", bytes(pool), bytes(mint)], PROGRAM_ID)[0]
-
-
-@lru_cache(maxsize=1024)
-def observation_address(pool: Pubkey) -> Pubkey:
-    return Pubkey.find_program_address([b"observation", bytes(pool)], PROGRAM_ID)[0]
-
-
-@lru_cache(maxsize=256)
-def config_address(index: int) -> Pubkey:
-    return Pubkey.find_program_address([b"amm_config", index.to_bytes(2, "big")], PROGRAM_ID)[0]
 
 
 # The program numbers its configs; the numbers in use are small.

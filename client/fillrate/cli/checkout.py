@@ -1,84 +1,86 @@
-"""What operators' commands need of the project's own code: they deploy and keep it, so they run in a checkout of it."""
+"""The operators' commands. They are not part of this package but of a checkout of Fillrate, which they look after.
+
+Here are their names, and the one way to them. Nothing of a checkout is imported before one of them is run.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, NamedTuple
 
 import typer
+from typer.core import TyperCommand
 
-from fillrate.cli.exit_codes import CommandError, ExitCode
-from fillrate.configuration import nearest_stack
+from fillrate.cli.exit_codes import CommandError
 
-_DENIED = ("AccessDenied", "UnrecognizedClient", "InvalidClientToken", "SignatureDoesNotMatch", "ExpiredToken")
-
-StageOption = Annotated[
-    str | None, typer.Option(metavar="STAGE", help="local, localstack or prod; the running local stack if not given.")
-]
-EndpointOption = Annotated[
-    str | None, typer.Option(metavar="URL", envvar="AWS_ENDPOINT_URL", help="An emulator's address.")
-]
-RegionOption = Annotated[str | None, typer.Option(metavar="REGION", envvar="AWS_REGION")]
+# A directory that has this file is a checkout.
+_MARK = Path("operations") / "commands" / "__init__.py"
 
 
-def module(name: str) -> Any:
-    """A module of the checkout around the current directory. Raises CommandError."""
-    root = _root()
+class CheckoutCommand(NamedTuple):
+    """`module` has a typer app `app` with the command; `help` is the command's own first sentence."""
+
+    module: str
+    help: str
+
+
+COMMANDS = {
+    "halt": CheckoutCommand(
+        "operations.commands",
+        "Stop new executions within a second. Transactions that are out are carried to their end.",
+    ),
+    "resume": CheckoutCommand(
+        "operations.commands",
+        "Let new orders through again. Those that were refused stay so; `redrive` sends dead letters back.",
+    ),
+    "redrive": CheckoutCommand(
+        "operations.commands", "Send dead letters back: a new order for each that failed, however often this is run."
+    ),
+    "bench": CheckoutCommand(
+        "bench.command",
+        "Time quotes on this machine, without any service; takes half a minute. `make bench` also writes them down.",
+    ),
+    "pools": CheckoutCommand("operations.commands", "The pools that a stage trades on."),
+    "keys": CheckoutCommand("operations.commands", "API keys of accounts."),
+    "limits": CheckoutCommand("operations.commands", "What orders may amount to."),
+}
+
+
+class FromCheckout(TyperCommand):
+    """Stands for a command of the checkout in the list of commands, and makes place for it when it is run."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """The checkout's command's own. Raises CommandError where there is no checkout that has it."""
+        try:
+            command = load(self.name or "")
+        except CommandError:
+            if extra.get("resilient_parsing"):  # a shell asks for completions: it must not be answered with an error
+                return super().make_context(info_name, args, parent, **extra)
+            raise
+        return command.make_context(info_name, args, parent, **extra)
+
+
+def load(name: str) -> Any:
+    """The checkout's command. Raises CommandError where there is no checkout, or not all that it needs."""
+    root = _root(name)
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     try:
-        return import_module(name)
+        app: typer.Typer = import_module(COMMANDS[name].module).app
     except ImportError as error:
-        raise CommandError(
-            "NOT_INSTALLED", f"{name} can't be loaded ({error}): run this with the checkout's own .venv/bin/fillrate"
-        ) from error
+        detail = f"`fillrate {name}` lacks a package here ({error}): run {root}/.venv/bin/fillrate, made by `make up`"
+        raise CommandError("NOT_INSTALLED", detail) from error
+    return typer.main.get_group(app).commands[name]
 
 
-def target(stage: str | None, endpoint_url: str | None, region: str | None) -> Any:
-    """Where the stage is deployed, as infra.deploy has it. Raises CommandError."""
-    deploy = module("infra.deployment.deploy")
-    if stage is None:
-        stack = nearest_stack(Path.cwd())
-        if stack is None:
-            raise CommandError("NO_STAGE", "no local stack runs here: start it with `make up`, or name a --stage")
-        stage, endpoint_url = "local", endpoint_url or stack["awsEndpoint"]
-    if stage not in deploy.STAGES:
-        raise CommandError("USAGE", f"--stage is one of {', '.join(deploy.STAGES)}", ExitCode.USAGE)
-    with refusals():
-        return deploy.target_for(stage, endpoint_url, region)
-
-
-@contextmanager
-def refusals(*others: type[Exception]) -> Iterator[None]:
-    """AWS's errors, and those of the project's own modules, `others` among them, as CommandErrors."""
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
-
-    deploy = module("infra.deployment.deploy")
-    try:
-        yield
-    except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        denied = code.startswith(_DENIED)
-        raise CommandError(
-            "AWS_DENIED" if denied else "AWS_REFUSED",
-            f"AWS refused: {error}",
-            ExitCode.UNAUTHORIZED if denied else ExitCode.REJECTED,
-        ) from error
-    except NoCredentialsError as error:
-        raise CommandError("AWS_DENIED", f"no AWS credentials: {error}", ExitCode.UNAUTHORIZED) from error
-    except BotoCoreError as error:
-        raise CommandError("AWS_UNREACHABLE", f"AWS can't be reached: {error}", ExitCode.UNAVAILABLE) from error
-    except (ValueError, deploy.DeployError, *others) as error:
-        raise CommandError("REFUSED", str(error), ExitCode.REJECTED) from error
-
-
-def _root() -> Path:
+def _root(name: str) -> Path:
     """The current directory's checkout, else the one that this package is installed from."""
     for place in (Path.cwd(), *Path.cwd().parents, *Path(__file__).resolve().parents):
-        if (place / "infra" / "deploy.py").is_file() and (place / "chalicelib").is_dir():
+        if (place / _MARK).is_file():
             return place
-    raise CommandError("NO_CHECKOUT", "this command works in a checkout of Fillrate only: change into one")
+    raise CommandError(
+        "NO_CHECKOUT",
+        f"`fillrate {name}` is a command of Fillrate's own checkout: change into one, after `make up` there",
+    )

@@ -9,7 +9,8 @@ import typer
 from typer import rich_utils
 from typer.exceptions import TyperException
 
-from fillrate.cli import keys, market, operations, order_book, pools, risk, trading
+from fillrate.cli import market, order_book, trading
+from fillrate.cli.checkout import COMMANDS, FromCheckout
 from fillrate.cli.exit_codes import ExitCode
 from fillrate.cli.options import JSON_FLAG, Connection
 from fillrate.cli.output import Output
@@ -62,14 +63,16 @@ for command, panel in (
     (order_book.cancel, _ACCOUNT),
     (order_book.watch, _ACCOUNT),
     (market.health, _TRADING),
-    (risk.halt, _OPERATING),
-    (risk.resume, _OPERATING),
-    (operations.redrive, _OPERATING),
-    (operations.bench, _OPERATING),
 ):
     app.command(rich_help_panel=panel)(command)
-for group, name in ((pools.app, "pools"), (keys.app, "keys"), (risk.limits_app, "limits")):
-    app.add_typer(group, name=name, rich_help_panel=_OPERATING)
+
+
+def _elsewhere() -> None:
+    """FromCheckout puts the checkout's command in its place before this could be called."""
+
+
+for name, operating in COMMANDS.items():
+    app.command(name, cls=FromCheckout, help=operating.help, rich_help_panel=_OPERATING)(_elsewhere)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -11,7 +11,7 @@ from fillrate.cli.exit_codes import ExitCode
 from fillrate.cli.options import AmountArgument, JsonFlag, SlippageOption, TokenArgument, connect
 from fillrate.cli.output import Output
 from fillrate.cli.plain_words import words_for
-from fillrate.models import PoolQuote, Quote
+from fillrate.models import PoolOffer, Quote
 
 
 def quote(
@@ -120,7 +120,7 @@ def _pools(answer: Quote, output: Output) -> list[RenderableType]:
     return [Text("each pool alone, and how much less than the best route it gives", "bold"), table]
 
 
-def _offer(pool: PoolQuote, answer: Quote) -> tuple[str, ...]:
+def _offer(pool: PoolOffer, answer: Quote) -> tuple[str, ...]:
     if pool.amount_out is None:
         words = words_for(pool.error_code)
         return (printable(words.meaning.rstrip(".") if words else pool.error or "–"), "", "", "")

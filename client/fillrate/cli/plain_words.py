@@ -42,6 +42,13 @@ _WORDS = {
         "The transaction did not reach the chain in time; nothing was traded.", "Try again when Solana is less busy."
     ),
     "TRANSACTION_REJECTED": Words("The chain refuses this transaction, and would again."),
+    "TRANSACTION_TOO_LARGE": Words("The route does not fit into one transaction.", "Try a smaller amount."),
+    "EXECUTION_FAILED": Words("The swap did not go through."),
+    "TRANSIENT": Words("Something was not available for a moment.", "Try again in a moment."),
+    "PERMANENT": Words("The order can't be executed as it is."),
+    "RPC_REFUSED": Words(
+        "The Solana node refused the request.", "Try again later; if it stays so, the stage's node must be looked at."
+    ),
     "RPC_UNAVAILABLE": Words("No Solana node answers.", "Try again in a moment; `fillrate health` tells more."),
     "WALLET_UNAVAILABLE": Words("The wallet can't sign just now; nothing was traded.", "Try again in a moment."),
     "AWS_UNAVAILABLE": Words("The order storage does not answer; nothing was stored.", "Try again in a moment."),

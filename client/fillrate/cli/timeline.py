@@ -105,7 +105,7 @@ class Timeline:
 
 
 class _Now:
-    """A spinner with what is going on beside it, made anew at each drawing."""
+    """A spinner with what is going on beside it, made again at each drawing."""
 
     def __init__(self, describe: Callable[[], RenderableType]) -> None:
         self._describe = describe

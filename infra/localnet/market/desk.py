@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from solders.compute_budget import set_compute_unit_limit
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import VenueUnavailable
-from chalicelib.solana.accounts import Account
+from chalicelib.solana.accounts import AccountsRead
 from chalicelib.solana.tokens import TokenAccount, associated_token_address
+from chalicelib.venues.pool_reader import read_pool
 from chalicelib.venues.venue import Pool, PoolQuote, Venue
 from infra.localnet.fees import MAX_COMPUTE_UNITS
 from infra.localnet.ledger import Ledger
@@ -25,7 +26,7 @@ class TradeError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Trade:
+class LandedTrade:
     """A swap that landed, successful or not. Amounts are base units; `amount_out` is what arrived."""
 
     landed: LandedTransaction
@@ -48,11 +49,8 @@ class TradingDesk:
         venue = None if account is None else self._venues.get(account.owner)
         if venue is None:
             raise TradeError(f"{address} is no pool of a known venue")
-        accounts: dict[Pubkey, Account | None] = {address: account}
         try:
-            while missing := venue.accounts_needed(address, accounts) - accounts.keys():
-                accounts.update({one: self._ledger.current(one) for one in missing})
-            return venue.decode(address, accounts)
+            return read_pool(self._read, venue, address)
         except VenueUnavailable as error:
             raise TradeError(str(error)) from None
 
@@ -60,7 +58,7 @@ class TradingDesk:
         """What the pool pays now. Raises ExecutionError, ValueError."""
         return pool.quote(mint_in, amount, self._ledger.clock)
 
-    def trade(self, pool: Pool, mint_in: Pubkey, amount: int, wallet: HouseWallet | None = None) -> Trade:
+    def trade(self, pool: Pool, mint_in: Pubkey, amount: int, wallet: HouseWallet | None = None) -> LandedTrade:
         """Swap exactly `amount` base units at whatever price. Raises ExecutionError, ValueError, TransactionRefused.
 
         A wallet that has not enough gets it out of nothing, so that the market can be moved without limit.
@@ -74,7 +72,10 @@ class TradingDesk:
         )
         before = self._amount(destination)
         landed = trader.send([set_compute_unit_limit(MAX_COMPUTE_UNITS), swap], "trade")
-        return Trade(landed, quote, self._amount(destination) - before)
+        return LandedTrade(landed, quote, self._amount(destination) - before)
+
+    def _read(self, addresses: Sequence[Pubkey]) -> AccountsRead:
+        return AccountsRead(self._ledger.clock.slot, {one: self._ledger.current(one) for one in addresses})
 
     def _held(self, owner: Pubkey, of: Pubkey, at_least: int) -> Pubkey:
         """`owner`'s associated account of the mint, with `at_least` so many base units."""

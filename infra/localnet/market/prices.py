@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
+from chalicelib.amounts import PPM
 from infra.localnet.market.tokens import TOKENS
 
-_MILLION = 1_000_000
 # Of the way back to where it began, a price goes this part each slot: it strays by a percent or so, and no further.
 _REVERSION_SLOTS = 2_000
 # The largest step of a slot, in millionths of the price. The dollar tokens hardly move.
@@ -26,4 +26,4 @@ class FairPrices:
         for symbol, price in self.by_symbol.items():
             largest = _LARGEST_STEP_PPM[symbol]
             drift = (self._origin[symbol] - price) // _REVERSION_SLOTS
-            self.by_symbol[symbol] = price + drift + price * self._dice.randint(-largest, largest) // _MILLION
+            self.by_symbol[symbol] = price + drift + price * self._dice.randint(-largest, largest) // PPM

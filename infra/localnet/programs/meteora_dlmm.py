@@ -42,12 +42,12 @@ from chalicelib.venues.meteora_dlmm.layout import (
 )
 from chalicelib.venues.meteora_dlmm.math import (
     BinFill,
-    BinOverflowError,
-    BinRangeError,
-    BinUnpricedError,
+    BinOutOfRange,
+    BinOverflow,
+    BinUnpriced,
     Ladder,
-    NoBinArrayError,
-    OutOfLiquidityError,
+    NoBinArray,
+    OutOfLiquidity,
     references_at,
     split_fee,
 )
@@ -92,7 +92,7 @@ _ERRORS = {
 }
 
 
-class _Swap(NamedTuple):
+class _Swap2Accounts(NamedTuple):
     """The accounts of swap2 in its order; swap is the same without the memo program."""
 
     lb_pair: AccountMeta
@@ -187,22 +187,22 @@ def _hook_accounts(info: bytes) -> int:
     return total
 
 
-def _accounts(is_swap2: bool, metas: Sequence[AccountMeta]) -> tuple[_Swap, Sequence[AccountMeta]]:
-    fixed = len(_Swap._fields) if is_swap2 else len(_Swap._fields) - 1
+def _accounts(is_swap2: bool, metas: Sequence[AccountMeta]) -> tuple[_Swap2Accounts, Sequence[AccountMeta]]:
+    fixed = len(_Swap2Accounts._fields) if is_swap2 else len(_Swap2Accounts._fields) - 1
     if len(metas) < fixed:
         raise anchor.anchor_error(anchor.ACCOUNT_NOT_ENOUGH_KEYS)
     if is_swap2:
-        return _Swap._make(metas[:fixed]), metas[fixed:]
+        return _Swap2Accounts._make(metas[:fixed]), metas[fixed:]
     memo = AccountMeta(MEMO_PROGRAM, is_signer=False, is_writable=False)
-    at = _Swap._fields.index("memo_program")
-    return _Swap._make([*metas[:at], memo, *metas[at:fixed]]), metas[fixed:]
+    at = _Swap2Accounts._fields.index("memo_program")
+    return _Swap2Accounts._make([*metas[:at], memo, *metas[at:fixed]]), metas[fixed:]
 
 
 def _is_given(optional: AccountMeta) -> bool:
     return optional.pubkey != PROGRAM_ID
 
 
-def _check_types(swap: _Swap, accounts: anchor.Accounts, is_swap2: bool) -> None:
+def _check_types(swap: _Swap2Accounts, accounts: anchor.Accounts, is_swap2: bool) -> None:
     """What Anchor checks of each account for itself, in order."""
     anchor.loader_data(accounts, swap.lb_pair.pubkey, PROGRAM_ID, LB_PAIR_DISCRIMINATOR, LB_PAIR_LENGTH)
     if _is_given(swap.bitmap_extension):
@@ -224,7 +224,7 @@ def _check_types(swap: _Swap, accounts: anchor.Accounts, is_swap2: bool) -> None
         raise anchor.anchor_error(anchor.INVALID_PROGRAM_ID)
 
 
-def _check_constraints(swap: _Swap, accounts: anchor.Accounts, pair: LbPair) -> bool:
+def _check_constraints(swap: _Swap2Accounts, accounts: anchor.Accounts, pair: LbPair) -> bool:
     """What Anchor then checks between accounts, in order. True: the user sells X for Y."""
     anchor.check_mutable(swap.lb_pair)
     named = (swap.reserve_x, swap.reserve_y, swap.mint_x, swap.mint_y, swap.oracle)
@@ -246,7 +246,7 @@ def _check_constraints(swap: _Swap, accounts: anchor.Accounts, pair: LbPair) -> 
     return traded[0] == pair.mint_x
 
 
-def _check_gates(swap: _Swap, pair: LbPair, clock: ChainClock) -> None:
+def _check_gates(swap: _Swap2Accounts, pair: LbPair, clock: ChainClock) -> None:
     if pair.pair_type not in list(PairType):
         raise _error(6043)
     if pair.activation_type not in list(ActivationType) and pair.pair_type != PairType.PERMISSIONLESS:
@@ -293,7 +293,12 @@ class _BinArrays:
 
 
 def _compute(
-    swap: _Swap, accounts: anchor.Accounts, pair: LbPair, bin_arrays: _BinArrays, received: int, clock: ChainClock
+    swap: _Swap2Accounts,
+    accounts: anchor.Accounts,
+    pair: LbPair,
+    bin_arrays: _BinArrays,
+    received: int,
+    clock: ChainClock,
 ) -> SwapRecord:
     extension = None
     if _is_given(swap.bitmap_extension):
@@ -307,7 +312,7 @@ def _compute(
         result = ladder.swap(received, fills)
     except OverflowError:
         raise _error(6018) from None
-    except OutOfLiquidityError as error:
+    except OutOfLiquidity as error:
         raise _liquidity_error(error, extension is not None) from None
     splits = [
         split_fee(
@@ -329,21 +334,23 @@ def _compute(
     )
 
 
-def _liquidity_error(error: OutOfLiquidityError, has_extension: bool) -> ProgramError:
+def _liquidity_error(error: OutOfLiquidity, has_extension: bool) -> ProgramError:
     match error:
-        case BinRangeError():
+        case BinOutOfRange():
             return _error(6012)
-        case BinUnpricedError():
+        case BinUnpriced():
             return _error(6018)
-        case BinOverflowError():
+        case BinOverflow():
             return _error(6019)
-        case NoBinArrayError() if has_extension:
+        case NoBinArray() if has_extension:
             return _error(6037)
         case _:
             return _error(6036)
 
 
-def _transfers(swap: _Swap, mints: Sequence[Mint], amount_in: int, record: SwapRecord) -> tuple[TokenTransfer, ...]:
+def _transfers(
+    swap: _Swap2Accounts, mints: Sequence[Mint], amount_in: int, record: SwapRecord
+) -> tuple[TokenTransfer, ...]:
     """What the user pays, what a host gets where one is named, what the user gets."""
     reserves, programs = (swap.reserve_x, swap.reserve_y), (swap.program_x, swap.program_y)
     user, pair = swap.user.pubkey, swap.lb_pair.pubkey
@@ -368,7 +375,7 @@ def _transfers(swap: _Swap, mints: Sequence[Mint], amount_in: int, record: SwapR
 
 
 def _writes(
-    swap: _Swap, accounts: anchor.Accounts, bin_arrays: _BinArrays, record: SwapRecord, clock: ChainClock
+    swap: _Swap2Accounts, accounts: anchor.Accounts, bin_arrays: _BinArrays, record: SwapRecord, clock: ChainClock
 ) -> dict[Pubkey, bytes]:
     now = clock.unix_timestamp
     pair, oracle = swap.lb_pair.pubkey, swap.oracle.pubkey
@@ -383,7 +390,7 @@ def _writes(
     return writes
 
 
-def _forget(index: int, swap: _Swap, accounts: anchor.Accounts, writes: dict[Pubkey, bytes]) -> None:
+def _forget(index: int, swap: _Swap2Accounts, accounts: anchor.Accounts, writes: dict[Pubkey, bytes]) -> None:
     """Clear the bit of a bin array whose last orders were filled."""
     pair, extension = swap.lb_pair.pubkey, swap.bitmap_extension.pubkey
     if -INTERNAL_REACH <= index < INTERNAL_REACH:

@@ -14,17 +14,18 @@ from solders.pubkey import Pubkey
 
 from chalicelib.problems import VenueUnavailable
 from chalicelib.solana.accounts import ChainClock
-from chalicelib.venues.raydium_cpmm.instruction import AUTHORITY, PROGRAM_ID, SWAP_ARGUMENTS, SWAP_BASE_INPUT
-from chalicelib.venues.raydium_cpmm.pool import (
+from chalicelib.venues.raydium_cpmm.instruction import SWAP_ARGUMENTS, SWAP_BASE_INPUT
+from chalicelib.venues.raydium_cpmm.layout import (
+    AUTHORITY,
     CONFIG_DISCRIMINATOR,
     CONFIG_LENGTH,
     POOL_DISCRIMINATOR,
     POOL_LENGTH,
-    RaydiumCpmm,
-    RaydiumCpmmPool,
-    SwapOutcome,
-    SwapRefusedError,
+    PROGRAM_ID,
 )
+from chalicelib.venues.raydium_cpmm.math import SwapOutcome
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmmPool, RaydiumCpmmVenue
+from chalicelib.venues.raydium_cpmm.refusals import EXCEEDED_SLIPPAGE, SwapRefused
 from infra.localnet.programs import anchor
 from infra.localnet.programs.program import ProgramError, SwapEffect, TokenTransfer
 
@@ -33,7 +34,6 @@ OBSERVATION_LENGTH = 4075
 _OBSERVATIONS = 100
 _OBSERVATION_SECONDS = 15
 _U128_MAX = (1 << 128) - 1
-_EXCEEDED_SLIPPAGE = 6005
 _NOT_SUPPORT_MINT = 6007
 _INVALID_VAULT = 6008
 _MATH_OVERFLOW = 6011
@@ -71,7 +71,7 @@ _ERRORS = {
 }
 
 
-class _Swap(NamedTuple):
+class _SwapBaseInputAccounts(NamedTuple):
     """The accounts of instructions/swap_base_input.rs `Swap`, in its order."""
 
     payer: AccountMeta
@@ -104,10 +104,10 @@ class RaydiumCpmmProgram:
         side = pool.vaults.index(swap.input_vault.pubkey)
         try:
             outcome = pool.swap(side, amount_in, clock)
-        except SwapRefusedError as refusal:
+        except SwapRefused as refusal:
             raise _error(refusal.code) from None
         if outcome.amount_out < minimum_out:
-            raise _error(_EXCEEDED_SLIPPAGE)
+            raise _error(EXCEEDED_SLIPPAGE)
         return SwapEffect(
             transfers=_transfers(pool, swap, side, outcome),
             writes={
@@ -134,11 +134,11 @@ def _arguments(data: bytes) -> tuple[int, int]:
     return amount_in, minimum_out
 
 
-def _checked(metas: tuple[AccountMeta, ...], accounts: anchor.Accounts) -> _Swap:
+def _checked(metas: tuple[AccountMeta, ...], accounts: anchor.Accounts) -> _SwapBaseInputAccounts:
     """The instruction's accounts, checked as Anchor does: first each for itself, then the constraints, in order."""
-    if len(metas) < len(_Swap._fields):
+    if len(metas) < len(_SwapBaseInputAccounts._fields):
         raise anchor.anchor_error(anchor.ACCOUNT_NOT_ENOUGH_KEYS)
-    swap = _Swap._make(metas[: len(_Swap._fields)])
+    swap = _SwapBaseInputAccounts._make(metas[: len(_SwapBaseInputAccounts._fields)])
     anchor.check_signer(swap.payer)
     anchor.account_data(accounts, swap.config.pubkey, PROGRAM_ID, CONFIG_DISCRIMINATOR, CONFIG_LENGTH)
     state = anchor.loader_data(accounts, swap.pool.pubkey, PROGRAM_ID, POOL_DISCRIMINATOR, POOL_LENGTH)
@@ -173,7 +173,7 @@ def _checked(metas: tuple[AccountMeta, ...], accounts: anchor.Accounts) -> _Swap
 
 def _decode(address: Pubkey, accounts: anchor.Accounts) -> RaydiumCpmmPool:
     try:
-        return RaydiumCpmm().decode(address, accounts)
+        return RaydiumCpmmVenue().decode(address, accounts)
     except VenueUnavailable as error:
         # After the checks above only a mint or vault can be wrong that the venue refuses to trade.
         name, _ = _ERRORS[_NOT_SUPPORT_MINT]
@@ -181,7 +181,7 @@ def _decode(address: Pubkey, accounts: anchor.Accounts) -> RaydiumCpmmPool:
 
 
 def _transfers(
-    pool: RaydiumCpmmPool, swap: _Swap, side: int, outcome: SwapOutcome
+    pool: RaydiumCpmmPool, swap: _SwapBaseInputAccounts, side: int, outcome: SwapOutcome
 ) -> tuple[TokenTransfer, TokenTransfer]:
     return (
         TokenTransfer(

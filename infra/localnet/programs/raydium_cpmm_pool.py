@@ -14,14 +14,14 @@ from solders.pubkey import Pubkey
 
 from chalicelib.solana.accounts import Account
 from chalicelib.solana.tokens import TOKEN_PROGRAM, Mint
-from chalicelib.venues.raydium_cpmm.instruction import AUTHORITY, AUTHORITY_BUMP, PROGRAM_ID
-from chalicelib.venues.raydium_cpmm.pool import (
+from chalicelib.venues.raydium_cpmm.layout import (
+    AUTHORITY,
+    AUTHORITY_BUMP,
     CONFIG_DISCRIMINATOR,
-    CREATOR_FEE_ON_BOTH,
-    CREATOR_FEE_ON_TOKEN_0,
-    CREATOR_FEE_ON_TOKEN_1,
     POOL_DISCRIMINATOR,
+    PROGRAM_ID,
 )
+from chalicelib.venues.raydium_cpmm.math import CREATOR_FEE_ON_BOTH, CREATOR_FEE_ON_TOKEN_0, CREATOR_FEE_ON_TOKEN_1
 from infra.localnet.programs.genesis_pool import GenesisPool
 from infra.localnet.programs.raydium_cpmm import (
     OBSERVATION_DISCRIMINATOR,

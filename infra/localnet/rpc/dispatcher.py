@@ -33,7 +33,7 @@ _SLOTS_BEHIND = 42
 Method = Callable[[Params], Any]
 
 
-class ServiceUnavailable(Exception):
+class InjectedOutage(Exception):
     """A fault strikes the whole request: HTTP 503."""
 
 
@@ -51,7 +51,7 @@ class Dispatcher:
         }
 
     def answer(self, body: bytes, *, local_client: bool) -> bytes:
-        """The response's body. Raises ServiceUnavailable where a fault wants it so."""
+        """The response's body. Raises InjectedOutage where a fault wants it so."""
         try:
             request = json.loads(body)
         except ValueError:
@@ -70,7 +70,7 @@ class Dispatcher:
             return _succeeded(identity, self._result(request["method"], request.get("params"), local_client))
         except RpcError as error:
             return _failed(identity, error)
-        except ServiceUnavailable:
+        except InjectedOutage:
             raise
         except (FaucetError, TransactionRefused) as error:
             return _failed(identity, RpcError(INTERNAL_ERROR, str(error)))
@@ -99,7 +99,7 @@ class Dispatcher:
         def unavailable(params: Params) -> NoReturn:
             if call is not None and not self._node.faults.spares_work():
                 call(params)
-            raise ServiceUnavailable
+            raise InjectedOutage
 
         def behind(_: Params) -> NoReturn:
             raise unhealthy(_SLOTS_BEHIND)

@@ -8,7 +8,7 @@ from typing import Any
 from solders.transaction import VersionedTransaction
 
 from chalicelib.solana.accounts import Account
-from infra.localnet.execution import Execution
+from infra.localnet.execution import ExecutionResult
 from infra.localnet.ledger import Bank
 from infra.localnet.node import Node
 from infra.localnet.rpc.account_view import AccountView, account_json
@@ -85,13 +85,13 @@ class TransactionMethods:
             # Past its preflight nobody tells the sender that a transaction can't land: it never shows up.
             return
 
-    def _simulate(self, transaction: VersionedTransaction, bank: Bank, *, check_blockhash: bool) -> Execution:
+    def _simulate(self, transaction: VersionedTransaction, bank: Bank, *, check_blockhash: bool) -> ExecutionResult:
         try:
             return self._node.ledger.simulate(transaction, bank, check_blockhash=check_blockhash)
         except TransactionRefused as refusal:
             return _refused(refusal.error)
 
-    def _accounts_after(self, execution: Execution, bank: Bank, wanted: Config | None) -> list[Any] | None:
+    def _accounts_after(self, execution: ExecutionResult, bank: Bank, wanted: Config | None) -> list[Any] | None:
         if wanted is None or execution.error is not None:
             return None
         view = AccountView(wanted.text("encoding") or "base64")
@@ -109,7 +109,7 @@ class TransactionMethods:
         ]
 
 
-def simulation(execution: Execution, *, with_inner: bool, replacement: dict[str, Any] | None) -> dict[str, Any]:
+def simulation(execution: ExecutionResult, *, with_inner: bool, replacement: dict[str, Any] | None) -> dict[str, Any]:
     """The value of simulateTransaction, and the data of a failed preflight."""
     return {
         "accounts": None,
@@ -122,5 +122,5 @@ def simulation(execution: Execution, *, with_inner: bool, replacement: dict[str,
     }
 
 
-def _refused(error: TransactionError) -> Execution:
-    return Execution(error=error, logs=(), compute_units=0, fee=0, writes={}, inner={})
+def _refused(error: TransactionError) -> ExecutionResult:
+    return ExecutionResult(error=error, logs=(), compute_units=0, fee=0, writes={}, inner={})

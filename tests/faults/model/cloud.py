@@ -1,7 +1,7 @@
 """The orders table and the queues in memory: conditional writes and visibility as DynamoDB and SQS have them.
 
-The truth is in `Table` and `Queue`; `StoreOf` and `QueueOf` are what one worker has of them, every call of which may
-be refused, lost, or the worker's last.
+The truth is in `OrdersInMemory` and `Queue`; `StoreOf` and `QueueOf` are what one worker has of them, every call of
+which may be refused, lost, or the worker's last.
 """
 
 from __future__ import annotations
@@ -9,18 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from botocore.exceptions import EndpointConnectionError
-
-from chalicelib.aws.dynamodb.attribute_values import Item
-from chalicelib.aws.dynamodb.order_item import item_to_order, order_to_item
-from chalicelib.aws.dynamodb.order_table import OrderTable
-from chalicelib.aws.orders_queue import SqsOrdersQueue
 from chalicelib.orders.message import message_body
-from chalicelib.orders.order import Order, State, as_created, as_written, booked_before
-from chalicelib.orders.ports import DeadLetter, StaleOrder
-from chalicelib.risk.counters import Claims, CounterFull, Movement, movements
+from chalicelib.orders.order import Order, State
+from chalicelib.orders.ports import DeadLetter, OrderFilter, OrderPage
+from chalicelib.problems import AwsUnavailable
 from chalicelib.risk.limits import LimitsInForce
 from tests.faults.model.stage import PromiseBroken, Worker
+from tests.orders_in_memory import OrdersInMemory
 
 # As in infra/deployment/data.yaml.
 VISIBILITY_MS = 120_000
@@ -28,65 +23,8 @@ KILL_SWITCH = "looking at the kill switch"
 
 
 def unreachable() -> Exception:
-    """What botocore raises when its own retries are used up."""
-    return EndpointConnectionError(endpoint_url="https://aws.invalid")
-
-
-@dataclass
-class Table:
-    """Orders by id, each with every version that was ever stored, oldest first; and the counters beside them."""
-
-    items: dict[str, Item] = field(default_factory=dict)
-    versions: dict[str, list[Order]] = field(default_factory=dict)
-    counters: dict[str, int] = field(default_factory=dict)
-
-    def create(self, order: Order, limits: LimitsInForce | None = None) -> bool:
-        if order.order_id in self.items:
-            return False
-        self._move(movements(order.account, Claims(), order.claims, limits))
-        self._write(as_created(order))
-        return True
-
-    def load(self, order_id: str) -> Order | None:
-        item = self.items.get(order_id)
-        return None if item is None else item_to_order({name: one for name, one in item.items() if one is not None})
-
-    def replace(self, order: Order, limits: LimitsInForce | None = None) -> Order:
-        item = self.items.get(order.order_id)
-        if item is None or item["revision"] != order.revision:
-            raise StaleOrder(order.order_id)
-        self._move(movements(order.account, booked_before(order), order.claims, limits))
-        written = as_written(order)
-        self._write(written)
-        return written
-
-    def overdue(self, before_ms: int, limit: int) -> list[Order]:
-        found = [item for item in self.items.values() if item.get("openShard") and item["dueAtMs"] < before_ms]
-        orders = [self.load(item["orderId"]) for item in sorted(found, key=lambda item: item["dueAtMs"])[:limit]]
-        return [order for order in orders if order is not None]
-
-    def look_again_at(self, order: Order, due_at_ms: int) -> bool:
-        item = self.items[order.order_id]
-        if item["revision"] != order.revision or not item.get("openShard"):
-            return False
-        item["dueAtMs"] = due_at_ms
-        return True
-
-    def orders(self) -> list[Order]:
-        return [versions[-1] for versions in self.versions.values()]
-
-    def _move(self, moved: tuple[Movement, ...]) -> None:
-        """All counters or none, with the order's write or without it."""
-        for movement in moved:
-            stands_at = self.counters.get(movement.key, 0)
-            if movement.ceiling is not None and stands_at + movement.by > movement.ceiling:
-                raise CounterFull(movement, stands_at)
-        for movement in moved:
-            self.counters[movement.key] = self.counters.get(movement.key, 0) + movement.by
-
-    def _write(self, order: Order) -> None:
-        self.items[order.order_id] = order_to_item(order)
-        self.versions.setdefault(order.order_id, []).append(order)
+    """What a store or a queue raises when botocore's own retries are used up."""
+    return AwsUnavailable()
 
 
 @dataclass
@@ -138,10 +76,10 @@ class Queue:
         return {message.body for message in self.messages.values()}
 
 
-class StoreOf(OrderTable):
-    """One worker's OrderTable."""
+class StoreOf:
+    """One worker's Orders."""
 
-    def __init__(self, table: Table, worker: Worker) -> None:
+    def __init__(self, table: OrdersInMemory, worker: Worker) -> None:
         self._truth = table
         self._worker = worker
 
@@ -172,9 +110,12 @@ class StoreOf(OrderTable):
     def look_again_at(self, order: Order, due_at_ms: int) -> bool:
         return self._worker.call("noting the sweep", lambda: self._truth.look_again_at(order, due_at_ms), unreachable)
 
+    def page(self, account: str, keep: OrderFilter, limit: int, cursor: str | None) -> OrderPage:
+        return self._worker.call("listing", lambda: self._truth.page(account, keep, limit, cursor), unreachable)
 
-class QueueOf(SqsOrdersQueue):
-    """One worker's SqsOrdersQueue. `now_ms` is the queues' clock, not the worker's."""
+
+class QueueOf:
+    """One worker's OrdersQueue. `now_ms` is the queues' clock, not the worker's."""
 
     def __init__(self, orders: Queue, dead_letters: Queue, worker: Worker, now_ms: Callable[[], int]) -> None:
         self._orders = orders

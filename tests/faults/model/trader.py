@@ -1,21 +1,19 @@
-"""The product's own trader on the model cluster: its landing protocol and its reading of fills are the real ones."""
+"""A trader on the model cluster: its landing protocol and its reading of fills are the product's own."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Self, cast
+from typing import Any, Self
 
-from chalicelib.orders.execution import PlannedSwap
-from chalicelib.orders.order import Order, Submission
-from chalicelib.orders.trading import ChainTrader, WatchPolicy
+from chalicelib.orders.execution import Fate, PlannedSwap
+from chalicelib.orders.order import Order
+from chalicelib.orders.settling import Settler, WatchPolicy
 from chalicelib.problems import ExecutionError, RpcUnavailable
 from chalicelib.risk.limits import Exposure
-from chalicelib.routing.market import Market
-from chalicelib.solana.compute_budget import PriorityFeePolicy
-from chalicelib.solana.rpc import Commitment, EpochInfo, SignatureStatuses, SolanaRpc
-from chalicelib.solana.signing_policy import SigningPolicy
-from chalicelib.solana.wallet import Wallet
+from chalicelib.solana.rpc import Commitment, EpochInfo, SignatureStatuses
+from chalicelib.solana.signed_transaction import SignedTransaction
+from chalicelib.venues.supported import error_classifier
 from tests.faults.model.cluster import WALLET, Cluster
 from tests.faults.model.stage import PromiseBroken, Worker
 from tests.sample_orders import ROUTE
@@ -67,14 +65,11 @@ class NodeOf:
         return self._worker.call("reading the fill", lambda: self._cluster.transaction(signature), silent)
 
 
-class Signer:
-    """Whose fills are read; nothing is signed in the model."""
+class ModelTrader:
+    """A Trader that settles as the product's own does.
 
-    address = WALLET
-
-
-class ModelTrader(ChainTrader):
-    """`market` holds what the next readings of it run into, None for nothing; `amount_out` is what it pays then."""
+    `market` holds what the next readings of it run into, None for nothing.
+    """
 
     def __init__(
         self,
@@ -85,16 +80,8 @@ class ModelTrader(ChainTrader):
         clock: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
-        super().__init__(
-            cast("SolanaRpc", NodeOf(cluster, worker, on_send)),
-            cast("Market", None),
-            cast("Wallet", Signer()),
-            cast("SigningPolicy", None),
-            PriorityFeePolicy(floor=0, cap=0),
-            PATIENCE,
-            clock,
-            sleep,
-        )
+        node = NodeOf(cluster, worker, on_send)
+        self._settler = Settler(node, lambda: WALLET, error_classifier(), PATIENCE, clock, sleep)
         self._cluster = cluster
         self._worker = worker
         self._script = market
@@ -105,12 +92,15 @@ class ModelTrader(ChainTrader):
         exposure = Exposure(value=amount_out, price_impact_ppm=0, deviation_ppm=0)
         return PlannedSwap(ROUTE, amount_out, amount_out * 99 // 100, lambda: self._sign(order, amount_out), exposure)
 
-    def _sign(self, order: Order, amount_out: int) -> Submission:
+    def settle(self, order: Order, submission: SignedTransaction) -> Fate:
+        return self._settler.settle(order, submission)
+
+    def _sign(self, order: Order, amount_out: int) -> SignedTransaction:
         self._worker.call("simulating", lambda: self._next_trouble(), silent)
         signed = self._worker.call(
             "reading the blockhash", lambda: self._cluster.sign(order.order_id, order.amount, amount_out), silent
         )
-        return Submission(signed.signature, signed.signature.encode(), "blockhash", signed.last_valid)
+        return SignedTransaction(signed.signature, signed.signature.encode(), "blockhash", signed.last_valid)
 
     def _next_trouble(self) -> None:
         error = self._script.popleft() if self._script else None

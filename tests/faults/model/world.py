@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from chalicelib.contract.requests import OrderRequest
-from chalicelib.orders.admission import Admission
+from chalicelib.http.api import new_order_of
 from chalicelib.orders.delivery import Delivery, Message
 from chalicelib.orders.execution import Execution
 from chalicelib.orders.intake import Intake
@@ -19,14 +19,15 @@ from chalicelib.orders.recovery import Recovery
 from chalicelib.problems import ExecutionError
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Limits, LimitsInForce
-from tests.faults.model.cloud import KILL_SWITCH, Queue, QueuedMessage, QueueOf, StoreOf, Table, unreachable
+from tests.faults.model.cloud import KILL_SWITCH, Queue, QueuedMessage, QueueOf, StoreOf, unreachable
 from tests.faults.model.cluster import FEE, Cluster, Transaction
 from tests.faults.model.stage import PromiseBroken, Worker
 from tests.faults.model.trader import ModelTrader
+from tests.orders_in_memory import OrdersInMemory
 from tests.sample_orders import SOL, USDC
 
 LEASE_MS = 25_000
-# A minute before midnight, UTC: the limits on a day's sum begin anew on the way.
+# A minute before midnight, UTC: the limits on a day's sum start again on the way.
 BEGINNING_MS = 1_760_054_340_000
 # Few enough that some failures are attempts and others are not.
 FAILURES_TO_TELL = 3
@@ -40,8 +41,8 @@ class TwoTokens:
         return {"SOL": SOL, "USDC": USDC}.get(text)
 
 
-class Starts(Admission):
-    """Admission as one worker sees it: the slot is the world's word."""
+class StartRateOf:
+    """The StartRate as one worker sees it: the slot is the world's word."""
 
     def __init__(self, world: World, worker: Worker) -> None:
         self._world = world
@@ -104,7 +105,7 @@ class World:
     # how many blocks come while a worker waits to ask again
     blocks_a_wait: int = 1
     cluster: Cluster = field(default_factory=Cluster)
-    table: Table = field(default_factory=Table)
+    table: OrdersInMemory = field(default_factory=OrdersInMemory)
     queue: Queue = field(default_factory=Queue)
     dead_letters: Queue = field(default_factory=Queue)
     market: deque[ExecutionError | None] = field(default_factory=deque)
@@ -125,7 +126,7 @@ class World:
         )
 
         def job(worker: Worker) -> None:
-            submitted = self._intake(worker, skew_ms).submit("local", body, key)
+            submitted = self._intake(worker, skew_ms).submit("local", new_order_of(TwoTokens(), body), key)
             self.accepted.append((key, submitted.order.order_id))
 
         return self._start("post", _answering(job))
@@ -157,7 +158,7 @@ class World:
             execution = Execution(
                 store,
                 trader,
-                Starts(self, worker),
+                StartRateOf(self, worker),
                 OutagesOf(self, worker),
                 Operator(self, worker),
                 clock,
@@ -194,7 +195,7 @@ class World:
             StoreOf(self.table, worker),
             self._queue_of(worker),
             TwoTokens(),
-            Starts(self, worker),
+            StartRateOf(self, worker),
             Operator(self, worker),
             self._clock(skew_ms),
             self._new_id,
@@ -318,5 +319,5 @@ def _check_step(before: Order, after: Order) -> None:
     failures = [change for change in after.history if change.status is Status.FAILED]
     assert after.retry_count in (len(failures), len(failures) - 1)
     assert len(after.past_signatures) <= MAX_ATTEMPTS
-    waits = [change.detail.retry_in_ms for change in failures if not change.detail.terminal]
+    waits = [change.retry_in_ms for change in failures if not change.terminal]
     assert waits == [1000, 2000][: len(waits)]

@@ -1,0 +1,177 @@
+"""One table of DynamoDB, as all other files know it: items and values are plain, errors are ours.
+
+In an expression `#name` stands for the attribute `name`, which may be a reserved word, and `:name` for a value.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from chalicelib.aws.dynamodb.attribute_values import Item, deserialize, serialize, serialize_values
+from chalicelib.aws.errors import is_condition_failure, translated
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Values = Mapping[str, Any]
+
+_NAME = re.compile(r"#(\w+)")
+
+
+class Table:
+    """Every method raises AwsError. Reads of single items are consistent; those of an index never are."""
+
+    def __init__(self, client: DynamoDBClient, name: str) -> None:
+        self._client = client
+        self.name = name
+
+    @translated()
+    def get(self, key: Item, *, projection: str | None = None) -> Item | None:
+        """The item as it stands, or those attributes of it that `projection` names; None where there is none."""
+        request: dict[str, Any] = {"TableName": self.name, "Key": serialize(key), "ConsistentRead": True}
+        if projection is not None:
+            request["ProjectionExpression"] = projection
+        item = self._client.get_item(**request).get("Item")
+        return None if item is None else deserialize(item)
+
+    @translated()
+    def get_each(self, keys: Iterable[Item]) -> list[Item]:
+        """Those of the items that exist, in no order."""
+        request: Any = {self.name: {"Keys": [serialize(key) for key in keys], "ConsistentRead": True}}
+        found: list[Item] = []
+        while request:
+            response = self._client.batch_get_item(RequestItems=request)
+            found += map(deserialize, response["Responses"].get(self.name, []))
+            request = response.get("UnprocessedKeys")
+        return found
+
+    @translated()
+    def put(self, item: Item) -> None:
+        self._client.put_item(TableName=self.name, Item=serialize(item))
+
+    @translated()
+    def put_if(self, condition: str, item: Item, values: Values | None = None) -> bool:
+        """False, and nothing written, where the condition doesn't hold."""
+        try:
+            self._client.put_item(**self.put_action(condition, item, values)["Put"])
+        except ClientError as error:
+            if is_condition_failure(error):
+                return False
+            raise
+        return True
+
+    def put_action(self, condition: str, item: Item, values: Values | None = None) -> Any:
+        """A conditional put, as a part of a transaction."""
+        request = _expressions({"ConditionExpression": condition}, values)
+        return {"Put": {"TableName": self.name, "Item": serialize(item), **request}}
+
+    @translated()
+    def update(self, key: Item, update: str, values: Values | None = None) -> Item:
+        """The item after the update."""
+        request = _expressions({"UpdateExpression": update}, values)
+        response = self._client.update_item(TableName=self.name, Key=serialize(key), ReturnValues="ALL_NEW", **request)
+        return deserialize(response["Attributes"])
+
+    def update_if(self, condition: str, key: Item, update: str, values: Values | None = None) -> bool:
+        """False, and nothing written, where the condition doesn't hold."""
+        return self._update_if(condition, key, update, values, {})[0]
+
+    def update_and_tell(
+        self, condition: str, key: Item, update: str, values: Values | None = None
+    ) -> tuple[bool, Item]:
+        """Whether the condition held, and the item as it stands now; that is empty where there is none."""
+        tell = {"ReturnValues": "ALL_NEW", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        return self._update_if(condition, key, update, values, tell)
+
+    @translated()
+    def _update_if(
+        self, condition: str, key: Item, update: str, values: Values | None, tell: dict[str, str]
+    ) -> tuple[bool, Item]:
+        request: Any = {**_expressions({"ConditionExpression": condition, "UpdateExpression": update}, values), **tell}
+        try:
+            response = self._client.update_item(TableName=self.name, Key=serialize(key), **request)
+        except ClientError as error:
+            if not is_condition_failure(error):
+                raise
+            stands: Any = error.response.get("Item") or {}
+            return False, deserialize(stands)
+        return True, deserialize(response.get("Attributes", {}))
+
+    @translated()
+    def delete(self, key: Item) -> None:
+        self._client.delete_item(TableName=self.name, Key=serialize(key))
+
+    @translated()
+    def take(self, key: Item) -> Item | None:
+        """Delete the item; what it was, None where there was none."""
+        response = self._client.delete_item(TableName=self.name, Key=serialize(key), ReturnValues="ALL_OLD")
+        old = response.get("Attributes")
+        return deserialize(old) if old else None
+
+    def query(
+        self,
+        condition: str,
+        values: Values,
+        *,
+        index: str | None = None,
+        keep: str | None = None,
+        newest_first: bool = False,
+        read_at_once: int | None = None,
+        after: Item | None = None,
+    ) -> Iterator[Item]:
+        """The items under one key in the order of their sort key, those that `keep` lets through.
+
+        Read page by page as they are asked for; `read_at_once` limits a page, `after` is the last item's key.
+        """
+        request = self._query(condition, values, index, keep)
+        if newest_first:
+            request["ScanIndexForward"] = False
+        if read_at_once is not None:
+            request["Limit"] = read_at_once
+        if after is not None:
+            request["ExclusiveStartKey"] = serialize(after)
+        return self._items(self._client.query, request)
+
+    @translated()
+    def count(self, condition: str, values: Values, *, index: str, at_most: int) -> int:
+        """How many items are under one key, counted no further than `at_most`."""
+        request = {**self._query(condition, values, index, None), "Select": "COUNT", "Limit": at_most}
+        return self._client.query(**request)["Count"]
+
+    def scan(
+        self, keep: str | None = None, values: Values | None = None, *, index: str | None = None
+    ) -> Iterator[Item]:
+        """Every item that `keep` lets through, in no order, read page by page as they are asked for."""
+        request: dict[str, Any] = {"TableName": self.name, **_expressions({"FilterExpression": keep}, values)}
+        request.update({"ConsistentRead": True} if index is None else {"IndexName": index})
+        return self._items(self._client.scan, request)
+
+    def _query(self, condition: str, values: Values, index: str | None, keep: str | None) -> dict[str, Any]:
+        expressions = {"KeyConditionExpression": condition, "FilterExpression": keep}
+        where = {"ConsistentRead": True} if index is None else {"IndexName": index}
+        return {"TableName": self.name, **where, **_expressions(expressions, values)}
+
+    def _items(self, read: Any, request: dict[str, Any]) -> Iterator[Item]:
+        while True:
+            with translated():
+                page = read(**request)
+            yield from map(deserialize, page["Items"])
+            if not page.get("LastEvaluatedKey"):
+                return
+            request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+def _expressions(expressions: Mapping[str, str | None], values: Values | None) -> dict[str, Any]:
+    """The expressions that are given, with the names and values that they use."""
+    request: dict[str, Any] = {name: text for name, text in expressions.items() if text is not None}
+    names = {f"#{name}": name for text in request.values() for name in _NAME.findall(text)}
+    if names:
+        request["ExpressionAttributeNames"] = names
+    if values:
+        request["ExpressionAttributeValues"] = serialize_values(values)
+    return request

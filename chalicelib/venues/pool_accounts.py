@@ -1,0 +1,43 @@
+"""What every venue asks of a pool's accounts before it believes them."""
+
+from __future__ import annotations
+
+from solders.pubkey import Pubkey
+
+from chalicelib.problems import AccountsMissing, VenueUnavailable
+from chalicelib.solana.accounts import Account, AccountMap
+from chalicelib.solana.tokens import InvalidTokenData, Mint
+
+
+class InvalidAccount(ValueError):
+    """An account is not what it should be: wrong owner, discriminator, length, address or parent."""
+
+
+def account_at(address: Pubkey, accounts: AccountMap) -> Account | None:
+    """What was read at `address`; None where nothing is there. Raises AccountsMissing where it was not read."""
+    try:
+        return accounts[address]
+    except KeyError:
+        raise AccountsMissing([str(address)]) from None
+
+
+def existing_account(address: Pubkey, accounts: AccountMap) -> Account:
+    """What was read at `address`. Raises VenueUnavailable where nothing is there, AccountsMissing."""
+    account = account_at(address, accounts)
+    if account is None:
+        raise VenueUnavailable(f"account {address} does not exist")
+    return account
+
+
+def tradable_mint(address: Pubkey, accounts: AccountMap) -> Mint:
+    """The mint, if its transfers can be foreseen to the unit. Raises VenueUnavailable where not, AccountsMissing."""
+    account = existing_account(address, accounts)
+    try:
+        mint = Mint.decode(address, account)
+    except InvalidTokenData as error:
+        raise VenueUnavailable(str(error)) from error
+    if mint.unsupported_extensions:
+        raise VenueUnavailable(
+            f"transfers of {address} can't be foreseen: its mint has {', '.join(mint.unsupported_extensions)}"
+        )
+    return mint

@@ -1,0 +1,85 @@
+"""Orders without DynamoDB, for tests of very many steps; test_order_store.py holds them to the same promises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from chalicelib.aws.dynamodb.attribute_values import Item
+from chalicelib.aws.dynamodb.order_item import item_to_order, order_to_item
+from chalicelib.orders.order import Order, as_created, as_written, booked_before
+from chalicelib.orders.ports import OrderFilter, OrderPage, StaleOrder
+from chalicelib.risk.counters import Claims, CounterFull, Movement, movements
+from chalicelib.risk.limits import LimitsInForce
+
+
+@dataclass
+class OrdersInMemory:
+    """The items by order id, every version that was ever stored of each, oldest first; and the counters beside them."""
+
+    items: dict[str, Item] = field(default_factory=dict)
+    versions: dict[str, list[Order]] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+
+    def create(self, order: Order, limits: LimitsInForce | None = None) -> bool:
+        if order.order_id in self.items:
+            return False
+        self._move(movements(order.account, Claims(), order.claims, limits))
+        self._write(as_created(order))
+        return True
+
+    def load(self, order_id: str) -> Order | None:
+        item = self.items.get(order_id)
+        return None if item is None else item_to_order({name: one for name, one in item.items() if one is not None})
+
+    def replace(self, order: Order, limits: LimitsInForce | None = None) -> Order:
+        item = self.items.get(order.order_id)
+        if item is None or item["revision"] != order.revision:
+            raise StaleOrder(order.order_id)
+        self._move(movements(order.account, booked_before(order), order.claims, limits))
+        written = as_written(order)
+        self._write(written)
+        return written
+
+    def overdue(self, before_ms: int, limit: int) -> list[Order]:
+        found = [item for item in self.items.values() if item.get("openShard") and item["dueAtMs"] < before_ms]
+        orders = [self.load(item["orderId"]) for item in sorted(found, key=lambda item: item["dueAtMs"])[:limit]]
+        return [order for order in orders if order is not None]
+
+    def look_again_at(self, order: Order, due_at_ms: int) -> bool:
+        item = self.items[order.order_id]
+        if item["revision"] != order.revision or not item.get("openShard"):
+            return False
+        item["dueAtMs"] = due_at_ms
+        return True
+
+    def page(self, account: str, keep: OrderFilter, limit: int, cursor: str | None) -> OrderPage:
+        """The cursor is the last order's `listKey`."""
+        wanted = {"account": account, "status": keep.status, "mintIn": keep.mint_in, "mintOut": keep.mint_out}
+        listed = sorted(
+            (
+                item
+                for item in self.items.values()
+                if all(value is None or item[name] == value for name, value in wanted.items())
+                if cursor is None or item["listKey"] < cursor
+            ),
+            key=lambda item: str(item["listKey"]),
+            reverse=True,
+        )
+        orders = [order for item in listed[:limit] if (order := self.load(item["orderId"])) is not None]
+        return OrderPage(tuple(orders), listed[limit - 1]["listKey"] if len(listed) > limit else None)
+
+    def orders(self) -> list[Order]:
+        return [versions[-1] for versions in self.versions.values()]
+
+    def _move(self, moved: tuple[Movement, ...]) -> None:
+        """All counters or none, with the order's write or without it."""
+        for movement in moved:
+            stands_at = self.counters.get(movement.key, 0)
+            if movement.ceiling is not None and stands_at + movement.by > movement.ceiling:
+                raise CounterFull(movement, stands_at)
+        for movement in moved:
+            self.counters[movement.key] = self.counters.get(movement.key, 0) + movement.by
+
+    def _write(self, order: Order) -> None:
+        self.items[order.order_id] = order_to_item(order)
+        self.versions.setdefault(order.order_id, []).append(order)

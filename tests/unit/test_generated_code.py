@@ -1,0 +1,48 @@
+"""What is generated from the service's documents is what they say today, and the client knows every field of them."""
+
+from __future__ import annotations
+
+import pytest
+from fillrate import models
+from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
+
+from infra.code_generation import client_models, documents
+from infra.code_generation.__main__ import CLIENT_MODELS
+
+SCHEMAS = documents.schemas()
+READ_AS: dict[str, type[BaseModel]] = {
+    "AcceptedOrder": models.Accepted,
+    "Health": models.Health,
+    "HistoryStep": models.Step,
+    "Leftover": models.Leftover,
+    "ListedOrder": models.Order,
+    "ListedToken": models.Token,
+    "OrderList": models.OrderPage,
+    "PoolOffer": models.PoolOffer,
+    "Quote": models.Quote,
+    "RouteFee": models.Fee,
+    "RouteLeg": models.Leg,
+    "ShownOrder": models.Order,
+    "StatusMessage": models.StatusEvent,
+    "WsTicket": models.Ticket,
+}
+# Read by other means: errors become exceptions, the checks of health stay JSON, the rest is not for a program to read.
+NOT_READ = {
+    *("Problem", "WrongField", "HealthCheck", "Status", "TokenList", "OpenApi", "AsyncApi"),
+    *("SubscribedMessage", "UnsubscribedMessage", "PongMessage", "ErrorMessage"),
+    *("OrderRequest", "TicketRequest", "ClientMessage"),
+}
+
+
+def test_the_committed_models_of_the_client_are_what_the_documents_say() -> None:
+    assert CLIENT_MODELS.read_text() == client_models.source(SCHEMAS), "run `make models` and commit"
+
+
+def test_the_client_reads_every_schema_of_an_answer() -> None:
+    assert READ_AS.keys() | NOT_READ == SCHEMAS.keys()
+
+
+@pytest.mark.parametrize("schema", READ_AS)
+def test_the_clients_model_has_every_property_of_the_schema(schema: str) -> None:
+    assert SCHEMAS[schema]["properties"].keys() <= {to_camel(name) for name in READ_AS[schema].model_fields}

@@ -1,0 +1,112 @@
+"""The stored form of an order: what queries and indexes use stays where it is, and items of every version are read."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic.alias_generators import to_camel, to_snake
+
+from chalicelib.aws.dynamodb.attribute_values import deserialize, serialize
+from chalicelib.aws.dynamodb.order_item import item_to_order, order_to_item
+from chalicelib.orders.order import (
+    HistoryStep,
+    Leftover,
+    Leg,
+    Order,
+    State,
+    as_created,
+    as_written,
+    choose_route,
+    claim,
+    fail_attempt,
+    fill,
+    place,
+    reserve,
+    sign,
+    start_attempt,
+)
+from chalicelib.risk.counters import Claims, Notional
+from tests.sample_orders import CREATED_AT_MS, JUP, SOL, USDC, a_submission, new_order, order_in
+
+Json = dict[str, Any]
+# As version 0.1 of the service wrote the two orders below, byte for byte in DynamoDB's own JSON.
+WRITTEN_BEFORE: Json = json.loads(Path(__file__).with_name("order_items_of_0_1.json").read_text())
+
+
+def submitted_over_two_hops() -> Order:
+    """An order that waited for its slot, failed once, and now has a transaction on its way, held by a worker."""
+    route = (
+        Leg("raydium", "Raydium1111111111111111111111111111111111111", 1_000_000, SOL, USDC, 10**10, 1_500_000_000),
+        Leg("meteora", "Meteora1111111111111111111111111111111111111", 1_000_000, USDC, JUP, 1_499_000_000, 2 * 10**9),
+    )
+    now_ms = CREATED_AT_MS + 4000
+    unplaced = replace(new_order(token_out=JUP), history=(), correlation_id="checkout-7f3a")
+    order = as_created(place(unplaced, now_ms))
+    order = start_attempt(claim(order, "worker/1", now_ms, 25_000), now_ms + 1)
+    order = fail_attempt(order, "no answer", "RPC_UNAVAILABLE", now_ms + 2, retry=True)
+    order = start_attempt(claim(order, "worker/2", now_ms + 1002, 25_000), now_ms + 1002)
+    order = choose_route(order, route, 2_000_000_000, 1_980_000_000, now_ms + 1003)
+    order = reserve(order, Notional("2025-10-09", 1_500_000_000))
+    return as_written(sign(order, a_submission(2), now_ms + 1004))
+
+
+def filled_over_two_hops() -> Order:
+    submitted = submitted_over_two_hops()
+    return as_written(fill(submitted, 1_999_000_000, CREATED_AT_MS + 5404, (Leftover(USDC, 1_000_000),)))
+
+
+ORDERS = {"submitted": submitted_over_two_hops(), "confirmed": filled_over_two_hops()}
+
+
+def bytes_of(value: Any) -> Any:
+    """DynamoDB's JSON with its binaries as bytes."""
+    if isinstance(value, dict):
+        return {name: base64.b64decode(held) if name == "B" else bytes_of(held) for name, held in value.items()}
+    return [bytes_of(one) for one in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_an_item_that_an_earlier_version_wrote_is_the_same_order_today(name: str) -> None:
+    order = item_to_order(deserialize(bytes_of(WRITTEN_BEFORE[name])))
+    assert order == ORDERS[name]
+    assert order.booked == ORDERS[name].booked
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_an_earlier_version_finds_all_that_it_knows_in_an_item_written_today(name: str) -> None:
+    """While a deploy runs both versions are at work, and one may be rolled back to."""
+    written = serialize(order_to_item(ORDERS[name]))
+    assert {**written, **bytes_of(WRITTEN_BEFORE[name])} == written
+
+
+def test_an_item_of_before_there_were_counters_or_correlation_ids_is_in_no_counter() -> None:
+    item = bytes_of(WRITTEN_BEFORE["confirmed"])
+    order = item_to_order(deserialize({name: item[name] for name in item if name not in ("booked", "correlationId")}))
+    assert (order.booked, order.correlation_id) == (Claims(), "")
+
+
+@pytest.mark.parametrize("state", State)
+def test_an_order_in_any_state_is_read_as_it_was_written(state: State) -> None:
+    order = order_in(state)
+    assert item_to_order(deserialize(serialize(order_to_item(order)))) == order
+
+
+@pytest.mark.parametrize("kind", [Order, HistoryStep, Leg])
+def test_every_fields_name_comes_back_from_its_name_in_the_item(kind: type[Order | HistoryStep | Leg]) -> None:
+    for each in fields(kind):
+        assert to_snake(to_camel(each.name)) == each.name
+
+
+def test_what_is_no_order_is_refused() -> None:
+    item = bytes_of(WRITTEN_BEFORE["confirmed"])
+    wrongs: list[Json] = [{"state": {"S": "lost"}}, {"amount": {"S": "ten"}}, {"history": {"L": [{"M": {}}]}}]
+    for wrong in wrongs:
+        with pytest.raises((KeyError, ValueError)):
+            item_to_order(deserialize({**item, **wrong}))
+    with pytest.raises(KeyError):
+        item_to_order({})
