@@ -42,6 +42,7 @@ from chalicelib.push.session import Session
 from chalicelib.risk.counters import GLOBAL
 from chalicelib.risk.limits import ReferenceCurrency, defaults_for
 from chalicelib.settings import settings
+from chalicelib.solana.pacing import WINDOW_MS
 from chalicelib.solana.wallet_choice import WalletKind
 from chalicelib.telemetry import correlation_id
 
@@ -55,11 +56,14 @@ if TYPE_CHECKING:
     from chalicelib.orders.token_directory import ChainTokenDirectory
     from chalicelib.routing.market import Market
     from chalicelib.solana.compute_budget import PriorityFeePolicy
+    from chalicelib.solana.pacing import Pace, Shares
     from chalicelib.solana.rpc import SolanaRpc
     from chalicelib.solana.signing_policy import SigningPolicy
     from chalicelib.solana.wallet import Wallet
     from chalicelib.venues.registry import PoolRegistry
 
+# How long one HTTP request may wait for Solana's nodes in all: the gateway gives up after 29 s.
+_REQUEST_WAITS_SECONDS = 22.0
 _AWS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 4})
 
 
@@ -182,7 +186,39 @@ def rpc() -> SolanaRpc:
         first_cool_down_ms=config.rpc_first_cool_down_ms,
         longest_cool_down_ms=config.rpc_longest_cool_down_ms,
     )
-    return FailoverRpc(nodes, now_ms, policy, survey_every_ms=config.rpc_survey_every_ms)
+    shares = config.rpc_shares
+    client = FailoverRpc(
+        nodes,
+        now_ms,
+        policy,
+        paces=None if shares is None else [_pace_of(number, shares) for number in range(1, len(nodes) + 1)],
+        # a survey is a call like any other
+        survey_every_ms=max(config.rpc_survey_every_ms, _calls_apart_ms(20)),
+    )
+    client.start_waiting(_REQUEST_WAITS_SECONDS)
+    return client
+
+
+def start_request() -> None:
+    """What each HTTP request begins with: it may wait for Solana's nodes again, if it needs them."""
+    if rpc.cache_info().currsize:
+        rpc().start_waiting(_REQUEST_WAITS_SECONDS)
+
+
+def _pace_of(node: int, shares: Shares) -> Pace:
+    if settings().executes_orders:
+        from chalicelib.solana.pacing import OwnPace
+
+        return OwnPace(shares.worker)
+    from chalicelib.aws.dynamodb.api_pace import ApiPace
+
+    return ApiPace(dynamodb(), settings().control_table, node, shares.api)
+
+
+def _calls_apart_ms(calls: int) -> int:
+    """How long so many calls take at a worker's pace, 0 without one: what repeats had better be no more frequent."""
+    shares = settings().rpc_shares
+    return 0 if shares is None else calls * WINDOW_MS // shares.worker
 
 
 @cache
@@ -272,7 +308,13 @@ def delivery() -> Delivery:
         rpc(),
         lambda: wallet().address,
         error_classifier(),
-        WatchPolicy(config.watch_seconds, config.confirm_poll_ms / 1000, config.rebroadcast_ms / 1000),
+        WatchPolicy(
+            config.watch_seconds,
+            # of a node's pace every look takes one call, and every send
+            max(config.confirm_poll_ms, _calls_apart_ms(1)) / 1000,
+            max(config.rebroadcast_ms, _calls_apart_ms(5)) / 1000,
+            config.invocation_seconds,
+        ),
         time.monotonic,
         time.sleep,
     )
@@ -370,12 +412,18 @@ def market_api() -> MarketApi:
 
 @cache
 def quoter() -> Quoter:
+    from solders.pubkey import Pubkey
+
     from chalicelib.orders.quoting import Quoter
     from chalicelib.orders.trading import LEG_COMPUTE_UNITS
+    from chalicelib.routing.market import Market
     from chalicelib.solana.compute_budget import ComputeBudget
+    from chalicelib.solana.rpc import BesideTheSlot
 
     leg = ComputeBudget(LEG_COMPUTE_UNITS, settings().priority_fee_floor)
-    return Quoter(market(), leg.priority_fee_lamports, now_ms)
+    reference = Pubkey.from_string(settings().reference_mint)
+    market = Market(BesideTheSlot(rpc()), pool_registry(), now_ms, reference)
+    return Quoter(market, leg.priority_fee_lamports, now_ms)
 
 
 @cache

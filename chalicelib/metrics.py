@@ -27,6 +27,8 @@ class Metric(StrEnum):
     DEAD_LETTERS = "DeadLetters"
     DEAD_LETTERS_WAITING = "DeadLettersWaiting"
     RPC_ERRORS = "RpcErrors"
+    RPC_WAIT_MS = "RpcWaitMs"
+    SLOT_LAG = "SlotLag"
     RATE_LIMITED = "RateLimited"
     WALLET_LAMPORTS = "WalletLamports"
     HALTED = "Halted"

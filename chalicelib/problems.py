@@ -18,6 +18,7 @@ FillrateError
 │   ├── TransientError              another attempt may succeed
 │   │   ├── RpcUnavailable          the Solana node did not answer, or answered with a server error
 │   │   │   └── AllNodesDown        every node failed too often to be asked now: wait, that is no attempt
+│   │   │       └── NodesAtTheirLimit   or is asked as often as it may be
 │   │   ├── SlippageExceeded        the market moved beyond the order's floor
 │   │   ├── VenueUnavailable        the pool is closed, not open yet, or answers with an error of its own
 │   │   ├── AccountsMissing         the quote needs accounts that were not read: read them, quote again
@@ -34,7 +35,7 @@ FillrateError
 │       ├── SigningRefused          the transaction is not what the order says: it was not signed
 │       ├── TransactionRejected     the chain refuses the transaction for a reason that no retry changes
 │       │   └── TransactionTooLarge no transaction can carry the route
-│       ├── RpcRefused              the Solana node answered with an error of its own
+│       ├── RpcRefused              the Solana node says that our request is wrong
 │       ├── LimitExceeded           more than the account's limits, or those of all, let through
 │       ├── PriceImpact             the order itself would move the price too far
 │       ├── OrderExpired            the order's deadline has passed
@@ -228,9 +229,17 @@ class RpcUnavailable(TransientError):
 class AllNodesDown(RpcUnavailable):
     """Every Solana node's circuit breaker is open. One is asked again in `retry_in_ms`, not before."""
 
-    def __init__(self, retry_in_ms: int) -> None:
-        super().__init__(f"no Solana node answers; the next is asked again in {retry_in_ms / 1000:g} s")
+    def __init__(self, retry_in_ms: int, why: str = "no Solana node answers") -> None:
+        super().__init__(f"{why}; the next is asked again in {retry_in_ms / 1000:g} s")
         self.retry_in_ms = retry_in_ms
+        self.retry_after_seconds = -(-retry_in_ms // 1000)
+
+
+class NodesAtTheirLimit(AllNodesDown):
+    """Every Solana node that is in service is asked as often as it may be. One is asked again in `retry_in_ms`."""
+
+    def __init__(self, retry_in_ms: int) -> None:
+        super().__init__(retry_in_ms, "no Solana node may be asked more often")
 
 
 class SlippageExceeded(TransientError):
@@ -342,7 +351,7 @@ class TransactionTooLarge(TransactionRejected):
 
 
 class RpcRefused(PermanentError):
-    """The Solana node answered with a JSON-RPC error of its own: `code`, `reason`, `data` as it gave them."""
+    """The Solana node says that the request is wrong: `rpc_code`, `reason`, `data` as it gave them."""
 
     code = "RPC_REFUSED"
     title = "Solana RPC refused the request"

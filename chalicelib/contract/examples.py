@@ -134,6 +134,7 @@ QUOTE: Json = {
     "amount": "10",
     "slippage": "0.01",
     "slot": 372000123,
+    "slotLag": 0,
     "at": "2025-10-09T08:53:20.000Z",
     "ageMs": 3,
     "amountOut": "1498.251604",

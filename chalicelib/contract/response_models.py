@@ -93,13 +93,17 @@ class RouteFeeModel(TypedDict):
 
 @with_config(CLOSED)
 class QuoteModel(TypedDict):
-    """The best route and every pool's own offer, all as of one `slot` of the chain."""
+    """The best route and every pool's own offer, all as of one `slot` of the chain.
+
+    `slotLag` is how many slots newer the chain was known to be when it was read, `ageMs` how old what was read is.
+    """
 
     tokenIn: str
     tokenOut: str
     amount: AmountText
     slippage: FractionText
     slot: Count
+    slotLag: Count
     at: TimeText
     ageMs: Count
     amountOut: AmountText

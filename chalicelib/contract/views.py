@@ -40,6 +40,7 @@ def quote_json(quote: SwapQuote) -> Json:
         "amount": to_text(quote.amount, token_in.decimals),
         "slippage": ppm_text(quote.slippage_ppm),
         "slot": quote.slot,
+        "slotLag": quote.slot_lag,
         "at": time_text(quote.at_ms),
         "ageMs": quote.age_ms,
         "amountOut": to_text(quote.amount_out, token_out.decimals),

@@ -28,7 +28,8 @@ class FeeSum:
 class SwapQuote:
     """The best route for `amount` base units of `token_in`, and every pool's own offer, best first, as of one slot.
 
-    `min_out` is the floor that `slippage_ppm` allows; `age_ms` how long ago the pools were read.
+    `min_out` is the floor that `slippage_ppm` allows. The chain was at `slot` at `at_ms`, `age_ms` ago, and known to be
+    `slot_lag` slots further when the pools were read.
     """
 
     token_in: Token
@@ -36,6 +37,7 @@ class SwapQuote:
     amount: int
     slippage_ppm: int
     slot: int
+    slot_lag: int
     at_ms: int
     age_ms: int
     amount_out: int
@@ -77,8 +79,9 @@ class Quoter:
             amount=amount,
             slippage_ppm=slippage_ppm,
             slot=priced.slot,
-            at_ms=priced.read_at_ms,
-            age_ms=max(self._now_ms() - priced.read_at_ms, 0),
+            slot_lag=priced.slot_lag,
+            at_ms=priced.as_of_ms,
+            age_ms=max(self._now_ms() - priced.as_of_ms, 0),
             amount_out=route.amount_out,
             min_out=floor_of(route.amount_out, slippage_ppm),
             price_impact=price_impact(route.ideal_out, route.amount_out),

@@ -64,6 +64,7 @@ class ChainTrader:
 
     def plan(self, order: Order) -> PlannedSwap:
         """Read every pool of the pair at one slot and choose the best route that fits. Raises ExecutionError."""
+        self._settler.start_invocation(order)
         mint_in, mint_out = mints_of(order)
         besides = wallet_accounts(self._wallet.address, {mint_out, *BRIDGE_MINTS} - {NATIVE_MINT})
         priced = self._market.price(

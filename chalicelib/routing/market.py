@@ -35,6 +35,8 @@ BRIDGE_MINTS = (NATIVE_MINT, USDC_MINT)
 # through more accounts than a transaction can name.
 MAX_DEEPER_READS = 2
 MAX_LEGS = 4
+# A clock of whole seconds tells nothing of fewer slots than this.
+_SLOTS_TOLD_BY_THE_CLOCK = 4
 # Lamports: enough to be paid for in any token, too little to move a price.
 _SOL_SAMPLE = 10_000_000
 
@@ -56,6 +58,7 @@ class Worth:
 class PricedPair:
     """What the market gives for one pair and size, all from one read of the chain at `slot`.
 
+    `slot_lag` is how many slots newer the chain was known to be when it was read, and `as_of_ms` when it was at `slot`.
     `offers` are the direct pools' own; `route` is the best that one transaction can carry, `other_routes` those that
     come next: the best of each other way, which are the pair's own pools and each third token. `pools` are all that
     were looked at. `worth` is None where no pools lead from either token to the reference currency, and `sol_worth`
@@ -63,7 +66,8 @@ class PricedPair:
     """
 
     slot: int
-    read_at_ms: int
+    slot_lag: int
+    as_of_ms: int
     offers: tuple[PoolOffer, ...]
     route: Route
     pools: PairPools
@@ -151,8 +155,19 @@ class Market:
             worth, sol_worth = (
                 _decode_worth(way, read.accounts, pools) for way in (candidates.valued, candidates.sol_valued)
             )
-            also = {address: read.accounts[address] for address in besides}
-            return PricedPair(read.slot, read_at_ms, offers, routes[0], pools, worth, routes[1:], sol_worth, also)
+            slot_lag = max(0, read.newest_slot - read.slot)
+            return PricedPair(
+                slot=read.slot,
+                slot_lag=slot_lag,
+                as_of_ms=read_at_ms - _age_ms(read, slot_lag, pools.clock, read_at_ms),
+                offers=offers,
+                route=routes[0],
+                pools=pools,
+                worth=worth,
+                other_routes=routes[1:],
+                sol_worth=sol_worth,
+                besides={address: read.accounts[address] for address in besides},
+            )
 
         places = [(pool.venue, pool.address) for pool in candidates.all]
         return self._pools.read(places, priced, besides=besides | {CLOCK_SYSVAR})
@@ -258,6 +273,16 @@ def _decode_each(
         except ExecutionError as error:
             failures.append(error)
     return tuple(decoded)
+
+
+def _age_ms(read: AccountsRead, slot_lag: int, clock: ChainClock, now_ms: int) -> int:
+    """How old what was read was then: by the slots, or by the clock that was read with it, where slots don't tell.
+
+    The clock has whole seconds, and follows the validators' clocks: it is good for telling old from new.
+    """
+    if read.age_ms is not None:
+        return read.age_ms
+    return max(0, now_ms - clock.unix_timestamp * 1000) if slot_lag > _SLOTS_TOLD_BY_THE_CLOCK else 0
 
 
 def _clock_of(accounts: AccountMap) -> ChainClock:

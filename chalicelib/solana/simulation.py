@@ -21,6 +21,7 @@ from chalicelib.solana.compute_budget import (
 )
 from chalicelib.solana.program_errors import ErrorClassifier
 from chalicelib.solana.rpc import LatestBlockhash, Simulation
+from chalicelib.solana.rpc_errors import NodeLacks
 from chalicelib.solana.transaction import SwapPlan, build_message, unsigned_wire, writable_accounts
 
 
@@ -94,7 +95,7 @@ def simulate(
 def _recent_fees(rpc: SimulationRpc, message: MessageV0) -> tuple[int, ...]:
     try:
         return rpc.get_recent_prioritization_fees(writable_accounts(message))
-    except RpcRefused:
+    except (NodeLacks, RpcRefused):
         return ()  # nobody tells what others paid: the lowest price that we offer
 
 

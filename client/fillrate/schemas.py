@@ -156,12 +156,15 @@ class Fee(Model):
 
 
 class Quote(Model):
-    """The best route and every pool's own offer, all as of one `slot` of the chain."""
+    """The best route and every pool's own offer, all as of one `slot` of the chain.  `slotLag` is how many slots newer
+    the chain was known to be when it was read, `ageMs` how old what was read is.
+    """
 
     token_in: str
     token_out: str
     amount: Amount
     slippage: Amount
+    slot_lag: int
     amount_out: Amount
     min_out: Amount
     price: Amount

@@ -56,6 +56,7 @@ QUOTE: Json = {
     "slippage": "0.01",
     "slot": 7,
     "at": AT,
+    "slotLag": 0,
     "ageMs": 3,
     "amountOut": "1522.000001",
     "minOut": "1506.780001",

@@ -23,11 +23,12 @@ from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 from solders.transaction_metadata import FailedTransactionMetadata
 
-from chalicelib.problems import ExecutionError, InsufficientBalance, TransientError
+from chalicelib.problems import ExecutionError, InsufficientBalance, RpcRefused, TransientError
 from chalicelib.solana.accounts import Account
 from chalicelib.solana.compute_budget import ComputeBudget, PriorityFeePolicy
 from chalicelib.solana.fill import Fill, read_fill
 from chalicelib.solana.rpc import LatestBlockhash, Simulation
+from chalicelib.solana.rpc_errors import NodeLacks
 from chalicelib.solana.signed_transaction import SignedTransaction
 from chalicelib.solana.simulation import Simulated, simulate
 from chalicelib.solana.token_accounts import TokenMint, destination_account, source_account
@@ -382,6 +383,23 @@ def test_the_measured_budget_is_enough_and_no_more_than_a_fifth_above_what_is_us
     assert isinstance(ERRORS.failure_of(failed), TransientError)
     assert chain.run(chain.sign(plan, budget))["meta"]["err"] is None
     assert budget.unit_price == 4_000
+
+
+@pytest.mark.parametrize("error", [NodeLacks("Method not found"), RpcRefused("fees", -32602, "no")])
+def test_a_node_without_priority_fees_leaves_the_lowest_price_that_is_offered(chain: Chain, error: Exception) -> None:
+    def lacking(writable: tuple[Pubkey, ...]) -> tuple[int, ...]:
+        raise error
+
+    chain.get_recent_prioritization_fees = lacking  # type: ignore[method-assign]
+    assert simulated(chain, chain.plan(SOL, USDC, 1_000_000, 1)).budget.unit_price == 1
+
+
+def test_a_swap_whose_units_no_simulation_told_lands_all_the_same(chain: Chain) -> None:
+    ask = chain.simulate_transaction
+    chain.simulate_transaction = lambda wire: replace(ask(wire), units_consumed=None)  # type: ignore[method-assign]
+    plan = chain.plan(SOL, USDC, 1_000_000, 1)
+    budget = simulated(chain, plan).budget
+    assert chain.run(chain.sign(plan, budget))["meta"]["err"] is None
 
 
 def test_a_simulation_that_fails_says_why_before_anything_is_signed(chain: Chain) -> None:

@@ -18,7 +18,7 @@ from chalicelib.routing.market import MAX_DEEPER_READS, Market
 from chalicelib.solana.accounts import CLOCK_SYSVAR, SYSVAR_OWNER, Account, AccountMap, AccountsRead
 from chalicelib.solana.tokens import NATIVE_MINT
 from chalicelib.venues.pool_reader import MAX_READS
-from tests.unit.model_market import ModelChain, ModelPool, ModelVenue, account, address
+from tests.unit.model_market import CLOCK, ModelChain, ModelPool, ModelVenue, account, address
 
 A, B, C = (address(number) for number in (1, 2, 3))
 DEEP = (10**12, 10**12)
@@ -76,7 +76,26 @@ def test_a_price_names_the_slot_and_the_time_of_the_read_that_it_was_made_of(cha
     market = market_of(chain)
     chain.now_ms = 123_456
     priced = market.price(A, B, 1_000, leg_lamports=0)
-    assert (priced.slot, priced.read_at_ms) == (len(chain.reads), 123_456)
+    assert (priced.slot, priced.slot_lag, priced.as_of_ms) == (len(chain.reads), 0, 123_456)
+
+
+def test_a_price_of_old_accounts_says_how_old_they_are(chain: ModelChain) -> None:
+    market = market_of(chain)
+    chain.now_ms, chain.lag_slots, chain.age_ms = 123_456, 20, 8_000
+    priced = market.price(A, B, 1_000, leg_lamports=0)
+    assert (priced.slot_lag, priced.as_of_ms) == (20, 115_456)
+
+
+def test_where_slots_do_not_tell_an_age_the_chains_own_clock_does(chain: ModelChain) -> None:
+    market = market_of(chain)
+    chain.now_ms, chain.lag_slots, chain.age_ms = CLOCK.unix_timestamp * 1000 + 20_500, 50, None
+    assert market.price(A, B, 1_000, leg_lamports=0).as_of_ms == CLOCK.unix_timestamp * 1000
+
+
+def test_a_clock_of_whole_seconds_makes_nothing_old_that_is_a_slot_or_two_behind(chain: ModelChain) -> None:
+    market = market_of(chain)
+    chain.now_ms, chain.lag_slots, chain.age_ms = CLOCK.unix_timestamp * 1000 + 20_500, 2, None
+    assert market.price(A, B, 1_000, leg_lamports=0).as_of_ms == chain.now_ms
 
 
 def test_all_pools_and_the_clock_are_taken_from_one_read(chain: ModelChain) -> None:

@@ -39,7 +39,8 @@ def over(mint: object, depth: int, price: Fraction = Fraction(1), number: int = 
 def plan(direct: Sequence[ModelPool], amount: int, bridges: tuple[Bridge, ...] = (), max_legs: int = 4) -> PricedPair:
     """The best route at a moment when the pools stand so."""
     pools = PairPools(A, B, tuple(direct), bridges, CLOCK)
-    return PricedPair(1, 0, (), best_route(pools, amount, RouteLimits(max_legs, 1, lambda route: True)), pools, None)
+    route = best_route(pools, amount, RouteLimits(max_legs, 1, lambda route: True))
+    return PricedPair(1, 0, 0, (), route, pools, None)
 
 
 def off(planned: PricedPair) -> dict[int, Fraction | None]:

@@ -39,7 +39,7 @@ def priced(
 ) -> PricedPair:
     pools = PairPools(A, B, direct, bridges, CLOCK)
     route = best_route(pools, amount, RouteLimits(max_legs, 1, lambda route: True))
-    return PricedPair(1, 0, ask_pools(direct, A, amount, CLOCK), route, pools, worth)
+    return PricedPair(1, 0, 0, ask_pools(direct, A, amount, CLOCK), route, pools, worth)
 
 
 def deviation(direct: tuple[Pool, ...], amount: int = 1_000, bridges: tuple[Bridge, ...] = ()) -> Fraction | None:

@@ -156,7 +156,19 @@ def test_the_accounts_whose_fees_count_are_those_written() -> None:
     assert set(written) == {ME, plan.source.address, plan.destination.address}
 
 
-@given(units=st.integers(0, 2_000_000))
+@pytest.mark.parametrize("units", [None, 0])
+def test_units_that_no_simulation_told_leave_the_limit_where_the_simulation_had_it(units: int | None) -> None:
+    assert compute_unit_limit(units) == MAX_COMPUTE_UNITS
+
+
+def test_a_limit_that_is_not_known_costs_no_more_than_the_most_that_is_paid() -> None:
+    policy = PriorityFeePolicy(floor=7, cap=10_000_000, max_lamports=2_800_000)
+    budget = policy.within(ComputeBudget(compute_unit_limit(None), 10_000_000), policy.most_lamports)
+    assert budget is not None
+    assert 2_790_000 < budget.priority_fee_lamports <= 2_800_000
+
+
+@given(units=st.integers(1, 2_000_000))
 def test_the_unit_limit_is_a_fifth_above_the_simulation_within_what_is_allowed(units: int) -> None:
     limit = compute_unit_limit(units)
     assert limit <= MAX_COMPUTE_UNITS

@@ -219,13 +219,18 @@ export interface components {
       errors?: components["schemas"]["WrongField"][];
       orderId?: string;
     };
-    /** @description The best route and every pool's own offer, all as of one `slot` of the chain. */
+    /**
+     * @description The best route and every pool's own offer, all as of one `slot` of the chain.
+     *
+     *     `slotLag` is how many slots newer the chain was known to be when it was read, `ageMs` how old what was read is.
+     */
     Quote: {
       tokenIn: string;
       tokenOut: string;
       amount: string;
       slippage: string;
       slot: number;
+      slotLag: number;
       /** Format: date-time */
       at: string;
       ageMs: number;

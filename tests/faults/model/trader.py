@@ -39,6 +39,9 @@ class NodeOf:
     def one_node(self) -> Self:
         return self
 
+    def start_waiting(self, seconds: float) -> None:
+        """It has no limits."""
+
     def send_transaction(self, wire: bytes, *, skip_preflight: bool) -> str:
         signature = wire.decode()
 
