@@ -85,6 +85,7 @@ class Engine(RuleBasedStateMachine):
         self, key: str | None, leaders: Leaders, fails: bool, lags: tuple[int, ...], blocks: int
     ) -> None:
         self.world.post(AMOUNTS[key], key, least=LEAST[key]).finish()
+        assert len(self.world.table.orders()) == 1, "a model without orders promises nothing"
         self.the_network_changes(True, leaders, fails, lags, blocks)
 
     @precondition(lambda self: self.has_room() and len(self.world.table.versions) < ORDERS)
