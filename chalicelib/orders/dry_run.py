@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chalicelib.amounts import to_text
+from chalicelib.orders.execution import Risk
 from chalicelib.orders.intake import Intake, NewOrder
 from chalicelib.orders.quoting import Quoter, SwapQuote
 from chalicelib.problems import ExecutionError, FillrateError
-from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import (
-    LimitsInForce,
     ReferenceCurrency,
     check_own_price_impact,
     check_plan,
@@ -51,16 +50,6 @@ class DryRunOutcome:
 class Simulator(Protocol):
     def __call__(self, route: Route, min_out: int) -> Trial:
         """Try the route with this floor. Never raises ExecutionError: that is a trial's outcome."""
-
-
-class Risk(Protocol):
-    """What the operator lets through."""
-
-    def halt_of(self, account: str) -> Halt | None:
-        """Why the account's orders may not be executed now."""
-
-    def limits_for(self, account: str) -> LimitsInForce:
-        """What holds for the account's orders now."""
 
 
 class DryRun:

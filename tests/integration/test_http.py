@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.localnet.process import Localnet
+from testing.localnet import Localnet
 from tests.integration.cloud import Cloud, Json, OrdersStream
 from tests.integration.web import ORDER, Pushes, Web, fields, problem, socket, without_ticket
 from tests.sample_orders import confirmed, new_order
