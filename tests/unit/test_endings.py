@@ -150,7 +150,7 @@ def test_what_ends_no_order_is_passed_over_without_a_word(capsys: pytest.Capture
 
 def test_an_order_without_a_fill_has_no_basis_points(capsys: pytest.CaptureFixture[str]) -> None:
     assert quote_to_fill_bps(submitted()) is None
-    assert quote_to_fill_bps(replace(confirmed(), quoted_out=None)) is None
+    assert quote_to_fill_bps(replace(confirmed(), first_quoted_out=None)) is None
     note_endings(ended_orders([record(failed(), order_in(State.ROUTING))]))
     assert values(flushed(capsys), "QuoteToFillBps") == []
 
