@@ -85,7 +85,7 @@ class Redrive:
 
     def _again(self, order: Order, expires_in_ms: int | None) -> Redriven:
         if order.redriven_as is not None:
-            return Redriven(order.order_id, order.redriven_as, "was placed anew before")
+            return Redriven(order.order_id, order.redriven_as, "was placed again before")
         halt = self._switches.halt_of(order.account)
         if halt is not None:
             return Redriven(order.order_id, None, f"{halt}; left")

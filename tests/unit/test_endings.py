@@ -129,6 +129,14 @@ def test_the_basis_points_are_the_exact_share_rounded_down(quoted: int, paid: in
     assert bps * quoted <= (paid - quoted) * 10_000 < (bps + 1) * quoted
 
 
+@pytest.mark.parametrize(
+    ("floor", "paid", "bps"), [(10_000, 10_000, 0), (10_000, 10_101, 101), (10**18, 10**18 + 1, 0)]
+)
+def test_the_fill_is_held_against_the_orders_floor_too(floor: int, paid: int, bps: int) -> None:
+    order = replace(submitted(), min_out=floor)
+    assert floor_to_fill_bps(fill(order, paid, order.updated_at_ms + 1)) == bps
+
+
 def test_each_fill_is_noted_with_how_near_it_came_to_the_quote(capsys: pytest.CaptureFixture[str]) -> None:
     note_endings(ended_orders([record(filled(10_000, 9_950), submitted())]))
     assert values(flushed(capsys), "QuoteToFillBps") == [-50]
@@ -138,14 +146,6 @@ def test_what_ends_no_order_is_passed_over_without_a_word(capsys: pytest.Capture
     watcher = {"dynamodb": {"NewImage": {"item": {"S": "subscription#1"}, "orderId": {"S": "1"}}}}
     note_endings(ended_orders([watcher, record(None, confirmed()), record(submitted(), new_order())]))
     assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize(
-    ("floor", "paid", "bps"), [(10_000, 10_000, 0), (10_000, 10_101, 101), (10**18, 10**18 + 1, 0)]
-)
-def test_the_fill_is_held_against_the_orders_floor_too(floor: int, paid: int, bps: int) -> None:
-    order = replace(submitted(), min_out=floor)
-    assert floor_to_fill_bps(fill(order, paid, order.updated_at_ms + 1)) == bps
 
 
 def test_an_order_without_a_fill_has_no_basis_points(capsys: pytest.CaptureFixture[str]) -> None:
