@@ -274,7 +274,15 @@ def delivery() -> Delivery:
     )
     currency = ReferenceCurrency(config.reference_mint, config.reference_symbol, config.reference_decimals)
     execution = Execution(
-        order_store(), trader, start_rate(), outages(), control_table(), now_ms, config.lease_ms, currency
+        order_store(),
+        trader,
+        start_rate(),
+        outages(),
+        control_table(),
+        now_ms,
+        config.lease_ms,
+        currency,
+        new_nonce=secrets.token_hex,
     )
     return Delivery(execution, orders_queue(), config.lease_ms)
 

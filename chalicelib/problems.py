@@ -25,6 +25,7 @@ FillrateError
 │   │   └── WalletUnavailable       the wallet's key can't be asked now; nothing was signed
 │   └── PermanentError              no retry can help
 │       ├── NoPool                  no registered pool trades this pair
+│       ├── TokenNotTradable        a token's mint keeps it from being transferred as a swap would
 │       ├── InsufficientLiquidity   the pools hold less than the order asks for
 │       ├── InsufficientBalance     the wallet holds too little of the input token or of SOL for fees
 │       ├── AmountTooSmall          the output would be zero
@@ -193,6 +194,8 @@ class ExecutionError(FillrateError):
     code = "EXECUTION_FAILED"
     title = "Execution failed"
     http_status = 422
+    # Which leg of the order's route refused, from 0, where it was one pool's refusal and not for the floor's sake.
+    leg: int | None = None
 
 
 class TransientError(ExecutionError):
@@ -270,6 +273,18 @@ class PermanentError(ExecutionError):
 class NoPool(PermanentError):
     code = "NO_POOL"
     title = "No pool"
+
+
+class TokenNotTradable(PermanentError):
+    """A transfer of the token can't be foreseen, or not be made: whatever pool is asked, and however often."""
+
+    code = "TOKEN_NOT_TRADABLE"
+    title = "Token can't be traded"
+
+    def __init__(self, text: str, mint: str | None = None) -> None:
+        """`mint`: the token's, base58, where it is known."""
+        super().__init__(text)
+        self.mint = mint
 
 
 class InsufficientLiquidity(PermanentError):

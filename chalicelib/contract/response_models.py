@@ -127,12 +127,17 @@ class QuoteModel(TypedDict):
 
 @with_config(CLOSED)
 class ListedTokenModel(TypedDict):
-    """A token that can be traded; `symbol` is null where it has none of its own."""
+    """A token that can be traded; `symbol` is null where it has none of its own.
+
+    `scaledUi` is there, and true, where wallets show the token's amounts multiplied (ScaledUiAmount, interest-bearing).
+    Fillrate's amounts never are: one whole token is 10^decimals base units, of this token too.
+    """
 
     symbol: str | None
     mint: AddressText
     decimals: Annotated[int, Field(ge=0, le=255)]
     tokenProgram: AddressText
+    scaledUi: NotRequired[bool]
 
 
 @with_config(CLOSED)

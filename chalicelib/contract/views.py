@@ -76,6 +76,7 @@ def token_json(token: TradedToken) -> Json:
         "mint": str(token.mint.address),
         "decimals": token.mint.decimals,
         "tokenProgram": str(token.mint.token_program),
+        **({"scaledUi": True} if token.mint.is_shown_scaled else {}),
     }
 
 

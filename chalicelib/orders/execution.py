@@ -20,11 +20,13 @@ from chalicelib.orders.order import (
     State,
     choose_route,
     claim,
+    draw_nonce,
     expire,
     fail_attempt,
     fill,
     fix_floor,
     is_past_deadline,
+    leave_out,
     queue,
     release,
     reserve,
@@ -38,6 +40,7 @@ from chalicelib.problems import (
     AllNodesDown,
     ExecutionError,
     Halted,
+    InsufficientBalance,
     LimitExceeded,
     OrderExpired,
     PriceDeviation,
@@ -56,13 +59,15 @@ UNDECIDED_AGAIN_MS = 1000
 class PlannedSwap:
     """The best route now, what it is quoted to pay, the builder of its signed transaction, and what it risks.
 
-    `build` is given the order as it is stored, whose floor the transaction must keep.
+    `build` is given the order as it is stored, whose floor the transaction must keep. `otherwise` are the next best
+    ways, where the wallet can't lend this one's rent.
     """
 
     route: tuple[Leg, ...]
     quoted_out: int
     build: Callable[[Order], SignedTransaction]
     exposure: Exposure
+    otherwise: tuple[PlannedSwap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +140,7 @@ class UnknownOrder(Exception):
 
 
 class Execution:
-    """`currency` is what orders are valued in."""
+    """`currency` is what orders are valued in; `new_nonce` gives another random text each time."""
 
     def __init__(
         self,
@@ -147,6 +152,8 @@ class Execution:
         now_ms: Callable[[], int],
         lease_ms: int,
         currency: ReferenceCurrency = ReferenceCurrency(),  # noqa: B008 - immutable
+        *,
+        new_nonce: Callable[[], str],
     ) -> None:
         self._store = store
         self._trader = trader
@@ -155,6 +162,7 @@ class Execution:
         self._risk = risk
         self._now_ms = now_ms
         self._lease_ms = lease_ms
+        self._new_nonce = new_nonce
         self._currency = currency
 
     def run(self, order_id: str, owner: str) -> Finished | ComeBack:
@@ -203,7 +211,10 @@ class Execution:
 
     def _take(self, order: Order, owner: str, now_ms: int) -> Order:
         taken = claim(order, owner, now_ms, self._lease_ms)
-        return self._store.replace(taken if taken.state is State.SUBMITTED else start_attempt(taken, now_ms))
+        if taken.state is State.SUBMITTED:
+            return self._store.replace(taken)
+        # stored before it is used: whoever takes the attempt over builds with the same accounts
+        return self._store.replace(start_attempt(draw_nonce(taken, self._new_nonce()), now_ms))
 
     def _carry_on(self, order: Order) -> Finished | ComeBack:
         unquoted = order
@@ -211,8 +222,16 @@ class Execution:
             if order.state is not State.SUBMITTED:
                 planned = self._trader.plan(order)
                 order = fix_floor(order, planned.quoted_out)
-                order = self._choose(order, planned)
-                submission = planned.build(order)
+                otherwise = [way for way in planned.otherwise if way.quoted_out >= (order.min_out or 0)]
+                while True:
+                    order = self._choose(order, planned)
+                    try:
+                        submission = planned.build(order)
+                        break
+                    except InsufficientBalance:
+                        if not otherwise:
+                            raise
+                        planned = otherwise.pop(0)
                 self._outages.answered(self._now_ms())
                 # as late as can be: what is not stored is never sent
                 halt = self._halt_before(order)
@@ -293,7 +312,11 @@ class Execution:
         """Only where the order's transaction, if it had one, can't land any more."""
         if is_past_deadline(order, self._now_ms()):
             return self._expire(order, "" if isinstance(error, OrderExpired) else str(error))
-        retry = isinstance(error, TransientError)
+        pool = _refusing_pool(order, error)
+        if pool is not None:
+            order = leave_out(order, pool, str(error), error.code)
+        # what one pool refuses for good another may fill
+        retry = isinstance(error, TransientError) or pool is not None
         failed = self._store.replace(fail_attempt(order, str(error), error.code, self._now_ms(), retry=retry))
         if failed.is_terminal:
             log_post_mortem(failed)
@@ -301,6 +324,12 @@ class Execution:
         logger.warning("attempt failed", attempt=order.attempt, error_code=error.code, error=str(error))
         now_ms = self._now_ms()
         return _come_back(failed, failed.retry_at_ms - now_ms, now_ms, "backing off")
+
+
+def _refusing_pool(order: Order, error: ExecutionError) -> str | None:
+    """The pool of the order's route that refused the attempt, where one pool did."""
+    route = order.route or ()
+    return route[error.leg].pool if error.leg is not None and error.leg < len(route) else None
 
 
 def _come_back(order: Order, in_ms: int, now_ms: int, why: str) -> ComeBack:

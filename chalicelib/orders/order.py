@@ -31,6 +31,7 @@ MAX_ATTEMPTS = 3
 # An order is one item of at most 400 KB, and is sent whole: neither its story nor an error's text grows without end.
 MAX_QUEUED_STEPS = 100
 MAX_ERROR_LENGTH = 1_000
+MAX_REFUSED_POOLS = 24
 
 
 OrderType = Literal["market"]
@@ -190,6 +191,15 @@ class HistoryStep(Progress):
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedPool:
+    """A pool that refused an attempt of the order, and why. The next attempts go by others where they can."""
+
+    pool: Address
+    error_code: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     owner: str
     until_ms: int
@@ -201,6 +211,7 @@ class Order(Progress):
 
     `min_out` is the floor in force: the client's own at first, from the first quote on the stricter of that and what
     `slippage_ppm` leaves of it. Nothing lowers it. From `expires_at_ms` on no attempt starts and nothing is signed.
+    `attempt_nonce` is random, so that nobody can foretell where the attempt under way keeps its wrapped SOL.
     `notional` is what it counts for on its day, since a route is chosen. `booked`: what the counters hold for it as it
     is stored; None for an order that was not loaded, for which they hold what they hold for a new one.
     """
@@ -228,9 +239,11 @@ class Order(Progress):
     history: tuple[HistoryStep, ...] = ()
     submission: SignedTransaction | None = field(default=None, repr=False)
     past_signatures: tuple[str, ...] = ()
+    refused_pools: tuple[RefusedPool, ...] = ()  # each once, the last MAX_REFUSED_POOLS
     start_at_ms: int = 0
     retry_at_ms: int = 0
     lease: Lease | None = None
+    attempt_nonce: str | None = None
     notional: Notional | None = None
     correlation_id: str = ""  # of the request that placed it
     revision: int = 0
@@ -304,6 +317,13 @@ def claim(order: Order, owner: str, now_ms: int, lease_ms: int) -> Order:
 def release(order: Order) -> Order:
     """Let go of the order, so that the next delivery needn't wait for the lease to run out."""
     return replace(order, lease=None)
+
+
+def draw_nonce(order: Order, nonce: str) -> Order:
+    """Give the attempt that starts now a nonce of its own. An attempt that is under way keeps the one that it has."""
+    if order.attempt_nonce is not None and order.state in (State.ROUTING, State.BUILDING, State.SUBMITTED):
+        return order
+    return replace(order, attempt_nonce=nonce)
 
 
 def start_attempt(order: Order, now_ms: int) -> Order:
@@ -406,6 +426,13 @@ def fail_attempt(order: Order, error: str, error_code: str, now_ms: int, *, retr
     return release(_step(ended, Event.GIVEN_UP, now_ms, told, terminal=True))
 
 
+def leave_out(order: Order, pool: str, error: str, error_code: str) -> Order:
+    """Remember that `pool` refused this attempt, so that the order's next ones go by others as long as these pay."""
+    others = tuple(each for each in order.refused_pools if each.pool != pool)
+    refused = RefusedPool(pool, error_code, error[:MAX_ERROR_LENGTH])
+    return replace(order, refused_pools=(*others, refused)[-MAX_REFUSED_POOLS:])
+
+
 def cancel(order: Order, now_ms: int) -> Order:
     """Cancel the order, whoever works on it. Raises IllegalTransition once a signed transaction is stored."""
     return release(_step(order, Event.CANCELLED, now_ms))
@@ -431,7 +458,7 @@ def expire(order: Order, now_ms: int, last_error: str = "") -> Order:
 
 
 def _refuse_after_deadline(order: Order, now_ms: int) -> None:
-    if is_past_deadline(order, now_ms):
+    if not order.is_terminal and is_past_deadline(order, now_ms):
         raise _over(order)
 
 

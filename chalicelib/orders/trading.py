@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from solders.message import MessageV0, to_bytes_versioned
+from solders.pubkey import Pubkey
 
 from chalicelib.log import logger
 from chalicelib.orders.execution import Fate, PlannedSwap
 from chalicelib.orders.order import Order
 from chalicelib.orders.route_legs import order_legs
 from chalicelib.orders.settling import Settler, mints_of
-from chalicelib.problems import SigningRefused
+from chalicelib.problems import ExecutionError, SigningRefused
 from chalicelib.risk.reference_price import exposure_of
-from chalicelib.routing.market import Market
+from chalicelib.routing.market import Market, PricedPair
 from chalicelib.routing.router import Route
 from chalicelib.routing.swap_plan import Trade, plan_swap
+from chalicelib.solana.accounts import AccountMap
 from chalicelib.solana.compute_budget import (
     ComputeBudget,
     PriorityFeePolicy,
@@ -30,6 +35,7 @@ from chalicelib.solana.transaction import (
     build_message,
 )
 from chalicelib.solana.wallet import Wallet
+from chalicelib.solana.wallet_refusals import told_apart
 
 # About what a swap burns; what a second leg costs is told by it.
 LEG_COMPUTE_UNITS = 100_000
@@ -61,7 +67,20 @@ class ChainTrader:
     def plan(self, order: Order) -> PlannedSwap:
         """Read every pool of the pair at one slot and choose the best route that fits. Raises ExecutionError."""
         mint_in, mint_out = mints_of(order)
-        priced = self._market.price(mint_in, mint_out, order.amount, self.leg_lamports())
+        priced = self._market.price(
+            mint_in,
+            mint_out,
+            order.amount,
+            self.leg_lamports(),
+            without=frozenset(Pubkey.from_string(refused.pool) for refused in order.refused_pools),
+            floor=order.min_out or 0,
+        )
+        # a way over a third token opens one account more, whose rent the wallet may not have
+        others = priced.other_routes if len(priced.route.hops) > 1 else ()
+        otherwise = tuple(self._planned(order, replace(priced, route=route)) for route in others)
+        return replace(self._planned(order, priced), otherwise=otherwise)
+
+    def _planned(self, order: Order, priced: PricedPair) -> PlannedSwap:
         route = priced.route
         legs = order_legs(route, order.token_in, order.token_out)
         return PlannedSwap(legs, route.amount_out, lambda stored: self._build(stored, route), exposure_of(priced))
@@ -78,8 +97,15 @@ class ChainTrader:
         """Simulate, price and sign; the blockhash is read last, so that the transaction lives as long as it can."""
         assert order.min_out is not None, "a stored route has its floor"
         memo = OrderMemo(order.order_id, order.attempt)
-        plan = plan_swap(route, Trade(self._wallet.address, memo, self._token_account_rent()), order.min_out)
-        budget = measure_budget(self._rpc, plan, self._fees, self._errors)
+        trade = Trade(self._wallet.address, memo, self._token_account_rent(), _nonce(order))
+        plan = plan_swap(route, trade, order.min_out)
+        try:
+            budget = measure_budget(self._rpc, plan, self._fees, self._errors)
+        except ExecutionError as error:
+            better = told_apart(error, plan, order.amount, self._read_accounts)
+            if better is error:
+                raise
+            raise better from error
         self._unit_price = budget.unit_price
         latest = self._rpc.get_latest_blockhash()
         approved = self._approve(build_message(plan, budget, latest.blockhash), order)
@@ -92,6 +118,7 @@ class ChainTrader:
             wallet=self._wallet.address,
             order_id=order.order_id,
             attempt=order.attempt,
+            nonce=_nonce(order),
             mint_in=mint_in,
             mint_out=mint_out,
             amount_in=order.amount,
@@ -104,7 +131,15 @@ class ChainTrader:
             logger.critical("the signing policy refused a transaction", reason=str(refusal), attempt=order.attempt)
             raise
 
+    def _read_accounts(self, addresses: Sequence[Pubkey]) -> AccountMap:
+        return self._rpc.get_multiple_accounts(addresses).accounts
+
     def _token_account_rent(self) -> int:
         if self._rent_lamports is None:
             self._rent_lamports = self._rpc.get_minimum_balance_for_rent_exemption(TOKEN_ACCOUNT_LENGTH)
         return self._rent_lamports
+
+
+def _nonce(order: Order) -> str:
+    assert order.attempt_nonce is not None, "an attempt that has started has its nonce"
+    return order.attempt_nonce

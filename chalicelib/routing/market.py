@@ -10,9 +10,16 @@ from typing import Protocol
 from solders.pubkey import Pubkey
 
 from chalicelib.amounts import ceil_div
-from chalicelib.problems import AccountsMissing, ExecutionError, NoPool, RpcUnavailable
+from chalicelib.problems import (
+    AccountsMissing,
+    ExecutionError,
+    NoPool,
+    RpcUnavailable,
+    TokenNotTradable,
+    TransientError,
+)
 from chalicelib.routing.quote import PoolAsRead, PoolOffer, ask_pools
-from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits, best_route
+from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits, best_routes
 from chalicelib.routing.swap_plan import fits_a_transaction
 from chalicelib.solana.accounts import CLOCK_LENGTH, CLOCK_SYSVAR, SYSVAR_OWNER, AccountMap, AccountsRead, ChainClock
 from chalicelib.solana.tokens import NATIVE_MINT
@@ -49,8 +56,9 @@ class Worth:
 class PricedPair:
     """What the market gives for one pair and size, all from one read of the chain at `slot`.
 
-    `offers` are the direct pools' own; `route` is the best that one transaction can carry; `pools` are all that were
-    looked at. `worth` is None where no pools lead from either token to the reference currency.
+    `offers` are the direct pools' own; `route` is the best that one transaction can carry, `other_routes` those that
+    come next: the best of each other way, which are the pair's own pools and each third token. `pools` are all that
+    were looked at. `worth` is None where no pools lead from either token to the reference currency.
     """
 
     slot: int
@@ -59,6 +67,7 @@ class PricedPair:
     route: Route
     pools: PairPools
     worth: Worth | None
+    other_routes: tuple[Route, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +103,24 @@ class Market:
         self._now_ms = now_ms
         self._reference_mint = reference_mint
 
-    def price(self, mint_in: Pubkey, mint_out: Pubkey, amount: int, leg_lamports: int) -> PricedPair:
+    def price(
+        self,
+        mint_in: Pubkey,
+        mint_out: Pubkey,
+        amount: int,
+        leg_lamports: int,
+        *,
+        without: frozenset[Pubkey] = frozenset(),
+        floor: int = 0,
+    ) -> PricedPair:
         """Read every pool of the pair and of the ways over a third token, and route `amount` base units.
 
-        `leg_lamports` is what one more leg in the transaction costs; a route must gain more than that by it.
+        `leg_lamports` is what one more leg in the transaction costs; a route must gain more than that by it. The pools
+        `without` are left out as long as the others pay at least `floor` base units; else all are asked.
 
         Raises:
             NoPool: none is registered for the pair, nor for a way over a third token.
+            TokenNotTradable: one of the pair's own mints keeps every pool from trading it.
             ExecutionError: none quotes; the most telling reason.
             RpcUnavailable: the chain can't be read.
             VenueUnavailable: the pools' accounts kept changing between reads.
@@ -115,9 +135,10 @@ class Market:
                 pools = _as_read(pools)
             offers = ask_pools(pools.direct, mint_in, amount, pools.clock)
             leg_cost = _leg_cost(pools, amount, offers, leg_lamports)
-            route = best_route(pools, amount, RouteLimits(MAX_LEGS, leg_cost, fits_a_transaction))
+            limits = RouteLimits(MAX_LEGS, leg_cost, fits_a_transaction)
+            routes = _routes_without(pools, without, amount, limits, floor) or best_routes(pools, amount, limits)
             worth = _decode_worth(candidates, read.accounts, pools)
-            return PricedPair(read.slot, read_at_ms, offers, route, pools, worth)
+            return PricedPair(read.slot, read_at_ms, offers, routes[0], pools, worth, routes[1:])
 
         places = [(pool.venue, pool.address) for pool in candidates.all]
         return self._pools.read(places, priced, besides=frozenset({CLOCK_SYSVAR}))
@@ -148,7 +169,10 @@ class Market:
 
 
 def _decode(candidates: _Candidates, accounts: AccountMap, mint_in: Pubkey, mint_out: Pubkey) -> PairPools:
-    """All candidates decoded. One that can't be is passed over as long as any other can; else its error is raised."""
+    """All candidates decoded. One that can't be is passed over as long as any other can; else an error is raised.
+
+    Of several the one about the pair's own tokens, which no pool can trade then; or one that may pass.
+    """
     failures: list[ExecutionError] = []
     direct = _decode_each(candidates.direct, accounts, failures)
     bridges = tuple(
@@ -156,8 +180,31 @@ def _decode(candidates: _Candidates, accounts: AccountMap, mint_in: Pubkey, mint
         for mint, first, second in candidates.bridges
     )
     if failures and not direct and not any(bridge.first and bridge.second for bridge in bridges):
-        raise failures[0]
+        pair = (str(mint_in), str(mint_out))
+        hopeless = (error for error in failures if isinstance(error, TokenNotTradable) and error.mint in pair)
+        passing = (error for error in failures if isinstance(error, TransientError))
+        raise next(hopeless, None) or next(passing, failures[0])
     return PairPools(mint_in, mint_out, direct, bridges, _clock_of(accounts))
+
+
+def _routes_without(
+    pools: PairPools, refused: frozenset[Pubkey], amount: int, limits: RouteLimits, floor: int
+) -> tuple[Route, ...]:
+    """The routes, best first, that pay at least `floor` base units without any of the pools `refused`."""
+    if not refused:
+        return ()
+
+    def sound(among: tuple[Pool, ...]) -> tuple[Pool, ...]:
+        return tuple(pool for pool in among if pool.address not in refused)
+
+    bridges = tuple(Bridge(bridge.mint, sound(bridge.first), sound(bridge.second)) for bridge in pools.bridges)
+    try:
+        routes = best_routes(replace(pools, direct=sound(pools.direct), bridges=bridges), amount, limits)
+    except AccountsMissing:
+        raise
+    except ExecutionError:
+        return ()
+    return tuple(route for route in routes if route.amount_out >= floor)
 
 
 def _decode_worth(candidates: _Candidates, accounts: AccountMap, traded: PairPools) -> Worth | None:

@@ -79,7 +79,7 @@ class TradablePool(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OrderTerms:
-    """What one attempt at an order may do. Amounts are base units, `attempt` counts from 1.
+    """What one attempt at an order may do. Amounts are base units, `attempt` counts from 1, `nonce` is stored with it.
 
     `min_out` is the floor of the stored order: what the swaps must pay at least, whatever the route was quoted at.
     `rent_lamports` is lent to each temporary account, and comes back when it closes.
@@ -88,6 +88,7 @@ class OrderTerms:
     wallet: Pubkey
     order_id: str
     attempt: int
+    nonce: str
     mint_in: Pubkey
     mint_out: Pubkey
     amount_in: int
@@ -306,7 +307,7 @@ def _own_account(token: TokenMint, terms: OrderTerms) -> Pubkey | None:
 def _seed(terms: OrderTerms) -> str:
     """Of the attempt's temporary account, 16 hexadecimal digits: SOL is traded at most once in an order."""
     side = "in" if terms.mint_in == NATIVE_MINT else "out"
-    return sha256(f"fillrate:{terms.order_id}:{terms.attempt}:{side}".encode()).hexdigest()[:16]
+    return sha256(f"fillrate:{terms.order_id}:{terms.attempt}:{side}:{terms.nonce}".encode()).hexdigest()[:16]
 
 
 def _temporary_account(terms: OrderTerms) -> Pubkey:

@@ -91,6 +91,7 @@ _INDIFFERENT_TO_TRANSFERS = frozenset(ExtensionType) - {
     ExtensionType.TRANSFER_HOOK,
     ExtensionType.PAUSABLE,
 }
+_SCALING_WHAT_IS_SHOWN = frozenset({ExtensionType.INTEREST_BEARING_CONFIG, ExtensionType.SCALED_UI_AMOUNT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,11 @@ class Mint:
     def decode(cls, address: Pubkey, account: Account) -> Mint:
         """Read a mint of either token program. Raises InvalidTokenData."""
         return _decode_mint(address, account.owner, account.data)
+
+    @property
+    def is_shown_scaled(self) -> bool:
+        """Whether wallets show its amounts multiplied, by a factor of the issuer's or by interest. No transfer is."""
+        return not self.extensions.isdisjoint(_SCALING_WHAT_IS_SHOWN)
 
     def transfer_fee_on(self, amount: int, epoch: int) -> int:
         """What is withheld of a transfer of `amount` in `epoch`: nothing unless the mint has a transfer fee."""

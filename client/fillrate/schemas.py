@@ -20,6 +20,7 @@ class Status(StrEnum):
     CONFIRMED = "confirmed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    EXPIRED = "expired"
 
 
 class Leg(Model):
@@ -164,12 +165,16 @@ class Quote(Model):
 
 
 class Token(Model):
-    """A token that can be traded; `symbol` is null where it has none of its own."""
+    """A token that can be traded; `symbol` is null where it has none of its own.  `scaledUi` is there, and true, where
+    wallets show the token's amounts multiplied (ScaledUiAmount, interest-bearing). Fillrate's amounts never are: one
+    whole token is 10^decimals base units, of this token too.
+    """
 
     symbol: str | None
     mint: str
     decimals: int
     token_program: str | None = None
+    scaled_ui: bool | None = None
 
 
 class HealthFields(Model):

@@ -6,6 +6,7 @@ network carries it, and can land no more once the height has passed its last val
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ from chalicelib.problems import ExecutionError, RpcRefused, RpcUnavailable, Slip
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Exposure, Limits, LimitsInForce
 from chalicelib.solana.signed_transaction import SignedTransaction
-from tests.sample_orders import CREATED_AT_MS, MIN_OUT, QUOTED_OUT, ROUTE
+from tests.sample_orders import CREATED_AT_MS, QUOTED_OUT, ROUTE
 
 LEASE_MS = 25_000
 AMOUNT_OUT = 1_498_765_432
@@ -126,6 +127,7 @@ class World:
     start_rate: StartRate = field(default_factory=lambda: AnyTime())
     outages: Outages = field(default_factory=BadLuck)
     exposure: Exposure = EXPOSURE
+    quoted_out: int = QUOTED_OUT  # what the market pays now
     leftover: tuple[Leftover, ...] = ()
 
     def worker(self) -> Execution:
@@ -138,6 +140,7 @@ class World:
             self.risk,
             lambda: self.now_ms,
             LEASE_MS,
+            new_nonce=secrets.token_hex,
         )
 
     def stored(self, order_id: str) -> Order:
@@ -191,7 +194,7 @@ class ModelTrader:
         self._world.at_point("planning")
         self._nothing_may_still_land(order)
         self._raise_next(self._world.market)
-        return PlannedSwap(ROUTE, QUOTED_OUT, MIN_OUT, lambda: self._build(order), self._world.exposure)
+        return PlannedSwap(ROUTE, self._world.quoted_out, self._build, self._world.exposure)
 
     def settle(self, order: Order, submission: SignedTransaction) -> Fate:
         self._world.at_point("before sending")
@@ -207,6 +210,8 @@ class ModelTrader:
 
     def _build(self, order: Order) -> SignedTransaction:
         self._world.at_point("before signing")
+        assert order.min_out is not None, "the floor is fixed before anything is signed"
+        assert self._world.now_ms < (order.expires_at_ms or self._world.now_ms + 1), "built after the deadline"
         self._nothing_may_still_land(order)
         self._raise_next(self._world.building)
         self._world.built += 1

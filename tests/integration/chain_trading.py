@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from chalicelib.orders.execution import Fate, PlannedSwap
-from chalicelib.orders.order import Order, Token
+from chalicelib.orders.order import Order, Token, draw_nonce, fix_floor
 from chalicelib.orders.settling import Settler, WatchPolicy
 from chalicelib.orders.trading import ChainTrader
 from chalicelib.routing.market import Market, PricedPair
@@ -195,13 +196,14 @@ class Engine:
         )
 
     def order(self, sold: str, bought: str, amount: int, slippage_ppm: int = 10_000) -> Order:
-        return new_order(
+        order = new_order(
             str(UUID(int=next(_order_numbers))),
             token_in=TOKEN[sold],
             token_out=TOKEN[bought],
             amount=amount,
             slippage_ppm=slippage_ppm,
         )
+        return draw_nonce(order, secrets.token_hex())
 
     def price(self, sold: str, bought: str, amount: int) -> PricedPair:
         return self.market.price(
@@ -210,7 +212,11 @@ class Engine:
 
     def execute(self, order: Order) -> Executed:
         planned = self.trader.plan(order)
-        return self.settle(order, planned, planned.build())
+        return self.settle(order, planned, self.build(order, planned))
+
+    def build(self, order: Order, planned: PlannedSwap) -> SignedTransaction:
+        """The planned swap's transaction for the order as it is stored once its floor is fixed."""
+        return planned.build(fix_floor(order, planned.quoted_out))
 
     def settle(self, order: Order, planned: PlannedSwap, submission: SignedTransaction) -> Executed:
         fate = self.trader.settle(order, submission)

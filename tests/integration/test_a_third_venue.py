@@ -311,12 +311,13 @@ def test_the_signing_policy_reads_its_swaps_and_refuses_one_that_gives_away(
     chain: InProcessChain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Engine(chain, WALLET, [TOY_ENTRY])
-    planned = engine.trader.plan(engine.order("JUP", "USDC", 10**6))
+    order = engine.order("JUP", "USDC", 10**6)
+    planned = engine.trader.plan(order)
     honest = Swap.encode
     monkeypatch.setattr(Swap, "encode", lambda swap: honest(replace(swap, minimum_out=1)))
 
     with pytest.raises(SigningRefused, match="guarantees 1"):
-        planned.build()
+        engine.build(order, planned)
 
 
 def move_the_price(chain: InProcessChain) -> None:
@@ -336,7 +337,7 @@ def test_its_own_error_codes_are_told_in_our_words(
     engine = Engine(chain, WALLET, [TOY_ENTRY])
     order = engine.order("JUP", "USDC", 10**9)
     planned = engine.trader.plan(order)
-    submission = planned.build()
+    submission = engine.build(order, planned)
     meanwhile(chain)
 
     fate = engine.settle(order, planned, submission).fate

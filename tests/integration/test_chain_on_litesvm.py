@@ -122,7 +122,7 @@ class Chain:
         return self.svm.minimum_balance_for_rent_exemption(length)
 
     def plan(self, mint_in: Mint, mint_out: Mint, amount_in: int, pool_pays: int, attempt: int = 1) -> SwapPlan:
-        order = {"order_id": "0197c3d2-order", "attempt": attempt, "rent_lamports": self.rent()}
+        order = {"order_id": "0197c3d2-order", "attempt": attempt, "nonce": "5e2b7c", "rent_lamports": self.rent()}
         wallet = self.wallet
         source = source_account(wallet, _token(mint_in), amount_in, **order)  # type: ignore[arg-type]
         destination = destination_account(wallet, _token(mint_out), **order)  # type: ignore[arg-type]

@@ -28,6 +28,7 @@ from chalicelib.orders.order import (
     choose_route,
     fail_attempt,
     fill,
+    fix_floor,
     reserve,
     sign,
     start_attempt,
@@ -38,7 +39,7 @@ from chalicelib.risk.counters import CounterFull, Notional
 from chalicelib.risk.limits import Limits, LimitsInForce
 from tests.faults.aws_parts import use_no_settings_of_this_machine
 from tests.integration.cloud import Cloud, calls_to, cloud_in_memory
-from tests.sample_orders import MIN_OUT, QUOTED_OUT, ROUTE, a_submission, building, new_order, routing
+from tests.sample_orders import QUOTED_OUT, ROUTE, a_submission, building, new_order, routing
 
 DAYS = ("2026-01-01", "2026-01-02")
 ACCOUNTS = ("desk", "guest")
@@ -49,7 +50,7 @@ FREE = LimitsInForce(Limits(), Limits())
 def routed(order: Order, value: int, day: str = DAYS[0]) -> Order:
     """The order with a route of that value, as a worker writes it."""
     now_ms = order.updated_at_ms
-    return reserve(choose_route(order, ROUTE, QUOTED_OUT, MIN_OUT, now_ms), Notional(day, value))
+    return reserve(choose_route(fix_floor(order, QUOTED_OUT), ROUTE, QUOTED_OUT, now_ms), Notional(day, value))
 
 
 def fail(order: Order, *, retry: bool = False) -> Order:

@@ -15,10 +15,10 @@ from chalicelib.risk.limits import Exposure, PoolDeviation
 from chalicelib.risk.reference_price import exposure_of, price_deviation, value_of
 from chalicelib.routing.market import Market, PricedPair, Worth
 from chalicelib.routing.quote import ask_pools
-from chalicelib.routing.router import Bridge, PairPools, RouteLimits, best_route
+from chalicelib.routing.router import Bridge, PairPools, RouteLimits
 from chalicelib.solana.tokens import NATIVE_MINT as SOL
 from chalicelib.venues.venue import Pool
-from tests.unit.model_market import CLOCK, ModelChain, ModelPool, ModelVenue, address
+from tests.unit.model_market import CLOCK, ModelChain, ModelPool, ModelVenue, address, best_route
 from tests.unit.routing_pools import JUP, USDC, cpmm
 
 # A busy machine takes its time.

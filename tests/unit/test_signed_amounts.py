@@ -37,10 +37,10 @@ def test_not_a_unit_more_or_less_than_the_order_is_spent(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_floor_can_not_be_a_unit_below_what_the_slippage_allows(kind: str) -> None:
+def test_the_floor_can_not_be_a_unit_below_the_orders(kind: str) -> None:
     made = KINDS[kind]
     last = len(swaps_of(made)) - 1
-    assert "slippage" in refusal(with_amounts(made, {last: (0, -1)}), made.terms)
+    assert "floor" in refusal(with_amounts(made, {last: (0, -1)}), made.terms)
     policy().approve(with_amounts(made, {last: (0, 1)}), made.terms)
 
 
@@ -91,8 +91,8 @@ def test_a_swap_spends_not_even_a_unit_of_a_token_that_the_order_does_not_get() 
     assert refusal(message, SPLIT.terms) == f"a swap spends 1 of {MINTS['JUP']}, more than it may"
 
 
-def test_one_unit_is_a_quote() -> None:
-    policy().approve(as_bytes(SPLIT.message), replace(SPLIT.terms, quoted_out=1))
+def test_one_unit_is_a_floor() -> None:
+    policy().approve(as_bytes(SPLIT.message), replace(SPLIT.terms, min_out=1))
 
 
 def test_a_token_belongs_to_one_token_program() -> None:
@@ -111,18 +111,8 @@ def replaced(meta: AccountMeta, key: Pubkey) -> AccountMeta:
 def test_a_quote_without_slippage_must_be_met_to_the_unit() -> None:
     exact = trade("USDC", "SOL", 10**9, 0)
     policy().approve(as_bytes(exact.message), exact.terms)
-    assert "slippage" in refusal(as_bytes(BUYING_SOL.message), replace(BUYING_SOL.terms, slippage_ppm=0))
-
-
-@given(guaranteed=st.integers(0, 2**64 - 1), quoted=st.integers(1, 2**64 - 1), slippage_ppm=st.integers(0, 500_000))
-def test_the_floor_is_what_is_left_of_the_quote_after_the_slippage_and_at_least_a_unit(
-    guaranteed: int, quoted: int, slippage_ppm: int
-) -> None:
-    terms = replace(SPLIT.terms, quoted_out=quoted, slippage_ppm=slippage_ppm)
-    least = max(-(-quoted * (10**6 - slippage_ppm) // 10**6), 1)
-    assert terms.are_met_by(guaranteed) == (guaranteed >= least)
-    assert terms.are_met_by(least)
-    assert not terms.are_met_by(least - 1)
+    stricter = replace(BUYING_SOL.terms, min_out=BUYING_SOL.terms.min_out + 1)
+    assert "floor" in refusal(as_bytes(BUYING_SOL.message), stricter)
 
 
 @given(limit=st.integers(0, MAX_COMPUTE_UNITS), price=st.integers(0, 2**64 - 1), cap=st.integers(0, 10**7))

@@ -49,7 +49,7 @@ COMPUTE_BUDGET_PROGRAM = Pubkey.from_string("ComputeBudget1111111111111111111111
 SYSTEM_PROGRAM = Pubkey.from_string("11111111111111111111111111111111")
 BUDGET = ComputeBudget(200_000, 1_500)
 LATEST = LatestBlockhash(Hash.new_unique(), last_valid_block_height=1_150, slot=9)
-ORDER: dict[str, Any] = {"order_id": "order", "attempt": 1, "rent_lamports": 2_039_280}
+ORDER: dict[str, Any] = {"order_id": "order", "attempt": 1, "nonce": "5e2b7c", "rent_lamports": 2_039_280}
 
 
 def _swap(*accounts: Pubkey, signers: tuple[Pubkey, ...] = ()) -> Instruction:
@@ -106,20 +106,21 @@ def test_tokens_are_traded_from_and_into_the_wallets_associated_account(token: T
     assert destination_account(ME, token, **ORDER).address == address
 
 
-orders = st.tuples(st.text("0123456789abcdef-", min_size=1, max_size=40), st.integers(1, 9), st.booleans())
+hexadecimal = st.text("0123456789abcdef-", min_size=1, max_size=40)
+orders = st.tuples(hexadecimal, st.integers(1, 9), st.booleans(), st.sampled_from(["5e2b7c", "5e2b7d"]))
 
 
 @given(first=orders, second=orders)
 def test_no_two_attempts_share_a_temporary_account_and_none_is_the_wallets_own(
-    first: tuple[str, int, bool], second: tuple[str, int, bool]
+    first: tuple[str, int, bool, str], second: tuple[str, int, bool, str]
 ) -> None:
     one, other = (_temporary_account(*order) for order in (first, second))
     assert (one == other) == (first == second)
     assert one != associated_token_address(ME, NATIVE_MINT, TOKEN_PROGRAM)
 
 
-def _temporary_account(order_id: str, attempt: int, is_source: bool) -> Pubkey:
-    order: dict[str, Any] = {"order_id": order_id, "attempt": attempt, "rent_lamports": 1}
+def _temporary_account(order_id: str, attempt: int, is_source: bool, nonce: str) -> Pubkey:
+    order: dict[str, Any] = {"order_id": order_id, "attempt": attempt, "nonce": nonce, "rent_lamports": 1}
     return (source_account(ME, SOL, 1, **order) if is_source else destination_account(ME, SOL, **order)).address
 
 

@@ -106,12 +106,18 @@ export interface components {
       errorCode?: string;
       history: components["schemas"]["HistoryStep"][];
     };
-    /** @description A token that can be traded; `symbol` is null where it has none of its own. */
+    /**
+     * @description A token that can be traded; `symbol` is null where it has none of its own.
+     *
+     *     `scaledUi` is there, and true, where wallets show the token's amounts multiplied (ScaledUiAmount, interest-bearing).
+     *     Fillrate's amounts never are: one whole token is 10^decimals base units, of this token too.
+     */
     ListedToken: {
       symbol: string | null;
       mint: string;
       decimals: number;
       tokenProgram: string;
+      scaledUi?: boolean;
     };
     OpenApi: {
       /** @constant */
@@ -232,7 +238,7 @@ export interface components {
       wsUrl: string;
     };
     /** @enum {string} */
-    Status: "pending" | "routing" | "building" | "submitted" | "confirmed" | "failed" | "cancelled";
+    Status: "pending" | "routing" | "building" | "submitted" | "confirmed" | "failed" | "cancelled" | "expired";
     /** @description One step of an order's life, told over the WebSocket: first all there were, then each as it happens. */
     StatusMessage: {
       seq: number;

@@ -28,6 +28,9 @@ _WORDS = {
     "TOO_MANY_SUBSCRIPTIONS": Words("One connection watches too many orders.", "Watch all of them: `fillrate watch`."),
     # An order's, or a quote's.
     "NO_POOL": Words("No registered pool trades this pair.", "`fillrate tokens` lists what is traded."),
+    "TOKEN_NOT_TRADABLE": Words(
+        "The token's own rules keep it from being traded.", "`fillrate tokens` lists other tokens."
+    ),
     "INSUFFICIENT_LIQUIDITY": Words("The pools hold less than this order asks for.", "Try a smaller amount."),
     "INSUFFICIENT_BALANCE": Words(
         "The engine's wallet holds too little of the token sold, or of SOL for fees.", "Fund the wallet, or sell less."

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from chalicelib.amounts import floor_of
 from chalicelib.contract.requests import OrderRequest
 from chalicelib.http.api import new_order_of
 from chalicelib.orders.delivery import Delivery, Message
@@ -100,6 +102,8 @@ class World:
     now_ms: int = BEGINNING_MS
     start_delay_ms: int = 0
     halted: bool = False
+    # how long an order is good for that names no time of its own
+    market_order_ms: int = 300_000
     # in a row, over all workers
     rpc_failures: int = 0
     # how many blocks come while a worker waits to ask again
@@ -163,6 +167,7 @@ class World:
                 Operator(self, worker),
                 clock,
                 LEASE_MS,
+                new_nonce=secrets.token_hex,
             )
             failed = Delivery(execution, queue, LEASE_MS).handle([received], worker.name)
             if not failed and not deletion_is_lost:
@@ -199,6 +204,7 @@ class World:
             Operator(self, worker),
             self._clock(skew_ms),
             self._new_id,
+            market_order_ms=self.market_order_ms,
         )
 
     def _new_id(self) -> UUID:
@@ -242,7 +248,7 @@ class World:
         for order in self.table.orders():
             for scope in (f"account#{order.account}", "global"):
                 sums[f"open#{scope}"] += not order.is_terminal
-                if order.notional is not None and order.state not in (State.FAILED, State.CANCELLED):
+                if order.notional is not None and order.state not in (State.FAILED, State.CANCELLED, State.EXPIRED):
                     sums[f"notional#{order.notional.day}#{scope}"] += order.notional.value
         counters = {name: number for name, number in self.table.counters.items() if number}
         assert counters == {name: number for name, number in sums.items() if number}, "the counters drifted"
@@ -262,6 +268,8 @@ class World:
         if order.state is State.CONFIRMED:
             assert [swap.signature for swap in swaps] == [order.tx_hash], "confirmed is what landed"
             assert order.amount_out == swaps[0].amount_out
+            assert order.min_out is not None
+            assert order.amount_out >= order.min_out, "a fill under the order's floor"
         elif order.is_terminal:
             assert not swaps, f"{order.order_id} is {order.state} and was swapped"
             assert not [one for one in self._sent(order) if self.cluster.may_land(one.signature)], "it may still land"
@@ -315,9 +323,29 @@ def _check_step(before: Order, after: Order) -> None:
         assert after.state in {to for (source, _), to in LEGAL.items() if source is before.state}
     else:
         assert after.state is before.state, "a state that history doesn't tell"
+    _check_terms(before, after)
     assert before.retry_count <= after.retry_count <= MAX_ATTEMPTS
     failures = [change for change in after.history if change.status is Status.FAILED]
     assert after.retry_count in (len(failures), len(failures) - 1)
     assert len(after.past_signatures) <= MAX_ATTEMPTS
     waits = [change.retry_in_ms for change in failures if not change.terminal]
     assert waits == [1000, 2000][: len(waits)]
+
+
+def _check_terms(before: Order, after: Order) -> None:
+    """The first quote fixes the floor, which nothing moves then; the deadline stands as it was told at POST."""
+    assert after.expires_at_ms is not None
+    assert after.expires_at_ms == before.expires_at_ms
+    if before.first_quoted_out is not None:
+        assert (after.first_quoted_out, after.min_out) == (before.first_quoted_out, before.min_out), "the floor moved"
+    elif after.first_quoted_out is not None:
+        assert after.min_out == max(floor_of(after.first_quoted_out, after.slippage_ppm), before.min_out or 0)
+    if len(after.history) == len(before.history):
+        return
+    step = after.history[-1]
+    # by the clock of whoever wrote it, which the step bears unless another's clock was ahead
+    by_its_own_clock = step.at_ms > before.updated_at_ms
+    if step.status in (Status.ROUTING, Status.SUBMITTED) and by_its_own_clock:
+        assert step.at_ms < after.expires_at_ms, f"{step.status} after the deadline"
+    if step.status is Status.EXPIRED:
+        assert step.at_ms >= after.expires_at_ms, "expired before its time"
