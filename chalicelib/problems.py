@@ -247,7 +247,7 @@ class TransactionExpired(TransientError):
 
 
 class PriceDeviation(TransientError):
-    """Prices that were moved come back, or the next route does without the `pools` (base58) that are too far off."""
+    """Moved prices come back, or the next route does without the `pools` (base58) that are too far off, if any is."""
 
     code = "PRICE_DEVIATION"
     title = "Price too far from the market's"

@@ -233,10 +233,8 @@ def _check_prices(scope: Limits, whose: str, exposure: Exposure) -> None:
             [one.pool for one in exposure.pools if one.ppm is not None and one.ppm > most],
         )
     if not exposure.is_referenced and not scope.allow_unreferenced:
-        raise PriceDeviation(
-            "no other pools deep enough vouch for the price, and orders without a reference are refused",
-            [one.pool for one in exposure.pools if one.ppm is None],
-        )
+        # names none to do without: it may be the deepest there is, and was not moved as far as anyone can tell
+        raise PriceDeviation("no other pools deep enough vouch for the price, and orders without reference are refused")
 
 
 def _check_value(name: str, value: object) -> None:

@@ -49,7 +49,7 @@ def off(planned: PricedPair) -> dict[int, Fraction | None]:
 
 
 def refused(planned: PricedPair, allow_unreferenced: bool = True) -> set[int] | None:
-    """The numbers of the pools that an order is refused for, at prod's limit; None where it may trade."""
+    """The numbers of the pools that were moved too far for an order, at prod's limit; None where it may trade."""
     limits = Limits(price_deviation_ppm=FIVE_PERCENT, allow_unreferenced=allow_unreferenced)
     force = LimitsInForce(limits, Limits())
     try:
@@ -237,7 +237,7 @@ def test_a_price_that_only_thin_pools_speak_of_passes_as_the_operator_says(other
     planned = plan([pool(1, DEEP), *others], DEEP // 100, max_legs=1)
     assert off(planned) == {1: None}
     assert refused(planned) is None
-    assert refused(planned, allow_unreferenced=False) == {1}
+    assert refused(planned, allow_unreferenced=False) == set()
 
 
 def test_an_offer_that_nobody_would_take_has_no_weight() -> None:
