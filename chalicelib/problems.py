@@ -8,6 +8,7 @@ FillrateError
 │   ├── Forbidden                   403: the key lacks a scope
 │   ├── NotFound                    404
 │   ├── Conflict                    409
+│   │   └── ClientOrderIdTaken      another order of the account has this clientOrderId
 │   ├── MessageTooLarge             413
 │   ├── TooManySubscriptions        429
 │   ├── RateLimited                 429: this key, or this connection, asks too often
@@ -138,6 +139,17 @@ class Conflict(RequestError):
     code = "CONFLICT"
     title = "Conflict"
     http_status = 409
+
+
+class ClientOrderIdTaken(Conflict):
+    """Another order of the account has this clientOrderId, for ever; nothing was stored."""
+
+    code = "CLIENT_ORDER_ID_TAKEN"
+    title = "clientOrderId is taken"
+
+    def __init__(self, client_order_id: str, order_id: str) -> None:
+        super().__init__(f"order {order_id} has the clientOrderId {client_order_id}, which no other may have")
+        self.order_id = order_id
 
 
 class MessageTooLarge(RequestError):

@@ -16,6 +16,7 @@ from chalicelib.orders.order import (
     Leased,
     Leftover,
     Leg,
+    Offer,
     Order,
     State,
     choose_route,
@@ -28,6 +29,7 @@ from chalicelib.orders.order import (
     is_past_deadline,
     leave_out,
     queue,
+    refuse_after_deadline,
     release,
     reserve,
     sign,
@@ -67,6 +69,7 @@ class PlannedSwap:
     quoted_out: int
     build: Callable[[Order], SignedTransaction]
     exposure: Exposure
+    offers: tuple[Offer, ...] = ()  # every pool's, best first
     otherwise: tuple[PlannedSwap, ...] = ()
 
 
@@ -225,6 +228,7 @@ class Execution:
                 otherwise = [way for way in planned.otherwise if way.quoted_out >= (order.min_out or 0)]
                 while True:
                     order = self._choose(order, planned)
+                    refuse_after_deadline(order, self._now_ms())
                     try:
                         submission = planned.build(order)
                         break
@@ -264,7 +268,7 @@ class Execution:
         limits, exposure = self._risk.limits_for(order.account), planned.exposure
         terms = Terms(order.token_in.mint, order.token_out.mint, order.slippage_ppm)
         now_ms = self._now_ms()
-        chosen = choose_route(order, planned.route, planned.quoted_out, now_ms)
+        chosen = choose_route(order, planned.route, planned.quoted_out, now_ms, planned.offers)
         check_plan(limits, terms, exposure, self._currency)
         check_own_price_impact(order.max_price_impact_ppm, exposure)
         if not exposure.is_referenced:

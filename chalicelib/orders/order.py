@@ -32,6 +32,8 @@ MAX_ATTEMPTS = 3
 MAX_QUEUED_STEPS = 100
 MAX_ERROR_LENGTH = 1_000
 MAX_REFUSED_POOLS = 24
+MAX_OFFERS = 30
+MAX_OFFER_ERROR = 200
 
 
 OrderType = Literal["market"]
@@ -159,6 +161,24 @@ class Leftover:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What one pool offered for an order's whole amount, or in `error` why it didn't.
+
+    `fee` is in base units of the token sold where `fee_of_token_in`, else of the one bought. `price_impact_ppm` is None
+    where it can't be told.
+    """
+
+    dex: str
+    pool: Address
+    amount_out: AmountOut | None = None
+    price_impact_ppm: int | None = None
+    fee: int = 0
+    fee_of_token_in: bool = True
+    error_code: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """What comes to exist on an order's way; None until then.
 
@@ -228,6 +248,7 @@ class Order(Progress):
     expires_at_ms: TimeMs | None = None  # None: of before there were deadlines
     expires_by_default: bool = True  # the client named no time of its own
     first_quoted_out: AmountOut | None = None
+    quotes: tuple[Offer, ...] | None = None  # what each pool offered when the route was chosen, best first
     max_price_impact_ppm: Millionths | None = None
     max_network_fee: Lamports | None = None
     client_order_id: str | None = None
@@ -256,6 +277,14 @@ class Order(Progress):
     @property
     def is_terminal(self) -> bool:
         return self.state in TERMINAL
+
+    @property
+    def mint_in(self) -> Address:
+        return self.token_in.mint
+
+    @property
+    def mint_out(self) -> Address:
+        return self.token_out.mint
 
     @property
     def updated_at_ms(self) -> TimeMs:
@@ -314,6 +343,12 @@ def claim(order: Order, owner: str, now_ms: int, lease_ms: int) -> Order:
     return replace(order, lease=Lease(owner, now_ms + lease_ms))
 
 
+def placed_again_as(order: Order, order_id: str) -> Order:
+    """The failed order once a redrive has placed `order_id` for the same trade: that is all that becomes of it."""
+    assert order.state is State.FAILED, "only what failed is placed again"
+    return replace(order, redriven_as=order_id)
+
+
 def release(order: Order) -> Order:
     """Let go of the order, so that the next delivery needn't wait for the lease to run out."""
     return replace(order, lease=None)
@@ -331,11 +366,11 @@ def start_attempt(order: Order, now_ms: int) -> Order:
 
     Raises OrderExpired from the order's deadline on.
     """
-    _refuse_after_deadline(order, now_ms)
+    refuse_after_deadline(order, now_ms)
     if order.state in (State.ROUTING, State.BUILDING):
         return order
     # what an earlier attempt chose and signed is its history; the floor is the order's for good
-    cleared = replace(order, route=None, dex_used=None, quoted_out=None, tx_hash=None)
+    cleared = replace(order, route=None, dex_used=None, quoted_out=None, quotes=None, tx_hash=None)
     return _step(cleared, Event.ATTEMPT_STARTED, now_ms)
 
 
@@ -350,9 +385,12 @@ def fix_floor(order: Order, quoted_out: int) -> Order:
     return replace(order, first_quoted_out=quoted_out, min_out=floor)
 
 
-def choose_route(order: Order, route: tuple[Leg, ...], quoted_out: int, now_ms: int) -> Order:
-    """The route is chosen, its quote in base units. Raises SlippageExceeded where it pays less than the order's floor.
+def choose_route(
+    order: Order, route: tuple[Leg, ...], quoted_out: int, now_ms: int, offers: tuple[Offer, ...] = ()
+) -> Order:
+    """The route is chosen out of these offers, which are best first; its quote in base units.
 
+    Raises SlippageExceeded where it pays less than the order's floor.
     The floor must be fixed before: what the whole transaction guarantees is the order's own `min_out`.
     """
     floor = order.min_out
@@ -360,7 +398,8 @@ def choose_route(order: Order, route: tuple[Leg, ...], quoted_out: int, now_ms: 
     if quoted_out < floor:
         raise SlippageExceeded(_under_the_floor(order, quoted_out, floor))
     told = Progress(route=route, dex_used=dex_names(route), quoted_out=quoted_out, min_out=floor)
-    chosen = replace(order, route=told.route, dex_used=told.dex_used, quoted_out=quoted_out)
+    quotes = tuple(replace(one, error=one.error and one.error[:MAX_OFFER_ERROR]) for one in offers[:MAX_OFFERS])
+    chosen = replace(order, route=told.route, dex_used=told.dex_used, quoted_out=quoted_out, quotes=quotes or None)
     if order.state is State.BUILDING:  # real world possibility: the first builder died, the market has moved since
         return chosen
     return _step(chosen, Event.ROUTE_CHOSEN, now_ms, told)
@@ -382,7 +421,7 @@ def sign(order: Order, submission: SignedTransaction, now_ms: int) -> Order:
 
     Raises OrderExpired from the order's deadline on: then the transaction must be thrown away.
     """
-    _refuse_after_deadline(order, now_ms)
+    refuse_after_deadline(order, now_ms)
     signed = replace(order, submission=submission, tx_hash=submission.signature)
     told = Progress(
         route=order.route,
@@ -457,7 +496,8 @@ def expire(order: Order, now_ms: int, last_error: str = "") -> Order:
     return release(_step(ended, Event.EXPIRED, now_ms, told, terminal=True))
 
 
-def _refuse_after_deadline(order: Order, now_ms: int) -> None:
+def refuse_after_deadline(order: Order, now_ms: int) -> None:
+    """Raises OrderExpired from the deadline on of an order that has not ended."""
     if not order.is_terminal and is_past_deadline(order, now_ms):
         raise _over(order)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from solders.message import MessageV0, to_bytes_versioned
@@ -10,8 +10,8 @@ from solders.pubkey import Pubkey
 
 from chalicelib.log import logger
 from chalicelib.orders.execution import Fate, PlannedSwap
-from chalicelib.orders.order import Order
-from chalicelib.orders.route_legs import order_legs
+from chalicelib.orders.order import Order, refuse_after_deadline
+from chalicelib.orders.route_legs import order_legs, order_offers
 from chalicelib.orders.settling import Settler, mints_of
 from chalicelib.problems import ExecutionError, SigningRefused
 from chalicelib.risk.reference_price import exposure_of
@@ -53,6 +53,7 @@ class ChainTrader:
         errors: ErrorClassifier,
         fees: PriorityFeePolicy,
         settler: Settler,
+        now_ms: Callable[[], int],
     ) -> None:
         self._rpc = rpc
         self._market = market
@@ -61,6 +62,7 @@ class ChainTrader:
         self._errors = errors
         self._fees = fees
         self._settler = settler
+        self._now_ms = now_ms
         self._rent_lamports: int | None = None
         self._unit_price = fees.floor
 
@@ -83,7 +85,13 @@ class ChainTrader:
     def _planned(self, order: Order, priced: PricedPair) -> PlannedSwap:
         route = priced.route
         legs = order_legs(route, order.token_in, order.token_out)
-        return PlannedSwap(legs, route.amount_out, lambda stored: self._build(stored, route), exposure_of(priced))
+        return PlannedSwap(
+            legs,
+            route.amount_out,
+            lambda stored: self._build(stored, route),
+            exposure_of(priced),
+            order_offers(priced, order.token_in),
+        )
 
     def leg_lamports(self) -> int:
         """What one more leg costs at the price that was last paid for compute units."""
@@ -109,6 +117,7 @@ class ChainTrader:
         self._unit_price = budget.unit_price
         latest = self._rpc.get_latest_blockhash()
         approved = self._approve(build_message(plan, budget, latest.blockhash), order)
+        refuse_after_deadline(order, self._now_ms())  # simulating took its time
         return sign(approved, self._wallet, latest)
 
     def _approve(self, message: MessageV0, order: Order) -> ApprovedMessage:

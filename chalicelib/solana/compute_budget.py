@@ -14,6 +14,7 @@ from solders.instruction import Instruction
 
 from chalicelib.amounts import ceil_div
 
+BASE_FEE_LAMPORTS = 5_000  # of one signature, which all of ours have
 # What one transaction may ask for at most (agave, program-runtime/src/execution_budget.rs, MAX_COMPUTE_UNIT_LIMIT).
 MAX_COMPUTE_UNITS = 1_400_000
 # A swap can cross more bins or ticks than it did when simulated: a fifth more.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from solders.hash import Hash
 from solders.message import MessageV0
@@ -27,10 +27,22 @@ class SimulationRpc(Protocol):
     def get_recent_prioritization_fees(self, writable: tuple[Pubkey, ...]) -> tuple[int, ...]: ...
 
 
+class Measured(NamedTuple):
+    """What a simulated plan used, and the compute budget to sign it with."""
+
+    units_consumed: int
+    budget: ComputeBudget
+
+
 def measure_budget(
     rpc: SimulationRpc, plan: SwapPlan, policy: PriorityFeePolicy, errors: ErrorClassifier
 ) -> ComputeBudget:
-    """The compute budget to sign the plan with.
+    """The compute budget to sign the plan with. Raises as `measure`."""
+    return measure(rpc, plan, policy, errors).budget
+
+
+def measure(rpc: SimulationRpc, plan: SwapPlan, policy: PriorityFeePolicy, errors: ErrorClassifier) -> Measured:
+    """What the plan uses and must offer.
 
     Fetch the blockhash only after this, so that it is as fresh as can be.
 
@@ -47,7 +59,7 @@ def measure_budget(
             f"the node can't simulate the swap ({simulation.err})"
         )
     fees = rpc.get_recent_prioritization_fees(writable_accounts(message))
-    return policy.budget(simulation.units_consumed, fees)
+    return Measured(simulation.units_consumed, policy.budget(simulation.units_consumed, fees))
 
 
 def _programs(message: MessageV0) -> list[Pubkey]:

@@ -50,7 +50,7 @@ class Step(StepFields):
     @property
     def is_terminal(self) -> bool:
         """Nothing can follow. A failed attempt that another one follows is not the end."""
-        return self.status in (Status.CONFIRMED, Status.CANCELLED) or (
+        return self.status in (Status.CONFIRMED, Status.CANCELLED, Status.EXPIRED) or (
             self.status is Status.FAILED and self.terminal is not False
         )
 

@@ -95,6 +95,8 @@ class OrderFields(Model):
     type: str
     token_in: str
     token_out: str
+    mint_in: str
+    mint_out: str
     amount: Amount
     slippage: Amount
     status: Status
@@ -102,6 +104,12 @@ class OrderFields(Model):
     created_at: Time
     updated_at: Time
     history: tuple[StepFields, ...]
+    max_price_impact: Amount | None = None
+    max_network_fee: Amount | None = None
+    expires_at: Time | None = None
+    client_order_id: str | None = None
+    redrive_of: str | None = None
+    redriven_as: str | None = None
     route: tuple[Leg, ...] | None = None
     dex_used: str | None = None
     quoted_out: Amount | None = None
@@ -112,6 +120,7 @@ class OrderFields(Model):
     tx_hash: str | None = None
     error: str | None = None
     error_code: str | None = None
+    quotes: tuple[PoolOffer, ...] | None = None
 
 
 class AcceptedFields(Model):

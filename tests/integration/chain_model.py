@@ -22,7 +22,7 @@ from chalicelib.orders.execution import (
     Risk,
     Undecided,
 )
-from chalicelib.orders.order import LEGAL, HistoryStep, Leftover, Order, State, Status
+from chalicelib.orders.order import LEGAL, HistoryStep, Leftover, Order, State, Status, refuse_after_deadline
 from chalicelib.orders.outage import Outages
 from chalicelib.orders.ports import OrderFilter, OrderPage, Orders
 from chalicelib.orders.start_rate import StartRate
@@ -155,6 +155,9 @@ class AnyTime:
     def reserve(self, now_ms: int, longest_wait_ms: int | None = None) -> int:
         return now_ms
 
+    def next_start(self, now_ms: int, longest_wait_ms: int) -> int:
+        return now_ms
+
 
 class MortalStore:
     """The world's Orders, in a process that may die just before or just after each step is written."""
@@ -173,6 +176,9 @@ class MortalStore:
         written = self._world.store.replace(order, limits)
         self._world.at_point(f"after writing {order.state}")
         return written
+
+    def called(self, account: str, client_order_id: str) -> Order | None:
+        return self._world.store.called(account, client_order_id)
 
     def overdue(self, before_ms: int, limit: int) -> Iterable[Order]:
         return self._world.store.overdue(before_ms, limit)
@@ -211,9 +217,9 @@ class ModelTrader:
     def _build(self, order: Order) -> SignedTransaction:
         self._world.at_point("before signing")
         assert order.min_out is not None, "the floor is fixed before anything is signed"
-        assert self._world.now_ms < (order.expires_at_ms or self._world.now_ms + 1), "built after the deadline"
         self._nothing_may_still_land(order)
         self._raise_next(self._world.building)
+        refuse_after_deadline(order, self._world.now_ms)
         self._world.built += 1
         number = self._world.built
         submission = SignedTransaction(

@@ -193,6 +193,7 @@ class Engine:
                 time.monotonic,
                 sleep,
             ),
+            lambda: 0,
         )
 
     def order(self, sold: str, bought: str, amount: int, slippage_ppm: int = 10_000) -> Order:

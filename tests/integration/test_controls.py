@@ -162,7 +162,7 @@ def test_nothing_is_redriven_while_it_is_halted(cloud: Cloud, controls: ControlT
     dead = order_in(State.FAILED)
     cloud.store().create(dead)
     cloud.orders_queue().bury(message_body(dead.order_id), "RPC_UNAVAILABLE")
-    redrive = Redrive(cloud.store(), cloud.orders_queue(), intake(cloud), controls)
+    redrive = Redrive(cloud.store(), cloud.orders_queue(), intake(cloud), controls, lambda: CREATED_AT_MS)
     controls.halt(DESK, "", CREATED_AT_MS)
     (left,) = redrive.run(10)
     assert left.order_id is None

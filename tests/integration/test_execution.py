@@ -287,7 +287,7 @@ def test_an_order_does_not_stand_by_the_dead_transaction_of_an_earlier_attempt(w
     world.market.extend([None, NoPool("gone")])
     order = run_until_finished(world)
     assert (order.state, order.error_code) == (State.FAILED, "NO_POOL")
-    assert (order.tx_hash, order.route, order.quoted_out, order.min_out) == (None, None, None, None)
+    assert (order.tx_hash, order.route, order.quoted_out, order.min_out) == (None, None, None, MIN_OUT)
     assert len(order.past_signatures) == 1
     assert [change.tx_hash for change in order.history if change.tx_hash] == list(order.past_signatures)
 

@@ -117,7 +117,7 @@ class TestARouteWhoseRentTheWalletCanNotLend:
             return SignedTransaction("signature-1", b"\1", "blockhash", 150)
 
         others = tuple(PlannedSwap((leg,), paid, build, world.exposure) for paid, leg in ways)
-        best = PlannedSwap(ROUTE, QUOTED_OUT, build, world.exposure, others)
+        best = PlannedSwap(ROUTE, QUOTED_OUT, build, world.exposure, otherwise=others)
         monkeypatch.setattr(ModelTrader, "plan", lambda self, order: best)
         return built
 

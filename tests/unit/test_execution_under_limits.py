@@ -52,6 +52,9 @@ class NextSlots:
         self.asked_at.append(now_ms)
         return self.slots.pop(0)
 
+    def next_start(self, now_ms: int, longest_wait_ms: int) -> int:
+        return self.slots[0]
+
 
 @pytest.fixture
 def store() -> OrdersInMemory:

@@ -32,6 +32,7 @@ NOT_READ = {
     *("Problem", "WrongField", "HealthCheck", "Status", "TokenList", "OpenApi", "AsyncApi"),
     *("SubscribedMessage", "UnsubscribedMessage", "PongMessage", "ErrorMessage"),
     *("OrderRequest", "TicketRequest", "ClientMessage"),
+    *("RepeatedOrTried", "DryRun", "Refusal", "Simulation"),
 }
 
 

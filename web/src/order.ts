@@ -24,6 +24,7 @@ export function isEnded(order: Order): boolean {
   return (
     order.status === "confirmed" ||
     order.status === "cancelled" ||
+    order.status === "expired" ||
     (order.status === "failed" && last?.terminal === true)
   );
 }

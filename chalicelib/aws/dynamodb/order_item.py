@@ -67,7 +67,9 @@ def item_to_order(item: Item) -> Order:
         found["submission"] = {**item["submission"], "wire": bytes(item["submission"]["wire"])}
     (order,) = _ORDERS.validate_python((found,))
     if order.route and order.dex_used is None:  # only steps had it once
-        return replace(order, dex_used=dex_names(order.route))
+        order = replace(order, dex_used=dex_names(order.route))
+    if order.first_quoted_out is None and order.quoted_out is not None:  # of before the first quote was kept
+        order = replace(order, first_quoted_out=order.quoted_out)
     return order
 
 

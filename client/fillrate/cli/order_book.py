@@ -18,7 +18,7 @@ from fillrate.cli.trading import follow_to_end, show_outcome
 from fillrate.client import Fillrate
 from fillrate.models import Order, Status, StatusEvent
 
-_STYLES = {Status.CONFIRMED: "green", Status.FAILED: "red", Status.CANCELLED: "yellow"}
+_STYLES = {Status.CONFIRMED: "green", Status.FAILED: "red", Status.CANCELLED: "yellow", Status.EXPIRED: "yellow"}
 _PAGE = 200
 
 OrderArgument = Annotated[str, typer.Argument(metavar="ID", help="The order's id.")]

@@ -128,7 +128,7 @@ def show_outcome(output: Output, order: Order) -> None:
             style="bold green",
         )
         output.line(f"transaction {printable(order.tx_hash)}")
-    elif order.status is Status.FAILED:
+    elif order.status in (Status.FAILED, Status.EXPIRED):
         output.problem({"code": order.error_code or "FAILED", "detail": order.error or "no reason given"})
         words = words_for(order.error_code)
         if words is None:

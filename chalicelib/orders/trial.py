@@ -1,0 +1,55 @@
+"""An order's transaction, tried without a signature: by the wallet's address alone, which may be public."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from solders.pubkey import Pubkey
+
+from chalicelib.orders.dry_run import Trial
+from chalicelib.problems import ExecutionError
+from chalicelib.routing.router import Route
+from chalicelib.routing.swap_plan import Trade, plan_swap
+from chalicelib.solana.compute_budget import BASE_FEE_LAMPORTS, PriorityFeePolicy
+from chalicelib.solana.program_errors import ErrorClassifier
+from chalicelib.solana.rpc import SolanaRpc
+from chalicelib.solana.simulation import measure
+from chalicelib.solana.tokens import TOKEN_ACCOUNT_LENGTH
+from chalicelib.solana.transaction import OrderMemo
+
+# Of the length of an order's own: the memo is part of what is burned.
+_MEMO = OrderMemo("00000000-0000-0000-0000-000000000000", 1)
+
+
+class RouteTrial:
+    """The Simulator of dry_run.py. `wallet` is None where the deploy did not tell its address.
+
+    `new_nonce` gives another random text each time: a trial's accounts can be foretold as little as an attempt's.
+    """
+
+    def __init__(
+        self,
+        rpc: SolanaRpc,
+        wallet: Pubkey | None,
+        errors: ErrorClassifier,
+        fees: PriorityFeePolicy,
+        new_nonce: Callable[[], str],
+    ) -> None:
+        self._rpc = rpc
+        self._wallet = wallet
+        self._errors = errors
+        self._fees = fees
+        self._new_nonce = new_nonce
+
+    def __call__(self, route: Route, min_out: int) -> Trial:
+        """Simulate the route with this floor, and price it; what fails is the trial's error."""
+        if self._wallet is None:
+            return Trial(error="the wallet's address is not known here, so nothing can be simulated")
+        try:
+            rent = self._rpc.get_minimum_balance_for_rent_exemption(TOKEN_ACCOUNT_LENGTH)
+            plan = plan_swap(route, Trade(self._wallet, _MEMO, rent, self._new_nonce()), min_out)
+            measured = measure(self._rpc, plan, self._fees, self._errors)
+        except ExecutionError as error:
+            return Trial(error=str(error))
+        network_fee = BASE_FEE_LAMPORTS + measured.budget.priority_fee_lamports
+        return Trial(units_consumed=measured.units_consumed, network_fee=network_fee)
