@@ -331,11 +331,11 @@ class Execution:
         """Only where the order's transaction, if it had one, can't land any more."""
         if is_past_deadline(order, self._now_ms()):
             return self._expire(order, "" if isinstance(error, OrderExpired) else str(error))
-        pool = _refusing_pool(order, error)
-        if pool is not None:
+        refusing = _refusing_pools(order, error)
+        for pool in refusing:
             order = leave_out(order, pool, str(error), error.code)
         # what one pool refuses for good another may fill
-        retry = isinstance(error, TransientError) or pool is not None
+        retry = isinstance(error, TransientError) or bool(refusing)
         failed = self._store.replace(fail_attempt(order, str(error), error.code, self._now_ms(), retry=retry))
         if failed.is_terminal:
             log_post_mortem(failed)
@@ -345,10 +345,12 @@ class Execution:
         return _come_back(failed, failed.retry_at_ms - now_ms, now_ms, "backing off")
 
 
-def _refusing_pool(order: Order, error: ExecutionError) -> str | None:
-    """The pool of the order's route that refused the attempt, where one pool did."""
+def _refusing_pools(order: Order, error: ExecutionError) -> tuple[str, ...]:
+    """The pool of the order's route that refused the attempt, where one pool did; or those whose prices were moved."""
+    if isinstance(error, PriceDeviation):
+        return error.pools
     route = order.route or ()
-    return route[error.leg].pool if error.leg is not None and error.leg < len(route) else None
+    return (route[error.leg].pool,) if error.leg is not None and error.leg < len(route) else ()
 
 
 def _come_back(order: Order, in_ms: int, now_ms: int, why: str) -> ComeBack:

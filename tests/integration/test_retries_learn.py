@@ -12,6 +12,7 @@ from chalicelib.problems import (
     ExecutionError,
     InsufficientBalance,
     NoPool,
+    PriceDeviation,
     SlippageExceeded,
     TokenNotTradable,
     TransactionRejected,
@@ -70,6 +71,13 @@ def test_where_the_same_pool_is_all_there_is_its_reason_is_the_orders_after_the_
     assert states == [State.RETRYING, State.RETRYING, State.FAILED]
     assert (order.error_code, order.error, order.retry_count) == ("TRANSACTION_REJECTED", "it refused", 3)
     assert len(order.refused_pools) == 1
+
+
+def test_the_pools_whose_prices_were_moved_are_left_out_and_no_others(world: World) -> None:
+    world.market.append(PriceDeviation("moved", [FIRST]))
+    order = attempt(world)
+    assert (order.state, [refused.pool for refused in order.refused_pools]) == (State.RETRYING, [FIRST])
+    assert attempt(world).state is State.CONFIRMED
 
 
 @pytest.mark.parametrize("error", [SlippageExceeded("moved"), VenueUnavailable("no pool's own")])

@@ -8,14 +8,15 @@ from fractions import Fraction
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from solders.pubkey import Pubkey
 
 from chalicelib.problems import PriceDeviation
 from chalicelib.risk.limits import Limits, LimitsInForce, ReferenceCurrency, Terms, check_plan
 from chalicelib.risk.reference_price import PriceSource, exposure_of, pool_deviations, weighted_median
-from chalicelib.routing.market import PricedPair
+from chalicelib.routing.market import Market, PricedPair
 from chalicelib.routing.router import Bridge, PairPools, RouteLimits
 from chalicelib.solana.tokens import NATIVE_MINT as SOL
-from tests.unit.model_market import CLOCK, ModelPool, address, best_route
+from tests.unit.model_market import CLOCK, ModelChain, ModelPool, ModelVenue, address, best_route
 
 UNTIMED = settings(deadline=None)
 A, B, USDC = address(1), address(2), address(3)
@@ -103,6 +104,26 @@ def test_of_a_split_route_only_the_moved_pool_is_named() -> None:
     assert {leg.pool.address for leg in planned.route.legs} == {address(101), address(102)}
     assert off(planned) == {1: None, 2: Fraction(1, 2)}
     assert refused(planned) == {2}
+
+
+@pytest.mark.parametrize("amount", [DEEP // 10_000, DEEP // 10])
+def test_an_order_that_a_moved_thin_pool_would_have_taken_goes_over_the_deep_one_in_its_next_attempt(
+    amount: int,
+) -> None:
+    chain = ModelChain()
+    deep, thin = chain.add_pool(1, (A, B), (DEEP, DEEP)), chain.add_pool(2, (A, B), (DEEP // 100, DEEP * 3 // 200))
+    market = Market(chain, chain.registry(ModelVenue()), lambda: 0)
+    limits = LimitsInForce(Limits(price_deviation_ppm=FIVE_PERCENT), Limits())
+
+    def check(planned: PricedPair) -> None:
+        check_plan(limits, Terms(str(A), str(B), 0), exposure_of(planned), ReferenceCurrency())
+
+    with pytest.raises(PriceDeviation) as refusal:
+        check(market.price(A, B, amount, leg_lamports=0))
+    assert refusal.value.pools == (str(thin),)
+    again = market.price(A, B, amount, leg_lamports=0, without=frozenset(map(Pubkey.from_string, refusal.value.pools)))
+    check(again)
+    assert {leg.pool.address for leg in again.route.legs} == {deep}
 
 
 # --- a deep pool --------------------------------------------------------------------------------------------------
