@@ -107,6 +107,7 @@ export interface components {
       slippage: string;
       maxPriceImpact?: string;
       maxNetworkFee?: string;
+      networkFees: string;
       /** Format: date-time */
       expiresAt?: string;
       clientOrderId?: string;
@@ -268,6 +269,7 @@ export interface components {
       slippage: string;
       maxPriceImpact?: string;
       maxNetworkFee?: string;
+      networkFees: string;
       /** Format: date-time */
       expiresAt?: string;
       clientOrderId?: string;
