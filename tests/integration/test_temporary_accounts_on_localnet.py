@@ -76,7 +76,7 @@ def test_who_learns_an_attempts_nonce_costs_it_that_attempt_and_no_other(
     for address in foretold(order, order.attempt_nonce):
         squat(chain, address)
     with pytest.raises(TransientError):
-        engine.trader.plan(order).build(order)
+        engine.build(order, engine.trader.plan(order))
     assert "sendTransaction" not in engine.http.methods
 
     again = draw_nonce(order, "another")

@@ -220,6 +220,9 @@ def test_the_margin_above_what_was_simulated_is_enough_for_a_market_that_moves_w
 
     assert isinstance(executed.fate, Landed)
     assert executed.fate.amount_out != planned.quoted_out, "the market has moved"
+    limit, _ = budget_of(message_of(submission.wire))
+    simulated, used = limit * 5 // 6, executed.transaction["meta"]["computeUnitsConsumed"]
+    assert (used > simulated) == (amount > 10**9), "a larger order crosses another bin: without a margin it would fail"
 
 
 # --- what it may cost ---------------------------------------------------------------------------------------------
