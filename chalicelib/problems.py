@@ -31,6 +31,8 @@ FillrateError
 │       ├── AmountTooSmall          the output would be zero
 │       ├── SigningRefused          the transaction is not what the order says: it was not signed
 │       ├── TransactionRejected     the chain refuses the transaction for a reason that no retry changes
+│       │   └── TransactionTooLarge no transaction can carry the route
+│       ├── RpcRefused              the Solana node answered with an error of its own
 │       ├── LimitExceeded           more than the account's limits, or those of all, let through
 │       ├── PriceImpact             the order itself would move the price too far
 │       ├── PriceDeviation          the pools' price is too far from that of the others
@@ -40,6 +42,24 @@ FillrateError
     ├── AwsUnavailable              503: it is out of reach, unwell, or asked too often
     │   └── SubmissionUnknown       it can't be told whether the order was stored
     └── AwsRefused                  500: it refuses for good, as with a role that lacks a right
+
+`…Error` is a branch; what is raised is named by what happened. Where a module tells its own callers more, it refines an
+error of the tree beside the code that raises it, and gives it no code: clients see the error that it refines.
+
+Not in the tree, because no client ever sees them, are the signals between two parts of ours, one of which always
+handles what the other one raises:
+
+IllegalTransition, Leased           orders/order.py: that can't happen to the order now
+StaleOrder                          orders/ports.py: somebody else wrote the order first
+UnknownOrder, MalformedMessage      orders/: a message without an order
+CounterFull                         risk/counters.py: the write that would break a limit was not made
+TooSoon, Unusable                   aws/dynamodb/rate_cell.py: not now, or not any more
+ConnectionGone                      aws/websocket_gateway.py: the client has left
+FillUnreadable                      solana/fill.py: what the transaction did can't be told
+NotOurSwap, InvalidTokenData, InvalidAccount, InvalidWallet
+                                    solana/, venues/: these bytes are not what they were taken for
+SwapRefused, OutOfLiquidity         venues/: the program itself would refuse the swap
+UnfitKey                            access/key_administration.py: told to the operator
 """
 
 from __future__ import annotations
@@ -286,6 +306,27 @@ class SigningRefused(PermanentError):
 class TransactionRejected(PermanentError):
     code = "TRANSACTION_REJECTED"
     title = "Transaction rejected"
+
+
+class TransactionTooLarge(TransactionRejected):
+    """The route names more accounts than one transaction can carry."""
+
+    code = "TRANSACTION_TOO_LARGE"
+    title = "Transaction too large"
+
+
+class RpcRefused(PermanentError):
+    """The Solana node answered with a JSON-RPC error of its own: `code`, `reason`, `data` as it gave them."""
+
+    code = "RPC_REFUSED"
+    title = "Solana RPC refused the request"
+
+    def __init__(self, method: str, rpc_code: int, reason: str, data: object = None) -> None:
+        self.method = method
+        self.rpc_code = rpc_code
+        self.reason = reason
+        self.data = data
+        super().__init__(f"the Solana node refused {method}: {reason} ({rpc_code})")
 
 
 class LimitExceeded(PermanentError):

@@ -27,7 +27,7 @@ class Settings(BaseModel):
     ticket_secret_arn: str
     orders_queue_url: str
     dead_letter_queue_url: str
-    solana_rpc_url: str = Field(repr=False)  # a node, or several by commas; may hold providers' keys
+    solana_rpc_url: str = Field(repr=False)  # a node, or several separated by commas; may hold providers' keys
     websocket_url: str
     websocket_endpoint: str
     wallet: str | None = None  # kms:…, secret:… or file:…, see WalletChoice; only the worker needs one

@@ -45,7 +45,7 @@ class TicketOffice:
         try:
             ticket = unseal(text, self._secret.accepted(), self._now_ms())
         except UnknownSignature:
-            ticket = unseal(text, self._secret.accepted_anew(), self._now_ms())
+            ticket = unseal(text, self._secret.accepted_after_a_look(), self._now_ms())
         if ticket.key_id is not None and not self._keys.is_valid(ticket.key_id, self._now_ms()):
             raise Unauthorized("the API key that asked for this ticket is not valid any more")
         return ticket

@@ -10,7 +10,7 @@ from chalicelib.problems import AwsError, AwsRefused
 
 # How long a process signs with what it has read. Secrets must not be rotated twice in that time.
 FRESH_FOR_MS = 300_000
-# How often at most a process looks anew because of a signature that it doesn't know.
+# How often at most a process looks again because of a signature that it doesn't know.
 LOOK_AGAIN_AFTER_MS = 10_000
 _CURRENT, _PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
 
@@ -31,7 +31,7 @@ class TicketSecret:
             self._read_if_possible()
         return self._secrets
 
-    def accepted_anew(self) -> tuple[bytes, ...]:
+    def accepted_after_a_look(self) -> tuple[bytes, ...]:
         """The same, read again unless that was done just now: the secret may have been rotated."""
         if self._now_ms() - self._read_at_ms >= LOOK_AGAIN_AFTER_MS:
             self._read_if_possible()

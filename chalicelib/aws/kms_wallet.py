@@ -16,7 +16,7 @@ from solders.signature import Signature
 from chalicelib.log import logger
 from chalicelib.problems import WalletUnavailable
 from chalicelib.solana.signing_policy import ApprovedMessage
-from chalicelib.solana.wallet import InvalidWalletError, check_signer
+from chalicelib.solana.wallet import InvalidWallet, check_signer
 
 KEY_SPEC = "ECC_NIST_EDWARDS25519"
 SIGNING_ALGORITHM = "ED25519_SHA_512"
@@ -43,7 +43,7 @@ class KmsWallet:
 
     @property
     def address(self) -> Pubkey:
-        """Raises WalletUnavailable, and InvalidWalletError where the key is of another kind."""
+        """Raises WalletUnavailable, and InvalidWallet where the key is of another kind."""
         if self._address is None:
             self._address = _address_of(_ask("GetPublicKey", lambda: self._kms.get_public_key(KeyId=self._key_id)))
         return self._address
@@ -65,16 +65,16 @@ class KmsWallet:
 
 
 def address_of_spki(der: bytes) -> Pubkey:
-    """The address that an Ed25519 public key in DER is. Raises InvalidWalletError where it is not exactly one."""
+    """The address that an Ed25519 public key in DER is. Raises InvalidWallet where it is not exactly one."""
     if len(der) != len(_SPKI_PREFIX) + _KEY_LENGTH or not der.startswith(_SPKI_PREFIX):
-        raise InvalidWalletError("the key is no Ed25519 public key")
+        raise InvalidWallet("the key is no Ed25519 public key")
     return Pubkey(der[len(_SPKI_PREFIX) :])
 
 
 def _address_of(answer: Mapping[str, Any]) -> Pubkey:
-    """The address of what GetPublicKey tells about. Raises InvalidWalletError that says what the key must be."""
+    """The address of what GetPublicKey tells about. Raises InvalidWallet that says what the key must be."""
     if answer.get("KeySpec") != KEY_SPEC or SIGNING_ALGORITHM not in answer.get("SigningAlgorithms", ()):
-        raise InvalidWalletError(
+        raise InvalidWallet(
             f"the KMS key is of spec {answer.get('KeySpec')}: a wallet needs {KEY_SPEC}, usage SIGN_VERIFY"
         )
     return address_of_spki(bytes(answer.get("PublicKey", b"")))

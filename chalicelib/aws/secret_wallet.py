@@ -10,7 +10,7 @@ from chalicelib.aws.secrets_manager import SecretsManager
 from chalicelib.log import logger
 from chalicelib.problems import WalletUnavailable
 from chalicelib.solana.signing_policy import ApprovedMessage
-from chalicelib.solana.wallet import InvalidWalletError, LocalWallet
+from chalicelib.solana.wallet import InvalidWallet, LocalWallet
 
 
 class SecretWallet:
@@ -28,7 +28,7 @@ class SecretWallet:
 
     @property
     def address(self) -> Pubkey:
-        """Raises WalletUnavailable, and InvalidWalletError where the secret holds no keypair."""
+        """Raises WalletUnavailable, and InvalidWallet where the secret holds no keypair."""
         return self._wallet().address
 
     def sign(self, approved: ApprovedMessage) -> Signature:
@@ -48,7 +48,7 @@ class SecretWallet:
             logger.error("Secrets Manager did not serve", reason=code or type(error).__name__)
             raise WalletUnavailable("the wallet's key can't be read now; nothing was signed") from error
         if text is None:
-            raise InvalidWalletError("the wallet's secret is binary; it must be solana-keygen's JSON, as text")
+            raise InvalidWallet("the wallet's secret is binary; it must be solana-keygen's JSON, as text")
         return LocalWallet.from_json(text)
 
     def __repr__(self) -> str:

@@ -183,7 +183,7 @@ def _rule(hint: Any) -> tuple[Any, Writer]:
         return str, lambda token, around: token.text
     if is_dataclass(hint):
         return model_of(cast("type", hint)), lambda value, around: json_of(value, within=tuple(around))
-    if issubclass(hint, StrEnum):
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
         return hint, lambda value, around: value.value
     raise TypeError(f"there is no rule for how {hint} looks to clients")
 

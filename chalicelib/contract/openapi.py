@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode
 
 from chalicelib import problems
+from chalicelib.access.open_routes import OPEN_ROUTES
 from chalicelib.contract import examples
 from chalicelib.contract.json_schema import SCHEMAS, Json, PublishedSchema, schemas_of
 from chalicelib.contract.requests import (
@@ -59,7 +60,6 @@ class _Operation:
     body_example: Json | None = None
     body_required: bool = True
     idempotent: bool = False
-    needs_key: bool = True
 
 
 _ITS_ORDER = {"parameters": {"orderId": "$response.body#/orderId"}}
@@ -164,7 +164,6 @@ _OPERATIONS = (
             503: _Success("Health", "Something isn't: `checks` says what.", examples.UNWELL),
         },
         (429, 500),
-        needs_key=False,
     ),
     _Operation(
         "get",
@@ -173,7 +172,6 @@ _OPERATIONS = (
         "This document",
         {200: _Success("OpenApi", "An OpenAPI 3.1 document.", {})},
         (429, 500),
-        needs_key=False,
     ),
     _Operation(
         "get",
@@ -182,7 +180,6 @@ _OPERATIONS = (
         "The WebSocket's description",
         {200: _Success("AsyncApi", "An AsyncAPI 3.0 document.", {})},
         (429, 500),
-        needs_key=False,
     ),
 )
 
@@ -255,7 +252,7 @@ def _operation(operation: _Operation, key_optional: bool) -> Json:
 
 
 def _security(operation: _Operation, key_optional: bool) -> list[Json]:
-    if not operation.needs_key:
+    if (operation.path, operation.method) in OPEN_ROUTES:
         return []
     return [{API_KEY: []}, {}] if key_optional else [{API_KEY: []}]
 

@@ -48,7 +48,7 @@ def answer(
 
 
 def page(request: Request, name: str) -> Response:
-    """A file of the page; a problem where there is none of that name."""
+    """A file of the page; a problem where there is no such file."""
     query: Mapping[str, str] = request.query_params or {}
     try:
         served = serve(name, query.get("v"), request.headers, settings().websocket_url)
@@ -69,9 +69,9 @@ def as_problem(response: Response) -> Response:
     if is_ours or response.status_code < HTTPStatus.BAD_REQUEST:
         return response
     detail = response.body.get("Message", "") if isinstance(response.body, dict) else ""
-    mended = problem(response.status_code, detail)
-    mended.headers.update({name: value for name, value in response.headers.items() if name.lower() != "content-type"})
-    return mended
+    ours = problem(response.status_code, detail)
+    ours.headers.update({name: value for name, value in response.headers.items() if name.lower() != "content-type"})
+    return ours
 
 
 def with_header(response: Response, name: str, value: str) -> Response:

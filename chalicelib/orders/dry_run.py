@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chalicelib.amounts import to_text
+from chalicelib.orders.execution import Risk
 from chalicelib.orders.intake import Intake, NewOrder
 from chalicelib.orders.quoting import Quoter, SwapQuote
 from chalicelib.problems import ExecutionError, FeeTooHigh, FillrateError
-from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import (
-    LimitsInForce,
     ReferenceCurrency,
     check_own_price_impact,
     check_plan,
@@ -52,16 +51,6 @@ class DryRunOutcome:
 class Simulator(Protocol):
     def __call__(self, route: Route, min_out: int, most_lamports: int) -> Trial:
         """Try the route with this floor and at most such a fee. Never raises ExecutionError: that is the outcome."""
-
-
-class Risk(Protocol):
-    """What the operator lets through."""
-
-    def halt_of(self, account: str) -> Halt | None:
-        """Why the account's orders may not be executed now."""
-
-    def limits_for(self, account: str) -> LimitsInForce:
-        """What holds for the account's orders now."""
 
 
 class DryRun:

@@ -14,7 +14,7 @@ from chalicelib.risk.limits import LimitsInForce
 
 
 class StaleOrder(Exception):
-    """Someone else wrote the order since it was loaded: load it again and look anew."""
+    """Someone else wrote the order since it was loaded: load it again and decide again."""
 
 
 class ClientOrderIdInUse(Exception):

@@ -6,7 +6,7 @@ is made of the failed order's id, so however often dead letters are redriven the
 The new order keeps the failed one's terms: mints, amount, slippage, the floor in force, the ceilings, the deadline.
 Where that deadline has passed nothing is placed, unless it was the default and the operator gives a new one.
 
-While executions are halted nothing is placed anew: such an order would fail at once, and its key would be used up.
+While executions are halted nothing is placed again: such an order would fail at once, and its key would be used up.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Redrive:
 
     def _again(self, order: Order, expires_in_ms: int | None) -> Redriven:
         if order.redriven_as is not None:
-            return Redriven(order.order_id, order.redriven_as, "was placed anew before")
+            return Redriven(order.order_id, order.redriven_as, "was placed again before")
         halt = self._switches.halt_of(order.account)
         if halt is not None:
             return Redriven(order.order_id, None, f"{halt}; left")
@@ -101,7 +101,7 @@ class Redrive:
         except (RequestError, ExecutionError) as error:
             return Redriven(order.order_id, None, f"{error}; left")
         self._name_the_new_one(order, submitted.order.order_id)
-        outcome = "placed anew" if submitted.created else "was placed anew before"
+        outcome = "placed again" if submitted.created else "was placed again before"
         return Redriven(order.order_id, submitted.order.order_id, outcome)
 
     def _was_placed(self, order: Order) -> bool:

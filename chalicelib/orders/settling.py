@@ -12,11 +12,10 @@ from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.execution import Fate, Landed, LandedFailed, NeverLands, Undecided
 from chalicelib.orders.order import Leftover, Order
-from chalicelib.problems import TransactionExpired
+from chalicelib.problems import RpcRefused, TransactionExpired
 from chalicelib.solana import landing
 from chalicelib.solana.fill import FillUnreadable, lamports_after, network_fee, read_fill
 from chalicelib.solana.program_errors import ErrorClassifier
-from chalicelib.solana.rpc import RpcRefused
 from chalicelib.solana.signed_transaction import SignedTransaction
 
 

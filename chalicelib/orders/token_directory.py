@@ -12,7 +12,7 @@ from solders.pubkey import Pubkey
 from chalicelib.orders.order import Token
 from chalicelib.solana.accounts import Account, AccountMap
 from chalicelib.solana.token_symbol import symbol_of
-from chalicelib.solana.tokens import InvalidTokenDataError, Mint
+from chalicelib.solana.tokens import InvalidTokenData, Mint
 
 # Symbols are not unique on Solana, so the well-known ones are bound to their mints here and can't be taken by another.
 # Source: the mints' own issuers; all are in the public token lists.
@@ -82,7 +82,7 @@ class ChainTokenDirectory:
                 continue
             try:
                 mint = Mint.decode(address, account)
-            except InvalidTokenDataError:
+            except InvalidTokenData:
                 continue  # a pool of what is no token must not take all others down with it
             self._known[address] = TradedToken(mint, _claimed_symbol(address, account))
 

@@ -75,7 +75,7 @@ class Connections:
         return [item_to_subscription(item) for item in found]
 
     def advance(self, subscription: Subscription, cursor: int) -> None:
-        """Remember that everything up to `cursor` was sent, unless the client asked anew or left meanwhile."""
+        """Remember that everything up to `cursor` was sent, unless the client asked again or left meanwhile."""
         self._table.update_if(
             "askedAtMs = :asked",
             _key(subscription.order_id, subscription.connection_id),

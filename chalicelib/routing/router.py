@@ -93,11 +93,11 @@ class Route:
         """
         floors = [leg.quote.amount_out for hop in self.hops[:-1] for leg in hop.legs]
         last, promised = self.hops[-1], 0
-        for index, leg in enumerate(last.legs):
-            share = ceil_div(min_out * leg.quote.amount_out, last.amount_out)
-            left = min_out - promised if index == len(last.legs) - 1 else min(share, min_out - promised)
-            floors.append(max(left, 1))
-            promised += left
+        for leg in last.legs:
+            # rounded up, so that what is left for the last leg is no more than its share
+            share = min(ceil_div(min_out * leg.quote.amount_out, last.amount_out), min_out - promised)
+            floors.append(max(share, 1))
+            promised += share
         return tuple(floors)
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
+from chalicelib.problems import TransactionTooLarge
 from chalicelib.routing.router import Route
 from chalicelib.solana.compute_budget import MAX_COMPUTE_UNITS, ComputeBudget
 from chalicelib.solana.token_accounts import TokenMint, destination_account, source_account
-from chalicelib.solana.transaction import OrderMemo, SwapPlan, TransactionTooLarge, build_message
+from chalicelib.solana.transaction import OrderMemo, SwapPlan, build_message
 
 # A size is all that these stand for: as long as real ones, and equal to none.
 _ANYBODY = Pubkey(bytes([7] * 32))

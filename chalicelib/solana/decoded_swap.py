@@ -12,7 +12,7 @@ from solders.pubkey import Pubkey
 from chalicelib.solana.token_accounts import TokenMint
 
 
-class NotOurSwapError(ValueError):
+class NotOurSwap(ValueError):
     """The accounts and data are not an instruction that our encoder writes for this program."""
 
 
@@ -42,7 +42,7 @@ class SwapDecoder(Protocol):
     def program_id(self) -> Pubkey: ...
 
     def decode_swap(self, accounts: Sequence[Pubkey], data: bytes) -> DecodedSwap:
-        """The swap that our encoder wrote as these accounts and data; any other raises NotOurSwapError.
+        """The swap that our encoder wrote as these accounts and data; any other raises NotOurSwap.
 
         Every account is either one of the trader's or derived from the pool by the program's own rules. Pure.
         """

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from solders.pubkey import Pubkey
 
 from chalicelib.log import logger
-from chalicelib.problems import AllNodesDown, RpcUnavailable
+from chalicelib.problems import AllNodesDown, RpcRefused, RpcUnavailable
 from chalicelib.solana.accounts import AccountsRead
 from chalicelib.solana.circuit_breaker import (
     BreakerPolicy,
@@ -36,7 +36,6 @@ from chalicelib.solana.rpc import (
     Commitment,
     EpochInfo,
     LatestBlockhash,
-    RpcRefused,
     SignatureStatuses,
     Simulation,
     SolanaRpc,

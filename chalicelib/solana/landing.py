@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from chalicelib.problems import RpcUnavailable
-from chalicelib.solana.rpc import Commitment, EpochInfo, RpcRefused, SignatureStatuses
+from chalicelib.problems import RpcRefused, RpcUnavailable
+from chalicelib.solana.rpc import Commitment, EpochInfo, SignatureStatuses
 from chalicelib.solana.rpc_answers import TransactionErrorJson
 from chalicelib.solana.signed_transaction import SignedTransaction
 

@@ -26,7 +26,7 @@ from solders.hash import Hash
 from solders.pubkey import Pubkey
 
 from chalicelib.metrics import Metric, note
-from chalicelib.problems import PermanentError, RpcUnavailable
+from chalicelib.problems import RpcRefused, RpcUnavailable
 from chalicelib.solana import rpc_answers
 from chalicelib.solana.accounts import Account, AccountsRead
 from chalicelib.solana.rpc_answers import MAX_ANSWER_BYTES, TransactionErrorJson, reading, whole_number
@@ -61,20 +61,6 @@ _READ_AT_ONCE = 256 * 1024
 _READS_PER_ANSWER = 3
 # Path segments of a URL shorter than this are words, not keys.
 _SHORTEST_SECRET = 12
-
-
-class RpcRefused(PermanentError):
-    """The node answered with a JSON-RPC error of its own: `code`, `reason`, `data` as it gave them."""
-
-    code = "RPC_REFUSED"
-    title = "Solana RPC refused the request"
-
-    def __init__(self, method: str, rpc_code: int, reason: str, data: object = None) -> None:
-        self.method = method
-        self.rpc_code = rpc_code
-        self.reason = reason
-        self.data = data
-        super().__init__(f"the Solana node refused {method}: {reason} ({rpc_code})")
 
 
 class PreflightFailed(RpcRefused):

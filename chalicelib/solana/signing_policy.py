@@ -39,7 +39,7 @@ from solders.system_program import ID as SYSTEM_PROGRAM
 
 from chalicelib.amounts import ceil_div
 from chalicelib.problems import SigningRefused
-from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwapError, SwapDecoder
+from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwap, SwapDecoder
 from chalicelib.solana.token_accounts import TokenMint
 from chalicelib.solana.tokens import (
     ASSOCIATED_TOKEN_PROGRAM,
@@ -196,7 +196,7 @@ class SigningPolicy:
                 continue
             try:
                 swap = program.decode_swap(one.accounts, one.data)
-            except NotOurSwapError as error:
+            except NotOurSwap as error:
                 raise SigningRefused(f"an instruction to {one.program} is no swap of ours: {error}") from error
             pool = pools.get(swap.pool)
             if pool is None or pool.program != one.program:

@@ -11,8 +11,9 @@ from solders.message import MessageV0
 from solders.pubkey import Pubkey
 
 from chalicelib.amounts import SOL_DECIMALS, to_text
-from chalicelib.problems import FeeTooHigh, InsufficientBalance, TransientError
+from chalicelib.problems import FeeTooHigh, InsufficientBalance, RpcRefused, TransientError
 from chalicelib.solana.compute_budget import (
+    BASE_FEE_LAMPORTS,
     MAX_COMPUTE_UNITS,
     ComputeBudget,
     PriorityFeePolicy,
@@ -20,7 +21,7 @@ from chalicelib.solana.compute_budget import (
     priority_fee,
 )
 from chalicelib.solana.program_errors import ErrorClassifier
-from chalicelib.solana.rpc import LatestBlockhash, RpcRefused, Simulation
+from chalicelib.solana.rpc import LatestBlockhash, Simulation
 from chalicelib.solana.transaction import SwapPlan, build_message, unsigned_wire, writable_accounts
 
 
@@ -68,6 +69,7 @@ def simulate(
         ExecutionError: of the kind that the failed simulation tells (see program_errors.py).
         RpcUnavailable, RpcRefused: the node's.
     """
+    check_wallet(BASE_FEE_LAMPORTS)
     draft = build_message(plan, ComputeBudget(MAX_COMPUTE_UNITS, unit_price=0), Hash.default())
     wanted = ComputeBudget(MAX_COMPUTE_UNITS, priority_fee(_recent_fees(rpc, draft), policy))
     latest = rpc.get_latest_blockhash()

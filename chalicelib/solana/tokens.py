@@ -44,7 +44,7 @@ _TRANSFER_HOOK = Struct("<32x32s")
 _PAUSABLE_CONFIG = Struct("<32xB")
 
 
-class InvalidTokenDataError(ValueError):
+class InvalidTokenData(ValueError):
     """An account is not the mint or token account it was taken for."""
 
 
@@ -150,7 +150,7 @@ class Mint:
 
     @classmethod
     def decode(cls, address: Pubkey, account: Account) -> Mint:
-        """Read a mint of either token program. Raises InvalidTokenDataError."""
+        """Read a mint of either token program. Raises InvalidTokenData."""
         return _decode_mint(address, account.owner, account.data)
 
     def transfer_fee_on(self, amount: int, epoch: int) -> int:
@@ -173,7 +173,7 @@ class TokenAccount:
 
     @classmethod
     def decode(cls, account: Account) -> TokenAccount:
-        """Read a token account of either token program. Raises InvalidTokenDataError."""
+        """Read a token account of either token program. Raises InvalidTokenData."""
         mint, owner, amount, state = _token_account_fields(account)
         return cls(Pubkey(mint), Pubkey(owner), amount, state == _FROZEN)
 
@@ -181,13 +181,13 @@ class TokenAccount:
 def spendable_amount(account: Account, mint: bytes, owner: bytes) -> int:
     """What `owner` can spend of `mint` from a token account: `TokenAccount.decode` for the vaults of many pools.
 
-    Raises InvalidTokenDataError where it is another's, of another mint, frozen, or no token account.
+    Raises InvalidTokenData where it is another's, of another mint, frozen, or no token account.
     """
     held_mint, holder, amount, state = _token_account_fields(account)
     if held_mint != mint or holder != owner:
-        raise InvalidTokenDataError("the token account is of another mint or owner")
+        raise InvalidTokenData("the token account is of another mint or owner")
     if state == _FROZEN:
-        raise InvalidTokenDataError("the token account is frozen")
+        raise InvalidTokenData("the token account is frozen")
     return amount
 
 
@@ -213,11 +213,11 @@ def associated_token_address(owner: Pubkey, mint: Pubkey, token_program: Pubkey)
 def _decode_mint(address: Pubkey, owner: Pubkey, data: bytes) -> Mint:
     if owner == TOKEN_PROGRAM:
         if len(data) != MINT_LENGTH:
-            raise InvalidTokenDataError(f"{address} is no mint: {len(data)} bytes")
+            raise InvalidTokenData(f"{address} is no mint: {len(data)} bytes")
         _check_initialized(address, data)
         return Mint(address, owner, data[_DECIMALS_OFFSET])
     if owner != TOKEN_2022_PROGRAM:
-        raise InvalidTokenDataError(f"{address} is no mint: owned by {owner}")
+        raise InvalidTokenData(f"{address} is no mint: owned by {owner}")
     if len(data) != MINT_LENGTH:
         _check_account_type(address, data, _ACCOUNT_TYPE_MINT)
     _check_initialized(address, data)
@@ -234,7 +234,7 @@ def _decode_mint(address: Pubkey, owner: Pubkey, data: bytes) -> Mint:
 
 def _check_initialized(address: Pubkey, data: bytes) -> None:
     if not data[_DECIMALS_OFFSET + 1]:
-        raise InvalidTokenDataError(f"{address} is no mint: not initialized")
+        raise InvalidTokenData(f"{address} is no mint: not initialized")
 
 
 def _token_account_fields(account: Account) -> tuple[bytes, bytes, int, int]:
@@ -242,14 +242,14 @@ def _token_account_fields(account: Account) -> tuple[bytes, bytes, int, int]:
     data, program = account.data, account.owner
     if program != TOKEN_PROGRAM:
         if program != TOKEN_2022_PROGRAM:
-            raise InvalidTokenDataError(f"no token account: owned by {program}")
+            raise InvalidTokenData(f"no token account: owned by {program}")
         if len(data) != TOKEN_ACCOUNT_LENGTH:
             _check_account_type(None, data, _ACCOUNT_TYPE_TOKEN_ACCOUNT)
     elif len(data) != TOKEN_ACCOUNT_LENGTH:
-        raise InvalidTokenDataError(f"no token account: {len(data)} bytes")
+        raise InvalidTokenData(f"no token account: {len(data)} bytes")
     fields: tuple[bytes, bytes, int, int] = _TOKEN_ACCOUNT.unpack_from(data)
     if fields[3] == _UNINITIALIZED:
-        raise InvalidTokenDataError("the token account is not initialized")
+        raise InvalidTokenData("the token account is not initialized")
     return fields
 
 
@@ -257,7 +257,7 @@ def _check_account_type(address: Pubkey | None, data: bytes, expected: int) -> N
     length = len(data)
     if length < EXTENSIONS_OFFSET or length == _MULTISIG_LENGTH or data[EXTENSIONS_OFFSET - 1] != expected:
         kind = "mint" if expected == _ACCOUNT_TYPE_MINT else "token account"
-        raise InvalidTokenDataError(f"{address or 'the account'} is no {kind} of Token-2022")
+        raise InvalidTokenData(f"{address or 'the account'} is no {kind} of Token-2022")
 
 
 def _extensions(address: Pubkey, data: bytes) -> dict[int, bytes]:
@@ -270,7 +270,7 @@ def _extensions(address: Pubkey, data: bytes) -> dict[int, bytes]:
             break
         offset += _EXTENSION_HEADER.size
         if offset + length > len(data):
-            raise InvalidTokenDataError(f"{address} is no mint: extension {kind} is cut short")
+            raise InvalidTokenData(f"{address} is no mint: extension {kind} is cut short")
         found[kind] = data[offset : offset + length]
         offset += length
     return found
@@ -281,7 +281,7 @@ def _transfer_fee_config(extensions: dict[int, bytes]) -> TransferFeeConfig | No
     if data is None:
         return None
     if len(data) != _TRANSFER_FEE_CONFIG.size:
-        raise InvalidTokenDataError(f"a transfer fee of {len(data)} bytes")
+        raise InvalidTokenData(f"a transfer fee of {len(data)} bytes")
     fields = _TRANSFER_FEE_CONFIG.unpack(data)
     return TransferFeeConfig(TransferFee(*fields[:3]), TransferFee(*fields[3:]))
 

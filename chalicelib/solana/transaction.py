@@ -16,7 +16,7 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
-from chalicelib.problems import TransactionRejected
+from chalicelib.problems import TransactionTooLarge
 from chalicelib.solana.compute_budget import ComputeBudget
 from chalicelib.solana.token_accounts import TradingAccount
 
@@ -26,13 +26,6 @@ MEMO_PROGRAM = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
 MAX_TRANSACTION_BYTES = 1232
 
 _MEMO = re.compile(r"fillrate:[^:\s]+:[1-9][0-9]*")
-
-
-class TransactionTooLarge(TransactionRejected):
-    """The route names more accounts than one transaction can carry."""
-
-    code = "TRANSACTION_TOO_LARGE"
-    title = "Transaction too large"
 
 
 @dataclass(frozen=True, slots=True)

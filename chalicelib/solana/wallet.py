@@ -13,7 +13,7 @@ from solders.signature import Signature
 from chalicelib.solana.signing_policy import ApprovedMessage
 
 
-class InvalidWalletError(ValueError):
+class InvalidWallet(ValueError):
     """A key file can't be read as a keypair. The text never quotes its content."""
 
 
@@ -41,22 +41,20 @@ class LocalWallet:
 
     @classmethod
     def from_json(cls, text: str) -> LocalWallet:
-        """Read a key file's content. Raises InvalidWalletError."""
+        """Read a key file's content. Raises InvalidWallet."""
         try:
             return cls(Keypair.from_json(text))
         except ValueError:
-            raise InvalidWalletError("not a keypair in solana-keygen's format: a JSON array of 64 bytes") from None
+            raise InvalidWallet("not a keypair in solana-keygen's format: a JSON array of 64 bytes") from None
 
     @classmethod
     def load(cls, path: Path) -> LocalWallet:
-        """Read a key file. Raises InvalidWalletError, and OSError where there is none to read."""
+        """Read a key file. Raises InvalidWallet, and OSError where there is none to read."""
         try:
             return cls.from_json(path.read_text(encoding="ascii"))
         except ValueError as error:
             # Without the cause: a decoding error quotes the bytes it stumbled over.
-            raise InvalidWalletError(
-                f"{path}: {error if isinstance(error, InvalidWalletError) else 'not text'}"
-            ) from None
+            raise InvalidWallet(f"{path}: {error if isinstance(error, InvalidWallet) else 'not text'}") from None
 
     @classmethod
     def create(cls, path: Path) -> LocalWallet:

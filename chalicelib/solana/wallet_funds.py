@@ -23,7 +23,7 @@ from chalicelib.solana.tokens import (
     TOKEN_2022_PROGRAM,
     TOKEN_ACCOUNT_LENGTH,
     TOKEN_PROGRAM,
-    InvalidTokenDataError,
+    InvalidTokenData,
     Mint,
     associated_account_length,
     associated_token_address,
@@ -121,7 +121,7 @@ def _deposit(token: TokenMint, accounts: AccountMap, wallet: Pubkey, rent_lampor
         return 0
     length, mint = TOKEN_ACCOUNT_LENGTH, accounts.get(token.mint)
     if mint is not None:
-        with suppress(InvalidTokenDataError):  # no pool trades it then
+        with suppress(InvalidTokenData):  # no pool trades it then
             length = associated_account_length(Mint.decode(token.mint, mint))
     # what somebody else sent there counts towards the rent
     return max(_rent_of(length, rent_lamports) - (0 if held is None else held.lamports), 0)

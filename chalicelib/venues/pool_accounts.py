@@ -6,10 +6,10 @@ from solders.pubkey import Pubkey
 
 from chalicelib.problems import AccountsMissing, VenueUnavailable
 from chalicelib.solana.accounts import Account, AccountMap
-from chalicelib.solana.tokens import InvalidTokenDataError, Mint
+from chalicelib.solana.tokens import InvalidTokenData, Mint
 
 
-class InvalidAccountError(ValueError):
+class InvalidAccount(ValueError):
     """An account is not what it should be: wrong owner, discriminator, length, address or parent."""
 
 
@@ -34,7 +34,7 @@ def tradable_mint(address: Pubkey, accounts: AccountMap) -> Mint:
     account = existing_account(address, accounts)
     try:
         mint = Mint.decode(address, account)
-    except InvalidTokenDataError as error:
+    except InvalidTokenData as error:
         raise VenueUnavailable(str(error)) from error
     if mint.unsupported_extensions:
         raise VenueUnavailable(

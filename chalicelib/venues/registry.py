@@ -37,7 +37,7 @@ class RegisteredPool:
 class PoolRegistry:
     """The registered pools by pair. What a pool trades never changes, so it is read from the chain once.
 
-    `load` gives the registry's lines; they are loaded anew when older than `max_age_ms`.
+    `load` gives the registry's lines; they are loaded again when older than `max_age_ms`.
     """
 
     def __init__(

@@ -5,8 +5,8 @@ The functions ask for a key themselves too (chalicelib/access/authentication.py)
 
 from typing import Any
 
-# By path and method, as in the API's definition.
-OPEN_ROUTES = frozenset((path, "get") for path in ("/", "/assets/{name}", "/health", "/openapi.json", "/asyncapi.json"))
+from chalicelib.access.open_routes import OPEN_ROUTES
+
 _AUTHORIZER: dict[str, list[str]] = {"authorize": []}
 
 

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from chalicelib.aws.kms_wallet import KmsWallet
 from chalicelib.aws.secret_wallet import SecretWallet
 from chalicelib.problems import WalletUnavailable
-from chalicelib.solana.wallet import InvalidWalletError, LocalWallet
+from chalicelib.solana.wallet import InvalidWallet, LocalWallet
 from chalicelib.solana.wallet_choice import WalletChoice, WalletKind
 
 # `--wallet` alone for a key that the data stack makes and keeps.
@@ -75,7 +75,7 @@ def deployed_wallet(
                 return _in_secrets_manager(client("secretsmanager"), choice.place)
             case WalletKind.FILE:
                 return DeployedWallet(str(choice), address=_address_in_file(choice.place, stage))
-    except (InvalidWalletError, WalletUnavailable, OSError) as error:
+    except (InvalidWallet, WalletUnavailable, OSError) as error:
         raise WalletError(f"--wallet {choice}: {error}") from error
 
 

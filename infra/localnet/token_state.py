@@ -11,7 +11,7 @@ from chalicelib.solana.accounts import Account
 from chalicelib.solana.tokens import (
     TOKEN_2022_PROGRAM,
     TOKEN_PROGRAM,
-    InvalidTokenDataError,
+    InvalidTokenData,
     Mint,
     TokenAccount,
 )
@@ -27,7 +27,7 @@ def token_account(account: Account | None) -> TokenAccount | None:
         return None
     try:
         return TokenAccount.decode(account)
-    except InvalidTokenDataError:
+    except InvalidTokenData:
         return None
 
 
@@ -38,7 +38,7 @@ def mint(address: Pubkey, read: ReadAccount) -> Mint | None:
         return None
     try:
         return Mint.decode(address, account)
-    except InvalidTokenDataError:
+    except InvalidTokenData:
         return None
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from chalicelib.aws.kms_wallet import KmsWallet
-from chalicelib.solana.wallet import InvalidWalletError
+from chalicelib.solana.wallet import InvalidWallet
 from infra.deployment.wallet import WalletError, deployed_wallet
 from operations.target import target_for
 from testing.chain import Chain
@@ -94,7 +94,7 @@ def test_a_key_of_another_kind_or_that_is_disabled_or_not_there_refuses_the_depl
     other = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
     with pytest.raises(WalletError, match="ECC_NIST_EDWARDS25519"):
         deployed_wallet(f"kms:{other}", "prod", lambda service: kms, {})
-    with pytest.raises(InvalidWalletError):
+    with pytest.raises(InvalidWallet):
         _ = KmsWallet(kms, other).address
     off = kms.create_key(KeySpec="ECC_NIST_EDWARDS25519", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
     kms.disable_key(KeyId=off)

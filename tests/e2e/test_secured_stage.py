@@ -129,7 +129,7 @@ def test_redrive_places_a_failed_order_anew(aws: Aws, client: Client, stack: dic
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stdout.splitlines() if order_id in line]
-    assert "placed anew" in line
+    assert "placed again" in line
     assert client.ended(line.split()[-1])["errorCode"] == "INSUFFICIENT_BALANCE"
 
 

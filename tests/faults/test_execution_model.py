@@ -56,6 +56,8 @@ KEYS = st.sampled_from([None, None, "one", "two"])
 GOOD_FOR_MS = st.sampled_from([300_000, 300_000, 30_000, 5_000])
 PRICES = st.sampled_from([149, 149, 149, 148, 147, 120, 200])
 AMOUNTS = {None: 10_000_000_000, "one": 7_000_000_001, "two": 123_456_789}
+# At the price that the market mostly has, a unit less than the order pays; at a lower one it is not to be filled.
+LEAST = {None: None, "one": "1043", "two": None}
 VERDICTS = st.sampled_from([*[Verdict.GO] * 5, *Verdict])
 TROUBLE = st.sampled_from(
     [
@@ -82,13 +84,14 @@ class Engine(RuleBasedStateMachine):
     def a_first_order_is_posted(
         self, key: str | None, leaders: Leaders, fails: bool, lags: tuple[int, ...], blocks: int
     ) -> None:
-        self.world.post(AMOUNTS[key], key).finish()
+        self.world.post(AMOUNTS[key], key, least=LEAST[key]).finish()
+        assert len(self.world.table.orders()) == 1, "a model without orders promises nothing"
         self.the_network_changes(True, leaders, fails, lags, blocks)
 
     @precondition(lambda self: self.has_room() and len(self.world.table.versions) < ORDERS)
     @rule(key=KEYS, skew_ms=SKEWS, calls=CALLS, verdict=VERDICTS)
     def a_client_posts(self, key: str | None, skew_ms: int, calls: int, verdict: Verdict) -> None:
-        self.go_on(self.world.post(AMOUNTS[key], key, skew_ms), calls, verdict)
+        self.go_on(self.world.post(AMOUNTS[key], key, skew_ms, LEAST[key]), calls, verdict)
 
     @precondition(lambda self: self.has_room() and self.unfinished())
     @rule(data=st.data(), skew_ms=SKEWS, calls=st.sampled_from([0, 1, 1, 1, 9]), verdict=VERDICTS)

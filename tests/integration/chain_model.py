@@ -22,14 +22,14 @@ from chalicelib.orders.execution import (
     Risk,
     Undecided,
 )
-from chalicelib.orders.order import LEGAL, HistoryStep, Order, State, Status, refuse_after_deadline
+from chalicelib.orders.order import LEGAL, HistoryStep, Leftover, Order, State, Status, refuse_after_deadline
 from chalicelib.orders.outage import Outages
 from chalicelib.orders.ports import OrderFilter, OrderPage, Orders
-from chalicelib.problems import ExecutionError, RpcUnavailable, SlippageExceeded, TransactionExpired
+from chalicelib.orders.start_rate import StartRate
+from chalicelib.problems import ExecutionError, RpcRefused, RpcUnavailable, SlippageExceeded, TransactionExpired
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Exposure, Limits, LimitsInForce
 from chalicelib.risk.network_fees import FeeRange
-from chalicelib.solana.rpc import RpcRefused
 from chalicelib.solana.signed_transaction import SignedTransaction
 from tests.sample_orders import CREATED_AT_MS, QUOTED_OUT, ROUTE
 
@@ -128,16 +128,18 @@ class World:
     at_point: Callable[[str], None] = lambda point: None
     built: int = 0
     risk: Risk = field(default_factory=FreeRein)
+    start_rate: StartRate = field(default_factory=lambda: AnyTime())
     outages: Outages = field(default_factory=BadLuck)
     exposure: Exposure = EXPOSURE
     quoted_out: int = QUOTED_OUT  # what the market pays now
+    leftover: tuple[Leftover, ...] = ()
 
     def worker(self) -> Execution:
         """A fresh process."""
         return Execution(
             MortalStore(self),
             ModelTrader(self),
-            AnyTime(),
+            self.start_rate,
             self.outages,
             self.risk,
             lambda: self.now_ms,
@@ -243,7 +245,7 @@ class ModelTrader:
             reverted = chain.landed[signature] is None
             if reverted:
                 return LandedFailed(SlippageExceeded("the program refused"), network_fee=FEE)
-            return Landed(AMOUNT_OUT, network_fee=FEE)
+            return Landed(AMOUNT_OUT, self._world.leftover, network_fee=FEE)
         if chain.height > submission.last_valid_block_height:
             return NeverLands(TransactionExpired("it never landed"))
         return Undecided()

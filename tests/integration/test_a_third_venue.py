@@ -25,7 +25,7 @@ from chalicelib import composition
 from chalicelib.orders.execution import Landed, LandedFailed
 from chalicelib.problems import AmountTooSmall, SigningRefused, SlippageExceeded, VenueUnavailable
 from chalicelib.solana.accounts import Account, AccountMap, ChainClock
-from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwapError
+from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwap
 from chalicelib.solana.program_errors import KnownError, ProgramRefusals
 from chalicelib.solana.token_accounts import TokenMint
 from chalicelib.solana.tokens import Mint, TokenAccount
@@ -109,13 +109,13 @@ class Swap:
 
 def decode_swap(accounts: Sequence[Pubkey], data: bytes) -> DecodedSwap:
     if len(accounts) != 10 or len(data) != _SWAP.size:
-        raise NotOurSwapError("it is no swap")
+        raise NotOurSwap("it is no swap")
     trader, pool, source, destination, _, _, mint_in, mint_out, program_in, program_out = accounts
     tokens = TokenMint(mint_in, program_in), TokenMint(mint_out, program_out)
     swap = Swap(trader, pool, source, destination, tokens, *_SWAP.unpack(data))
     instruction = swap.encode()
     if [meta.pubkey for meta in instruction.accounts] != list(accounts):
-        raise NotOurSwapError("a vault is not the pool's")
+        raise NotOurSwap("a vault is not the pool's")
     return DecodedSwap(instruction, pool, trader, source, destination, (tokens,), swap.amount_in, swap.minimum_out)
 
 

@@ -37,7 +37,7 @@ from chalicelib.solana.tokens import (
     TOKEN_ACCOUNT_LENGTH,
     TOKEN_PROGRAM,
     ExtensionType,
-    InvalidTokenDataError,
+    InvalidTokenData,
     Mint,
     TokenAccount,
     TransferFee,
@@ -108,7 +108,7 @@ class Chain:
         account = self.svm.get_account(address)
         try:
             return None if account is None else TokenAccount.decode(Account(account.owner, 0, account.data))
-        except InvalidTokenDataError:
+        except InvalidTokenData:
             return None
 
     def balance(self, mint: Mint) -> int:

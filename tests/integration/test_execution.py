@@ -1,4 +1,4 @@
-"""An attempt at an order: resumable at every step, never twice, never lost. The store is the real one, on moto."""
+"""An attempt at an order: resumable at every step, never twice, never lost; in moto's DynamoDB and in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chalicelib.orders.execution import UNDECIDED_AGAIN_MS, ComeBack, Finished, UnknownOrder
 from chalicelib.orders.order import Order, State, cancel
-from chalicelib.orders.ports import StaleOrder
+from chalicelib.orders.ports import Orders, StaleOrder
 from chalicelib.problems import (
     AllNodesDown,
     AmountTooSmall,
@@ -36,16 +36,15 @@ from tests.integration.chain_model import (
     assert_legal,
     kill_at,
 )
-from tests.integration.cloud import Cloud
 from tests.orders_in_memory import OrdersInMemory
 from tests.sample_orders import MIN_OUT, ROUTE, new_order
 
 ORDER = "order-1"
 
 
-@pytest.fixture
-def world(cloud: Cloud) -> World:
-    store = cloud.store()
+@pytest.fixture(params=["DynamoDB", "memory"])
+def world(request: pytest.FixtureRequest) -> World:
+    store: Orders = request.getfixturevalue("cloud").store() if request.param == "DynamoDB" else OrdersInMemory()
     assert store.create(new_order(ORDER))
     return World(store)
 
@@ -100,7 +99,7 @@ def test_an_order_that_is_finished_stays_as_it_is_however_often_its_message_come
 
 
 def test_a_message_about_no_order_says_so(world: World) -> None:
-    with pytest.raises(UnknownOrder):
+    with pytest.raises(UnknownOrder, match=r"^nowhere$"):
         world.worker().run("nowhere", "first/1")
 
 

@@ -56,7 +56,7 @@ def test_a_failed_order_is_placed_anew_once_and_stays_failed(cloud: Cloud) -> No
 @pytest.mark.parametrize(
     ("named", "outcome"),
     [
-        (Token("SOL", SOL.mint, 9), "placed anew"),
+        (Token("SOL", SOL.mint, 9), "placed again"),
         (Token("SOL", "Gone111111111111111111111111111111111111111", 9), "tokenIn: is not a token that is traded here"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.aws.secret_wallet import SecretWallet
 from chalicelib.problems import WalletUnavailable
-from chalicelib.solana.wallet import InvalidWalletError, Wallet
+from chalicelib.solana.wallet import InvalidWallet, Wallet
 from infra.deployment.wallet import WalletError, check_option, deployed_wallet
 from tests.integration.cloud import Cloud, aws, calls_to
 from tests.trades_to_sign import KEYPAIR, WALLET, approved
@@ -42,14 +42,14 @@ def test_a_secret_that_can_not_be_read_is_tried_again(secrets: Any) -> None:
 @pytest.mark.parametrize("content", ["", "4242 words", "[1, 2]", json.dumps([1] * 64)])
 def test_a_secret_that_is_no_keypair_is_refused_without_quoting_it(secrets: Any, content: str) -> None:
     secrets.put_secret_value(SecretId="wallet", SecretString=content or " ")
-    with pytest.raises(InvalidWalletError) as refused:
+    with pytest.raises(InvalidWallet) as refused:
         _ = SecretWallet(secrets, "wallet").address
     assert "4242" not in str(refused.value)
 
 
 def test_a_binary_secret_is_refused(secrets: Any) -> None:
     secrets.create_secret(Name="binary", SecretBinary=bytes(KEYPAIR))
-    with pytest.raises(InvalidWalletError, match="binary"):
+    with pytest.raises(InvalidWallet, match="binary"):
         _ = SecretWallet(secrets, "binary").address
 
 

@@ -20,7 +20,7 @@ from chalicelib.routing.swap_plan import Trade, plan_swap
 from chalicelib.solana.rpc import SolanaRpc
 from chalicelib.solana.tokens import TOKEN_PROGRAM, associated_token_address
 from chalicelib.solana.transaction import SwapPlan
-from infra.localnet.process import Localnet
+from testing.localnet import Localnet
 from tests.integration.chain_trading import MINTS, Engine, genesis_pools
 
 WALLET = Keypair.from_seed(bytes([45] * 32))

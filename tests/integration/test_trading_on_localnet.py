@@ -14,9 +14,9 @@ from chalicelib.routing.quote import MAX_REMAINING_ACCOUNTS
 from chalicelib.routing.swap_plan import fits_a_transaction
 from chalicelib.venues.meteora_dlmm.layout import bin_array_address
 from chalicelib.venues.registry import PoolEntry
-from infra.localnet.process import Localnet
 from infra.localnet.programs import meteora_dlmm_pool, raydium_cpmm_pool
 from infra.localnet.programs.genesis_pool import GenesisPool
+from testing.localnet import Localnet
 from tests.integration.chain_trading import MINTS, TOKEN, Engine, dump_accounts, genesis_pools, meteora, raydium
 
 WALLET = Keypair.from_seed(bytes([42] * 32))

@@ -123,7 +123,7 @@ def test_a_wallet_below_rent_exemption_may_stay_there_as_long_as_it_can_pay() ->
 def test_rent_that_the_wallet_can_not_lend_is_told_before_anything_is_even_simulated() -> None:
     made = engine(1_000_000, holding=["USDC"])
     with pytest.raises(InsufficientBalance, match=r"0\.0021576 for the rent of new token accounts"):
-        made.trader.plan(made.order("USDC", "LEVY", 10**6))
+        signed_by(made, "USDC", "LEVY", 10**6)
     assert "simulateTransaction" not in made.http.methods
 
 

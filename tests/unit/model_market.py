@@ -22,7 +22,7 @@ from chalicelib.problems import (
     VenueUnavailable,
 )
 from chalicelib.solana.accounts import CLOCK_SYSVAR, SYSVAR_OWNER, Account, AccountMap, AccountsRead, ChainClock
-from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwapError
+from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwap
 from chalicelib.solana.program_errors import ProgramRefusals
 from chalicelib.solana.tokens import TOKEN_PROGRAM
 from chalicelib.venues.registry import PoolEntry, PoolRegistry
@@ -66,6 +66,8 @@ class ModelPool:
         return Fraction(reserve_out, reserve_in)
 
     def quote(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> PoolQuote:
+        assert clock == CLOCK, "a pool is asked about the moment of the read"
+        assert isinstance(amount_in, int), "amounts are whole base units"
         if self.refusal is not None:
             raise self.refusal
         if amount_in > self.near and self.missing:
@@ -140,7 +142,7 @@ class ModelVenue:
         return ModelPool(pool, (first, second), _ARRAY.unpack(array.data), near=self.near, missing=missing)
 
     def decode_swap(self, accounts: Sequence[Pubkey], data: bytes) -> DecodedSwap:
-        raise NotOurSwapError("nobody signs a swap of the model's")
+        raise NotOurSwap("nobody signs a swap of the model's")
 
     def _pool(self, pool: Pubkey, accounts: AccountMap) -> tuple[Pubkey, Pubkey, Pubkey]:
         account = accounts.get(pool)

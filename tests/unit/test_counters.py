@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.orders.order import (
@@ -20,7 +22,16 @@ from chalicelib.orders.order import (
     reserve,
     sign,
 )
-from chalicelib.risk.counters import Claims, NetworkFees, Notional, account_scope, day_of, movements
+from chalicelib.risk.counters import (
+    Claims,
+    CounterFull,
+    Movement,
+    NetworkFees,
+    Notional,
+    account_scope,
+    day_of,
+    movements,
+)
 from chalicelib.risk.limits import Limits, LimitsInForce
 from tests.sample_orders import (
     CREATED_AT_MS,
@@ -66,6 +77,7 @@ def test_whatever_becomes_of_an_order_the_counters_hold_what_it_claims_last(step
 
 
 @given(CLAIMS, CLAIMS)
+@example(Claims(), Claims(1, Notional("2026-01-01", 1)))
 @UNTIMED
 def test_only_what_grows_is_held_to_a_ceiling(before: Claims, after: Claims) -> None:
     for movement in movements("desk", before, after, LIMITS):
@@ -80,9 +92,21 @@ def test_no_accounts_name_makes_its_counters_anothers() -> None:
     assert not scopes & {"global", "default"}
 
 
-def test_a_day_is_that_of_utc() -> None:
-    assert day_of(1_767_225_599_999) == "2025-12-31"
-    assert day_of(1_767_225_600_000) == "2026-01-01"
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_a_day_is_that_of_utc_wherever_it_is_asked_for(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as there:
+        there.setenv("TZ", zone)
+        time.tzset()
+        assert day_of(1_767_225_599_999) == "2025-12-31"
+        assert day_of(1_767_225_600_000) == "2026-01-01"
+    time.tzset()
+
+
+def test_a_full_counter_tells_what_would_have_passed_it_and_where_it_stands() -> None:
+    movement = Movement("open", "global", None, by=1, ceiling=500)
+    full = CounterFull(movement, 500)
+    assert (full.movement, full.stood_at) == (movement, 500)
+    assert str(full) == "open#global stands at 500, and 1 more pass 500"
 
 
 # --- what an order claims -----------------------------------------------------------------------------------------

@@ -15,10 +15,10 @@ from pydantic import ValidationError
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import AllNodesDown, RpcUnavailable
+from chalicelib.problems import AllNodesDown, RpcRefused, RpcUnavailable
 from chalicelib.settings import Settings, read_settings
 from chalicelib.solana.failover import FailoverRpc
-from chalicelib.solana.rpc import RpcRefused, SolanaRpc
+from chalicelib.solana.rpc import SolanaRpc
 from tests.unit.test_rpc import HANG_UP, KEY, Node
 
 ADDRESS = Pubkey.new_unique()

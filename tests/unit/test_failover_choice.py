@@ -11,10 +11,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from chalicelib.problems import AllNodesDown, RpcUnavailable
+from chalicelib.problems import AllNodesDown, RpcRefused, RpcUnavailable
 from chalicelib.solana.circuit_breaker import BreakerPolicy
 from chalicelib.solana.failover import FailoverRpc
-from chalicelib.solana.rpc import Commitment, RpcRefused, SolanaRpc
+from chalicelib.solana.rpc import Commitment, SolanaRpc
 from tests.unit.test_failover import FAILURES_TO_OPEN, SURVEY_EVERY_MS, WIRE, Clock, ask, let_all_fail, on_the_spot
 
 T = TypeVar("T")

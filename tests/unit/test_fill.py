@@ -9,7 +9,7 @@ import pytest
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import ExecutionError
-from chalicelib.solana.fill import Fill, FillUnreadable, read_fill
+from chalicelib.solana.fill import Fill, FillUnreadable, lamports_after, read_fill
 
 WALLET = Pubkey.from_string("7oPa2PHQdZmjSPqvpZN7MQxnC7Dcf3uL4oLqknGLk2S3")
 POOL = Pubkey.from_string("LBUZKhRxPF3XUpBCjp4YzTKgLccjZhTSDM9YuVaPwxo")
@@ -90,10 +90,17 @@ def test_a_token_held_in_several_accounts_is_one_amount() -> None:
     assert read_fill(transaction, WALLET, SOL, USDC).amount_out == 300_000_010
 
 
-def test_accounts_from_lookup_tables_follow_the_messages_own() -> None:
+@pytest.mark.parametrize(
+    "loaded",
+    [
+        {"writable": ["wsol", str(WALLET)], "readonly": []},
+        {"writable": ["wsol"], "readonly": [str(WALLET)]},
+    ],
+)
+def test_accounts_from_lookup_tables_follow_the_messages_own(loaded: dict[str, list[str]]) -> None:
     transaction = _sold_sol_for_usdc()
     transaction["transaction"]["message"]["accountKeys"] = [str(POOL), "ata", "vault"]
-    transaction["meta"]["loadedAddresses"] = {"writable": ["wsol", str(WALLET)], "readonly": []}
+    transaction["meta"]["loadedAddresses"] = loaded
     meta = transaction["meta"]
     for name in ("preBalances", "postBalances"):
         meta[name].append(meta[name][0])
@@ -127,7 +134,7 @@ def test_a_failed_transaction_has_no_fill() -> None:
 def test_a_transaction_that_lacks_data_has_no_fill(missing: str) -> None:
     transaction = _sold_sol_for_usdc()
     del (transaction if missing in transaction else transaction["meta"])[missing]
-    with pytest.raises(FillUnreadable):
+    with pytest.raises(FillUnreadable, match=r"lacks what its fill is read from \(KeyError\)"):
         read_fill(transaction, WALLET, SOL, USDC)
 
 
@@ -146,6 +153,62 @@ def test_a_transaction_that_did_not_swap_these_tokens_has_no_fill(mint_in: Pubke
 def test_a_transaction_of_another_wallet_has_no_fill() -> None:
     with pytest.raises(FillUnreadable):
         read_fill(_sold_sol_for_usdc(), Pubkey.new_unique(), SOL, USDC)
+
+
+def test_one_unit_for_one_unit_is_a_swap_and_nothing_for_something_is_none() -> None:
+    assert _traded(paid=1, received=1) == Fill(1, 1, 5_000, 123)
+    for paid, received in ((0, 1), (1, 0)):
+        with pytest.raises(FillUnreadable, match=f"no swap: {paid} paid, {received} received"):
+            _traded(paid, received)
+
+
+@pytest.mark.parametrize(("kept", "left_over"), [(9, ((USDT, 9),)), (1, ((USDT, 1),)), (0, ()), (-1, ())])
+def test_what_the_first_hop_paid_and_the_second_did_not_spend_is_left_over(
+    kept: int, left_over: tuple[tuple[Pubkey, int], ...]
+) -> None:
+    transaction = _sold_sol_for_usdc()
+    transaction["transaction"]["message"]["accountKeys"].append("between")
+    meta = transaction["meta"]
+    for name, amount in (("preTokenBalances", 500), ("postTokenBalances", 500 + kept)):
+        meta[name].append(_held(4, USDT, WALLET, amount))
+    for name in ("preBalances", "postBalances"):
+        meta[name].append(RENT)
+    filled = read_fill(transaction, WALLET, SOL, USDC, between=(USDT,))
+    assert (filled.amount_in, filled.amount_out, filled.left_over) == (2_000_000_000, 300_000_000, left_over)
+
+
+def _traded(paid: int, received: int) -> Fill:
+    """USDT for USDC, with a fee and nothing else."""
+    before = [_held(1, USDT, WALLET, 100), _held(2, USDC, WALLET, 100)]
+    after = [_held(1, USDT, WALLET, 100 - paid), _held(2, USDC, WALLET, 100 + received)]
+    balances = {"preBalances": [9_000, RENT, RENT], "postBalances": [4_000, RENT, RENT]}
+    meta = {"err": None, "fee": 5_000, **balances, "preTokenBalances": before, "postTokenBalances": after}
+    message = {"accountKeys": [str(WALLET), "usdt", "usdc"]}
+    return read_fill({"slot": 123, "transaction": {"message": message}, "meta": meta}, WALLET, USDT, USDC)
+
+
+# --- what the wallet holds afterwards -----------------------------------------------------------------------------
+
+
+def test_the_wallets_own_lamports_after_a_transaction_are_those_of_its_address_alone() -> None:
+    assert lamports_after(_sold_sol_for_usdc(), WALLET) == 8_000_000_000 - 5_000 - RENT
+    loaded = _sold_sol_for_usdc()
+    loaded["transaction"]["message"]["accountKeys"] = ["payer", "ata"]
+    loaded["meta"]["loadedAddresses"] = {"writable": ["vault"], "readonly": [str(WALLET)]}
+    assert lamports_after(loaded, WALLET) == RENT + 77
+
+
+@pytest.mark.parametrize("missing", ["meta", "postBalances", "transaction"])
+def test_a_transaction_that_lacks_data_has_no_balance_of_the_wallet(missing: str) -> None:
+    transaction = _sold_sol_for_usdc()
+    del (transaction if missing in transaction else transaction["meta"])[missing]
+    with pytest.raises(FillUnreadable, match=f"lacks the wallet's balance .*{missing}"):
+        lamports_after(transaction, WALLET)
+
+
+def test_a_wallet_that_takes_no_part_in_a_transaction_has_no_balance_in_it() -> None:
+    with pytest.raises(FillUnreadable, match="lacks the wallet's balance"):
+        lamports_after(_sold_sol_for_usdc(), Pubkey.new_unique())
 
 
 def test_reading_a_fill_leaves_the_transaction_as_it_was() -> None:

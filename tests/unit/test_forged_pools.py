@@ -22,7 +22,7 @@ from chalicelib.solana.tokens import (
     EXTENSIONS_OFFSET,
     TOKEN_2022_PROGRAM,
     TOKEN_PROGRAM,
-    InvalidTokenDataError,
+    InvalidTokenData,
     Mint,
     TokenAccount,
 )
@@ -337,7 +337,7 @@ def test_no_bytes_whatever_of_a_mint_or_token_account_are_a_surprise(owner: Pubk
         for decode in (lambda each: Mint.decode(IN.address, each), TokenAccount.decode):
             try:
                 decode(account)
-            except InvalidTokenDataError as error:
+            except InvalidTokenData as error:
                 assert str(error).isprintable()  # noqa: PT017 - either is allowed
 
 

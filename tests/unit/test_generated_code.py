@@ -7,8 +7,8 @@ from fillrate import models
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
-from infra.code_generation import client_models, documents
-from infra.code_generation.__main__ import CLIENT_MODELS
+from quality.code_generation import client_models, documents
+from quality.code_generation.__main__ import CLIENT_MODELS
 
 SCHEMAS = documents.schemas()
 READ_AS: dict[str, type[BaseModel]] = {

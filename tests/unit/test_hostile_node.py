@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import ExecutionError, RpcUnavailable
+from chalicelib.problems import ExecutionError, RpcRefused, RpcUnavailable
 from chalicelib.solana.fill import FillUnreadable, read_fill
 from chalicelib.solana.landing import decide_fate
-from chalicelib.solana.rpc import RpcRefused, SolanaRpc
+from chalicelib.solana.rpc import SolanaRpc
 from chalicelib.solana.rpc_answers import MAX_ANSWER_BYTES, MAX_LINE_LENGTH
 from chalicelib.solana.tokens import NATIVE_MINT
 from chalicelib.venues.supported import error_classifier

@@ -15,7 +15,7 @@ from solders.pubkey import Pubkey
 
 from chalicelib.aws.kms_wallet import KmsWallet, address_of_spki
 from chalicelib.problems import TransientError, WalletUnavailable
-from chalicelib.solana.wallet import InvalidWalletError, Wallet
+from chalicelib.solana.wallet import InvalidWallet, Wallet
 from tests.trades_to_sign import KEYPAIR, WALLET, approved
 
 # RFC 8410, section 10.1: the example public key, whose 32 bytes are its section 10.3 certificate's.
@@ -57,7 +57,7 @@ def test_any_other_der_is_no_key(position: int, bit: int, more: bytes) -> None:
     changed = bytearray(RFC_8410_KEY)
     changed[position] ^= 1 << bit
     for der in (bytes(changed), RFC_8410_KEY + more, RFC_8410_KEY[: -len(more)], b""):
-        with pytest.raises(InvalidWalletError):
+        with pytest.raises(InvalidWallet):
             address_of_spki(der)
 
 
@@ -74,9 +74,9 @@ def test_any_other_der_is_no_key(position: int, bit: int, more: bytes) -> None:
 def test_a_key_that_solana_does_not_know_is_no_wallet(wrong: dict[str, Any]) -> None:
     kms = Kms()
     kms.key |= wrong
-    with pytest.raises(InvalidWalletError):
+    with pytest.raises(InvalidWallet):
         _ = KmsWallet(kms, "key").address
-    with pytest.raises(InvalidWalletError):
+    with pytest.raises(InvalidWallet):
         KmsWallet(kms, "key").sign(approved())
 
 

@@ -30,7 +30,7 @@ from chalicelib.solana.tokens import (
 from chalicelib.venues.raydium_cpmm.layout import AUTHORITY, PROGRAM_ID
 from chalicelib.venues.raydium_cpmm.math import SwapOutcome
 from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmmPool, RaydiumCpmmVenue
-from chalicelib.venues.raydium_cpmm.refusals import REQUIRE_GT_VIOLATED, SwapRefusedError
+from chalicelib.venues.raydium_cpmm.refusals import REQUIRE_GT_VIOLATED, SwapRefused
 from chalicelib.venues.venue import Pool, Venue
 from infra.localnet.programs.genesis_pool import GenesisPool
 from infra.localnet.programs.raydium_cpmm_pool import CpmmPoolSpec, genesis_pool
@@ -294,7 +294,7 @@ def test_more_in_never_pays_less_out(reserves: tuple[int, int], amount_in: int, 
 def swap_or_none(pool: RaydiumCpmmPool, side: int, amount_in: int) -> SwapOutcome | None:
     try:
         return pool.swap(side, amount_in, CLOCK)
-    except SwapRefusedError as refusal:
+    except SwapRefused as refusal:
         if refusal.code != REQUIRE_GT_VIOLATED:
             raise
         return None

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import VenueUnavailable
+from chalicelib.risk.limits import Exposure
 from chalicelib.risk.reference_price import exposure_of, lamport_value_of, price_deviation, value_of
 from chalicelib.routing.market import Market, PricedPair, Worth
 from chalicelib.routing.quote import ask_pools
@@ -72,6 +73,12 @@ def test_one_pool_that_was_moved_does_not_move_the_reference_of_the_others() -> 
     assert deviation((*others, best)) == Fraction(1, 100)
 
 
+def test_of_an_even_number_of_other_pools_the_middle_two_count_alike() -> None:
+    others = tuple(pool(1 + number, (A, B), (DEEP, price * DEEP)) for number, price in enumerate((8, 1, 4, 2)))
+    best = pool(9, (A, B), (DEEP, 9 * DEEP))
+    assert deviation((*others, best)) == 2, "nine against three"
+
+
 def test_neither_an_orders_own_size_nor_fees_are_taken_for_a_moved_market() -> None:
     twins = (cpmm((JUP, USDC), (10**10, 10**10)), cpmm((JUP, USDC), (10**10, 10**10), config_index=1))
     pools = PairPools(JUP.address, USDC.address, twins, (), CLOCK)
@@ -89,12 +96,29 @@ def test_neither_an_orders_own_size_nor_fees_are_taken_for_a_moved_market() -> N
 )
 def test_a_pool_that_would_not_trade_vouches_for_nothing(other: ModelPool) -> None:
     assert deviation((FAIR, other), 10**6) is None
+    fair = pool(3, (A, B), (DEEP, DEEP // 2))
+    assert deviation((other, FAIR, fair), 10**6) == 1, "the others do"
 
 
 def test_a_pairs_only_pool_is_held_to_the_price_over_a_third_token() -> None:
     bridge = Bridge(SOL, (pool(2, (A, SOL), (DEEP, 2 * DEEP)),), (pool(3, (SOL, B), (DEEP, DEEP // 4)),))
     assert deviation((FAIR,), bridges=(bridge,)) == 1
     assert deviation((FAIR,)) is None
+
+
+def test_a_third_token_that_cannot_be_had_or_sold_vouches_for_no_price_and_another_may() -> None:
+    closed = VenueUnavailable("closed")
+    to_sol, from_sol = pool(2, (A, SOL), (DEEP, 2 * DEEP)), pool(3, (SOL, B), (DEEP, DEEP // 4))
+    other = Bridge(REFERENCE, (pool(4, (A, REFERENCE), (DEEP, DEEP)),), (pool(5, (REFERENCE, B), (DEEP, DEEP // 4)),))
+    # what the order's hundredth comes to in the third token is too much for the second pool
+    shallow = replace(from_sol, reserves=(10_000, 2_500))
+    for useless in (
+        Bridge(SOL, (replace(to_sol, refusal=closed),), (from_sol,)),
+        Bridge(SOL, (to_sol,), (replace(from_sol, refusal=closed),)),
+        Bridge(SOL, (to_sol,), (shallow,)),
+    ):
+        assert deviation((FAIR,), 10**7, bridges=(useless,)) is None
+        assert deviation((FAIR,), 10**7, bridges=(useless, other)) == 3
 
 
 def test_a_route_over_a_third_token_is_held_to_the_pairs_own_pools() -> None:
@@ -104,6 +128,16 @@ def test_a_route_over_a_third_token_is_held_to_the_pairs_own_pools() -> None:
     one = priced((dear,), 1_000, (bridge,), max_legs=2)
     assert len(one.route.hops) == 2
     assert price_deviation(one.route, one.pools) == 3
+
+
+def test_a_route_over_a_third_token_is_held_to_the_price_over_another_where_the_pair_has_no_pools() -> None:
+    over_sol = Bridge(SOL, (pool(2, (A, SOL), (DEEP, DEEP)),), (pool(3, (SOL, B), (DEEP, DEEP)),))
+    other = Bridge(REFERENCE, (pool(4, (A, REFERENCE), (DEEP, DEEP)),), (pool(5, (REFERENCE, B), (DEEP, DEEP // 4)),))
+    one = priced((), 1_000, (over_sol, other), max_legs=2)
+    assert one.route.hops[1].legs[0].quote.mint_in == SOL
+    assert price_deviation(one.route, one.pools) == 3
+    alone = priced((), 1_000, (over_sol,), max_legs=2)
+    assert price_deviation(alone.route, alone.pools) is None
 
 
 def test_each_hop_over_a_third_token_is_held_to_the_other_pools_of_that_hop() -> None:
@@ -152,6 +186,32 @@ def test_an_order_has_no_value_where_no_pool_would_trade_for_it() -> None:
     closed = pool(7, (A, REFERENCE), (DEEP, DEEP), refusal=VenueUnavailable("closed"))
     assert value_of(priced((FAIR,), 1_000, worth=worth((A, (closed,))))) is None
     assert value_of(priced((FAIR,), 1_000)) is None
+
+
+@pytest.mark.parametrize("price_error", [VenueUnavailable("its price can't be told"), None])
+def test_a_pool_without_a_price_does_not_count_towards_a_value(price_error: VenueUnavailable | None) -> None:
+    class Unpriced(ModelPool):
+        def mid_price(self, mint_in: Pubkey) -> Fraction:
+            if price_error is not None:
+                raise price_error
+            return Fraction(0)
+
+    unpriced = [Unpriced(address(number), (A, REFERENCE), (DEEP, DEEP)) for number in (7, 8)]
+    good = pool(9, (A, REFERENCE), (DEEP, DEEP))
+    assert value_of(priced((FAIR,), 1_000, worth=worth((A, (*unpriced, good))))) == 1_000
+
+
+def test_a_value_asks_no_more_of_a_pool_than_to_take_a_hundredth_or_one_unit() -> None:
+    more_than_a_unit_is_far = pool(7, (A, REFERENCE), (DEEP, DEEP), near=1, missing=(address(70),))
+    for amount, value in ((199, 199), (200, None)):
+        assert value_of(priced((FAIR,), amount, worth=worth((A, (more_than_a_unit_is_far,))))) == value
+    assert value_of(priced((FAIR,), 2, worth=worth((A, (more_than_a_unit_is_far,))))) == 2
+
+
+def test_an_exposure_is_what_it_is_worth_what_is_not_paid_and_how_far_the_price_is_off() -> None:
+    assert exposure_of(priced((FAIR,), 10**10, worth=worth())) == Exposure(10**10, 9_901, None)
+    other = pool(2, (A, B), (DEEP, DEEP // 2))
+    assert exposure_of(priced((FAIR, other), 10**10)) == Exposure(None, 9_901, 1_000_000)
 
 
 def test_an_exposure_is_rounded_up_so_that_a_limit_is_never_passed_by_a_fraction() -> None:

@@ -10,6 +10,7 @@ from chalice.app import Response
 
 from chalicelib.http.responses import JSON, PROBLEM_JSON, answer, as_problem, problem
 from chalicelib.problems import (
+    AwsError,
     Conflict,
     FieldProblem,
     FillrateError,
@@ -55,14 +56,14 @@ def test_each_of_our_errors_is_a_problem_of_its_own_status(error: FillrateError,
     assert body["type"].startswith("urn:fillrate:problem:")
 
 
-def test_only_what_another_attempt_may_mend_is_a_5xx() -> None:
+def test_only_what_another_attempt_may_mend_and_what_aws_did_not_do_is_a_5xx() -> None:
     """A 5xx tells a client to send the same request again."""
 
     def subclasses(kind: type[FillrateError]) -> list[type[FillrateError]]:
         return [kind, *(one for child in kind.__subclasses__() for one in subclasses(child))]
 
     for kind in subclasses(FillrateError)[1:]:
-        assert (kind.http_status >= 500) == issubclass(kind, TransientError), kind
+        assert (kind.http_status >= 500) == issubclass(kind, TransientError | AwsError), kind
     assert PermanentError.http_status == 422
 
 

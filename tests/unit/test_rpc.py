@@ -14,13 +14,12 @@ import pytest
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import PermanentError, RpcUnavailable, TransientError
+from chalicelib.problems import PermanentError, RpcRefused, RpcUnavailable, TransientError
 from chalicelib.solana.accounts import Account
 from chalicelib.solana.rpc import (
     EpochInfo,
     LatestBlockhash,
     PreflightFailed,
-    RpcRefused,
     SignatureStatus,
     SignatureStatuses,
     Simulation,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
-from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwapError, SwapDecoder
+from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwap, SwapDecoder
 from chalicelib.solana.token_accounts import TokenMint
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from chalicelib.venues.derived_addresses import DerivedAddresses
@@ -90,7 +90,7 @@ def test_every_account_that_is_the_pools_is_derived_from_it(
         if position in FREE[type(venue)]:
             assert venue.decode_swap(changed, data) != decoded(venue, instruction)
         else:
-            with pytest.raises(NotOurSwapError):
+            with pytest.raises(NotOurSwap):
                 venue.decode_swap(changed, data)
 
 
@@ -103,17 +103,17 @@ def test_other_lengths_and_another_discriminator_are_refused(
     other = bytearray(data)
     other[bit // 8] ^= 1 << bit % 8
     for wrong in (data[:-cut], data + more, bytes(other)):
-        with pytest.raises(NotOurSwapError):
+        with pytest.raises(NotOurSwap):
             venue.decode_swap(accounts, wrong)
     for wrong_accounts in (accounts[: min(cut, 12)], [*accounts, STRANGER]):
-        with pytest.raises(NotOurSwapError):
+        with pytest.raises(NotOurSwap):
             venue.decode_swap(wrong_accounts, data)
 
 
 @pytest.mark.parametrize("indexes", [(0, 0), (1, 2, 2), (3, 1, 2), (-1, -2, -1)])
 def test_bin_arrays_come_once_each_and_in_a_row(indexes: tuple[int, ...]) -> None:
     arrays = tuple(bin_array_address(POOL, index) for index in indexes)
-    with pytest.raises(NotOurSwapError, match="bin arrays"):
+    with pytest.raises(NotOurSwap, match="bin arrays"):
         decoded(MeteoraDlmmVenue(), replace(DLMM, bin_arrays=arrays).encode())
 
 
@@ -126,7 +126,7 @@ def test_bin_arrays_may_be_any_of_the_pools(indexes: tuple[int, ...]) -> None:
 
 def test_another_pools_bin_array_is_refused() -> None:
     foreign = replace(DLMM, bin_arrays=(bin_array_address(STRANGER, 0),)).encode()
-    with pytest.raises(NotOurSwapError, match="bin arrays"):
+    with pytest.raises(NotOurSwap, match="bin arrays"):
         decoded(MeteoraDlmmVenue(), foreign)
 
 

@@ -24,7 +24,7 @@ from chalicelib.solana.tokens import (
     TOKEN_2022_PROGRAM,
     TOKEN_PROGRAM,
     ExtensionType,
-    InvalidTokenDataError,
+    InvalidTokenData,
     Mint,
     TokenAccount,
     TransferFee,
@@ -158,15 +158,15 @@ def test_what_is_no_initialized_mint_is_refused(program: Pubkey) -> None:
         token_account(Mint(MINT, program, 6), OWNER, 1),
         replace(good, data=b""),
     ):
-        with pytest.raises(InvalidTokenDataError):
+        with pytest.raises(InvalidTokenData):
             Mint.decode(MINT, bad)
 
 
 def test_a_token_account_of_token_2022_is_no_mint_and_a_mint_no_token_account() -> None:
     mint = taxed(TransferFee(0, 1, 1), TransferFee(0, 1, 1))
-    with pytest.raises(InvalidTokenDataError):
+    with pytest.raises(InvalidTokenData):
         Mint.decode(MINT, token_account(mint, OWNER, 1))
-    with pytest.raises(InvalidTokenDataError):
+    with pytest.raises(InvalidTokenData):
         TokenAccount.decode(mint_account(mint, supply=1, authority=None))
 
 
@@ -174,17 +174,17 @@ def test_a_multisig_is_neither_mint_nor_token_account() -> None:
     for account_type in (1, 2):
         data = bytes(45) + b"\1" + bytes(62) + b"\1" + bytes(56) + bytes([account_type]) + bytes(189)
         assert len(data) == 355
-        with pytest.raises(InvalidTokenDataError):
+        with pytest.raises(InvalidTokenData):
             Mint.decode(MINT, Account(TOKEN_2022_PROGRAM, 1, data))
-        with pytest.raises(InvalidTokenDataError):
+        with pytest.raises(InvalidTokenData):
             TokenAccount.decode(Account(TOKEN_2022_PROGRAM, 1, data))
 
 
 def test_an_extension_that_is_cut_short_makes_no_mint() -> None:
     whole = with_extensions((ExtensionType.METADATA_POINTER, bytes(64)))
-    with pytest.raises(InvalidTokenDataError):
+    with pytest.raises(InvalidTokenData):
         Mint.decode(MINT, replace(whole, data=whole.data[:-1]))
-    with pytest.raises(InvalidTokenDataError):
+    with pytest.raises(InvalidTokenData):
         Mint.decode(MINT, with_extensions((ExtensionType.TRANSFER_FEE_CONFIG, bytes(107))))
 
 
@@ -235,7 +235,7 @@ def test_a_frozen_token_account_says_so_and_an_uninitialized_one_is_none() -> No
 
     assert not TokenAccount.decode(in_state(1)).frozen
     assert TokenAccount.decode(in_state(2)).frozen
-    with pytest.raises(InvalidTokenDataError):
+    with pytest.raises(InvalidTokenData):
         TokenAccount.decode(in_state(0))
 
 
@@ -247,7 +247,7 @@ def test_what_is_no_token_account_is_refused() -> None:
         replace(account, data=account.data + b"\2"),
         replace(account, owner=TOKEN_2022_PROGRAM, data=account.data + b"\1"),
     ):
-        with pytest.raises(InvalidTokenDataError):
+        with pytest.raises(InvalidTokenData):
             TokenAccount.decode(bad)
 
 

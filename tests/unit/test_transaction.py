@@ -13,7 +13,7 @@ from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import PermanentError
+from chalicelib.problems import PermanentError, TransactionTooLarge
 from chalicelib.solana.compute_budget import (
     MAX_COMPUTE_UNITS,
     ComputeBudget,
@@ -35,7 +35,6 @@ from chalicelib.solana.transaction import (
     MEMO_PROGRAM,
     OrderMemo,
     SwapPlan,
-    TransactionTooLarge,
     build_message,
     unsigned_wire,
     writable_accounts,

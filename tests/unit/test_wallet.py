@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from solders.keypair import Keypair
 
-from chalicelib.solana.wallet import InvalidWalletError, LocalWallet, Wallet
+from chalicelib.solana.wallet import InvalidWallet, LocalWallet, Wallet
 from tests.trades_to_sign import KEYPAIR, approved
 
 
@@ -73,7 +73,7 @@ def test_the_key_shows_in_no_text_and_can_not_be_copied() -> None:
 def test_what_is_no_key_file_is_refused_without_quoting_it(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "key.json"
     path.write_bytes(content)
-    with pytest.raises(InvalidWalletError) as caught:
+    with pytest.raises(InvalidWallet) as caught:
         LocalWallet.load(path)
     assert str(path) in str(caught.value)
     assert "4242" not in str(caught.value)

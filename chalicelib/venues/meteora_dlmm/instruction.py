@@ -14,7 +14,7 @@ from struct import Struct
 from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
-from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwapError
+from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwap
 from chalicelib.solana.token_accounts import TokenMint
 from chalicelib.venues.derived_addresses import DerivedAddresses
 from chalicelib.venues.meteora_dlmm.layout import (
@@ -78,16 +78,16 @@ class Swap2:
 
 
 def decode_swap(accounts: Sequence[Pubkey], data: bytes) -> DecodedSwap:
-    """The swap that `Swap2.encode` wrote. Raises NotOurSwapError.
+    """The swap that `Swap2.encode` wrote. Raises NotOurSwap.
 
     Reserves, oracle, extension and bin arrays must be at the addresses that the program derives from the pool, the
     arrays in a row. The program tells the way that the swap goes by the source's mint, so both ways are named.
     """
     if len(accounts) < _FIXED or len(data) != _SWAP2.size:
-        raise NotOurSwapError("it has other accounts or arguments than swap2 has")
+        raise NotOurSwap("it has other accounts or arguments than swap2 has")
     discriminator, amount_in, minimum_out, slices = _SWAP2.unpack(data)
     if discriminator != SWAP2_DISCRIMINATOR or slices:
-        raise NotOurSwapError("it is not a swap2 without transfer-hook accounts")
+        raise NotOurSwap("it is not a swap2 without transfer-hook accounts")
     pool, extension, reserve_x, reserve_y, source, destination, mint_x, mint_y, oracle = accounts[:9]
     trader, program_x, program_y = accounts[10:13]
     swap = Swap2(
@@ -105,15 +105,15 @@ def decode_swap(accounts: Sequence[Pubkey], data: bytes) -> DecodedSwap:
     )
     instruction = swap.encode()
     if [meta.pubkey for meta in instruction.accounts] != list(accounts):
-        raise NotOurSwapError("an account that is always the same is another")
+        raise NotOurSwap("an account that is always the same is another")
     if (reserve_x, reserve_y, oracle) != (
         reserve_address(pool, mint_x),
         reserve_address(pool, mint_y),
         oracle_address(pool),
     ):
-        raise NotOurSwapError("a reserve or the oracle is not the pool's")
+        raise NotOurSwap("a reserve or the oracle is not the pool's")
     if not _in_a_row(pool, swap.bin_arrays):
-        raise NotOurSwapError("the bin arrays are not the pool's, in the order of a swap")
+        raise NotOurSwap("the bin arrays are not the pool's, in the order of a swap")
     token_x, token_y = swap.tokens
     directions = (token_x, token_y), (token_y, token_x)
     return DecodedSwap(instruction, pool, trader, source, destination, directions, amount_in, minimum_out)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from solders.pubkey import Pubkey
 
 from chalicelib.solana.accounts import ChainClock
-from chalicelib.venues.pool_accounts import InvalidAccountError
+from chalicelib.venues.pool_accounts import InvalidAccount
 
 PROGRAM_ID = Pubkey.from_string("LBUZKhRxPF3XUpBCjp4YzTKgLccjZhTSDM9YuVaPwxo")
 EVENT_AUTHORITY = Pubkey.find_program_address([b"__event_authority"], PROGRAM_ID)[0]
@@ -159,7 +159,7 @@ class LbPair(NamedTuple):
 
     @classmethod
     def decode(cls, owner: Pubkey, data: bytes) -> LbPair:
-        """Raises InvalidAccountError."""
+        """Raises InvalidAccount."""
         _check(owner, data, LB_PAIR_DISCRIMINATOR, LB_PAIR_LENGTH, "LbPair")
         pair_type, active_id, bin_step, status, activation_type, *keys = _PAIR.unpack_from(data, _PAIR_OFFSET)
         mint_x, mint_y, reserve_x, reserve_y = map(Pubkey, keys)
@@ -187,12 +187,12 @@ class LbPair(NamedTuple):
         )
 
     def check_addresses(self, pool: Pubkey) -> None:
-        """Raises InvalidAccountError unless the pair at `pool` names its own reserves and oracle, and two mints."""
+        """Raises InvalidAccount unless the pair at `pool` names its own reserves and oracle, and two mints."""
         reserves = reserve_address(pool, self.mint_x), reserve_address(pool, self.mint_y)
         if (self.reserve_x, self.reserve_y) != reserves or self.oracle != oracle_address(pool):
-            raise InvalidAccountError("the pair names accounts that are not its own")
+            raise InvalidAccount("the pair names accounts that are not its own")
         if self.mint_x == self.mint_y:
-            raise InvalidAccountError("the pair names one mint twice")
+            raise InvalidAccount("the pair names one mint twice")
 
     def is_open(self, clock: ChainClock, trader: Pubkey | None = None) -> bool:
         """Whether the program swaps at `clock`, for `trader` where the pair lets one address in early.
@@ -282,10 +282,10 @@ class BitmapExtension:
 
     @classmethod
     def decode(cls, owner: Pubkey, data: bytes, pair: Pubkey) -> BitmapExtension:
-        """Raises InvalidAccountError."""
+        """Raises InvalidAccount."""
         _check(owner, data, BITMAP_EXTENSION_DISCRIMINATOR, BITMAP_EXTENSION_LENGTH, "BinArrayBitmapExtension")
         if data[8:40] != bytes(pair):
-            raise InvalidAccountError("the bitmap extension is another pair's")
+            raise InvalidAccount("the bitmap extension is another pair's")
         positive = data[EXTENSION_POSITIVE_OFFSET:EXTENSION_NEGATIVE_OFFSET]
         negative = data[EXTENSION_NEGATIVE_OFFSET:]
         return cls(int.from_bytes(positive, "little"), int.from_bytes(negative, "little"))
@@ -326,11 +326,11 @@ class BinColumns(NamedTuple):
 
 
 def check_bin_array(owner: Pubkey, data: bytes, pair: Pubkey, index: int) -> None:
-    """Raises InvalidAccountError unless this is the bin array `index` of `pair`."""
+    """Raises InvalidAccount unless this is the bin array `index` of `pair`."""
     _check(owner, data, BIN_ARRAY_DISCRIMINATOR, BIN_ARRAY_LENGTH, "BinArray")
     found_index, found_pair = _BIN_ARRAY_HEADER.unpack_from(data, 8)
     if found_index != index or found_pair != bytes(pair):
-        raise InvalidAccountError(f"not bin array {index} of {pair}")
+        raise InvalidAccount(f"not bin array {index} of {pair}")
 
 
 @lru_cache(maxsize=16_384)
@@ -357,9 +357,9 @@ def reserve_address(pair: Pubkey, mint: Pubkey) -> Pubkey:
 
 def _check(owner: Pubkey, data: bytes, discriminator: bytes, length: int, name: str) -> None:
     if owner != PROGRAM_ID:
-        raise InvalidAccountError(f"no {name} of Meteora DLMM: owned by {owner}")
+        raise InvalidAccount(f"no {name} of Meteora DLMM: owned by {owner}")
     if data[:8] != discriminator or len(data) != length:
-        raise InvalidAccountError(f"no {name} of Meteora DLMM")
+        raise InvalidAccount(f"no {name} of Meteora DLMM")
 
 
 def _reversed_bits(half: int) -> int:

@@ -31,23 +31,23 @@ _VARIABLE_FEE_SCALE = 100_000_000_000
 _MAX_EXPONENT = 0x80000
 
 
-class OutOfLiquidityError(Exception):
+class OutOfLiquidity(Exception):
     """Nothing is left that could take the rest of the input."""
 
 
-class NoBinArrayError(OutOfLiquidityError):
+class NoBinArray(OutOfLiquidity):
     """The bitmaps name no further bin array."""
 
 
-class BinRangeError(OutOfLiquidityError):
+class BinOutOfRange(OutOfLiquidity):
     """The walk has come to the end of the pair's range of bins."""
 
 
-class BinOverflowError(OutOfLiquidityError):
+class BinOverflow(OutOfLiquidity):
     """A bin's cost is no u64, on which the program stops with an error."""
 
 
-class BinUnpricedError(OutOfLiquidityError):
+class BinUnpriced(OutOfLiquidity):
     """A bin's price was never stored, on which the program stops with an error."""
 
 
@@ -216,13 +216,13 @@ class Ladder:
         self._next_bin = pair.active_id
         self._array: BinColumns | None = None
         # What keeps every swap from going beyond the last rung.
-        self._obstacle: OutOfLiquidityError | None = None
+        self._obstacle: OutOfLiquidity | None = None
 
     def swap(self, amount_in: int, fills: list[BinFill] | None = None) -> SwapResult:
         """Swap `amount_in`: above zero, and without any transfer fee of its mint.
 
         Where `fills` is given, what happens in each bin is appended to it.
-        Raises OutOfLiquidityError, and what `columns` raises.
+        Raises OutOfLiquidity, and what `columns` raises.
         """
         ends = self._ends
         while not ends or amount_in > ends[-1]:
@@ -361,14 +361,14 @@ class Ladder:
         if not first_bin <= bin_id < first_bin + BINS_PER_ARRAY:
             self._array = None
         if self._obstacle is None and not self._min_bin <= bin_id <= self._max_bin:
-            self._obstacle = BinRangeError(f"bin {bin_id} is out of the pair's range")
+            self._obstacle = BinOutOfRange(f"bin {bin_id} is out of the pair's range")
 
     def _enter_array(self) -> BinColumns:
         """The columns of the next array with liquidity; `_next_bin` becomes the bin to begin with in it."""
         down, start = self._swap_for_y, self._next_bin // BINS_PER_ARRAY
         index = self._bitmap.next_index(start, down)
         if index is None:
-            raise NoBinArrayError("no bin array further on has liquidity")
+            raise NoBinArray("no bin array further on has liquidity")
         columns = self._columns(index)
         if index != start:
             self._next_bin = index * BINS_PER_ARRAY + (BINS_PER_ARRAY - 1 if down else 0)
@@ -395,10 +395,10 @@ class Ladder:
         return processed_out, processed_in, open_out, open_in
 
 
-def _overflow(bin_id: int, price: int) -> OutOfLiquidityError:
+def _overflow(bin_id: int, price: int) -> OutOfLiquidity:
     if price:
-        return BinOverflowError(f"bin {bin_id} holds more than a u64 could buy")
-    return BinUnpricedError(f"bin {bin_id} has no price")
+        return BinOverflow(f"bin {bin_id} holds more than a u64 could buy")
+    return BinUnpriced(f"bin {bin_id} has no price")
 
 
 def _amount_in(amount_out: int, price: int, swap_for_y: bool) -> int:

@@ -37,13 +37,13 @@ from chalicelib.venues.meteora_dlmm.math import (
     U64_MAX,
     BinFill,
     Ladder,
-    OutOfLiquidityError,
+    OutOfLiquidity,
     SwapResult,
     price_of_bin,
     references_at,
 )
 from chalicelib.venues.meteora_dlmm.refusals import REFUSALS
-from chalicelib.venues.pool_accounts import InvalidAccountError, account_at, existing_account, tradable_mint
+from chalicelib.venues.pool_accounts import InvalidAccount, account_at, existing_account, tradable_mint
 from chalicelib.venues.venue import PoolQuote, TokenSide
 
 SYSTEM_PROGRAM = Pubkey.from_string("11111111111111111111111111111111")
@@ -171,7 +171,7 @@ class MeteoraDlmmPool:
             ladder = self._ladders[key] = Ladder(self.pair, self.bitmap, partial(self._columns_of, swap_for_y), *key)
         try:
             return ladder.swap(received, fills)
-        except OutOfLiquidityError as error:
+        except OutOfLiquidity as error:
             raise InsufficientLiquidity(f"pool {self.address} can't take {amount_in} base units: {error}") from error
 
     def _columns_of(self, swap_for_y: bool, index: int) -> BinColumns:
@@ -193,7 +193,7 @@ class MeteoraDlmmPool:
             raise VenueUnavailable(f"bin array {index} of pool {self.address} does not exist")
         try:
             check_bin_array(account.owner, account.data, self.address, index)
-        except InvalidAccountError as error:
+        except InvalidAccount as error:
             raise VenueUnavailable(str(error)) from error
         return account.data
 
@@ -260,7 +260,7 @@ class MeteoraDlmmVenue:
         )
 
     def decode_swap(self, accounts: Sequence[Pubkey], data: bytes) -> DecodedSwap:
-        """A pool's swap_instruction, read back. Raises NotOurSwapError."""
+        """A pool's swap_instruction, read back. Raises NotOurSwap."""
         return decode_swap(accounts, data)
 
 
@@ -269,7 +269,7 @@ def _pair(pool: Pubkey, accounts: AccountMap) -> LbPair:
     try:
         pair = LbPair.decode(account.owner, account.data)
         pair.check_addresses(pool)
-    except InvalidAccountError as error:
+    except InvalidAccount as error:
         raise VenueUnavailable(f"{pool}: {error}") from error
     return pair
 
@@ -281,5 +281,5 @@ def _bitmap_extension(pool: Pubkey, accounts: AccountMap) -> BitmapExtension | N
         return None
     try:
         return BitmapExtension.decode(account.owner, account.data, pool)
-    except InvalidAccountError as error:
+    except InvalidAccount as error:
         raise VenueUnavailable(f"{pool}: {error}") from error

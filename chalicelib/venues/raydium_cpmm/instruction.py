@@ -12,7 +12,7 @@ from struct import Struct
 from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
-from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwapError
+from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwap
 from chalicelib.solana.token_accounts import TokenMint
 from chalicelib.venues.derived_addresses import DerivedAddresses
 from chalicelib.venues.raydium_cpmm.layout import (
@@ -65,23 +65,23 @@ class SwapBaseInput:
 
 
 def decode_swap(accounts: Sequence[Pubkey], data: bytes) -> DecodedSwap:
-    """The swap that `SwapBaseInput.encode` wrote. Raises NotOurSwapError.
+    """The swap that `SwapBaseInput.encode` wrote. Raises NotOurSwap.
 
     The vaults and the observation must be at the addresses that the program derives from the pool and its mints. The
     config must be one of the program's: that it is this pool's own only the program can tell.
     """
     if len(accounts) != _ACCOUNTS or len(data) != len(SWAP_BASE_INPUT) + SWAP_ARGUMENTS.size:
-        raise NotOurSwapError("it has other accounts or arguments than swap_base_input has")
+        raise NotOurSwap("it has other accounts or arguments than swap_base_input has")
     trader, authority, config, pool, source, destination, *vaults_and_tokens = accounts
     vault_in, vault_out, program_in, program_out, mint_in, mint_out, observation = vaults_and_tokens
     if not data.startswith(SWAP_BASE_INPUT) or authority != AUTHORITY:
-        raise NotOurSwapError("it is not swap_base_input")
+        raise NotOurSwap("it is not swap_base_input")
     if (vault_in, vault_out) != (vault_address(pool, mint_in), vault_address(pool, mint_out)):
-        raise NotOurSwapError("a vault is not the pool's")
+        raise NotOurSwap("a vault is not the pool's")
     if observation != observation_address(pool):
-        raise NotOurSwapError("the observation is not the pool's")
+        raise NotOurSwap("the observation is not the pool's")
     if _CONFIGS.index_of(config) is None:
-        raise NotOurSwapError("the config is not one of the program's")
+        raise NotOurSwap("the config is not one of the program's")
     amount_in, minimum_out = SWAP_ARGUMENTS.unpack_from(data, len(SWAP_BASE_INPUT))
     tokens = TokenMint(mint_in, program_in), TokenMint(mint_out, program_out)
     swap = SwapBaseInput(

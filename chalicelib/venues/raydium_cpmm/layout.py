@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from solders.pubkey import Pubkey
 
-from chalicelib.venues.pool_accounts import InvalidAccountError
+from chalicelib.venues.pool_accounts import InvalidAccount
 
 PROGRAM_ID = Pubkey.from_string("CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C")
 # Owns every vault and mints every LP token of the program.
@@ -54,12 +54,12 @@ class PoolState(NamedTuple):
 
     @classmethod
     def decode(cls, owner: Pubkey, data: bytes) -> PoolState:
-        """Raises InvalidAccountError."""
+        """Raises InvalidAccount."""
         _check(owner, data, POOL_DISCRIMINATOR, POOL_LENGTH, "PoolState")
         return cls._make(_POOL.unpack_from(data))
 
     def check_addresses(self, pool: Pubkey) -> None:
-        """Raises InvalidAccountError unless the pool names its own vaults and observation, and two mints in order.
+        """Raises InvalidAccount unless the pool names its own vaults and observation, and two mints in order.
 
         The pool's own address isn't derived: the program allows any (instructions/initialize.rs `create_pool`).
         """
@@ -67,7 +67,7 @@ class PoolState(NamedTuple):
         named = self.vault_0, self.vault_1, self.observation
         # of two mints the smaller is token 0 (instructions/initialize.rs), so no pool has one mint twice
         if named != (vault_0, vault_1, observation) or self.mint_0 >= self.mint_1:
-            raise InvalidAccountError("the pool names accounts that are not its own")
+            raise InvalidAccount("the pool names accounts that are not its own")
 
 
 class FeeRates(NamedTuple):
@@ -80,11 +80,11 @@ class FeeRates(NamedTuple):
 
     @classmethod
     def decode(cls, config: Pubkey, owner: Pubkey, data: bytes) -> FeeRates:
-        """Of the AmmConfig at `config`. Raises InvalidAccountError, also where that is not where the program has it."""
+        """Of the AmmConfig at `config`. Raises InvalidAccount, also where that is not where the program has it."""
         _check(owner, data, CONFIG_DISCRIMINATOR, CONFIG_LENGTH, "AmmConfig")
         index, *rates = _CONFIG.unpack_from(data)
         if config != config_address(index):
-            raise InvalidAccountError("not where the program keeps this config")
+            raise InvalidAccount("not where the program keeps this config")
         return cls._make(rates)
 
 
@@ -112,6 +112,6 @@ def _addresses_of(pool: Pubkey, mint_0: bytes, mint_1: bytes) -> tuple[bytes, by
 
 def _check(owner: Pubkey, data: bytes, discriminator: bytes, length: int, name: str) -> None:
     if owner != PROGRAM_ID:
-        raise InvalidAccountError(f"no {name} of Raydium CPMM: owned by {owner}")
+        raise InvalidAccount(f"no {name} of Raydium CPMM: owned by {owner}")
     if data[:8] != discriminator or len(data) != length:
-        raise InvalidAccountError(f"no {name} of Raydium CPMM")
+        raise InvalidAccount(f"no {name} of Raydium CPMM")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from chalicelib.venues.raydium_cpmm.refusals import INVALID_FEE_MODEL, ZERO_TRADING_TOKENS, SwapRefusedError
+from chalicelib.venues.raydium_cpmm.refusals import INVALID_FEE_MODEL, ZERO_TRADING_TOKENS, SwapRefused
 
 FEE_RATE_DENOMINATOR = 1_000_000
 CREATOR_FEE_ON_BOTH, CREATOR_FEE_ON_TOKEN_0, CREATOR_FEE_ON_TOKEN_1 = range(3)
@@ -39,9 +39,9 @@ class SwapOutcome(NamedTuple):
 
 
 def is_creator_fee_on_input(creator_fee_on: int, side_in: int) -> bool:
-    """Whether the creator's fee is taken from the input, token `side_in`. Raises SwapRefusedError."""
+    """Whether the creator's fee is taken from the input, token `side_in`. Raises SwapRefused."""
     if creator_fee_on > CREATOR_FEE_ON_TOKEN_1:
-        raise SwapRefusedError(INVALID_FEE_MODEL)
+        raise SwapRefused(INVALID_FEE_MODEL)
     return creator_fee_on in (CREATOR_FEE_ON_BOTH, CREATOR_FEE_ON_TOKEN_0 + side_in)
 
 
@@ -50,7 +50,7 @@ def traded_on_curve(
 ) -> tuple[int, int, int]:
     """Trade fee, creator fee, and what leaves the vault for `amount` that arrives in the other; reserves above zero.
 
-    Raises SwapRefusedError with the program's code.
+    Raises SwapRefused with the program's code.
     """
     if creator_fee_on_input:
         trade_fee, creator_fee = _input_fees(amount, trade_rate, creator_rate)
@@ -58,7 +58,7 @@ def traded_on_curve(
         trade_fee, creator_fee = -(-amount * trade_rate // FEE_RATE_DENOMINATOR), 0
     traded = amount - trade_fee - creator_fee
     if traded < 0:
-        raise SwapRefusedError(ZERO_TRADING_TOKENS)
+        raise SwapRefused(ZERO_TRADING_TOKENS)
     vault_out = traded * reserve_out // (reserve_in + traded)
     if not creator_fee_on_input:
         creator_fee = -(-vault_out * creator_rate // FEE_RATE_DENOMINATOR)
@@ -71,7 +71,7 @@ def _input_fees(amount: int, trade_rate: int, creator_rate: int) -> tuple[int, i
     rate = trade_rate + creator_rate
     if rate == 0:
         # The program divides by the sum to split the fee, and so can't trade without one.
-        raise SwapRefusedError(ZERO_TRADING_TOKENS)
+        raise SwapRefused(ZERO_TRADING_TOKENS)
     total_fee = -(-amount * rate // FEE_RATE_DENOMINATOR)
     creator_fee = total_fee * creator_rate // rate
     return total_fee - creator_fee, creator_fee

@@ -18,8 +18,8 @@ from chalicelib.problems import InsufficientLiquidity, VenueUnavailable
 from chalicelib.solana.accounts import AccountMap, ChainClock
 from chalicelib.solana.decoded_swap import DecodedSwap
 from chalicelib.solana.token_accounts import TokenMint
-from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, InvalidTokenDataError, Mint, spendable_amount
-from chalicelib.venues.pool_accounts import InvalidAccountError, existing_account, tradable_mint
+from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, InvalidTokenData, Mint, spendable_amount
+from chalicelib.venues.pool_accounts import InvalidAccount, existing_account, tradable_mint
 from chalicelib.venues.raydium_cpmm.instruction import SwapBaseInput, decode_swap
 from chalicelib.venues.raydium_cpmm.layout import AUTHORITY, PROGRAM_ID, FeeRates, PoolState
 from chalicelib.venues.raydium_cpmm.math import (
@@ -34,7 +34,7 @@ from chalicelib.venues.raydium_cpmm.refusals import (
     NOT_APPROVED,
     REFUSALS,
     REQUIRE_GT_VIOLATED,
-    SwapRefusedError,
+    SwapRefused,
 )
 from chalicelib.venues.venue import PoolQuote, TokenSide
 
@@ -92,7 +92,7 @@ class RaydiumCpmmPool:
         side = self._side(mint_in)
         reserve_in, reserve_out = self.reserves[side], self.reserves[1 - side]
         if reserve_in <= 0 or reserve_out <= 0:
-            raise SwapRefusedError(EMPTY_SUPPLY).execution_error(self.address)
+            raise SwapRefused(EMPTY_SUPPLY).execution_error(self.address)
         return Fraction(reserve_out, reserve_in)
 
     def quote(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> PoolQuote:
@@ -102,7 +102,7 @@ class RaydiumCpmmPool:
             raise ValueError(f"{amount_in} is not a u64 above zero")
         try:
             outcome = self.swap(side, amount_in, clock)
-        except SwapRefusedError as refusal:
+        except SwapRefused as refusal:
             raise refusal.execution_error(self.address) from None
         if self.vault_amounts[side] + amount_in - outcome.input_transfer_fee > _U64_MAX:
             raise InsufficientLiquidity(f"Raydium CPMM pool {self.address}: the vault can't hold this much")
@@ -122,21 +122,21 @@ class RaydiumCpmmPool:
         """All effects of swap_base_input on tokens and fees; `side_in` 0 or 1 says which token comes in.
 
         The inner half of `quote`, shared with the program's emulation.
-        Raises SwapRefusedError with the program's code, in the order of the program's own checks.
+        Raises SwapRefused with the program's code, in the order of the program's own checks.
         Source: instructions/swap_base_input.rs; states/pool.rs `vault_amount_without_fee`.
         """
         if self.status & STATUS_SWAP_DISABLED or clock.unix_timestamp < self.open_time:
-            raise SwapRefusedError(NOT_APPROVED)
+            raise SwapRefused(NOT_APPROVED)
         fee_config = self.mints[side_in].transfer_fee
         input_transfer_fee = 0 if fee_config is None else fee_config.fee(amount_in, clock.epoch)
         amount = amount_in - input_transfer_fee
         if amount <= 0:
-            raise SwapRefusedError(REQUIRE_GT_VIOLATED)
+            raise SwapRefused(REQUIRE_GT_VIOLATED)
 
         reserve_in, reserve_out = self.reserves[side_in], self.reserves[1 - side_in]
         if reserve_in <= 0 or reserve_out <= 0:
             # At exactly zero the program divides by zero and panics, which has no code: the nearest stands for it.
-            raise SwapRefusedError(INSUFFICIENT_VAULT if reserve_in < 0 or reserve_out < 0 else EMPTY_SUPPLY)
+            raise SwapRefused(INSUFFICIENT_VAULT if reserve_in < 0 or reserve_out < 0 else EMPTY_SUPPLY)
         creator_fee_on_input = is_creator_fee_on_input(self.creator_fee_on, side_in)
         trade_fee, creator_fee, vault_out = traded_on_curve(
             amount, reserve_in, reserve_out, self.trade_fee_rate, self.creator_fee_rate, creator_fee_on_input
@@ -145,7 +145,7 @@ class RaydiumCpmmPool:
         fee_config = self.mints[1 - side_in].transfer_fee
         output_transfer_fee = 0 if fee_config is None else fee_config.fee(vault_out, clock.epoch)
         if vault_out <= output_transfer_fee:
-            raise SwapRefusedError(REQUIRE_GT_VIOLATED)
+            raise SwapRefused(REQUIRE_GT_VIOLATED)
         return SwapOutcome(
             amount_in,
             input_transfer_fee,
@@ -218,7 +218,7 @@ class RaydiumCpmmVenue:
         state = _pool_state(pool, accounts)
         try:
             state.check_addresses(pool)
-        except InvalidAccountError as error:
+        except InvalidAccount as error:
             raise VenueUnavailable(f"{pool}: {error}") from error
         config = Pubkey(state.config)
         rates = _fee_rates(config, accounts)
@@ -249,7 +249,7 @@ class RaydiumCpmmVenue:
         )
 
     def decode_swap(self, accounts: Sequence[Pubkey], data: bytes) -> DecodedSwap:
-        """A pool's swap_instruction, read back. Raises NotOurSwapError."""
+        """A pool's swap_instruction, read back. Raises NotOurSwap."""
         return decode_swap(accounts, data)
 
 
@@ -257,7 +257,7 @@ def _pool_state(pool: Pubkey, accounts: AccountMap) -> PoolState:
     account = existing_account(pool, accounts)
     try:
         return PoolState.decode(account.owner, account.data)
-    except InvalidAccountError as error:
+    except InvalidAccount as error:
         raise VenueUnavailable(f"{pool}: {error}") from error
 
 
@@ -265,12 +265,12 @@ def _fee_rates(config: Pubkey, accounts: AccountMap) -> FeeRates:
     account = existing_account(config, accounts)
     try:
         return FeeRates.decode(config, account.owner, account.data)
-    except InvalidAccountError as error:
+    except InvalidAccount as error:
         raise VenueUnavailable(f"{config}: {error}") from error
 
 
 def _vault_amount(vault: Pubkey, accounts: AccountMap, mint: bytes) -> int:
     try:
         return spendable_amount(existing_account(vault, accounts), mint, _AUTHORITY_BYTES)
-    except InvalidTokenDataError as error:
+    except InvalidTokenData as error:
         raise VenueUnavailable(f"vault {vault}: {error}") from error

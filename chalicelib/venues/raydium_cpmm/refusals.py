@@ -46,7 +46,7 @@ _FORESEEN: Mapping[int, tuple[type[ExecutionError], str]] = {
 }
 
 
-class SwapRefusedError(Exception):
+class SwapRefused(Exception):
     """The program would fail with this custom error code. Only the program's emulation gets to see it."""
 
     def __init__(self, code: int) -> None:

@@ -19,7 +19,7 @@ _AMOUNT = slice(64, 72)
 def endowed(read: ReadAccount, owner: Pubkey, of: Pubkey, amount: int) -> dict[Pubkey, Account]:
     """The accounts that change when `owner` gets `amount` base units of the mint `of` in its associated account.
 
-    Raises InvalidTokenDataError where `of` is no mint, LookupError where it does not exist.
+    Raises InvalidTokenData where `of` is no mint, LookupError where it does not exist.
     """
     mint_account = read(of)
     if mint_account is None:

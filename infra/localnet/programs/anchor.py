@@ -15,7 +15,7 @@ from chalicelib.solana.accounts import Account
 from chalicelib.solana.tokens import (
     TOKEN_2022_PROGRAM,
     TOKEN_PROGRAM,
-    InvalidTokenDataError,
+    InvalidTokenData,
     Mint,
     TokenAccount,
 )
@@ -131,7 +131,7 @@ def token_account(accounts: Accounts, address: Pubkey) -> TokenAccount:
     """`InterfaceAccount<TokenAccount>`."""
     try:
         return TokenAccount.decode(_token_program_account(accounts, address))
-    except InvalidTokenDataError:
+    except InvalidTokenData:
         raise anchor_error(ACCOUNT_DID_NOT_DESERIALIZE) from None
 
 
@@ -139,7 +139,7 @@ def mint(accounts: Accounts, address: Pubkey) -> Mint:
     """`InterfaceAccount<Mint>`."""
     try:
         return Mint.decode(address, _token_program_account(accounts, address))
-    except InvalidTokenDataError:
+    except InvalidTokenData:
         raise anchor_error(ACCOUNT_DID_NOT_DESERIALIZE) from None
 
 

@@ -43,12 +43,12 @@ from chalicelib.venues.meteora_dlmm.layout import (
 )
 from chalicelib.venues.meteora_dlmm.math import (
     BinFill,
-    BinOverflowError,
-    BinRangeError,
-    BinUnpricedError,
+    BinOutOfRange,
+    BinOverflow,
+    BinUnpriced,
     Ladder,
-    NoBinArrayError,
-    OutOfLiquidityError,
+    NoBinArray,
+    OutOfLiquidity,
     references_at,
     split_fee,
 )
@@ -317,7 +317,7 @@ def _compute(
         result = ladder.swap(received, fills)
     except OverflowError:
         raise _error(6018) from None
-    except OutOfLiquidityError as error:
+    except OutOfLiquidity as error:
         raise _liquidity_error(error, extension is not None) from None
     splits = [
         split_fee(
@@ -339,15 +339,15 @@ def _compute(
     )
 
 
-def _liquidity_error(error: OutOfLiquidityError, has_extension: bool) -> ProgramError:
+def _liquidity_error(error: OutOfLiquidity, has_extension: bool) -> ProgramError:
     match error:
-        case BinRangeError():
+        case BinOutOfRange():
             return _error(6012)
-        case BinUnpricedError():
+        case BinUnpriced():
             return _error(6018)
-        case BinOverflowError():
+        case BinOverflow():
             return _error(6019)
-        case NoBinArrayError() if has_extension:
+        case NoBinArray() if has_extension:
             return _error(6037)
         case _:
             return _error(6036)

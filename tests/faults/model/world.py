@@ -40,7 +40,7 @@ LIMITS = Limits(open_orders=2, daily_notional=2_500_000_000)
 
 class TwoTokens:
     def find(self, text: str) -> Token | None:
-        return {"SOL": SOL, "USDC": USDC}.get(text)
+        return next((token for token in (SOL, USDC) if text in (token.text, token.mint)), None)
 
 
 class StartRateOf:
@@ -126,14 +126,15 @@ class World:
 
     # --- who acts -------------------------------------------------------------------------------------------------
 
-    def post(self, amount: int, key: str | None, skew_ms: int = 0) -> Worker:
+    def post(self, amount: int, key: str | None, skew_ms: int = 0, least: str | None = None) -> Worker:
         """A client's POST, in a worker of its own."""
-        body = OrderRequest.model_validate(
-            {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": f"{amount}e-9", "slippage": "0.01"}
-        )
+        fields = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": f"{amount}e-9", "slippage": "0.01"}
+        if least is not None:
+            fields["minOut"] = least
+        body = OrderRequest.model_validate(fields)
 
         def job(worker: Worker) -> None:
-            submitted = self._intake(worker, skew_ms).submit("local", new_order_of(TwoTokens(), body), key)
+            submitted = self._intake(worker, skew_ms).submit("local", new_order_of(TwoTokens(), body, fields), key)
             self.accepted.append((key, submitted.order.order_id))
 
         return self._start("post", _answering(job))
