@@ -10,7 +10,7 @@ from solders.pubkey import Pubkey
 
 from chalicelib.log import logger
 from chalicelib.orders.execution import Fate, PlannedSwap
-from chalicelib.orders.order import Order, fix_floor, refuse_after_deadline
+from chalicelib.orders.order import Order, refuse_after_deadline
 from chalicelib.orders.route_legs import order_legs, order_offers
 from chalicelib.orders.settling import Settler, mints_of
 from chalicelib.problems import ExecutionError, InsufficientBalance, SigningRefused
@@ -93,8 +93,6 @@ class ChainTrader:
     def _planned(self, order: Order, priced: PricedPair) -> PlannedSwap:
         """Raises InsufficientBalance."""
         route, fees = priced.route, FeeRange(BASE_FEE_LAMPORTS, self._fees.most_lamports)
-        # told before the route is stored, and again with the fee itself before anything is signed
-        self._check_funds(fix_floor(order, route.amount_out), route, priced.besides)(fees.least)
         legs = order_legs(route, order.token_in, order.token_out)
         return PlannedSwap(
             legs,

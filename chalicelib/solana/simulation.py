@@ -13,6 +13,7 @@ from solders.pubkey import Pubkey
 from chalicelib.amounts import SOL_DECIMALS, to_text
 from chalicelib.problems import FeeTooHigh, InsufficientBalance, RpcRefused, TransientError
 from chalicelib.solana.compute_budget import (
+    BASE_FEE_LAMPORTS,
     MAX_COMPUTE_UNITS,
     ComputeBudget,
     PriorityFeePolicy,
@@ -69,6 +70,7 @@ def simulate(
         ExecutionError: of the kind that the failed simulation tells (see program_errors.py).
         RpcUnavailable, RpcRefused: the node's.
     """
+    check_wallet(BASE_FEE_LAMPORTS)
     draft = build_message(plan, ComputeBudget(MAX_COMPUTE_UNITS, unit_price=0), Hash.default())
     wanted = ComputeBudget(MAX_COMPUTE_UNITS, priority_fee(_recent_fees(rpc, draft), policy))
     latest = rpc.get_latest_blockhash()

@@ -27,6 +27,7 @@ def order(history: list[Json], order_id: str = ORDER_ID, ws_url: str | None = No
         "tokenOut": "USDC",
         "amount": "10",
         "slippage": "0.01",
+        "networkFees": "0",
         "status": history[-1]["status"],
         "retryCount": 0,
         "createdAt": AT,

@@ -123,7 +123,7 @@ def test_a_wallet_below_rent_exemption_may_stay_there_as_long_as_it_can_pay() ->
 def test_rent_that_the_wallet_can_not_lend_is_told_before_anything_is_even_simulated() -> None:
     made = engine(1_000_000, holding=["USDC"])
     with pytest.raises(InsufficientBalance, match=r"0\.0021576 for the rent of new token accounts"):
-        made.trader.plan(made.order("USDC", "LEVY", 10**6))
+        signed_by(made, "USDC", "LEVY", 10**6)
     assert "simulateTransaction" not in made.http.methods
 
 
@@ -199,6 +199,30 @@ def test_a_node_that_does_not_tell_what_was_used_leaves_the_limit_as_it_was_simu
     (tried,) = simulated(made)
     assert bytes(signed) == bytes(tried)
     assert budget_of(signed)[0] == MAX_COMPUTE_UNITS
+
+
+@pytest.mark.parametrize("others", [-1_000 * 10**9, -500 * 10**9, 500 * 10**9, 1_000 * 10**9])
+@pytest.mark.parametrize("amount", [10**9, 3 * 10**11])
+def test_the_margin_above_what_was_simulated_is_enough_for_a_market_that_moves_within_the_slippage(
+    amount: int, others: int
+) -> None:
+    """What a swap burns grows with the bins that it crosses, and the market may leave it more of these."""
+    made = engine(1_000 * 10**9, holding=["USDC"], pair=("SOL", "USDC"))
+    meteora = POOLS[frozenset(("SOL", "USDC"))][1]
+    alone = Engine(made.chain, WALLET, [meteora])
+    order = alone.order("SOL", "USDC", amount, slippage_ppm=100_000)
+    planned = alone.trader.plan(order)
+    submission = alone.build(order, planned)
+    sold, of_it = ("SOL", others) if others > 0 else ("USDC", -others * 150 // 1_000)
+    alone.another_trader_sells(meteora.address, sold, of_it)
+
+    executed = alone.settle(order, planned, submission)
+
+    assert isinstance(executed.fate, Landed)
+    assert executed.fate.amount_out != planned.quoted_out, "the market has moved"
+    limit, _ = budget_of(message_of(submission.wire))
+    simulated, used = limit * 5 // 6, executed.transaction["meta"]["computeUnitsConsumed"]
+    assert (used > simulated) == (amount > 10**9), "a larger order crosses another bin: without a margin it would fail"
 
 
 # --- what it may cost ---------------------------------------------------------------------------------------------

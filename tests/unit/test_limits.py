@@ -228,7 +228,7 @@ def test_what_is_no_limit_is_refused_by_name(changes: dict[str, object]) -> None
 
 
 def test_who_names_no_limit_is_told_which_there_are() -> None:
-    with pytest.raises(ValueError, match=r"^largest is no limit; there are largest_order, daily_notional, "):
+    with pytest.raises(ValueError, match=r"^largest is no limit; there are smallest_order, largest_order, "):
         Limits().changed({"largest": 1})
 
 

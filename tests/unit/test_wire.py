@@ -378,6 +378,7 @@ def test_a_confirmed_order_looks_as_the_contract_says() -> None:
         "mintOut": USDC.mint,
         "amount": "10",
         "slippage": "0.01",
+        "networkFees": "0",
         "status": "confirmed",
         "retryCount": 0,
         "createdAt": at[0],
@@ -397,7 +398,7 @@ def test_a_confirmed_order_looks_as_the_contract_says() -> None:
 def test_a_new_order_shows_only_what_exists_already() -> None:
     assert set(order_json(new_order())) == {
         "orderId", "type", "tokenIn", "tokenOut", "mintIn", "mintOut", "amount", "slippage", "status", "retryCount",
-        "createdAt", "updatedAt", "history",
+        "networkFees", "createdAt", "updatedAt", "history",
     }  # fmt: skip
 
 

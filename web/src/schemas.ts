@@ -107,6 +107,7 @@ export interface components {
       slippage: string;
       maxPriceImpact?: string;
       maxNetworkFee?: string;
+      networkFees: string;
       /** Format: date-time */
       expiresAt?: string;
       clientOrderId?: string;
@@ -279,6 +280,7 @@ export interface components {
       slippage: string;
       maxPriceImpact?: string;
       maxNetworkFee?: string;
+      networkFees: string;
       /** Format: date-time */
       expiresAt?: string;
       clientOrderId?: string;

@@ -57,6 +57,10 @@ _WORDS = {
     "WALLET_UNAVAILABLE": Words("The wallet can't sign just now; nothing was traded.", "Try again in a moment."),
     "AWS_UNAVAILABLE": Words("The order storage does not answer; nothing was stored.", "Try again in a moment."),
     "LIMIT_EXCEEDED": Words("The order is beyond a limit of the account.", "`fillrate limits show` lists the limits."),
+    "FEE_TOO_HIGH": Words(
+        "Solana's fees are more than the order, or a limit, lets a transaction cost.",
+        "Try a larger order, or a higher maxNetworkFee.",
+    ),
     "PRICE_IMPACT": Words("The order would move the price further than allowed.", "Try a smaller amount."),
     "PRICE_DEVIATION": Words("The route's price is too far from that of other pools.", "Try again later."),
     "EXPIRED": Words(
