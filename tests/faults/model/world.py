@@ -16,7 +16,7 @@ from chalicelib.orders.intake import Intake
 from chalicelib.orders.message import message_body
 from chalicelib.orders.order import LEGAL, MAX_ATTEMPTS, Order, State, Status, Token
 from chalicelib.orders.recovery import Recovery
-from chalicelib.problems import ExecutionError
+from chalicelib.problems import ExecutionError, InvalidRequest
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Limits, LimitsInForce
 from tests.faults.model.cloud import KILL_SWITCH, Queue, QueuedMessage, QueueOf, StoreOf, unreachable
@@ -38,7 +38,7 @@ LIMITS = Limits(open_orders=2, daily_notional=2_500_000_000)
 
 class TwoTokens:
     def find(self, text: str) -> Token | None:
-        return {"SOL": SOL, "USDC": USDC}.get(text)
+        return next((token for token in (SOL, USDC) if text in (token.text, token.mint)), None)
 
 
 class StartRateOf:
@@ -126,7 +126,10 @@ class World:
         )
 
         def job(worker: Worker) -> None:
-            submitted = self._intake(worker, skew_ms).submit("local", new_order_of(TwoTokens(), body), key)
+            try:
+                submitted = self._intake(worker, skew_ms).submit("local", new_order_of(TwoTokens(), body), key)
+            except InvalidRequest as refused:
+                raise PromiseBroken(f"a good order was refused: {refused}") from refused
             self.accepted.append((key, submitted.order.order_id))
 
         return self._start("post", _answering(job))
