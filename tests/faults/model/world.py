@@ -18,7 +18,7 @@ from chalicelib.orders.intake import Intake
 from chalicelib.orders.message import message_body
 from chalicelib.orders.order import LEGAL, MAX_ATTEMPTS, Order, State, Status, Token
 from chalicelib.orders.recovery import Recovery
-from chalicelib.problems import ExecutionError
+from chalicelib.problems import ExecutionError, InvalidRequest
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Limits, LimitsInForce
 from tests.faults.model.cloud import KILL_SWITCH, Queue, QueuedMessage, QueueOf, StoreOf, unreachable
@@ -134,7 +134,11 @@ class World:
         body = OrderRequest.model_validate(fields)
 
         def job(worker: Worker) -> None:
-            submitted = self._intake(worker, skew_ms).submit("local", new_order_of(TwoTokens(), body, fields), key)
+            try:
+                new_order = new_order_of(TwoTokens(), body, fields)
+                submitted = self._intake(worker, skew_ms).submit("local", new_order, key)
+            except InvalidRequest as refused:
+                raise PromiseBroken(f"a good order was refused: {refused}") from refused
             self.accepted.append((key, submitted.order.order_id))
 
         return self._start("post", _answering(job))
