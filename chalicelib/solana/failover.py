@@ -25,7 +25,7 @@ from chalicelib.metrics import Metric, note
 from chalicelib.problems import AllNodesDown, NodesAtTheirLimit, RpcRefused, RpcUnavailable
 from chalicelib.solana.accounts import AccountsRead
 from chalicelib.solana.circuit_breaker import BreakerPolicy
-from chalicelib.solana.nodes import STALE_SLOTS, LeftAlone, Node, Nodes, Question, Start
+from chalicelib.solana.nodes import STALE_SLOTS, LeftAlone, Question, RpcNode, RpcNodes, Start
 from chalicelib.solana.pacing import Pace, Turn
 from chalicelib.solana.rpc import (
     ACCOUNTS_PER_REQUEST,
@@ -62,7 +62,7 @@ class _Waiting:
         """When a call that begins now has waited long enough."""
         return self._now_ms() + self._longest_wait_ms if self._ends_ms is None else self._ends_ms
 
-    def wait_for(self, node: Node, calls: int, ends_ms: int) -> Turn:
+    def wait_for(self, node: RpcNode, calls: int, ends_ms: int) -> Turn:
         """Wait until the node may be asked. Raises NodesAtTheirLimit where that takes too long."""
         turn = node.turn(calls, max(0, ends_ms - self._now_ms()))
         if not turn.taken:
@@ -110,10 +110,10 @@ class FailoverRpc(SolanaRpc):
             raise ValueError("no nodes")
         policy = policy or BreakerPolicy()
         known = [
-            Node(number, rpc, policy, now_ms, pace)
+            RpcNode(number, rpc, policy, now_ms, pace)
             for number, (rpc, pace) in enumerate(zip(nodes, paces or repeat(None), strict=False), start=1)
         ]
-        self._nodes = Nodes(known, now_ms, survey_every_ms, start or _on_a_thread)
+        self._nodes = RpcNodes(known, now_ms, survey_every_ms, start or _on_a_thread)
         self._slots = SlotTimes()
         self._now_ms = now_ms
         self._send_patience = send_patience
@@ -137,7 +137,7 @@ class FailoverRpc(SolanaRpc):
         wanted = list(addresses)  # the next node is asked for the same
         calls = -(-len(wanted) // ACCOUNTS_PER_REQUEST) + beside_slot
         best: AccountsRead | None = None
-        asked: list[Node] = []
+        asked: list[RpcNode] = []
         while True:
             try:
                 node, read = self._ask(
@@ -191,7 +191,7 @@ class FailoverRpc(SolanaRpc):
 
     def get_transaction(self, signature: str, *, commitment: Commitment | None = None) -> dict[str, Any] | None:
         """A node that doesn't know it may have no history so old: then the others are asked too."""
-        ignorant: list[Node] = []
+        ignorant: list[RpcNode] = []
         while True:
             try:
                 node, transaction = self._ask(
@@ -244,7 +244,7 @@ class FailoverRpc(SolanaRpc):
             if not all(isinstance(error, NodeLimited) for error in told):
                 raise self._failure(told)
 
-    def _all_that_may_be_asked(self, ends_ms: int) -> list[tuple[Node, Turn]]:
+    def _all_that_may_be_asked(self, ends_ms: int) -> list[tuple[RpcNode, Turn]]:
         """Every node that may be sent to now; where all are at their limits, the first that may, as soon as it may."""
         nodes = [node for node in self._nodes.in_turn("sendTransaction") if node.admits_in_ms() == 0]
         if not nodes:
@@ -256,7 +256,7 @@ class FailoverRpc(SolanaRpc):
         node = min(turns, key=lambda pair: pair[1].wait_ms)[0]
         return [(node, self._waiting.wait_for(node, 1, ends_ms))]
 
-    def _send_to_all(self, turns: Sequence[tuple[Node, Turn]], send: Question[str]) -> str | list[Failure]:
+    def _send_to_all(self, turns: Sequence[tuple[RpcNode, Turn]], send: Question[str]) -> str | list[Failure]:
         """The first acceptance, or what was said instead."""
         answers: SimpleQueue[str | Exception] = SimpleQueue()
         for node, turn in turns:
@@ -280,13 +280,13 @@ class FailoverRpc(SolanaRpc):
         return self._ask(topic, question)[1]
 
     def _ask(
-        self, topic: str, question: Question[T], calls: int = 1, passing_over: Collection[Node] = ()
-    ) -> tuple[Node, T]:
+        self, topic: str, question: Question[T], calls: int = 1, passing_over: Collection[RpcNode] = ()
+    ) -> tuple[RpcNode, T]:
         """The answer of the first node that gives one, and which it was. `calls`: as many the node counts."""
         ends_ms = self._waiting.ends_ms()
-        told: dict[Node, Failure] = {}
+        told: dict[RpcNode, Failure] = {}
         while True:
-            waits: dict[Node, int] = {}
+            waits: dict[RpcNode, int] = {}
             for node in self._nodes.in_turn(topic):
                 if node in told or node in passing_over:
                     continue
@@ -316,7 +316,7 @@ class FailoverRpc(SolanaRpc):
             except (RpcUnavailable, RpcRefused) as error:
                 told[node] = error
 
-    def _answer_of(self, node: Node, topic: str, question: Question[T], turn: Turn) -> T:
+    def _answer_of(self, node: RpcNode, topic: str, question: Question[T], turn: Turn) -> T:
         answer = node.ask(topic, question, turn)
         self._nodes.prefer(node)
         # A slot that is told as such, or beside something else; a finalized one is no news.
@@ -357,19 +357,19 @@ class OneNodeRpc(FailoverRpc):
     """
 
     def __init__(
-        self, nodes: Nodes, slots: SlotTimes, now_ms: Callable[[], int], send_patience: float, waiting: _Waiting
+        self, nodes: RpcNodes, slots: SlotTimes, now_ms: Callable[[], int], send_patience: float, waiting: _Waiting
     ) -> None:
         self._nodes = nodes
         self._slots = slots
         self._now_ms = now_ms
         self._send_patience = send_patience
         self._waiting = waiting
-        self._node: Node | None = None
-        self._left: Node | None = None
+        self._node: RpcNode | None = None
+        self._left: RpcNode | None = None
 
     def _ask(
-        self, topic: str, question: Question[T], calls: int = 1, passing_over: Collection[Node] = ()
-    ) -> tuple[Node, T]:
+        self, topic: str, question: Question[T], calls: int = 1, passing_over: Collection[RpcNode] = ()
+    ) -> tuple[RpcNode, T]:
         if passing_over:
             raise RpcUnavailable("this is a view of one Solana node")
         # A breaker that has opened meanwhile is an error as well: `ask` raises, it doesn't look elsewhere.
@@ -385,7 +385,7 @@ class OneNodeRpc(FailoverRpc):
                 raise error if isinstance(error, NodesAtTheirLimit) else self._failure([error]) from None
 
 
-def _outcome(node: Node, send: Question[str], turn: Turn) -> str | Exception:
+def _outcome(node: RpcNode, send: Question[str], turn: Turn) -> str | Exception:
     try:
         return node.ask("sendTransaction", send, turn)
     except Exception as error:  # noqa: BLE001 - it crosses a thread: the caller raises it

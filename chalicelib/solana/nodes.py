@@ -51,7 +51,7 @@ class LeftAlone(RpcUnavailable):
     """The node was not asked: its breaker is open."""
 
 
-class Node:
+class RpcNode:
     """One node and what is known of its health. Threads may share it."""
 
     def __init__(
@@ -180,7 +180,7 @@ class Node:
             logger.info("solana node back in service", node=self.number)
 
 
-class Nodes:
+class RpcNodes:
     """All nodes, ranked. A survey measures them all beside the traffic, at most once in `survey_every_ms`.
 
     Nobody waits for a survey: what it finds counts from the next question on. It is also what tries a node that was
@@ -188,17 +188,17 @@ class Nodes:
     A thread that a frozen Lambda holds up reports late and, at worst, one failure of the several that a breaker takes.
     """
 
-    def __init__(self, nodes: Sequence[Node], now_ms: Callable[[], int], survey_every_ms: int, start: Start) -> None:
+    def __init__(self, nodes: Sequence[RpcNode], now_ms: Callable[[], int], survey_every_ms: int, start: Start) -> None:
         self.all = tuple(nodes)
         self.start = start
         self._now_ms = now_ms
         self._survey_every_ms = survey_every_ms
-        self._preferred: Node | None = None
+        self._preferred: RpcNode | None = None
         self._surveyed_at_ms: int | None = None
-        self._survey: dict[Node, int] = {}
+        self._survey: dict[RpcNode, int] = {}
         self._lock = Lock()
 
-    def in_turn(self, topic: str) -> list[Node]:
+    def in_turn(self, topic: str) -> list[RpcNode]:
         """Whom to ask first, second, …: those out of service last, the one that cools down soonest first.
 
         Raises NodeLacks where none offers what the topic names.
@@ -210,25 +210,25 @@ class Nodes:
             if kept in ranked and self._standing(kept) <= self._standing(ranked[0]):
                 ranked.remove(kept)
                 ranked.insert(0, kept)
-        out_of_service = sorted((node for node in self.all if node not in ranked), key=Node.admits_in_ms)
+        out_of_service = sorted((node for node in self.all if node not in ranked), key=RpcNode.admits_in_ms)
         offering = [node for node in ranked + out_of_service if not node.lacks(topic)]
         if not offering:
             raise NodeLacks(f"no Solana node offers {topic}")
         return offering
 
-    def prefer(self, node: Node) -> None:
+    def prefer(self, node: RpcNode) -> None:
         with self._lock:
             self._preferred = node
 
-    def another_than(self, left: Node | None, topic: str) -> Node:
+    def another_than(self, left: RpcNode | None, topic: str) -> RpcNode:
         """Whom to ask first, but rather anybody in service than `left`."""
         turn = self.in_turn(topic)
         return next((node for node in turn if node is not left and node.in_service), turn[0])
 
-    def others_in_service(self, than: Collection[Node]) -> bool:
+    def others_in_service(self, than: Collection[RpcNode]) -> bool:
         return any(node.in_service and node not in than for node in self.all)
 
-    def others_up_to_date(self, than: Collection[Node]) -> bool:
+    def others_up_to_date(self, than: Collection[RpcNode]) -> bool:
         """Whether any other is in service that isn't known to serve old accounts."""
         return any(node.in_service and node not in than and not node.serves_old_accounts for node in self.all)
 
@@ -239,11 +239,11 @@ class Nodes:
         # at least one: "now" would be what has just been tried
         return max(1, min(node.admits_in_ms() for node in self.all))
 
-    def _ranked(self) -> list[Node]:
+    def _ranked(self) -> list[RpcNode]:
         in_service = [node for node in self.all if node.in_service]
         return sorted(in_service, key=lambda node: (*self._standing(node), node.latency_ms is None, node.latency_ms))
 
-    def _standing(self, node: Node) -> tuple[int, bool, bool]:
+    def _standing(self, node: RpcNode) -> tuple[int, bool, bool]:
         fastest = min((other.latency_ms for other in self.all if other.latency_ms is not None), default=0)
         slow = node.latency_ms is not None and node.latency_ms > max(fastest * _SLOW_TIMES, fastest + _SLOW_MS)
         return node.recent_failures(), node.lag_slots > _TOLERATED_LAG_SLOTS or node.serves_old_accounts, slow
@@ -261,7 +261,7 @@ class Nodes:
         for node in self.all:
             self.start(lambda node=node: self._measure(node, survey))  # type: ignore[misc]
 
-    def _measure(self, node: Node, survey: dict[Node, int]) -> None:
+    def _measure(self, node: RpcNode, survey: dict[RpcNode, int]) -> None:
         turn = node.turn(1, longest_wait_ms=0)
         if not turn.taken:
             return  # its pace is for those who wait for it
