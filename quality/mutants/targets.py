@@ -31,7 +31,13 @@ TARGETS = (
         "amounts",
         about_money=("chalicelib/amounts.py",),
         others=("chalicelib/rate.py",),
-        tests=("tests/unit/test_wire.py", "tests/unit/test_limits.py", "tests/unit/test_api_keys.py"),
+        tests=(
+            "tests/unit/test_amounts.py",
+            "tests/unit/test_wire.py",
+            "tests/unit/test_limits.py",
+            "tests/unit/test_rate.py",
+            "tests/unit/test_api_keys.py",
+        ),
     ),
     Target(
         "routing",
