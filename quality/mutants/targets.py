@@ -133,7 +133,11 @@ TARGETS = (
             "chalicelib/orders/settling.py",
             "chalicelib/orders/route_legs.py",
         ),
-        tests=("tests/integration/test_orders_in_process.py",),
+        tests=(
+            "tests/unit/test_settling.py",
+            "tests/unit/test_route_legs.py",
+            "tests/integration/test_orders_in_process.py",
+        ),
     ),
     Target(
         "intake",
