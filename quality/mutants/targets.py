@@ -31,7 +31,13 @@ TARGETS = (
         "amounts",
         about_money=("chalicelib/amounts.py",),
         others=("chalicelib/rate.py",),
-        tests=("tests/unit/test_wire.py", "tests/unit/test_limits.py", "tests/unit/test_api_keys.py"),
+        tests=(
+            "tests/unit/test_amounts.py",
+            "tests/unit/test_wire.py",
+            "tests/unit/test_limits.py",
+            "tests/unit/test_rate.py",
+            "tests/unit/test_api_keys.py",
+        ),
     ),
     Target(
         "routing",
@@ -130,7 +136,11 @@ TARGETS = (
             "chalicelib/orders/settling.py",
             "chalicelib/orders/route_legs.py",
         ),
-        tests=("tests/integration/test_orders_in_process.py",),
+        tests=(
+            "tests/unit/test_settling.py",
+            "tests/unit/test_route_legs.py",
+            "tests/integration/test_orders_in_process.py",
+        ),
     ),
     Target(
         "intake",

@@ -111,6 +111,11 @@ class _LeftOutRemoved(ast.NodeTransformer):
                 node.args = [_without_sentence(argument) for argument in node.args]
         return self.generic_visit(node)
 
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        if isinstance(node.exc, ast.Call):
+            node.exc.args = [_without_sentence(argument) for argument in node.exc.args]
+        return self.generic_visit(node)
+
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
         node.msg = None
         return self.generic_visit(node)

@@ -82,7 +82,7 @@ def {name}(amount, of):
     logger.info("asked for", amount=amount)
     assert of, "of something"
     if amount < 1:
-        raise AmountTooSmall(f"only {{amount}} of it", "too small")
+        raise refused(f"only {{amount}} of it", "too small")
     return Fill(amount, "of one pool", tuple(zip(amount, of, strict=True)))
 """
 

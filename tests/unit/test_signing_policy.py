@@ -231,6 +231,15 @@ def _cosigned(instruction: Instruction) -> Instruction:
     return Instruction(instruction.program_id, bytes(instruction.data), [*instruction.accounts, cosigner])
 
 
+@pytest.mark.parametrize("program", SWAP_PROGRAMS)
+def test_a_swap_program_is_asked_for_nothing_but_our_swaps(program: Pubkey) -> None:
+    number = next(n for n in swaps_of(SPLIT) if SPLIT.instructions[n].program_id == program)
+    instructions = SPLIT.instructions
+    swap = instructions[number]
+    instructions[number] = Instruction(program, b"deposits" + bytes(swap.data)[8:], swap.accounts)
+    assert refusal(compiled(instructions), SPLIT.terms).startswith(f"an instruction to {program} is no swap of ours: ")
+
+
 def test_no_account_comes_through_a_lookup_table() -> None:
     instructions = SPLIT.instructions
     table = AddressLookupTableAccount(STRANGER, list(SPLIT.message.account_keys))
