@@ -38,7 +38,7 @@ LIMITS = Limits(open_orders=2, daily_notional=2_500_000_000)
 
 class TwoTokens:
     def find(self, text: str) -> Token | None:
-        return {"SOL": SOL, "USDC": USDC}.get(text)
+        return next((token for token in (SOL, USDC) if text in (token.text, token.mint)), None)
 
 
 class StartRateOf:
