@@ -25,6 +25,8 @@ def order(history: list[Json], order_id: str = ORDER_ID, ws_url: str | None = No
         "type": "market",
         "tokenIn": "SOL",
         "tokenOut": "USDC",
+        "mintIn": "So11111111111111111111111111111111111111112",
+        "mintOut": "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v",
         "amount": "10",
         "slippage": "0.01",
         "networkFees": "0",
