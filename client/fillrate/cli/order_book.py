@@ -72,7 +72,7 @@ def order(context: typer.Context, order_id: OrderArgument, as_json: JsonFlag = F
 
 
 def cancel(context: typer.Context, order_id: OrderArgument, as_json: JsonFlag = False) -> int:
-    """Cancel an order that has not started."""
+    """Cancel an order of which nothing is signed, also between two attempts."""
     output = Output(as_json=as_json)
     with connect(context) as fillrate:
         cancelled = fillrate.cancel(order_id)
