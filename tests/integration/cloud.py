@@ -138,16 +138,18 @@ class Cloud:
             received += [Message(one["MessageId"], one["ReceiptHandle"], one["Body"]) for one in messages]
 
     def dead_letters(self) -> list[tuple[str, str]]:
-        """What lies in the dead-letter queue: bodies with their reasons. Each is seen once."""
+        """What lies in the dead-letter queue: bodies with their reasons. Each is taken out, so it is seen once."""
         response: Any = self.sqs.receive_message(
             QueueUrl=self.outputs["DeadLetterQueueUrl"],
             MaxNumberOfMessages=10,
             WaitTimeSeconds=0,
             MessageAttributeNames=["All"],
         )
+        messages = response.get("Messages", [])
+        for one in messages:
+            self.sqs.delete_message(QueueUrl=self.outputs["DeadLetterQueueUrl"], ReceiptHandle=one["ReceiptHandle"])
         return [
-            (one["Body"], one.get("MessageAttributes", {}).get("reason", {}).get("StringValue", ""))
-            for one in response.get("Messages", [])
+            (one["Body"], one.get("MessageAttributes", {}).get("reason", {}).get("StringValue", "")) for one in messages
         ]
 
 
