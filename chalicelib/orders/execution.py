@@ -52,7 +52,14 @@ from chalicelib.problems import (
 )
 from chalicelib.risk.counters import GLOBAL, CounterFull, NetworkFees, Notional, day_of
 from chalicelib.risk.halt import Halt
-from chalicelib.risk.limits import Exposure, LimitsInForce, ReferenceCurrency, Terms, check_own_price_impact, check_plan
+from chalicelib.risk.limits import (
+    Exposure,
+    LimitsInForce,
+    ReferenceCurrency,
+    SwapTerms,
+    check_own_price_impact,
+    check_plan,
+)
 from chalicelib.risk.network_fees import FeeRange, most_network_fee, sol_text
 from chalicelib.solana.signed_transaction import SignedTransaction
 
@@ -274,7 +281,7 @@ class Execution:
         Raises SlippageExceeded, LimitExceeded, PriceImpact, PriceDeviation, FeeTooHigh.
         """
         limits, exposure = self._risk.limits_for(order.account), planned.exposure
-        terms = Terms(order.token_in.mint, order.token_out.mint, order.slippage_ppm)
+        terms = SwapTerms(order.token_in.mint, order.token_out.mint, order.slippage_ppm)
         now_ms = self._now_ms()
         chosen = choose_route(order, planned.route, planned.quoted_out, now_ms, planned.offers)
         check_plan(limits, terms, exposure, self._currency)

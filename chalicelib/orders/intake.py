@@ -30,7 +30,7 @@ from chalicelib.problems import (
     TooManyOpenOrders,
 )
 from chalicelib.risk.counters import GLOBAL, CounterFull
-from chalicelib.risk.limits import LimitsInForce, Terms, check_request
+from chalicelib.risk.limits import LimitsInForce, SwapTerms, check_request
 from chalicelib.times import DAY_MS, time_text
 
 LONGEST_LIFE_MS = 30 * DAY_MS
@@ -60,9 +60,9 @@ class NewOrder:
     asked: dict[str, str] | None = None
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> SwapTerms:
         """What the limits look at."""
-        return Terms(self.token_in.mint, self.token_out.mint, self.slippage_ppm)
+        return SwapTerms(self.token_in.mint, self.token_out.mint, self.slippage_ppm)
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,7 @@ class Exposure:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class SwapTerms:
     """What an order itself says: mints in base58, with the symbols or texts that the client knows them by."""
 
     mint_in: str
@@ -180,7 +180,7 @@ class Terms:
     slippage_ppm: int
 
 
-def check_request(limits: LimitsInForce, terms: Terms) -> None:
+def check_request(limits: LimitsInForce, terms: SwapTerms) -> None:
     """What can be told when an order comes in. Raises LimitRefused naming every field, or TooManyOpenOrders."""
     problems = tuple(_problems_of(limits, terms))
     if problems:
@@ -190,7 +190,7 @@ def check_request(limits: LimitsInForce, terms: Terms) -> None:
             raise TooManyOpenOrders(scope.open_orders, whose)
 
 
-def check_plan(limits: LimitsInForce, terms: Terms, exposure: Exposure, currency: ReferenceCurrency) -> None:
+def check_plan(limits: LimitsInForce, terms: SwapTerms, exposure: Exposure, currency: ReferenceCurrency) -> None:
     """What can be told once the market is read; the day's sum is the store's to check, in the write that reserves it.
 
     Raises LimitExceeded, PriceImpact or PriceDeviation, each saying which limit and by how much.
@@ -212,7 +212,7 @@ def check_own_price_impact(most_ppm: int | None, exposure: Exposure) -> None:
         )
 
 
-def _problems_of(limits: LimitsInForce, terms: Terms) -> Iterable[FieldProblem]:
+def _problems_of(limits: LimitsInForce, terms: SwapTerms) -> Iterable[FieldProblem]:
     for whose, scope in limits.both:
         for field, mint in (("tokenIn", terms.mint_in), ("tokenOut", terms.mint_out)):
             if scope.tokens is not None and mint not in scope.tokens:

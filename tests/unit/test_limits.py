@@ -29,7 +29,7 @@ from chalicelib.risk.limits import (
     LimitsInForce,
     PoolDeviation,
     ReferenceCurrency,
-    Terms,
+    SwapTerms,
     check_plan,
     check_request,
     defaults_for,
@@ -39,7 +39,7 @@ from tests.sample_orders import JUP, SOL, USDC
 # A busy machine takes its time.
 UNTIMED = settings(deadline=None)
 CURRENCY = ReferenceCurrency()
-TERMS = Terms(SOL.mint, USDC.mint, 10_000)
+TERMS = SwapTerms(SOL.mint, USDC.mint, 10_000)
 FREE = Limits()
 HARMLESS = Exposure(value=1_000_000, price_impact_ppm=0, deviation_ppm=0)
 AMOUNTS = st.integers(0, 2**64)

@@ -15,7 +15,7 @@ from chalicelib.risk.limits import (
     Limits,
     LimitsInForce,
     ReferenceCurrency,
-    Terms,
+    SwapTerms,
     check_plan,
 )
 from chalicelib.risk.network_fees import FeeRange, most_network_fee
@@ -107,7 +107,7 @@ def test_in_production_no_transaction_costs_more_than_a_fiftieth_of_its_order(va
 @given(limit=st.integers(0, 2**64), value=st.integers(0, 2**64))
 @UNTIMED
 def test_an_order_may_be_worth_as_little_as_the_smallest_and_no_unit_less(limit: int, value: int) -> None:
-    terms = Terms(SOL.mint, USDC.mint, 10_000)
+    terms = SwapTerms(SOL.mint, USDC.mint, 10_000)
     for force in scopes(Limits(smallest_order=limit)):
         if value >= limit:
             check_plan(force, terms, worth(value), CURRENCY)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import PriceDeviation
-from chalicelib.risk.limits import Limits, LimitsInForce, ReferenceCurrency, Terms, check_plan
+from chalicelib.risk.limits import Limits, LimitsInForce, ReferenceCurrency, SwapTerms, check_plan
 from chalicelib.risk.reference_price import PriceSource, exposure_of, pool_deviations, weighted_median
 from chalicelib.routing.market import Market, PricedPair
 from chalicelib.routing.router import Bridge, PairPools, RouteLimits
@@ -55,7 +55,7 @@ def refused(planned: PricedPair, allow_unreferenced: bool = True) -> set[int] | 
     limits = Limits(price_deviation_ppm=FIVE_PERCENT, allow_unreferenced=allow_unreferenced)
     force = LimitsInForce(limits, Limits())
     try:
-        check_plan(force, Terms(str(A), str(B), 0), exposure_of(planned), ReferenceCurrency())
+        check_plan(force, SwapTerms(str(A), str(B), 0), exposure_of(planned), ReferenceCurrency())
     except PriceDeviation as refusal:
         named = {str(leg.pool.address): int.from_bytes(bytes(leg.pool.address), "big") for leg in planned.route.legs}
         return {named[one] - 100 for one in refusal.pools}
@@ -116,7 +116,7 @@ def test_an_order_that_a_moved_thin_pool_would_have_taken_goes_over_the_deep_one
     limits = LimitsInForce(Limits(price_deviation_ppm=FIVE_PERCENT), Limits())
 
     def check(planned: PricedPair) -> None:
-        check_plan(limits, Terms(str(A), str(B), 0), exposure_of(planned), ReferenceCurrency())
+        check_plan(limits, SwapTerms(str(A), str(B), 0), exposure_of(planned), ReferenceCurrency())
 
     with pytest.raises(PriceDeviation) as refusal:
         check(market.price(A, B, amount, leg_lamports=0))
