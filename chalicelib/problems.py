@@ -53,6 +53,7 @@ handles what the other one raises:
 
 IllegalTransition, Leased           orders/order.py: that can't happen to the order now
 StaleOrder                          orders/ports.py: somebody else wrote the order first
+ClientOrderIdInUse                  orders/ports.py: the write that would give two orders one name was not made
 UnknownOrder, MalformedMessage      orders/: a message without an order
 CounterFull                         risk/counters.py: the write that would break a limit was not made
 TooSoon, Unusable                   aws/dynamodb/rate_cell.py: not now, or not any more

@@ -15,7 +15,7 @@ from chalicelib.problems import RpcUnavailable, SlippageExceeded
 from chalicelib.risk.counters import GLOBAL, account_scope, day_of
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Limits, LimitsInForce
-from tests.integration.chain_model import EXPOSURE, LEASE_MS, Network, World, assert_legal
+from tests.integration.chain_model import EXPOSURE, FEE, LEASE_MS, Network, World, assert_legal
 from tests.orders_in_memory import OrdersInMemory
 from tests.sample_orders import CREATED_AT_MS, JUP, MIN_OUT, QUOTED_OUT, ROUTE, SOL, USDC, new_order
 
@@ -296,7 +296,8 @@ def test_a_route_that_is_chosen_counts_for_its_value_on_its_day(world: World, st
     assert order.notional is not None
     assert (order.notional.day, order.notional.value) == (day, EXPOSURE.value)
     moved = {name: number for name, number in store.counters.items() if number}
-    assert moved == {f"notional#{day}#{scope}": EXPOSURE.value for scope in (DESK, GLOBAL)}
+    fees = {f"fees#{day}#{scope}": FEE for scope in (DESK, GLOBAL)}
+    assert moved == {f"notional#{day}#{scope}": EXPOSURE.value for scope in (DESK, GLOBAL)} | fees
 
 
 def test_an_order_of_the_tokens_that_an_account_may_trade_is_held_to_its_own_accounts_limits(
@@ -310,7 +311,7 @@ def test_an_order_of_the_tokens_that_an_account_may_trade_is_held_to_its_own_acc
 def test_an_order_whose_value_nobody_can_tell_counts_for_nothing(world: World, store: OrdersInMemory) -> None:
     world.exposure = replace(EXPOSURE, value=None, deviation_ppm=None)
     assert finished(world).notional is None
-    assert not any(store.counters.values())
+    assert {name for name, number in store.counters.items() if number and not name.startswith("fees#")} == set()
 
 
 def test_attempts_of_one_order_count_once(world: World, operator: Operator) -> None:

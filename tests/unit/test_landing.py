@@ -164,7 +164,7 @@ def test_a_send_that_fails_is_no_failure(error: Exception) -> None:
 def test_what_the_node_said_to_the_send_is_told_while_nothing_is_decided() -> None:
     node = ScriptedNode(sends=[REFUSED])
     fate = land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=1.0)
-    still = "not in a block yet; it can still land for 1000 more finalized blocks"
+    still = "not in a block yet; it can still land"
     assert fate == Pending(f"{still}; {REFUSED}")
     accepted = ScriptedNode(sends=[REFUSED, SIGNED.signature])
     assert land(accepted, SIGNED, clock=accepted.clock, sleep=accepted.sleep, deadline=3.0) == Pending(still)

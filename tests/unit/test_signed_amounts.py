@@ -128,9 +128,19 @@ def test_the_priority_fee_stays_within_its_cap(limit: int, price: int, cap: int)
 def test_a_priority_fee_above_the_cap_is_told_rounded_up_to_the_lamport() -> None:
     for limit, price, lamports in ((1, 1_000_001, 2), (MAX_COMPUTE_UNITS, 2**63 + 1, 12_912_720_851_596_686_133)):
         message = compiled(BUYING_SOL.plan.instructions(ComputeBudget(limit, price)))
-        policy(fee_cap=lamports).approve(message, BUYING_SOL.terms)
-        told = refusal(message, BUYING_SOL.terms, policy(fee_cap=lamports - 1))
+        terms = replace(BUYING_SOL.terms, most_lamports=5_000 + lamports)
+        policy(fee_cap=lamports).approve(message, terms)
+        told = refusal(message, terms, policy(fee_cap=lamports - 1))
         assert f"its priority fee of {lamports} lamports is above the cap of {lamports - 1}" in told
+
+
+def test_base_fee_and_priority_fee_together_are_held_to_what_the_order_has_reserved() -> None:
+    for limit, price, lamports in ((1, 1_000_001, 2), (MAX_COMPUTE_UNITS, 1_000_000, MAX_COMPUTE_UNITS)):
+        message = compiled(BUYING_SOL.plan.instructions(ComputeBudget(limit, price)))
+        reserved = replace(BUYING_SOL.terms, most_lamports=5_000 + lamports)
+        policy(fee_cap=lamports).approve(message, reserved)
+        told = refusal(message, replace(reserved, most_lamports=4_999 + lamports), policy(fee_cap=lamports))
+        assert told == f"its fee of {5_000 + lamports} lamports is above the {4_999 + lamports} of the order"
 
 
 def test_what_is_lent_to_a_temporary_account_is_a_token_accounts_rent() -> None:
