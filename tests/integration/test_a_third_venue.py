@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from struct import Struct
 from types import SimpleNamespace
@@ -372,7 +373,7 @@ def test_an_order_over_the_api_is_confirmed_on_it(
 ) -> None:
     """With the product's own parts, as composition.py puts them together."""
     rpc = Engine(chain, WALLET, []).rpc
-    monkeypatch.setattr(composition, "rpc", lambda: rpc)
+    monkeypatch.setattr(composition, "rpc", cache(lambda: rpc))
     waiting = SimpleNamespace(sleep=chain.wait, monotonic=time.monotonic, time_ns=time.time_ns)
     monkeypatch.setattr(composition, "time", waiting)
     item = {"address": {"S": TOY_ENTRY.address}, "program": {"S": TOY_ENTRY.program}}
