@@ -40,7 +40,6 @@ from chalicelib.risk.counters import movements
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import LimitsInForce
 from chalicelib.solana import landing
-from chalicelib.solana.landing import LandingRpc
 from tests.faults.dice import FULL, SEED, scaled
 from tests.faults.model.cluster import Leaders
 from tests.faults.model.stage import Verdict, Worker
@@ -253,19 +252,19 @@ def _looks_once(execution: Execution, order: Order) -> Halt | None:
     return execution._risk.halt_of(order.account) if order.state is State.PENDING else None
 
 
-def _gives_up_early(rpc: LandingRpc, signature: str, last_valid_block_height: int) -> landing.Fate:
+def _gives_up_early(watch: landing._Watch) -> landing.Fate:
     """Not seen by now, so it must be lost."""
-    fate = DECIDE_FATE(rpc, signature, last_valid_block_height)
+    fate = LOOK(watch)
     return landing.Expired(0) if isinstance(fate, landing.Pending) else fate
 
 
-def _believes_any_node(rpc: LandingRpc, signature: str, last_valid_block_height: int) -> landing.Fate:
+def _believes_any_node(watch: landing._Watch) -> landing.Fate:
     """One node's height, and the ignorance of another that may lag behind it."""
-    height = rpc.get_epoch_info(commitment="finalized").block_height
-    (status,) = rpc.get_signature_statuses([signature], search_history=True).statuses
-    if status is None and height > last_valid_block_height:
+    height = watch._rpc.get_epoch_info(commitment="finalized").block_height
+    (status,) = watch._rpc.get_signature_statuses([watch._signature], search_history=True).statuses
+    if status is None and height > watch._last_valid_block_height:
         return landing.Expired(height)
-    return DECIDE_FATE(rpc, signature, last_valid_block_height)
+    return LOOK_OR_RAISE(watch)
 
 
 def _unreadable_is_failed(execution: Execution, order: Order) -> Finished | ComeBack:
@@ -317,7 +316,8 @@ def _sweeps_nothing(table: OrdersInMemory, before_ms: int, limit: int) -> list[O
 
 
 THOROUGH = pytest.mark.skipif(not FULL, reason="takes its time: `make faults`")
-DECIDE_FATE, SETTLE, CARRY_ON = landing.decide_fate, Execution._settle, Execution._carry_on
+LOOK, LOOK_OR_RAISE = landing._Watch.look, landing._Watch._look
+SETTLE, CARRY_ON = Execution._settle, Execution._carry_on
 REPLACE = OrdersInMemory.replace
 
 
@@ -329,9 +329,9 @@ REPLACE = OrdersInMemory.replace
         ),
         pytest.param(OrdersInMemory, "replace", _counts_before_it_writes, id="counters that move apart from the order"),
         pytest.param(Execution, "_halt_before", _looks_once, id="no look at the kill switch before the send"),
-        pytest.param(landing, "decide_fate", _gives_up_early, id="not seen taken for lost"),
+        pytest.param(landing._Watch, "look", _gives_up_early, id="not seen taken for lost"),
         pytest.param(
-            landing, "decide_fate", _believes_any_node, id="a laggard's ignorance taken for proof", marks=THOROUGH
+            landing._Watch, "_look", _believes_any_node, id="a laggard's ignorance taken for proof", marks=THOROUGH
         ),
         pytest.param(
             Execution, "_settle", _unreadable_is_failed, id="an unreadable fate taken for failure", marks=THOROUGH
