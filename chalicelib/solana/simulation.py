@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,7 +10,8 @@ from solders.hash import Hash
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import RpcRefused, TransientError
+from chalicelib.log import logger
+from chalicelib.problems import AllNodesDown, RpcRefused, RpcUnavailable, TransientError
 from chalicelib.solana.compute_budget import (
     MAX_COMPUTE_UNITS,
     ComputeBudget,
@@ -17,7 +19,6 @@ from chalicelib.solana.compute_budget import (
 )
 from chalicelib.solana.program_errors import ErrorClassifier
 from chalicelib.solana.rpc import LatestBlockhash, Simulation
-from chalicelib.solana.rpc_errors import NodeLacks
 from chalicelib.solana.transaction import SwapPlan, build_message, unsigned_wire, writable_accounts
 
 
@@ -50,16 +51,27 @@ def measure(rpc: SimulationRpc, plan: SwapPlan, policy: PriorityFeePolicy, error
     """
     # With the most units and for free, so that neither can be what makes it fail. The node replaces the blockhash.
     message = build_message(plan, ComputeBudget(MAX_COMPUTE_UNITS, unit_price=0), Hash.default())
-    try:
-        fees = rpc.get_recent_prioritization_fees(writable_accounts(message))
-    except (NodeLacks, RpcRefused):
-        fees = ()  # nobody tells what others paid: the lowest price that we offer
+    fees = _recent_fees(rpc, message)
     simulation = rpc.simulate_transaction(unsigned_wire(message))
     if simulation.err is not None:
         raise errors.classify(simulation.err, _programs(message), simulation.logs) or TransientError(
             f"the node can't simulate the swap ({simulation.err})"
         )
     return Measured(policy.budget(simulation.units_consumed, fees), simulation.blockhash)
+
+
+def _recent_fees(rpc: SimulationRpc, message: MessageV0) -> Sequence[int]:
+    """What others paid; nothing where no node tells, which comes to the lowest price that we offer.
+
+    A price is advice: an attempt doesn't end for want of it. Whether the nodes are down the simulation finds out.
+    """
+    try:
+        return rpc.get_recent_prioritization_fees(writable_accounts(message))
+    except AllNodesDown:
+        raise
+    except (RpcUnavailable, RpcRefused) as error:
+        logger.info("no node tells the recent fees", error=str(error))
+        return ()
 
 
 def _programs(message: MessageV0) -> list[Pubkey]:
