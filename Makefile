@@ -1,8 +1,9 @@
 # Fillrate. `make` lists what there is.
-# AWS_PORT, RPC_PORT, LOCALNET_ARGS and POOLS reach `up`; ARGS reaches `test`; PYTHON chooses the interpreter of .venv.
+# AWS_PORT, RPC_PORT, LOCALNET_ARGS and POOLS reach `up`; ARGS reaches `test`; FILE and CHILDREN reach `mutants`; PYTHON chooses the
+# interpreter of .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs test lint bench soak redrive package faults programs audit lock sbom web screenshots models lines coverage release
+.PHONY: help up down logs test lint mutants bench soak redrive package faults programs audit lock sbom web screenshots models lines coverage release
 
 export AWS_PORT RPC_PORT LOCALNET_ARGS POOLS PYTHON
 
@@ -20,6 +21,8 @@ help:
 	@echo "make test     run all tests (ARGS='tests/unit -x'), on an emulator of their own"
 	@echo "make coverage measure which lines the tests in process run; fails below the floor in pyproject.toml"
 	@echo "make lint     format, types, layers, templates"
+	@echo "make mutants  change the code that decides about money and count which changes the tests notice (half an hour);"
+	@echo "              FILE=chalicelib/routing/split.py is one file's, CHILDREN=1 takes one core"
 	@echo "make lines    the product's lines of code by package (REV=v1.0.0: at a revision)"
 	@echo "make bench    time quotes, next to the official SDKs' where Node and 'npm ci' in testing/sdk are;"
 	@echo "              count what an order costs on AWS, and simulate what limits it (alone: -m bench.cost, bench.scaling)"
@@ -47,9 +50,10 @@ logs: .venv/.local
 test: .venv/.dev
 	@$(RUN) -m pytest -n 2 --dist loadfile $(ARGS)
 
-# Apart from `test`: measuring makes these tests half as slow again, and doesn't see the processes of the others.
+# Apart from `test`: measuring slows these tests by two thirds, and doesn't see the processes of the others. Hypothesis' profile
+# ci has no deadline, which a measured test would miss, and the same examples each time.
 coverage: .venv/.dev
-	@$(RUN) -m pytest tests/unit tests/integration tests/client -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
+	@$(RUN) -m pytest tests/unit tests/integration tests/client -n 2 --dist loadfile --hypothesis-profile ci --cov --cov-report=term $(ARGS)
 
 lint: .venv/.dev
 	$(RUN) -m ruff check .
@@ -74,6 +78,9 @@ redrive: .venv/.local
 lines: .venv/bin/python
 	@$(RUN) -m quality.lines $(REV)
 
+mutants: .venv/.dev
+	@$(RUN) -m quality.mutants $(FILE) $(if $(CHILDREN),--children $(CHILDREN))
+
 bench: .venv/.dev
 	@$(RUN) -m bench
 	@$(RUN) -m bench.cost
@@ -83,11 +90,11 @@ soak: .venv/.dev
 	@$(RUN) -m bench.soak --minutes $(or $(MINUTES),3)
 
 models: .venv/.local
-	@$(RUN) -m infra.code_generation client
+	@$(RUN) -m quality.code_generation client
 
 web: .venv/.local
 	@npm ci --prefix web --ignore-scripts --no-audit --no-fund --loglevel=error
-	@$(RUN) -m infra.code_generation schemas web/build/schemas.json
+	@$(RUN) -m quality.code_generation schemas web/build/schemas.json
 	@npm run --prefix web --silent types
 	@npm run --prefix web --silent build
 

@@ -51,8 +51,11 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from chalicelib.http.api import HealthApi, MarketApi, OrdersApi, TicketsApi
+    from chalicelib.orders.dry_run import DryRun
+    from chalicelib.orders.quoting import Quoter
     from chalicelib.orders.token_directory import ChainTokenDirectory
     from chalicelib.routing.market import Market
+    from chalicelib.solana.compute_budget import PriorityFeePolicy
     from chalicelib.solana.pacing import Pace, Shares
     from chalicelib.solana.rpc import SolanaRpc
     from chalicelib.solana.signing_policy import SigningPolicy
@@ -280,10 +283,24 @@ def signing_policy() -> SigningPolicy:
 
 
 @cache
+def priority_fees() -> PriorityFeePolicy:
+    from chalicelib.solana.compute_budget import PriorityFeePolicy
+
+    config = settings()
+    return PriorityFeePolicy(
+        floor=config.priority_fee_floor, cap=config.priority_fee_cap, max_lamports=config.max_priority_fee_lamports
+    )
+
+
+def reference_currency() -> ReferenceCurrency:
+    config = settings()
+    return ReferenceCurrency(config.reference_mint, config.reference_symbol, config.reference_decimals)
+
+
+@cache
 def delivery() -> Delivery:
     from chalicelib.orders.settling import Settler, WatchPolicy
     from chalicelib.orders.trading import ChainTrader
-    from chalicelib.solana.compute_budget import PriorityFeePolicy
     from chalicelib.venues.supported import error_classifier
 
     config = settings()
@@ -307,16 +324,20 @@ def delivery() -> Delivery:
         wallet(),
         signing_policy(),
         error_classifier(),
-        PriorityFeePolicy(
-            floor=config.priority_fee_floor,
-            cap=config.priority_fee_cap,
-            max_lamports=config.max_priority_fee_lamports,
-        ),
+        priority_fees(),
         settler,
+        now_ms,
     )
-    currency = ReferenceCurrency(config.reference_mint, config.reference_symbol, config.reference_decimals)
     execution = Execution(
-        order_store(), trader, start_rate(), outages(), control_table(), now_ms, config.lease_ms, currency
+        order_store(),
+        trader,
+        start_rate(),
+        outages(),
+        control_table(),
+        now_ms,
+        config.lease_ms,
+        reference_currency(),
+        new_nonce=secrets.token_hex,
     )
     return Delivery(execution, orders_queue(), config.lease_ms)
 
@@ -337,19 +358,37 @@ def intake() -> Intake:
         now_ms,
         uuid.uuid4,
         correlation_id,
+        settings().market_order_seconds * 1000,
     )
 
 
 @cache
 def redrive() -> Redrive:
-    return Redrive(order_store(), orders_queue(), intake(), control_table())
+    return Redrive(order_store(), orders_queue(), intake(), control_table(), now_ms)
 
 
 @cache
 def orders_api() -> OrdersApi:
     from chalicelib.http.api import OrdersApi
 
-    return OrdersApi(intake(), order_store(), token_directory(), websocket_doors())
+    return OrdersApi(intake(), order_store(), token_directory(), websocket_doors(), dry_run())
+
+
+@cache
+def dry_run() -> DryRun:
+    from solders.pubkey import Pubkey
+
+    from chalicelib.orders.dry_run import DryRun
+    from chalicelib.orders.trial import RouteTrial
+    from chalicelib.risk.network_fees import FeeRange
+    from chalicelib.solana.compute_budget import BASE_FEE_LAMPORTS
+    from chalicelib.venues.supported import error_classifier
+
+    address = settings().wallet_address
+    wallet_address = None if address is None else Pubkey.from_string(address)
+    trial = RouteTrial(rpc(), wallet_address, error_classifier(), priority_fees(), secrets.token_hex)
+    fees = FeeRange(BASE_FEE_LAMPORTS, priority_fees().most_lamports)
+    return DryRun(intake(), quoter(), trial, control_table(), reference_currency(), fees)
 
 
 @cache
@@ -366,9 +405,15 @@ def tickets_api() -> TicketsApi:
 
 @cache
 def market_api() -> MarketApi:
+    from chalicelib.http.api import MarketApi
+
+    return MarketApi(token_directory(), quoter())
+
+
+@cache
+def quoter() -> Quoter:
     from solders.pubkey import Pubkey
 
-    from chalicelib.http.api import MarketApi
     from chalicelib.orders.quoting import Quoter
     from chalicelib.orders.trading import LEG_COMPUTE_UNITS
     from chalicelib.routing.market import Market
@@ -378,7 +423,7 @@ def market_api() -> MarketApi:
     leg = ComputeBudget(LEG_COMPUTE_UNITS, settings().priority_fee_floor)
     reference = Pubkey.from_string(settings().reference_mint)
     market = Market(BesideTheSlot(rpc()), pool_registry(), now_ms, reference)
-    return MarketApi(token_directory(), Quoter(market, leg.priority_fee_lamports, now_ms))
+    return Quoter(market, leg.priority_fee_lamports, now_ms)
 
 
 @cache

@@ -21,6 +21,7 @@ class Metric(StrEnum):
     ORDER_MS = "OrderMs"
     STEP_MS = "StepMs"
     QUOTE_TO_FILL_BPS = "QuoteToFillBps"
+    FLOOR_TO_FILL_BPS = "FloorToFillBps"
     RETRIES = "Retries"
     QUEUE_AGE_MS = "QueueAgeMs"
     DEAD_LETTERS = "DeadLetters"

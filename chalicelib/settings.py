@@ -35,11 +35,15 @@ class Settings(BaseModel):
     websocket_url: str
     websocket_endpoint: str
     wallet: str | None = None  # kms:…, secret:… or file:…, see WalletChoice; only the worker needs one
+    wallet_address: str | None = None  # what that wallet's public key is: told, for whoever may not use the key
     worker_timeout_seconds: int = 20
 
     # At most so many orders start in any 60 s, of which so many at once.
     orders_per_minute: int = Field(default=100, ge=2)
     starts_at_once: int = Field(default=10, ge=1)
+
+    # How long a market order is good for that names no expiresAt, from when it may start.
+    market_order_seconds: int = Field(default=300, ge=1)
 
     # What orders are valued in, for the limits on their size: a token that the pools trade.
     reference_mint: str = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v"

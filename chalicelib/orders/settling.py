@@ -14,7 +14,7 @@ from chalicelib.orders.execution import Fate, Landed, LandedFailed, NeverLands, 
 from chalicelib.orders.order import Leftover, Order
 from chalicelib.problems import RpcRefused, TransactionExpired
 from chalicelib.solana import landing
-from chalicelib.solana.fill import FillUnreadable, lamports_after, read_fill
+from chalicelib.solana.fill import FillUnreadable, lamports_after, network_fee, read_fill
 from chalicelib.solana.program_errors import ErrorClassifier
 from chalicelib.solana.signed_transaction import SignedTransaction
 
@@ -105,7 +105,7 @@ class Settler:
                 return Undecided()  # landed, but this node's history doesn't show it yet
             failure = self._errors.failure_of(transaction)
             if failure is not None:
-                return LandedFailed(failure)
+                return LandedFailed(failure, network_fee=network_fee(transaction))
             landed = _landed(order, transaction, self._wallet())
             note(Metric.WALLET_LAMPORTS, lamports_after(transaction, self._wallet()))
             return landed
@@ -119,7 +119,8 @@ def _landed(order: Order, transaction: Mapping[str, Any], wallet: Pubkey) -> Lan
     mint_in, mint_out = mints_of(order)
     over = {Pubkey.from_string(leg.token_out.mint): leg.token_out for leg in order.route or ()}
     fill = read_fill(transaction, wallet, mint_in, mint_out, [mint for mint in over if mint != mint_out])
-    return Landed(fill.amount_out, tuple(Leftover(over[mint], amount) for mint, amount in fill.left_over))
+    leftover = tuple(Leftover(over[mint], amount) for mint, amount in fill.left_over)
+    return Landed(fill.amount_out, leftover, network_fee=fill.fee_lamports)
 
 
 def mints_of(order: Order) -> tuple[Pubkey, Pubkey]:

@@ -92,14 +92,12 @@ class Simulation:
     """What a transaction would do now: its error (None: it would succeed), its logs, the compute units it burns.
 
     `units_consumed` is None where the node doesn't tell: missing, null and 0 mean the same, for nothing runs for free.
-    `blockhash` is the one that the node put in place of the transaction's; None where it doesn't tell.
     """
 
     slot: int
     err: TransactionErrorJson | None
     logs: tuple[str, ...]
     units_consumed: int | None
-    blockhash: LatestBlockhash | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,13 +228,11 @@ class SolanaRpc:
         answer = self._call("simulateTransaction", _base64(wire), config)
         with reading("simulateTransaction"):
             value, slot = answer["value"], whole_number(answer["context"]["slot"])
-            replacement = value.get("replacementBlockhash")
             return Simulation(
                 slot=slot,
                 err=rpc_answers.transaction_error(value["err"]),
                 logs=rpc_answers.log_lines(value.get("logs")),
                 units_consumed=whole_number(value.get("unitsConsumed") or 0) or None,
-                blockhash=None if replacement is None else _latest_blockhash(replacement, slot),
             )
 
     def send_transaction(

@@ -31,7 +31,7 @@ from infra.deployment.deploy import (
     wallet_of,
 )
 from infra.deployment.role_policies import Deployed, policies
-from infra.deployment.wallet import WalletError
+from infra.deployment.wallet import DeployedWallet, WalletError
 from infra.project import PROJECT
 from operations.errors import OperationError
 from operations.pool_registry import RegistryError
@@ -66,7 +66,7 @@ def deploy_by_chalice(target: Target, settings: DeploymentSettings) -> dict[str,
     resources = {resource["name"]: resource for resource in deployed["resources"]}
     websocket_api = resources["websocket_api"]["websocket_api_id"]
     client = target.client("lambda")
-    variables = environment(target, settings, data, wallet.setting, websocket_api)
+    variables = environment(target, settings, data, wallet, websocket_api)
     own = own_variables()
     # The functions first: the mappings must not report failures to functions that can't work yet.
     for resource in resources.values():
@@ -86,7 +86,7 @@ def deploy_by_chalice(target: Target, settings: DeploymentSettings) -> dict[str,
 
 
 def environment(
-    target: Target, settings: DeploymentSettings, data: dict[str, str], wallet: str, websocket_api: str
+    target: Target, settings: DeploymentSettings, data: dict[str, str], wallet: DeployedWallet, websocket_api: str
 ) -> dict[str, str]:
     """The functions' environment: what infra/deployment/functions.yaml gives them, from the same parts."""
     variables = {
@@ -105,7 +105,8 @@ def environment(
         "SOLANA_RPC_URL": settings.solana_rpc_url,
         "WEBSOCKET_URL": api_url(target, "ws", websocket_api),
         "WEBSOCKET_ENDPOINT": api_url(target, "http", websocket_api),
-        "WALLET": wallet,
+        "WALLET": wallet.setting,
+        "WALLET_ADDRESS": wallet.address or "",
         "LOG_LEVEL": settings.log_level,
     }
     constants = {name: value for name, value in _template_variables().items() if isinstance(value, str)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -9,7 +10,8 @@ import pytest
 
 from chalicelib.orders.delivery import Delivery
 from chalicelib.orders.execution import Execution
-from chalicelib.orders.order import State, fail_attempt
+from chalicelib.orders.intake import Submitted
+from chalicelib.orders.order import Order, State, fail_attempt
 from chalicelib.orders.ports import StaleOrder
 from chalicelib.orders.recovery import OVERDUE_MS, SWEPT_FOR_MS
 from chalicelib.problems import AwsUnavailable, Conflict, SubmissionUnknown
@@ -20,7 +22,7 @@ from tests.faults.aws_parts import Faulty, WatchfulTrader, faulty_account
 from tests.faults.dice import FULL
 from tests.integration.chain_model import LEASE_MS, AnyTime, World
 from tests.integration.cloud import OrdersStream, WebSocketApi
-from tests.integration.test_intake import a_request
+from tests.integration.test_intake import a_request, intake_with
 from tests.sample_orders import CREATED_AT_MS, new_order, order_in, routing
 
 # The storm in test_aws_storm.py meets all of them in either size.
@@ -168,6 +170,30 @@ def test_another_order_under_the_key_is_a_conflict_also_where_answers_are_lost(f
         faulty.intake().submit("local", a_request(amount="11"), "the-key")
 
 
+@pytest.mark.parametrize("fault", REFUSALS)
+@pytest.mark.parametrize("theirs", ["10", "11"])
+def test_what_another_client_stored_under_the_key_is_not_taken_for_ours_where_our_own_write_fails(
+    faulty: Faulty, fault: Fault, theirs: str
+) -> None:
+    """Both saw the key free and theirs was stored first; of ours nobody can tell before it is looked for."""
+    first: list[Order] = []
+
+    def overtaken(operation: str) -> Fault | None:
+        if operation == CREATION and not first:
+            other = intake_with(faulty.cloud.store(), faulty.cloud.orders_queue())
+            first.append(other.submit("local", a_request(amount=theirs), "the-key").order)
+        return fault if operation == CREATION else None
+
+    faulty.aws.choose = overtaken
+    faulty.now_ms += 7
+    if theirs == "10":
+        assert faulty.intake().submit("local", a_request(), "the-key") == Submitted(first[0], created=False)
+    else:
+        with pytest.raises(Conflict):
+            faulty.intake().submit("local", a_request(), "the-key")
+    assert faulty.stored_ids() == [first[0].order_id]
+
+
 @pytest.mark.parametrize("fault", ALL)
 def test_an_order_is_accepted_once_it_is_stored_and_the_sweeper_makes_up_for_the_queue(
     faulty: Faulty, fault: Fault
@@ -247,7 +273,14 @@ def fails_from(
     for number in range(20):
         trader = WatchfulTrader(world)
         execution = Execution(
-            faulty.store, trader, AnyTime(), faulty.outages(), faulty.controls, lambda: world.now_ms, LEASE_MS
+            faulty.store,
+            trader,
+            AnyTime(),
+            faulty.outages(),
+            faulty.controls,
+            lambda: world.now_ms,
+            LEASE_MS,
+            new_nonce=secrets.token_hex,
         )
         faulty.cloud.orders_queue().enqueue(order_id)
         failed = Delivery(execution, faulty.queue, LEASE_MS).handle(faulty.cloud.receive(), f"worker-{number}")

@@ -19,10 +19,10 @@ import boto3
 import pytest
 import urllib3
 
-from infra.local_stack.processes import free_port
 from infra.local_stack.stack import Layout, start, stop
 from testing.client import Client
 from testing.limited_node import LimitedNode, Refusal, by_http, by_json_rpc
+from testing.ports import free_port
 from tests.faults.dice import FULL, scaled
 from tests.faults.test_experiments import market_orders
 

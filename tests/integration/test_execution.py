@@ -1,4 +1,4 @@
-"""An attempt at an order: resumable at every step, never twice, never lost. The store is the real one, on moto."""
+"""An attempt at an order: resumable at every step, never twice, never lost; in moto's DynamoDB and in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chalicelib.orders.execution import UNDECIDED_AGAIN_MS, ComeBack, Finished, UnknownOrder
 from chalicelib.orders.order import Order, State, cancel
-from chalicelib.orders.ports import StaleOrder
+from chalicelib.orders.ports import Orders, StaleOrder
 from chalicelib.problems import (
     AllNodesDown,
     AmountTooSmall,
@@ -36,16 +36,15 @@ from tests.integration.chain_model import (
     assert_legal,
     kill_at,
 )
-from tests.integration.cloud import Cloud
 from tests.orders_in_memory import OrdersInMemory
 from tests.sample_orders import MIN_OUT, ROUTE, new_order
 
 ORDER = "order-1"
 
 
-@pytest.fixture
-def world(cloud: Cloud) -> World:
-    store = cloud.store()
+@pytest.fixture(params=["DynamoDB", "memory"])
+def world(request: pytest.FixtureRequest) -> World:
+    store: Orders = request.getfixturevalue("cloud").store() if request.param == "DynamoDB" else OrdersInMemory()
     assert store.create(new_order(ORDER))
     return World(store)
 
@@ -100,7 +99,7 @@ def test_an_order_that_is_finished_stays_as_it_is_however_often_its_message_come
 
 
 def test_a_message_about_no_order_says_so(world: World) -> None:
-    with pytest.raises(UnknownOrder):
+    with pytest.raises(UnknownOrder, match=r"^nowhere$"):
         world.worker().run("nowhere", "first/1")
 
 
@@ -133,6 +132,31 @@ def test_whatever_the_network_did_before_the_worker_died_there_is_one_swap(
     assert order.state is State.CONFIRMED
     assert_legal(order.history)
     assert world.chain.swaps_of(ORDER) == [order.tx_hash]
+
+
+def test_an_attempts_nonce_is_stored_before_anything_is_planned_and_lasts_as_long_as_the_attempt(world: World) -> None:
+    """Whoever takes the attempt over builds with the same accounts, and the next attempt has others."""
+    found: list[tuple[int, str | None]] = []
+    dies = kill_at("after signing")
+
+    def look(point: str) -> None:
+        if point in ("planning", "before signing"):
+            stored = world.stored(ORDER)
+            found.append((stored.attempt, stored.attempt_nonce))
+        dies(point)
+
+    world.at_point = look
+    world.building += [None, SlippageExceeded("the price moved")]
+    with suppress(Killed):
+        world.worker().run(ORDER, "first")
+    world.now_ms += LEASE_MS
+    assert run_until_finished(world).state is State.CONFIRMED
+
+    assert [attempt for attempt, _ in found] == [1, 1, 1, 1, 2, 2]
+    of_first, of_second = ({nonce for attempt, nonce in found if attempt == number} for number in (1, 2))
+    assert len(of_first) == len(of_second) == 1
+    assert None not in of_first | of_second
+    assert of_first != of_second
 
 
 @pytest.mark.parametrize("point", POINTS[:-2])
@@ -263,7 +287,7 @@ def test_an_order_does_not_stand_by_the_dead_transaction_of_an_earlier_attempt(w
     world.market.extend([None, NoPool("gone")])
     order = run_until_finished(world)
     assert (order.state, order.error_code) == (State.FAILED, "NO_POOL")
-    assert (order.tx_hash, order.route, order.quoted_out, order.min_out) == (None, None, None, None)
+    assert (order.tx_hash, order.route, order.quoted_out, order.min_out) == (None, None, None, MIN_OUT)
     assert len(order.past_signatures) == 1
     assert [change.tx_hash for change in order.history if change.tx_hash] == list(order.past_signatures)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from solders.keypair import Keypair
 
+from chalicelib.amounts import floor_of
 from chalicelib.orders.execution import Landed
+from chalicelib.problems import InsufficientBalance
 from infra.localnet.startup import Options
 from tests.integration.chain_trading import Engine, InProcessChain, genesis_pools
 
@@ -34,10 +36,32 @@ def test_an_order_is_filled_as_quoted_and_told_through_the_rpc_client(
 
     executed = engine.execute(engine.order(sold, bought, amount))
 
-    filled = executed.planned.quoted_out
+    planned = executed.planned
+    filled = planned.quoted_out
+    assert sum(floor for _, _, floor in executed.swaps) == floor_of(filled, 10_000)
+    assert planned.exposure.price_impact_ppm > 0
     assert executed.fate == Landed(filled)
-    assert {leg.dex for leg in executed.planned.route} == venues
+    assert {leg.dex for leg in planned.route} == venues
     change = {symbol: engine.balance(symbol) - before[symbol] for symbol in before}
     change["SOL"] = change.get("SOL", 0) + executed.fee
     assert (change[sold], change[bought]) == (-amount, filled)
     assert engine.http.methods.count("sendTransaction") == 1
+
+
+def test_an_engine_trades_again_at_the_fee_that_it_paid_last() -> None:
+    chain = InProcessChain(Options(with_traders=False, funded=(WALLET.pubkey(),)), NOW)
+    engine = Engine(chain, WALLET, POOLS[frozenset(("SOL", "USDC"))])
+    for _ in range(2):
+        executed = engine.execute(engine.order("SOL", "USDC", 10**9))
+        assert executed.fate == Landed(executed.planned.quoted_out)
+    assert engine.trader.leg_lamports() > 0
+
+
+def test_an_order_that_the_wallet_cannot_pay_for_is_refused_before_it_is_signed() -> None:
+    chain = InProcessChain(Options(with_traders=False, funded=(WALLET.pubkey(),)), NOW)
+    pauper = Engine(chain, Keypair.from_seed(bytes([45] * 32)), POOLS[frozenset(("SOL", "USDC"))])
+    order = pauper.order("USDC", "SOL", 10**6)
+    planned = pauper.trader.plan(order)
+    with pytest.raises(InsufficientBalance):
+        pauper.build(order, planned)
+    assert "sendTransaction" not in pauper.http.methods

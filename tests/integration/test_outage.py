@@ -10,7 +10,7 @@ from chalicelib.aws.dynamodb.outages import SharedOutages
 from chalicelib.orders.execution import ComeBack, Finished
 from chalicelib.orders.order import State
 from chalicelib.orders.outage import LOOK_EVERY_MS, WAIT_MS, OutagePolicy
-from chalicelib.problems import RpcUnavailable
+from chalicelib.problems import NoPool, RpcUnavailable
 from tests.integration.chain_model import World
 from tests.integration.cloud import Cloud, calls_to
 from tests.sample_orders import CREATED_AT_MS, new_order
@@ -98,6 +98,26 @@ def test_ten_cold_workers_at_dead_nodes_use_up_few_attempts_and_every_order_wait
         outcome = world.worker().run(order_id, f"{order_id}/last")
         assert isinstance(outcome, Finished)
         assert outcome.order.state is State.CONFIRMED
+
+
+def test_an_order_whose_transaction_could_be_built_ends_the_outage_for_all(cloud: Cloud) -> None:
+    store = cloud.store()
+    assert store.create(new_order("order-1"))
+    waits = [fresh_worker(cloud).failed(NOW_MS) for _ in range(POLICY.failures_to_tell)]
+    assert waits[-1] == WAIT_MS
+    world = World(store, outages=fresh_worker(cloud))
+    assert isinstance(world.worker().run("order-1", "first/1"), Finished)
+    assert fresh_worker(cloud).failed(world.now_ms) is None
+
+
+def test_an_order_that_the_market_refuses_tells_nothing_about_the_outage(cloud: Cloud) -> None:
+    store = cloud.store()
+    assert store.create(new_order("order-1"))
+    for _ in range(POLICY.failures_to_tell):
+        fresh_worker(cloud).failed(NOW_MS)
+    world = World(store, market=deque([NoPool("none")]), outages=fresh_worker(cloud))
+    assert isinstance(world.worker().run("order-1", "first/1"), Finished)
+    assert fresh_worker(cloud).failed(world.now_ms) == WAIT_MS
 
 
 def test_an_outage_in_the_midst_of_building_makes_the_order_wait_too(cloud: Cloud) -> None:

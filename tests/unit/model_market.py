@@ -21,6 +21,7 @@ from chalicelib.problems import (
     InsufficientLiquidity,
     VenueUnavailable,
 )
+from chalicelib.routing.router import PairPools, Route, RouteLimits, best_routes
 from chalicelib.solana.accounts import CLOCK_SYSVAR, SYSVAR_OWNER, Account, AccountMap, AccountsRead, ChainClock
 from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwap
 from chalicelib.solana.program_errors import ProgramRefusals
@@ -66,6 +67,8 @@ class ModelPool:
         return Fraction(reserve_out, reserve_in)
 
     def quote(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> PoolQuote:
+        assert clock == CLOCK, "a pool is asked about the moment of the read"
+        assert isinstance(amount_in, int), "amounts are whole base units"
         if self.refusal is not None:
             raise self.refusal
         if amount_in > self.near and self.missing:
@@ -215,6 +218,11 @@ class ModelChain:
 
 def account(data: bytes, owner: Pubkey = PROGRAM) -> Account:
     return Account(owner=owner, lamports=1, data=data)
+
+
+def best_route(pools: PairPools, amount: int, limits: RouteLimits) -> Route:
+    """The best of all ways. Raises what best_routes raises."""
+    return best_routes(pools, amount, limits)[0]
 
 
 def pool_like(pool: ModelPool, **changes: object) -> ModelPool:

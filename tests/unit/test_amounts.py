@@ -1,7 +1,8 @@
-"""Rounding up, and fractions as people and as clients read them. The text of amounts stands in test_wire.py."""
+"""Amounts are exact from the text that comes in to the text that goes out, at the ends of what there is, too."""
 
 from __future__ import annotations
 
+from decimal import Context, Decimal
 from fractions import Fraction
 from math import ceil
 
@@ -9,38 +10,82 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.amounts import PPM, ceil_div, fraction_text, percent_text, ppm_text
+from chalicelib.amounts import (
+    MAX_NUMBER_LENGTH,
+    U64_MAX,
+    ceil_div,
+    fraction_text,
+    parse_decimal,
+    to_base_units,
+    to_least_base_units,
+    to_ppm,
+)
+from chalicelib.problems import FieldProblem, InvalidRequest
 
 
-@given(dividend=st.integers(-(2**140), 2**140), divisor=st.integers(1, 2**70))
-def test_a_quotient_is_rounded_up_exactly(dividend: int, divisor: int) -> None:
+@given(st.integers(-(10**60), 10**60), st.integers(1, 10**40))
+def test_a_quotient_is_rounded_up_exactly_however_large(dividend: int, divisor: int) -> None:
     assert ceil_div(dividend, divisor) == ceil(Fraction(dividend, divisor))
 
 
-@pytest.mark.parametrize(
-    ("ppm", "fraction", "percent"),
-    [
-        (0, "0", "0%"),
-        (1, "0.000001", "0.0001%"),
-        (10_000, "0.01", "1%"),
-        (125_000, "0.125", "12.5%"),
-        (PPM, "1", "100%"),
-        (12 * PPM, "12", "1200%"),
-    ],
-)
-def test_millionths_are_a_fraction_to_clients_and_percent_to_people(ppm: int, fraction: str, percent: str) -> None:
-    assert (ppm_text(ppm), percent_text(ppm)) == (fraction, percent)
+def test_an_integer_is_what_a_quotient_comes_to() -> None:
+    assert isinstance(ceil_div(4, 2), int)
+    assert ceil_div(U64_MAX, 1) == U64_MAX
+
+
+def test_as_many_characters_as_may_be_are_a_number_and_one_more_are_none() -> None:
+    assert parse_decimal("1".rjust(MAX_NUMBER_LENGTH, "0"), "amount") == 1
+    assert problem("1".rjust(MAX_NUMBER_LENGTH + 1, "0")) == FieldProblem("amount", "has more than 64 characters")
 
 
 @pytest.mark.parametrize(
-    ("fraction", "text"),
+    ("value", "said"),
     [
-        (Fraction(1, 3), "0.333333"),
-        (Fraction(-1, 3), "-0.333333"),
-        (Fraction(1, 10**7), "0"),
-        (Fraction(-1, 10**7), "0"),
-        (Fraction(1), "1"),
+        (1, 'must be a decimal string, such as "10.5"'),
+        (None, 'must be a decimal string, such as "10.5"'),
+        ("ten", 'must be a decimal number, such as "10.5"'),
+        ("", 'must be a decimal number, such as "10.5"'),
     ],
 )
-def test_a_fraction_is_shown_with_six_decimals_rounded_towards_zero(fraction: Fraction, text: str) -> None:
-    assert fraction_text(fraction) == text
+def test_what_is_no_number_is_told_by_its_field_and_how_to_write_one(value: object, said: str) -> None:
+    assert problem(value) == FieldProblem("amount", said)
+
+
+def problem(value: object) -> FieldProblem:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_decimal(value, "amount")
+    (told,) = refused.value.problems
+    return told
+
+
+@pytest.mark.parametrize("decimals", [0, 6, 9, 18])
+def test_the_largest_amount_of_a_token_is_that_of_a_u64_and_no_unit_more(decimals: int) -> None:
+    largest = Decimal(U64_MAX).scaleb(-decimals)
+    assert to_base_units(largest, decimals, "amount") == U64_MAX
+    for more in (Decimal(U64_MAX + 1).scaleb(-decimals), Decimal(10) ** (20 - decimals), Decimal(10) ** 60):
+        with pytest.raises(InvalidRequest, match="amount"):
+            to_base_units(more, decimals, "amount")
+
+
+@pytest.mark.parametrize("decimals", [0, 6, 9, 18])
+def test_what_is_asked_for_at_least_may_be_more_than_there_can_be_in_as_many_digits_as_are_stored(
+    decimals: int,
+) -> None:
+    largest = Decimal("9" * 37)
+    assert to_least_base_units(largest.scaleb(-decimals, Context(prec=37)), decimals, "minOut") == int(largest)
+    with pytest.raises(InvalidRequest, match="minOut"):
+        to_least_base_units(Decimal(f"1e{37 - decimals}"), decimals, "minOut")
+
+
+def test_the_finest_slippage_is_a_millionth() -> None:
+    assert to_ppm(Decimal("0.000001"), "slippage") == 1
+    assert to_ppm(Decimal("0.5"), "slippage") == 500_000
+    for finer in ("0.0000001", "0.0000015", "0.000000000000000001"):
+        with pytest.raises(InvalidRequest, match="slippage"):
+            to_ppm(Decimal(finer), "slippage")
+
+
+def test_a_fraction_is_told_to_six_decimals_rounded_towards_zero() -> None:
+    assert fraction_text(Fraction(2, 3)) == "0.666666"
+    assert fraction_text(Fraction(-2, 3)) == "-0.666666"
+    assert fraction_text(Fraction(3, 2)) == "1.5"

@@ -82,12 +82,17 @@ def test_a_confirmed_transaction_has_landed_with_or_without_an_error(confirmatio
 
 def test_a_processed_transaction_is_undecided_however_high_the_chain() -> None:
     node = ScriptedNode(searches=[_status("processed")], heights=[LAST_VALID + 1_000])
-    assert isinstance(decide_fate(node, SIGNED.signature, LAST_VALID), Pending)
+    assert decide_fate(node, SIGNED.signature, LAST_VALID) == Pending(
+        "in a block at slot 77 that the cluster has yet to confirm"
+    )
 
 
-def test_an_unknown_transaction_is_undecided_up_to_its_last_valid_finalized_block() -> None:
-    node = ScriptedNode(heights=[LAST_VALID])
-    assert isinstance(decide_fate(node, SIGNED.signature, LAST_VALID), Pending)
+@pytest.mark.parametrize("remaining", [0, 3])
+def test_an_unknown_transaction_is_undecided_up_to_its_last_valid_finalized_block(remaining: int) -> None:
+    node = ScriptedNode(heights=[LAST_VALID - remaining])
+    assert decide_fate(node, SIGNED.signature, LAST_VALID) == Pending(
+        f"not in a block yet; it can still land for {remaining} more finalized blocks"
+    )
 
 
 def test_an_unknown_transaction_has_expired_one_finalized_block_later() -> None:
@@ -108,7 +113,14 @@ def test_a_transaction_that_appears_between_the_height_and_the_second_search_has
 
 def test_a_search_by_a_node_that_lags_behind_the_finalized_block_proves_nothing() -> None:
     node = ScriptedNode(heights=[LAST_VALID + 1], finalized_slot=5_001, searching_node_slot=5_000)
-    assert isinstance(decide_fate(node, SIGNED.signature, LAST_VALID), Pending)
+    assert decide_fate(node, SIGNED.signature, LAST_VALID) == Pending(
+        "the node that was asked is behind; its not knowing the transaction proves nothing"
+    )
+
+
+def test_a_search_by_a_node_that_has_just_seen_the_finalized_block_proves_expiry() -> None:
+    node = ScriptedNode(heights=[LAST_VALID + 1], finalized_slot=5_000, searching_node_slot=5_000)
+    assert decide_fate(node, SIGNED.signature, LAST_VALID) == Expired(LAST_VALID + 1)
 
 
 @pytest.mark.parametrize("error", [UNREACHABLE, REFUSED])
@@ -129,6 +141,13 @@ def test_landing_sends_the_same_bytes_every_two_seconds_until_the_deadline() -> 
     assert node.now == 7.0
 
 
+def test_landing_by_itself_sends_again_after_two_seconds_and_never_sleeps_past_the_deadline() -> None:
+    node = ScriptedNode()
+    land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=2.5)
+    assert len(node.sent) == 2
+    assert node.now == 2.5
+
+
 def test_landing_stops_as_soon_as_the_fate_is_known() -> None:
     node = ScriptedNode(searches=[None, _status("processed"), _status("confirmed")])
     fate = land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=60.0)
@@ -145,8 +164,10 @@ def test_a_send_that_fails_is_no_failure(error: Exception) -> None:
 def test_what_the_node_said_to_the_send_is_told_while_nothing_is_decided() -> None:
     node = ScriptedNode(sends=[REFUSED])
     fate = land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=1.0)
-    assert isinstance(fate, Pending)
-    assert "invalid transaction" in fate.reason
+    still = "not in a block yet; it can still land"
+    assert fate == Pending(f"{still}; {REFUSED}")
+    accepted = ScriptedNode(sends=[REFUSED, SIGNED.signature])
+    assert land(accepted, SIGNED, clock=accepted.clock, sleep=accepted.sleep, deadline=3.0) == Pending(still)
 
 
 def test_a_worker_that_comes_after_its_deadline_still_asks_once() -> None:

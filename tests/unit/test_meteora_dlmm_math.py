@@ -25,10 +25,12 @@ from chalicelib.venues.meteora_dlmm.math import (
     FEE_PRECISION,
     MAX_FEE_RATE,
     ONE,
+    U64_MAX,
     BinFill,
     BinOutOfRange,
     BinOverflow,
     BinUnpriced,
+    FeeSplit,
     Ladder,
     NoBinArray,
     OutOfLiquidity,
@@ -315,6 +317,10 @@ def test_a_bins_fee_is_split_without_a_remainder(fee: int, share: int, market_in
     assert min(split) >= 0
 
 
+def test_a_fee_on_nothing_that_was_traded_is_the_protocols() -> None:
+    assert split_fee(7, 1_000, 0, 0) == FeeSplit(market_makers=0, protocol=7, limit_orders=0, host=0)
+
+
 def test_a_swap_stops_at_the_end_of_the_pairs_range_of_bins() -> None:
     book = Book({0: Bin(amount_x=100), 3: Bin(amount_x=100), 4: Bin(amount_x=100)}, 20)
     steps = ladder(pair_with(max_bin_id=3), book, False, (0, 0))
@@ -341,19 +347,37 @@ def test_a_bin_that_costs_more_than_a_u64_stops_a_swap_before_it() -> None:
     assert steps.swap(50).active_id == 0
 
 
-def test_orders_that_cost_more_than_a_u64_leave_the_market_makers_part_tradable() -> None:
-    book = Book({1: Bin(amount_x=1_000, open_orders=1 << 60, ask=True, price=1 << 80)}, 20)
-    steps = ladder(pair_with(base_factor=0, variable_fee_control=0), book, False, (0, 0))
+NO_FEE = pair_with(base_factor=0, variable_fee_control=0)
+
+
+@pytest.mark.parametrize("orders", ["open_orders", "processed"])
+def test_orders_that_cost_more_than_a_u64_leave_the_market_makers_part_tradable(orders: str) -> None:
+    book = Book({1: Bin(amount_x=1_000, ask=True, price=1 << 80, **{orders: 1 << 60})}, 20)
+    steps = ladder(NO_FEE, book, False, (0, 0))
 
     assert steps.swap(1_000 << 16).amount_out == 1_000
-    with pytest.raises(BinOverflow):
+    with pytest.raises(BinOverflow, match=r"^bin 1 holds more than a u64 could buy$"):
         steps.swap((1_000 << 16) + 1)
 
 
-def test_a_bin_without_a_price_stops_a_swap_for_y() -> None:
-    book = Book({0: Bin(amount_y=100, price=0)}, 20)
+@pytest.mark.parametrize("orders", ["open_orders", "processed"])
+def test_orders_that_cost_all_of_a_u64_are_traded(orders: str) -> None:
+    book = Book({1: Bin(amount_x=10, ask=True, price=ONE, **{orders: U64_MAX})}, 20)
 
-    with pytest.raises(BinUnpriced):
+    assert ladder(NO_FEE, book, False, (0, 0)).swap(30).amount_out == 30
+
+
+def test_market_makers_liquidity_that_costs_all_of_a_u64_is_traded() -> None:
+    book = Book({1: Bin(amount_x=U64_MAX, price=ONE)}, 20)
+
+    assert ladder(NO_FEE, book, False, (0, 0)).swap(30).amount_out == 30
+
+
+@pytest.mark.parametrize("bin_", [Bin(amount_y=100, price=0), Bin(amount_y=0, open_orders=100, price=0)])
+def test_a_bin_without_a_price_stops_a_swap_for_y(bin_: Bin) -> None:
+    book = Book({0: bin_}, 20)
+
+    with pytest.raises(BinUnpriced, match=r"^bin 0 has no price$"):
         ladder(pair_with(), book, True, (0, 0)).swap(10)
 
 

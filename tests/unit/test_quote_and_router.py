@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.amounts import PPM
+from chalicelib.amounts import PPM, floor_of
 from chalicelib.problems import (
     AccountsMissing,
     AmountTooSmall,
@@ -23,12 +23,11 @@ from chalicelib.routing.quote import (
     MAX_REMAINING_ACCOUNTS,
     MAX_SWAP_COMPUTE_UNITS,
     ask_pools,
-    floor_of,
     price_impact,
     quote_pool,
 )
-from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits, best_route
-from tests.unit.model_market import CLOCK, ModelPool, address, pool_like
+from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits, best_routes
+from tests.unit.model_market import CLOCK, ModelPool, address, best_route, pool_like
 
 A, B, C = (address(number) for number in (1, 2, 3))
 U64 = st.integers(1, 2**64 - 1)
@@ -162,6 +161,22 @@ def test_where_none_quotes_the_most_telling_reason_is_given(most_telling: int) -
     assert refused.value is refusals[0]
 
 
+@pytest.mark.parametrize("closed_at", ["direct", "first", "second"])
+def test_the_most_telling_reason_is_looked_for_among_all_pools_of_all_ways(closed_at: str) -> None:
+    refusals: dict[str, ExecutionError] = dict.fromkeys(("direct", "first", "second"), AmountTooSmall("dust"))
+    refusals[closed_at] = closed = VenueUnavailable("closed")
+    if closed_at == "second":
+        del refusals["first"]
+    bridge = Bridge(
+        C,
+        (ModelPool(address(10), (A, C), (10**9, 10**9), refusal=refusals.get("first")),),
+        (ModelPool(address(11), (C, B), (10**9, 10**9), refusal=refusals["second"]),),
+    )
+    with pytest.raises(VenueUnavailable) as refused:
+        best_route(pair(pool(1, refusal=refusals["direct"]), bridges=(bridge,)), 1_000, UNLIMITED)
+    assert refused.value is closed
+
+
 def test_with_no_pool_at_all_there_is_none() -> None:
     with pytest.raises(NoPool):
         best_route(pair(), 1_000, UNLIMITED)
@@ -263,6 +278,38 @@ def test_a_way_over_a_third_token_is_taken_only_where_it_pays_more() -> None:
     first, second = two_hops.legs
     assert second.quote.amount_in == first.quote.amount_out
     assert two_hops.floors(1) == (first.quote.amount_out, 1)
+
+
+def test_the_best_of_each_way_is_told_and_the_best_of_all_first() -> None:
+    def over_c(worth: int) -> Bridge:
+        first = ModelPool(address(10), (A, C), (10**9, 10**9 * worth // 10))
+        return Bridge(C, (first,), (ModelPool(address(11), (C, B), (10**9, 10**9)),))
+
+    for worth, ways in ((9, [[1], [10, 11]]), (15, [[10, 11], [1]])):
+        routes = best_routes(pair(pool(1), bridges=(over_c(worth),)), 10**6, UNLIMITED)
+        assert [[leg.pool.address for leg in route.legs] for route in routes] == [
+            [address(number) for number in way] for way in ways
+        ]
+
+
+def test_a_route_is_worth_what_it_pays_less_what_its_legs_but_one_cost() -> None:
+    for pools in ((pool(1),), (pool(1), pool(2)), (pool(1), pool(2), pool(3))):
+        route = best_route(pair(*pools), 10**8, UNLIMITED)
+        assert len(route.legs) == len(pools)
+        assert RouteLimits(4, 7, lambda route: True).worth(route) == route.amount_out - 7 * (len(pools) - 1)
+
+
+def test_a_route_may_take_all_the_compute_units_that_swaps_may_take_together_and_no_unit_more() -> None:
+    half = MAX_SWAP_COMPUTE_UNITS // 2
+    for second, legs in ((half, 2), (half + 1, 1)):
+        pools = pair(pool(1, compute_units=half), pool(2, compute_units=second))
+        assert len(best_route(pools, 10**8, UNLIMITED).legs) == legs
+
+
+def test_a_pool_that_takes_all_the_compute_units_and_still_does_not_fit_is_given_up() -> None:
+    largest = pair(pool(1, compute_units=MAX_SWAP_COMPUTE_UNITS, remaining=1))
+    with pytest.raises(InsufficientLiquidity, match="one transaction can carry"):
+        best_route(largest, 1_000, RouteLimits(max_legs=4, leg_cost=0, fits=lambda route: False))
 
 
 def test_a_route_that_no_transaction_can_carry_is_passed_over_for_one_that_it_can() -> None:

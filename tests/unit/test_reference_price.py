@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import VenueUnavailable
-from chalicelib.risk.reference_price import exposure_of, price_deviation, value_of
+from chalicelib.risk.limits import Exposure, PoolDeviation
+from chalicelib.risk.reference_price import exposure_of, lamport_value_of, price_deviation, value_of
 from chalicelib.routing.market import Market, PricedPair, Worth
 from chalicelib.routing.quote import ask_pools
-from chalicelib.routing.router import Bridge, PairPools, RouteLimits, best_route
+from chalicelib.routing.router import Bridge, PairPools, RouteLimits
 from chalicelib.solana.tokens import NATIVE_MINT as SOL
 from chalicelib.venues.venue import Pool
-from tests.unit.model_market import CLOCK, ModelChain, ModelPool, ModelVenue, address
+from tests.unit.model_market import CLOCK, ModelChain, ModelPool, ModelVenue, address, best_route
 from tests.unit.routing_pools import JUP, USDC, cpmm
 
 # A busy machine takes its time.
@@ -62,13 +63,13 @@ def test_a_price_is_as_far_off_when_it_is_too_good_as_when_it_is_too_bad() -> No
     too_good = pool(2, (A, B), (DEEP, 2 * DEEP))
     assert deviation((FAIR, too_good)) == 1
     # the fair pool is too shallow for the order, and the bad one takes it
-    shallow, bad = replace(FAIR, reserves=(10**6, 10**6)), pool(2, (A, B), (2 * DEEP, DEEP))
-    assert deviation((shallow, bad), 10**8) == 1
+    shallow, bad = replace(FAIR, reserves=(DEEP // 4, DEEP // 4)), pool(2, (A, B), (DEEP, DEEP // 2))
+    assert deviation((shallow, bad), 26 * DEEP // 10) == 1
 
 
 def test_one_pool_that_was_moved_does_not_move_the_reference_of_the_others() -> None:
     others = (pool(2, (A, B), (DEEP, DEEP)), pool(3, (A, B), (DEEP, DEEP)), pool(4, (A, B), (DEEP, DEEP // 100)))
-    best = pool(5, (A, B), (100 * DEEP, 101 * DEEP))
+    best = pool(5, (A, B), (10 * DEEP, 10 * DEEP * 101 // 100))
     assert deviation((*others, best)) == Fraction(1, 100)
 
 
@@ -89,12 +90,29 @@ def test_neither_an_orders_own_size_nor_fees_are_taken_for_a_moved_market() -> N
 )
 def test_a_pool_that_would_not_trade_vouches_for_nothing(other: ModelPool) -> None:
     assert deviation((FAIR, other), 10**6) is None
+    fair = pool(3, (A, B), (DEEP, DEEP // 2))
+    assert deviation((other, FAIR, fair), 10**6) == 1, "the others do"
 
 
 def test_a_pairs_only_pool_is_held_to_the_price_over_a_third_token() -> None:
     bridge = Bridge(SOL, (pool(2, (A, SOL), (DEEP, 2 * DEEP)),), (pool(3, (SOL, B), (DEEP, DEEP // 4)),))
     assert deviation((FAIR,), bridges=(bridge,)) == 1
     assert deviation((FAIR,)) is None
+
+
+def test_a_third_token_that_cannot_be_had_or_sold_vouches_for_no_price_and_another_may() -> None:
+    closed = VenueUnavailable("closed")
+    to_sol, from_sol = pool(2, (A, SOL), (DEEP, 2 * DEEP)), pool(3, (SOL, B), (DEEP, DEEP // 4))
+    other = Bridge(REFERENCE, (pool(4, (A, REFERENCE), (DEEP, DEEP)),), (pool(5, (REFERENCE, B), (DEEP, DEEP // 4)),))
+    # what the order's hundredth comes to in the third token is too much for the second pool
+    shallow = replace(from_sol, reserves=(10_000, 2_500))
+    for useless in (
+        Bridge(SOL, (replace(to_sol, refusal=closed),), (from_sol,)),
+        Bridge(SOL, (to_sol,), (replace(from_sol, refusal=closed),)),
+        Bridge(SOL, (to_sol,), (shallow,)),
+    ):
+        assert deviation((FAIR,), 10**7, bridges=(useless,)) is None
+        assert deviation((FAIR,), 10**7, bridges=(useless, other)) == 3
 
 
 def test_a_route_over_a_third_token_is_held_to_the_pairs_own_pools() -> None:
@@ -104,6 +122,16 @@ def test_a_route_over_a_third_token_is_held_to_the_pairs_own_pools() -> None:
     one = priced((dear,), 1_000, (bridge,), max_legs=2)
     assert len(one.route.hops) == 2
     assert price_deviation(one.route, one.pools) == 3
+
+
+def test_a_route_over_a_third_token_is_held_to_the_price_over_another_where_the_pair_has_no_pools() -> None:
+    over_sol = Bridge(SOL, (pool(2, (A, SOL), (DEEP, DEEP)),), (pool(3, (SOL, B), (DEEP, DEEP)),))
+    other = Bridge(REFERENCE, (pool(4, (A, REFERENCE), (DEEP, DEEP)),), (pool(5, (REFERENCE, B), (DEEP, DEEP // 4)),))
+    one = priced((), 1_000, (over_sol, other), max_legs=2)
+    assert one.route.hops[1].legs[0].quote.mint_in == SOL
+    assert price_deviation(one.route, one.pools) == 3
+    alone = priced((), 1_000, (over_sol,), max_legs=2)
+    assert price_deviation(alone.route, alone.pools) is None
 
 
 def test_each_hop_over_a_third_token_is_held_to_the_other_pools_of_that_hop() -> None:
@@ -154,6 +182,35 @@ def test_an_order_has_no_value_where_no_pool_would_trade_for_it() -> None:
     assert value_of(priced((FAIR,), 1_000)) is None
 
 
+@pytest.mark.parametrize("price_error", [VenueUnavailable("its price can't be told"), None])
+def test_a_pool_without_a_price_does_not_count_towards_a_value(price_error: VenueUnavailable | None) -> None:
+    class Unpriced(ModelPool):
+        def mid_price(self, mint_in: Pubkey) -> Fraction:
+            if price_error is not None:
+                raise price_error
+            return Fraction(0)
+
+    unpriced = [Unpriced(address(number), (A, REFERENCE), (DEEP, DEEP)) for number in (7, 8)]
+    good = pool(9, (A, REFERENCE), (DEEP, DEEP))
+    assert value_of(priced((FAIR,), 1_000, worth=worth((A, (*unpriced, good))))) == 1_000
+
+
+def test_a_value_asks_no_more_of_a_pool_than_to_take_a_hundredth_or_one_unit() -> None:
+    more_than_a_unit_is_far = pool(7, (A, REFERENCE), (DEEP, DEEP), near=1, missing=(address(70),))
+    for amount, value in ((199, 199), (200, None)):
+        assert value_of(priced((FAIR,), amount, worth=worth((A, (more_than_a_unit_is_far,))))) == value
+    assert value_of(priced((FAIR,), 2, worth=worth((A, (more_than_a_unit_is_far,))))) == 2
+
+
+def test_an_exposure_is_what_it_is_worth_what_is_not_paid_and_how_far_the_price_is_off() -> None:
+    def judged(ppm: int | None) -> tuple[PoolDeviation, ...]:
+        return (PoolDeviation(str(FAIR.address), ppm),)
+
+    assert exposure_of(priced((FAIR,), 10**10, worth=worth())) == Exposure(10**10, 9_901, None, judged(None))
+    other = pool(2, (A, B), (DEEP, DEEP // 2))
+    assert exposure_of(priced((FAIR, other), 10**10)) == Exposure(None, 9_901, 1_000_000, judged(1_000_000))
+
+
 def test_an_exposure_is_rounded_up_so_that_a_limit_is_never_passed_by_a_fraction() -> None:
     moved = pool(2, (A, B), (DEEP, DEEP + 1))
     assert exposure_of(priced((FAIR, moved), 1_000, worth=worth())).deviation_ppm == 1
@@ -183,3 +240,33 @@ def test_an_order_between_tokens_that_lead_nowhere_has_no_value_and_still_a_pric
     chain.add_pool(1, (A, B), (DEEP, DEEP))
     one = market_of(chain).price(A, B, 1_000, leg_lamports=0)
     assert (value_of(one), one.route.amount_out) == (None, 999)
+
+
+# --- what the network's fees are worth ----------------------------------------------------------------------------
+
+
+def test_a_lamport_is_worth_what_the_dearer_half_of_sols_pools_say() -> None:
+    pools = tuple(
+        pool(10 + number, (SOL, REFERENCE), (10**13, price * 10**10)) for number, price in enumerate((1, 150, 149))
+    )
+    worth = Worth(SOL, ((SOL, pools),))
+    assert lamport_value_of(replace(priced((FAIR,), 1_000), sol_worth=worth)) == Fraction(149, 1_000)
+
+
+@pytest.mark.parametrize("worth", [None, Worth(SOL, ((SOL, ()),))])
+def test_where_no_pool_tells_what_sol_is_worth_nothing_is_said(worth: Worth | None) -> None:
+    assert lamport_value_of(replace(priced((FAIR,), 1_000), sol_worth=worth)) is None
+
+
+def test_the_value_of_fees_is_read_with_the_pair_though_its_own_tokens_have_nothing_to_do_with_sol() -> None:
+    chain = ModelChain()
+    chain.add_pool(1, (A, REFERENCE), (DEEP, DEEP))
+    chain.add_pool(2, (SOL, REFERENCE), (10**13, 15 * 10**11))
+    market = Market(chain, chain.registry(ModelVenue()), lambda: 0, REFERENCE)
+    wallet = address(9)
+    one = market.price(A, REFERENCE, 1_000, leg_lamports=0, besides=frozenset({wallet}))
+    assert exposure_of(one).lamport_value == Fraction(15, 100)
+    assert one.besides == {wallet: None}, "beside the pools' own accounts, in the same read"
+    chain.reads.clear()
+    market.price(A, REFERENCE, 1_000, leg_lamports=0, besides=frozenset({wallet}))
+    assert len(chain.reads) == 1

@@ -104,7 +104,7 @@ def test_functions_move_counters_and_change_no_limit_and_no_kill_switch(resource
                     assert changes == {"dynamodb:UpdateItem"}
                     (keys,) = statement["Condition"]["ForAllValues:StringLike"].values()
                     allowed.setdefault(name, []).extend(keys)
-    counters = ["admission", "open#*", "notional#*"]
+    counters = ["admission", "open#*", "notional#*", "fees#*"]
     assert allowed == {"ApiHandlerRole": [*counters, "rpc-pace#*"], "ExecuteOrderRole": [*counters, "outage"]}
 
 

@@ -11,11 +11,10 @@ import pytest
 import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
-from solders.hash import Hash
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import PermanentError, RpcRefused, RpcUnavailable, TransientError
-from chalicelib.solana.rpc import LatestBlockhash, SolanaRpc
+from chalicelib.solana.rpc import SolanaRpc
 from chalicelib.solana.rpc_answers import LONGEST_WAIT_MS
 from chalicelib.solana.rpc_errors import (
     NodeLacks,
@@ -331,14 +330,6 @@ def test_a_body_that_is_shorter_than_announced_is_no_answer(served: Node) -> Non
 
 
 # --- compute units that aren't told --------------------------------------------------------------------------------
-
-
-def test_the_blockhash_that_a_simulation_was_made_with_comes_along() -> None:
-    replacement = {"blockhash": str(Hash.default()), "lastValidBlockHeight": 155}
-    value: dict[str, object] = {"err": None, "logs": [], "unitsConsumed": 5, "replacementBlockhash": replacement}
-    result = {"context": {"slot": 5}, "value": value}
-    simulation = saying(200, {"jsonrpc": "2.0", "id": 1, "result": result}).simulate_transaction(b"wire")
-    assert simulation.blockhash == LatestBlockhash(Hash.default(), 155, 5)
 
 
 @pytest.mark.parametrize("told", [{}, {"unitsConsumed": None}, {"unitsConsumed": 0}])

@@ -20,8 +20,7 @@ from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
 from chalicelib.problems import PermanentError, SigningRefused
-from chalicelib.solana.compute_budget import MAX_COMPUTE_UNITS, ComputeBudget
-from chalicelib.solana.signing_policy import ApprovedMessage, OrderTerms, SigningPolicy, TradablePool
+from chalicelib.solana.signing_policy import ApprovedMessage, SigningPolicy, TradablePool
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID as METEORA
 from chalicelib.venues.meteora_dlmm.layout import bin_array_address
@@ -34,56 +33,28 @@ from tests.trades_to_sign import (
     FEE_CAP,
     LATEST,
     MINTS,
-    TradeToSign,
     as_bytes,
     compiled,
     policy,
     registry,
     trade,
 )
+from tests.unit.trade_kinds import (
+    BUYING_SOL,
+    KINDS,
+    OVER_SOL,
+    OVER_USDC,
+    SPLIT,
+    SWAP_PROGRAMS,
+    TAXED,
+    refusal,
+    swaps_of,
+    with_accounts,
+    with_amounts,
+)
 
 PROJECT = Path(__file__).parents[2]
 STRANGER = Pubkey(bytes([66] * 32))
-SWAP_PROGRAMS = (RAYDIUM, METEORA)
-
-# One of each kind: a split over both venues; SOL bought; over a third token, which is SOL, and which is not; a
-# Token-2022 token sold.
-SPLIT = trade("SOL", "LEVY", 700 * 10**9)
-BUYING_SOL = trade("USDC", "SOL", 10**9)
-OVER_SOL = trade("JUP", "RAY", 3 * 10**9, pools=("JUP/SOL", "SOL/RAY"))
-OVER_USDC = trade("SOL", "JUP", 2 * 10**9, pools=("SOL/USDC", "USDC/JUP"))
-TAXED = trade("LEVY", "USDC", 60 * 10**9)
-KINDS = {"split": SPLIT, "buying SOL": BUYING_SOL, "over SOL": OVER_SOL, "over USDC": OVER_USDC, "Token-2022": TAXED}
-
-
-def refusal(message: bytes, terms: OrderTerms, by: SigningPolicy | None = None) -> str:
-    with pytest.raises(SigningRefused) as refused:
-        (by or policy()).approve(message, terms)
-    return str(refused.value)
-
-
-def swaps_of(made: TradeToSign) -> list[int]:
-    """Where the swaps stand among the instructions."""
-    return [n for n, each in enumerate(made.instructions) if each.program_id in SWAP_PROGRAMS]
-
-
-def with_accounts(made: TradeToSign, index: int, accounts: list[AccountMeta]) -> bytes:
-    """The message with other accounts in one instruction."""
-    instructions = made.instructions
-    instructions[index] = Instruction(instructions[index].program_id, bytes(instructions[index].data), accounts)
-    return compiled(instructions)
-
-
-def with_amounts(made: TradeToSign, changes: dict[int, tuple[int, int]]) -> bytes:
-    """The message with so much added to a swap's amount in and floor, by the swap's number."""
-    instructions = made.instructions
-    for number, (more_in, more_out) in changes.items():
-        index = swaps_of(made)[number]
-        data = bytearray(instructions[index].data)
-        for at, more in ((8, more_in), (16, more_out)):
-            data[at : at + 8] = (int.from_bytes(data[at : at + 8], "little") + more).to_bytes(8, "little")
-        instructions[index] = Instruction(instructions[index].program_id, bytes(data), instructions[index].accounts)
-    return compiled(instructions)
 
 
 # --- what is signed -------------------------------------------------------------------------------------------------
@@ -260,6 +231,15 @@ def _cosigned(instruction: Instruction) -> Instruction:
     return Instruction(instruction.program_id, bytes(instruction.data), [*instruction.accounts, cosigner])
 
 
+@pytest.mark.parametrize("program", SWAP_PROGRAMS)
+def test_a_swap_program_is_asked_for_nothing_but_our_swaps(program: Pubkey) -> None:
+    number = next(n for n in swaps_of(SPLIT) if SPLIT.instructions[n].program_id == program)
+    instructions = SPLIT.instructions
+    swap = instructions[number]
+    instructions[number] = Instruction(program, b"deposits" + bytes(swap.data)[8:], swap.accounts)
+    assert refusal(compiled(instructions), SPLIT.terms).startswith(f"an instruction to {program} is no swap of ours: ")
+
+
 def test_no_account_comes_through_a_lookup_table() -> None:
     instructions = SPLIT.instructions
     table = AddressLookupTableAccount(STRANGER, list(SPLIT.message.account_keys))
@@ -290,82 +270,18 @@ def by(pools: dict[Pubkey, TradablePool]) -> SigningPolicy:
     return SigningPolicy((RaydiumCpmmVenue(), MeteoraDlmmVenue()), lambda: pools, FEE_CAP)
 
 
-# --- amounts --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_not_a_unit_more_or_less_than_the_order_is_spent(kind: str) -> None:
-    made = KINDS[kind]
-    for number in range(len(swaps_of(made))):
-        assert "more than it may" in refusal(with_amounts(made, {number: (1, 0)}), made.terms)
-        assert "do not spend all" in refusal(with_amounts(made, {number: (-1, 0)}), made.terms)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_floor_can_not_be_a_unit_below_what_the_slippage_allows(kind: str) -> None:
-    made = KINDS[kind]
-    last = len(swaps_of(made)) - 1
-    assert "slippage" in refusal(with_amounts(made, {last: (0, -1)}), made.terms)
-    policy().approve(with_amounts(made, {last: (0, 1)}), made.terms)
-
-
-def test_a_second_hop_spends_what_the_first_guarantees_and_never_what_the_wallet_holds_besides() -> None:
-    for made in (OVER_SOL, OVER_USDC):
-        assert "more than it may" in refusal(with_amounts(made, {1: (1, 0)}), made.terms)
-        assert "more than it may" in refusal(with_amounts(made, {0: (0, -1)}), made.terms)
-        assert "do not spend all" in refusal(with_amounts(made, {0: (0, 1)}), made.terms)
-
-
-def test_legs_of_a_split_share_the_amount_and_the_floor_as_they_like() -> None:
-    policy().approve(with_amounts(SPLIT, {0: (-5, 3), 1: (5, -3)}), SPLIT.terms)
-
-
-def test_a_quote_without_slippage_must_be_met_to_the_unit() -> None:
-    exact = trade("USDC", "SOL", 10**9, 0)
-    policy().approve(as_bytes(exact.message), exact.terms)
-    assert "slippage" in refusal(as_bytes(BUYING_SOL.message), replace(BUYING_SOL.terms, slippage_ppm=0))
-
-
-@given(guaranteed=st.integers(0, 2**64 - 1), quoted=st.integers(1, 2**64 - 1), slippage_ppm=st.integers(0, 500_000))
-def test_the_floor_is_what_is_left_of_the_quote_after_the_slippage_and_at_least_a_unit(
-    guaranteed: int, quoted: int, slippage_ppm: int
-) -> None:
-    terms = replace(SPLIT.terms, quoted_out=quoted, slippage_ppm=slippage_ppm)
-    least = max(-(-quoted * (10**6 - slippage_ppm) // 10**6), 1)
-    assert terms.are_met_by(guaranteed) == (guaranteed >= least)
-    assert terms.are_met_by(least)
-    assert not terms.are_met_by(least - 1)
-
-
-@given(limit=st.integers(0, MAX_COMPUTE_UNITS), price=st.integers(0, 2**64 - 1), cap=st.integers(0, 10**7))
-def test_the_priority_fee_stays_within_its_cap(limit: int, price: int, cap: int) -> None:
-    budget = ComputeBudget(limit, price)
-    message = compiled(BUYING_SOL.plan.instructions(budget))
-    if budget.priority_fee_lamports <= cap:
-        policy(fee_cap=cap).approve(message, BUYING_SOL.terms)
-    else:
-        assert "above the cap" in refusal(message, BUYING_SOL.terms, policy(fee_cap=cap))
-
-
-def test_what_is_lent_to_a_temporary_account_is_a_token_accounts_rent() -> None:
-    message = as_bytes(SPLIT.message)
-    for rent in (0, 2_039_279, 2_039_281):
-        refusal(message, replace(SPLIT.terms, rent_lamports=rent))
-
-
 # --- the order ------------------------------------------------------------------------------------------------------
 
 OTHER_TERMS: dict[str, dict[str, Any]] = {
     "order": {"order_id": "0197c3d2-7a1f-7000-8000-0123456789ac"},
     "attempt": {"attempt": 2},
+    "nonce": {"nonce": "5e2b7d"},
     "token sold": {"mint_in": MINTS["USDC"]},
     "token bought": {"mint_out": MINTS["USDC"]},
     "amount": {"amount_in": SPLIT.terms.amount_in - 1},
-    "quote": {"quoted_out": SPLIT.terms.quoted_out * 2},
+    "floor": {"min_out": SPLIT.terms.min_out * 2},
     "nothing sold": {"amount_in": 0},
-    "nothing quoted": {"quoted_out": 0},
-    "all may slip": {"slippage_ppm": 1_000_000},
-    "less than nothing may slip": {"slippage_ppm": -1},
+    "nothing asked for": {"min_out": 0},
     "what it sells": {"mint_out": SPLIT.terms.mint_in},
 }
 
@@ -396,6 +312,18 @@ def test_a_refusal_says_why_and_is_final_and_never_shows_the_bytes() -> None:
     assert issubclass(SigningRefused, PermanentError)
     assert message.hex() not in text
     assert str(LATEST.blockhash) not in text
+
+
+def test_a_refusal_names_the_first_instruction_that_is_not_what_the_order_needs_there() -> None:
+    plain = SPLIT.instructions
+    memo, number = plain[-1].program_id, len(plain)
+    for instructions, found, needed in (
+        (plain[:-1], f"instruction {number} is missing", f"one to {memo}"),
+        ([*plain, plain[-1]], f"instruction {number + 1} is one to {memo}", "none"),
+        ([*plain[:2], plain[-1], *plain[2:]], f"instruction 3 is one to {memo}", f"one to {plain[2].program_id}"),
+    ):
+        told = refusal(compiled(instructions), SPLIT.terms)
+        assert told == f"{found}; the order needs {needed}, with its own content"
 
 
 # --- nobody goes round it -------------------------------------------------------------------------------------------

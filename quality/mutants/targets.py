@@ -1,0 +1,196 @@
+"""What is mutated, and which tests must tell each mutant from the original.
+
+Tests of the same rooms alone: a mutant that only an order's whole way through the service shows is a missing test. None
+of them starts a process, and none needs the network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# The lowest share of killed mutants, in percent, in each file that decides about money.
+FLOOR_PERCENT = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Files that are mutated by turns under the same tests. Those that decide about money have to reach the floor."""
+
+    name: str
+    about_money: tuple[str, ...]
+    tests: tuple[str, ...]
+    others: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return self.about_money + self.others
+
+
+TARGETS = (
+    Target(
+        "amounts",
+        about_money=("chalicelib/amounts.py",),
+        others=("chalicelib/rate.py",),
+        tests=(
+            "tests/unit/test_amounts.py",
+            "tests/unit/test_wire.py",
+            "tests/unit/test_limits.py",
+            "tests/unit/test_rate.py",
+            "tests/unit/test_api_keys.py",
+        ),
+    ),
+    Target(
+        "routing",
+        about_money=(
+            "chalicelib/routing/market.py",
+            "chalicelib/routing/quote.py",
+            "chalicelib/routing/router.py",
+            "chalicelib/routing/split.py",
+            "chalicelib/routing/swap_plan.py",
+        ),
+        tests=(
+            "tests/unit/test_split.py",
+            "tests/unit/test_quote_and_router.py",
+            "tests/unit/test_routes.py",
+            "tests/unit/test_market.py",
+            "tests/unit/test_market_candidates.py",
+            "tests/unit/test_leg_cost.py",
+            "tests/unit/test_reference_price.py",
+            "tests/unit/test_forged_pools.py",
+        ),
+    ),
+    Target(
+        "risk",
+        about_money=(
+            "chalicelib/risk/counters.py",
+            "chalicelib/risk/depth.py",
+            "chalicelib/risk/limits.py",
+            "chalicelib/risk/network_fees.py",
+            "chalicelib/risk/reference_price.py",
+        ),
+        tests=(
+            "tests/unit/test_counters.py",
+            "tests/unit/test_depth.py",
+            "tests/unit/test_limits.py",
+            "tests/unit/test_network_fees.py",
+            "tests/unit/test_price_attacks.py",
+            "tests/unit/test_reference_price.py",
+        ),
+    ),
+    Target(
+        "venues",
+        about_money=(
+            "chalicelib/venues/meteora_dlmm/math.py",
+            "chalicelib/venues/meteora_dlmm/pool.py",
+            "chalicelib/venues/raydium_cpmm/math.py",
+            "chalicelib/venues/raydium_cpmm/pool.py",
+        ),
+        others=("chalicelib/venues/pool_accounts.py", "chalicelib/venues/raydium_cpmm/refusals.py"),
+        tests=(
+            "tests/unit/test_meteora_dlmm_math.py",
+            "tests/unit/test_meteora_dlmm.py",
+            "tests/unit/test_raydium_cpmm.py",
+            "tests/unit/test_raydium_cpmm_edges.py",
+            "tests/unit/test_swap_instructions.py",
+            "tests/unit/test_forged_pools.py",
+            "tests/unit/test_emulated_meteora_dlmm.py",
+            "tests/unit/test_emulated_raydium_cpmm.py",
+            "tests/conformance/test_vectors.py::test_every_swap_of_the_real_program_is_quoted_to_the_unit",
+        ),
+    ),
+    Target(
+        "chain",
+        about_money=(
+            "chalicelib/solana/fill.py",
+            "chalicelib/solana/landing.py",
+            "chalicelib/solana/signing_policy.py",
+        ),
+        tests=(
+            "tests/unit/test_landing.py",
+            "tests/unit/test_signing_policy.py",
+            "tests/unit/test_signed_amounts.py",
+            "tests/unit/test_fill.py",
+            "tests/unit/test_failover_expiry.py",
+            "tests/unit/test_hostile_node.py",
+            "tests/unit/test_signing.py",
+        ),
+    ),
+    Target(
+        "order",
+        about_money=("chalicelib/orders/order.py",),
+        others=("chalicelib/orders/endings.py",),
+        tests=(
+            "tests/unit/test_order.py",
+            "tests/unit/test_order_records.py",
+            "tests/unit/test_endings.py",
+            "tests/unit/test_counters.py",
+        ),
+    ),
+    Target(
+        "execution",
+        about_money=("chalicelib/orders/execution.py", "chalicelib/orders/outage.py"),
+        tests=("tests/unit/test_execution_under_limits.py", "tests/integration/test_execution.py"),
+    ),
+    Target(
+        "trading",
+        about_money=(
+            "chalicelib/orders/trading.py",
+            "chalicelib/orders/settling.py",
+            "chalicelib/orders/route_legs.py",
+        ),
+        tests=(
+            "tests/unit/test_settling.py",
+            "tests/unit/test_route_legs.py",
+            "tests/integration/test_orders_in_process.py",
+        ),
+    ),
+    Target(
+        "intake",
+        about_money=("chalicelib/orders/intake.py", "chalicelib/orders/same_request.py"),
+        others=("chalicelib/orders/pair.py", "chalicelib/orders/token_directory.py"),
+        tests=(
+            "tests/unit/test_same_request.py",
+            "tests/unit/test_token_directory.py",
+            "tests/integration/test_intake.py",
+            "tests/faults/test_aws_errors.py",
+        ),
+    ),
+    Target(
+        "messages",
+        about_money=(),
+        others=(
+            "chalicelib/orders/delivery.py",
+            "chalicelib/orders/recovery.py",
+            "chalicelib/orders/redrive.py",
+            "chalicelib/orders/start_rate.py",
+        ),
+        tests=(
+            "tests/integration/test_delivery.py",
+            "tests/integration/test_recovery.py",
+            "tests/integration/test_redrive.py",
+            "tests/integration/test_start_rate.py",
+        ),
+    ),
+)
+
+# Files of the rooms above that are not mutated, and why not.
+LEFT_OUT = {
+    "chalicelib/orders/dry_run.py": "what dryRun answers: it decides nothing",
+    "chalicelib/orders/field_types.py": "types",
+    "chalicelib/orders/message.py": "the form of a queue's message",
+    "chalicelib/orders/ports.py": "protocols and records",
+    "chalicelib/orders/quoting.py": "what GET /quotes answers; its numbers are the router's",
+    "chalicelib/orders/trial.py": "what dryRun answers of a simulation, which nobody signs",
+    "chalicelib/risk/halt.py": "a record",
+    "chalicelib/venues/derived_addresses.py": "a cache",
+    "chalicelib/venues/meteora_dlmm/instruction.py": "accounts and bytes, which are held against the real program",
+    "chalicelib/venues/meteora_dlmm/layout.py": "accounts and bytes, which are held against the real program",
+    "chalicelib/venues/meteora_dlmm/refusals.py": "a table",
+    "chalicelib/venues/pool_reader.py": "reads again what changed meanwhile",
+    "chalicelib/venues/raydium_cpmm/instruction.py": "accounts and bytes, which are held against the real program",
+    "chalicelib/venues/raydium_cpmm/layout.py": "accounts and bytes, which are held against the real program",
+    "chalicelib/venues/refusals.py": "a table",
+    "chalicelib/venues/registry.py": "which pools there are",
+    "chalicelib/venues/supported.py": "a list",
+    "chalicelib/venues/venue.py": "protocols and records",
+}

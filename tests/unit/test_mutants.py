@@ -1,0 +1,188 @@
+"""`make mutants`: what it mutates, which mutants it counts, and that a survivor stands with its reason or is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from quality.mutants.score import complaints, score_of, table
+from quality.mutants.survivors import entry, reviewed
+from quality.mutants.targets import LEFT_OUT, TARGETS
+from quality.mutants.verdicts import Mutant, Mutation, Verdict, mutants_of
+from quality.mutants.workspace import PROJECT
+
+FILE = "chalicelib/routing/quote.py"
+ROOMS = ("orders", "risk", "routing", "venues")
+
+
+# --- what is mutated ----------------------------------------------------------------------------------------------
+
+
+def test_every_file_and_every_test_of_a_target_is_there() -> None:
+    for target in TARGETS:
+        for named in (*target.files, *target.tests):
+            path, _, test = named.partition("::")
+            assert test in (PROJECT / path).read_text(), named
+
+
+def test_no_file_of_the_rooms_about_money_is_forgotten() -> None:
+    there = {
+        str(path.relative_to(PROJECT))
+        for room in ROOMS
+        for path in (PROJECT / "chalicelib" / room).rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    mutated = {file for target in TARGETS for file in target.files}
+    assert there - mutated == LEFT_OUT.keys()
+
+
+def test_a_reviewed_survivor_is_of_a_line_that_still_stands_in_a_mutated_file() -> None:
+    mutated = {file for target in TARGETS for file in target.files}
+    for mutation in reviewed():
+        assert mutation.file in mutated
+        lines = [line.strip() for line in (PROJECT / mutation.file).read_text().splitlines()]
+        assert set(mutation.was.splitlines()) <= set(lines), mutation
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        'file = "a"\nfunction = "f"\nwas = "1"\nbecame = "2"\nreason = " "',
+        'file = "a"\nfunction = "f"\nwas = "1"\nreason = "it is"',
+        'file = "a"\nfunction = "f"\nwas = "1"\nbecame = "2"\nreason = "it is"\nby = "me"',
+    ],
+)
+def test_a_survivor_without_a_reason_or_a_name_is_no_reviewed_one(entry: str) -> None:
+    with pytest.raises(ValueError, match="reason"):
+        reviewed(f"[[survivor]]\n{entry}")
+
+
+def test_a_survivor_is_named_once() -> None:
+    entry = '[[survivor]]\nfile = "a"\nfunction = "f"\nwas = "1"\nbecame = "2"\nreason = "it is"\n'
+    assert reviewed(entry) == {Mutation("a", "f", "1", "2"): "it is"}
+    with pytest.raises(ValueError, match="twice"):
+        reviewed(entry * 2)
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["amount < 1", 'f"{amount}"', "text.rstrip('0')", "f\"{text.rstrip('0')}\"", "first(\nsecond)", r're.match(r"\d")'],
+)
+def test_a_survivor_is_told_as_it_is_to_be_named(code: str) -> None:
+    mutation = Mutation(FILE, "quote", code, f"{code} + 1")
+    assert reviewed(entry(mutation).replace('reason = ""', 'reason = "equal"')) == {mutation: "equal"}
+
+
+# --- what mutmut leaves -------------------------------------------------------------------------------------------
+
+ORIGINAL = """\
+def {name}(amount, of):
+    logger.info("asked for", amount=amount)
+    assert of, "of something"
+    if amount < 1:
+        raise refused(f"only {{amount}} of it", "too small")
+    return Fill(amount, "of one pool", tuple(zip(amount, of, strict=True)))
+"""
+
+
+def mutant(folder: Path, line: str, becomes: str, exit_code: int | None) -> Mutant:
+    """The verdict on one mutant, read as mutmut writes it."""
+    original, changed = ORIGINAL.format(name="x_quote__mutmut_orig"), ORIGINAL.format(name="x_quote__mutmut_1")
+    assert line in changed
+    (folder / FILE).parent.mkdir(parents=True)
+    (folder / FILE).write_text(original + changed.replace(line, becomes))
+    length = original.count("\n")
+    spans = {"x_quote__mutmut_orig": [1, length], "x_quote__mutmut_1": [length + 1, 2 * length]}
+    (folder / f"{FILE}.spans").write_text(json.dumps({"version": 1, "spans": spans}))
+    codes = {"chalicelib.routing.quote.x_quote__mutmut_1": exit_code}
+    (folder / f"{FILE}.meta").write_text(json.dumps({"exit_code_by_key": codes}))
+    (one,) = mutants_of(folder, FILE)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "verdict"),
+    [
+        (1, Verdict.KILLED),
+        (-24, Verdict.KILLED),
+        (0, Verdict.SURVIVED),
+        (33, Verdict.UNTESTED),
+        (None, Verdict.NOT_RUN),
+    ],
+)
+def test_a_verdict_tells_the_function_and_the_changed_line(
+    tmp_path: Path, exit_code: int | None, verdict: Verdict
+) -> None:
+    told = mutant(tmp_path, "amount < 1", "amount <= 1", exit_code)
+    assert told == Mutant(Mutation(FILE, "quote", "if amount < 1:", "if amount <= 1:"), verdict)
+
+
+@pytest.mark.parametrize(
+    ("line", "becomes"),
+    [
+        ('"asked for"', '"ASKED FOR"'),
+        ("amount=amount", "amount=None"),
+        ('"too small"', "None"),
+        ('"of one pool"', '"XXof one poolXX"'),
+        ("strict=True", "strict=False"),
+        ('"of something"', '"OF SOMETHING"'),
+    ],
+)
+def test_words_log_lines_and_a_check_of_our_own_are_not_counted(tmp_path: Path, line: str, becomes: str) -> None:
+    assert mutant(tmp_path, line, becomes, 0).verdict is Verdict.LEFT_OUT
+
+
+@pytest.mark.parametrize(
+    ("line", "becomes"),
+    [
+        ("{amount}", "{amount + 1}"),
+        ("amount < 1", "amount < 2"),
+        ("assert of", "assert not of"),
+        ("Fill(amount,", "Fill(None,"),
+        ("zip(amount, of,", "zip(of, amount,"),
+    ],
+)
+def test_what_is_calculated_or_decided_is_counted_wherever_it_stands(tmp_path: Path, line: str, becomes: str) -> None:
+    assert mutant(tmp_path, line, becomes, 0).verdict is Verdict.SURVIVED
+
+
+# --- the score ----------------------------------------------------------------------------------------------------
+
+
+def mutation(number: int) -> Mutation:
+    return Mutation(FILE, "quote", f"was {number}", f"became {number}")
+
+
+def mutants(killed: int, survived: int, *more: Verdict) -> list[Mutant]:
+    verdicts = [*[Verdict.KILLED] * killed, *[Verdict.SURVIVED] * survived, *more]
+    return [Mutant(mutation(number), verdict) for number, verdict in enumerate(verdicts)]
+
+
+def test_a_score_is_the_share_of_the_killed_and_a_mutant_that_no_test_reaches_lives() -> None:
+    score = score_of(FILE, mutants(8, 1, Verdict.UNTESTED, Verdict.LEFT_OUT), about_money=True)
+    assert (score.killed, score.mutants, score.percent) == (8, 10, 80.0)
+    assert "| `chalicelib/routing/quote.py` | 10 | 8 | 80.0 % |" in table([score])
+
+
+@pytest.mark.parametrize(("about_money", "killed", "told"), [(True, 90, False), (True, 89, True), (False, 0, False)])
+def test_what_decides_about_money_is_below_ninety_percent_nowhere(about_money: bool, killed: int, told: bool) -> None:
+    score = score_of(FILE, mutants(killed, 100 - killed), about_money=about_money)
+    reasons = {mutation(number): "equal" for number in range(killed, 100)}
+    assert ([FILE in one for one in complaints([score], reasons)] == [True]) is told
+
+
+def test_a_survivor_without_a_reason_is_told_and_a_reason_without_its_survivor_too() -> None:
+    score = score_of(FILE, mutants(98, 2), about_money=True)
+    (unexplained, outdated) = complaints([score], {mutation(98): "equal", mutation(0): "equal"})
+    assert "give a reason" in unexplained
+    assert 'became = "became 99"' in unexplained
+    assert "is killed" in outdated
+    assert 'became = "became 0"' in outdated
+    assert list(complaints([score], {mutation(98): "equal", mutation(99): "equal"})) == []
+
+
+def test_mutants_that_were_not_run_are_no_good_result() -> None:
+    score = score_of(FILE, mutants(10, 0, Verdict.NOT_RUN), about_money=False)
+    assert list(complaints([score], {})) == [f"{FILE}: 1 mutants were not run"]
