@@ -42,9 +42,6 @@ from chalicelib.solana.slot_times import SlotTimes
 T = TypeVar("T")
 Failure = RpcUnavailable | RpcRefused
 
-# What a node may lack as a whole, whichever method tells of it.
-_HISTORY = "transaction history"
-
 
 class _Waiting:
     """How long calls may wait until a node may be asked again. Times in ms."""
@@ -186,7 +183,7 @@ class FailoverRpc(SolanaRpc):
         return self._read("getRecentPrioritizationFees", lambda node: node.get_recent_prioritization_fees(wanted))
 
     def get_signature_statuses(self, signatures: Sequence[str], *, search_history: bool) -> SignatureStatuses:
-        topic = _HISTORY if search_history else "getSignatureStatuses"
+        topic = "getSignatureStatuses of the whole history" if search_history else "getSignatureStatuses"
         return self._read(topic, lambda node: node.get_signature_statuses(signatures, search_history=search_history))
 
     def get_transaction(self, signature: str, *, commitment: Commitment | None = None) -> dict[str, Any] | None:
@@ -195,7 +192,7 @@ class FailoverRpc(SolanaRpc):
         while True:
             try:
                 node, transaction = self._ask(
-                    _HISTORY,
+                    "getTransaction",
                     lambda node: node.get_transaction(signature, commitment=commitment),
                     passing_over=ignorant,
                 )
@@ -205,7 +202,7 @@ class FailoverRpc(SolanaRpc):
                 return None
             if transaction is not None:
                 for one in ignorant:
-                    one.note_lack(_HISTORY)
+                    one.note_lack("getTransaction")
                 return transaction
             ignorant.append(node)
             if not self._nodes.others_in_service(ignorant):

@@ -11,7 +11,15 @@ from solders.message import MessageV0
 from solders.pubkey import Pubkey
 
 from chalicelib.amounts import SOL_DECIMALS, to_text
-from chalicelib.problems import FeeTooHigh, InsufficientBalance, RpcRefused, TransientError
+from chalicelib.log import logger
+from chalicelib.problems import (
+    AllNodesDown,
+    FeeTooHigh,
+    InsufficientBalance,
+    RpcRefused,
+    RpcUnavailable,
+    TransientError,
+)
 from chalicelib.solana.compute_budget import (
     BASE_FEE_LAMPORTS,
     MAX_COMPUTE_UNITS,
@@ -22,7 +30,6 @@ from chalicelib.solana.compute_budget import (
 )
 from chalicelib.solana.program_errors import ErrorClassifier
 from chalicelib.solana.rpc import LatestBlockhash, Simulation
-from chalicelib.solana.rpc_errors import NodeLacks
 from chalicelib.solana.transaction import SwapPlan, build_message, unsigned_wire, writable_accounts
 
 
@@ -95,10 +102,17 @@ def simulate(
 
 
 def _recent_fees(rpc: SimulationRpc, message: MessageV0) -> tuple[int, ...]:
+    """What others paid; nothing where no node tells, which comes to the lowest price that we offer.
+
+    A price is advice: an attempt doesn't end for want of it. Whether the nodes are down the next question finds out.
+    """
     try:
         return rpc.get_recent_prioritization_fees(writable_accounts(message))
-    except (NodeLacks, RpcRefused):
-        return ()  # nobody tells what others paid: the lowest price that we offer
+    except AllNodesDown:
+        raise
+    except (RpcUnavailable, RpcRefused) as error:
+        logger.info("no node tells the recent fees", error=str(error))
+        return ()
 
 
 def _can_pay(check_wallet: Callable[[int], None], budget: ComputeBudget) -> bool:

@@ -23,7 +23,14 @@ from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 from solders.transaction_metadata import FailedTransactionMetadata
 
-from chalicelib.problems import ExecutionError, InsufficientBalance, RpcRefused, TransientError
+from chalicelib.problems import (
+    ExecutionError,
+    InsufficientBalance,
+    NodesAtTheirLimit,
+    RpcRefused,
+    RpcUnavailable,
+    TransientError,
+)
 from chalicelib.solana.accounts import Account
 from chalicelib.solana.compute_budget import ComputeBudget, PriorityFeePolicy
 from chalicelib.solana.fill import Fill, read_fill
@@ -385,13 +392,25 @@ def test_the_measured_budget_is_enough_and_no_more_than_a_fifth_above_what_is_us
     assert budget.unit_price == 4_000
 
 
-@pytest.mark.parametrize("error", [NodeLacks("Method not found"), RpcRefused("fees", -32602, "no")])
+@pytest.mark.parametrize(
+    "error",
+    [NodeLacks("Method not found"), RpcRefused("fees", -32602, "no"), RpcUnavailable("not implemented (-32000)")],
+)
 def test_a_node_without_priority_fees_leaves_the_lowest_price_that_is_offered(chain: Chain, error: Exception) -> None:
     def lacking(writable: tuple[Pubkey, ...]) -> tuple[int, ...]:
         raise error
 
     chain.get_recent_prioritization_fees = lacking  # type: ignore[method-assign]
     assert simulated(chain, chain.plan(SOL, USDC, 1_000_000, 1)).budget.unit_price == 1
+
+
+def test_a_node_that_wants_to_be_asked_later_is_waited_for(chain: Chain) -> None:
+    def limited(writable: tuple[Pubkey, ...]) -> tuple[int, ...]:
+        raise NodesAtTheirLimit(5_000)
+
+    chain.get_recent_prioritization_fees = limited  # type: ignore[method-assign]
+    with pytest.raises(NodesAtTheirLimit):
+        simulated(chain, chain.plan(SOL, USDC, 1_000_000, 1))
 
 
 def test_a_swap_whose_units_no_simulation_told_lands_all_the_same(chain: Chain) -> None:

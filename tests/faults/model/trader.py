@@ -88,6 +88,7 @@ class ModelTrader:
         self._script = market
 
     def plan(self, order: Order) -> PlannedSwap:
+        self._settler.start_invocation(order)
         self._worker.call("reading the market", lambda: self._next_trouble(), silent)
         amount_out = self._cluster.quote(order.amount)
         exposure = Exposure(value=amount_out, price_impact_ppm=0, deviation_ppm=0)
