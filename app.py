@@ -51,6 +51,12 @@ def observe(event: Any, get_response: Callable[[Any], Any]) -> Any:
 
 
 @app.middleware("http")
+def wait_for_nodes_anew(event: Request, get_response: Callable[[Request], Response]) -> Response:
+    composition.start_request()
+    return get_response(event)
+
+
+@app.middleware("http")
 def answer_errors_as_problems(event: Request, get_response: Callable[[Request], Response]) -> Response:
     return as_problem(get_response(event))
 

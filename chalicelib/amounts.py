@@ -15,8 +15,11 @@ from chalicelib.problems import FieldProblem, InvalidRequest
 U64_MAX = 2**64 - 1
 PPM = 1_000_000  # millionths of one
 PPM_DECIMALS = 6
+LARGEST_DIGITS = 36  # DynamoDB keeps 38 digits of a number
+SOL_DECIMALS = 9  # a lamport is a billionth of a SOL
 MAX_NUMBER_LENGTH = 64
 DECIMAL_PATTERN = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
+MOST_SLIPPAGE = Decimal("0.5")
 _PRICE = Context(prec=18)
 # Holds every digit that a number of MAX_NUMBER_LENGTH characters can have.
 _EXACT = Context(prec=MAX_NUMBER_LENGTH)
@@ -25,6 +28,11 @@ _EXACT = Context(prec=MAX_NUMBER_LENGTH)
 def ceil_div(dividend: int, divisor: int) -> int:
     """The quotient rounded up, exactly, for a divisor above zero."""
     return -(-dividend // divisor)
+
+
+def floor_of(amount_out: int, slippage_ppm: int) -> int:
+    """The least output that the slippage allows, in base units, rounded up in the trader's favour, at least 1."""
+    return max(ceil_div(amount_out * (PPM - slippage_ppm), PPM), 1)
 
 
 def parse_decimal(value: object, field: str) -> Decimal:
@@ -44,10 +52,18 @@ def parse_decimal(value: object, field: str) -> Decimal:
 
 def to_base_units(amount: Decimal, decimals: int, field: str) -> int:
     """`amount` whole tokens in base units, exactly. Raises InvalidRequest: not above zero, too fine, over 2^64 − 1."""
+    base_units = to_least_base_units(amount, decimals, field)
+    if base_units > U64_MAX:
+        raise _wrong(field, "is larger than any token amount can be (2^64 − 1 base units)")
+    return base_units
+
+
+def to_least_base_units(amount: Decimal, decimals: int, field: str) -> int:
+    """As to_base_units, for what is asked for at least: also more than there can be, which no market pays."""
     if amount <= 0:
         raise _wrong(field, "must be greater than zero")
     # adjusted() first: 1e999999999 must be refused before anything is made of its digits
-    if amount.adjusted() + decimals > 20:
+    if amount.adjusted() + decimals > LARGEST_DIGITS:
         raise _wrong(field, "is larger than any token amount can be (2^64 − 1 base units)")
     digits = amount.as_tuple()
     exponent = int(digits.exponent)
@@ -55,16 +71,13 @@ def to_base_units(amount: Decimal, decimals: int, field: str) -> int:
     trailing_zeros = len(digits.digits) - len(significant)
     if -(exponent + trailing_zeros) > decimals:
         raise _wrong(field, f"has more decimals than the token's {decimals}")
-    base_units = int(amount.scaleb(decimals, _EXACT))
-    if base_units > U64_MAX:
-        raise _wrong(field, "is larger than any token amount can be (2^64 − 1 base units)")
-    return base_units
+    return int(amount.scaleb(decimals, _EXACT))
 
 
-def to_ppm(slippage: Decimal, field: str) -> int:
-    """A fraction in millionths, exactly. Raises InvalidRequest: outside 0…0.5, or finer than a millionth."""
-    if slippage < 0 or slippage > Decimal("0.5"):
-        raise _wrong(field, "must be a fraction from 0 to 0.5 (0.01 is one percent)")
+def to_ppm(slippage: Decimal, field: str, most: Decimal = MOST_SLIPPAGE) -> int:
+    """A fraction in millionths, exactly. Raises InvalidRequest: outside 0…`most`, or finer than a millionth."""
+    if slippage < 0 or slippage > most:
+        raise _wrong(field, f"must be a fraction from 0 to {most} (0.01 is one percent)")
     if slippage and slippage.adjusted() < -6:
         raise _wrong(field, "must not have more than 6 decimals")
     ppm = slippage.scaleb(PPM_DECIMALS, _EXACT)

@@ -42,6 +42,7 @@ from chalicelib.push.session import Session
 from chalicelib.risk.counters import GLOBAL
 from chalicelib.risk.limits import ReferenceCurrency, defaults_for
 from chalicelib.settings import settings
+from chalicelib.solana.pacing import WINDOW_MS
 from chalicelib.solana.wallet_choice import WalletKind
 from chalicelib.telemetry import correlation_id
 
@@ -50,13 +51,19 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from chalicelib.http.api import HealthApi, MarketApi, OrdersApi, TicketsApi
+    from chalicelib.orders.dry_run import DryRun
+    from chalicelib.orders.quoting import Quoter
     from chalicelib.orders.token_directory import ChainTokenDirectory
     from chalicelib.routing.market import Market
+    from chalicelib.solana.compute_budget import PriorityFeePolicy
+    from chalicelib.solana.pacing import Pace, Shares
     from chalicelib.solana.rpc import SolanaRpc
     from chalicelib.solana.signing_policy import SigningPolicy
     from chalicelib.solana.wallet import Wallet
     from chalicelib.venues.registry import PoolRegistry
 
+# How long one HTTP request may wait for Solana's nodes in all: the gateway gives up after 29 s.
+_REQUEST_WAITS_SECONDS = 22.0
 _AWS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 4})
 
 
@@ -179,7 +186,39 @@ def rpc() -> SolanaRpc:
         first_cool_down_ms=config.rpc_first_cool_down_ms,
         longest_cool_down_ms=config.rpc_longest_cool_down_ms,
     )
-    return FailoverRpc(nodes, now_ms, policy, survey_every_ms=config.rpc_survey_every_ms)
+    shares = config.rpc_shares
+    client = FailoverRpc(
+        nodes,
+        now_ms,
+        policy,
+        paces=None if shares is None else [_pace_of(number, shares) for number in range(1, len(nodes) + 1)],
+        # a survey is a call like any other
+        survey_every_ms=max(config.rpc_survey_every_ms, _calls_apart_ms(20)),
+    )
+    client.start_waiting(_REQUEST_WAITS_SECONDS)
+    return client
+
+
+def start_request() -> None:
+    """What each HTTP request begins with: it may wait for Solana's nodes again, if it needs them."""
+    if rpc.cache_info().currsize:
+        rpc().start_waiting(_REQUEST_WAITS_SECONDS)
+
+
+def _pace_of(node: int, shares: Shares) -> Pace:
+    if settings().executes_orders:
+        from chalicelib.solana.pacing import OwnPace
+
+        return OwnPace(shares.worker)
+    from chalicelib.aws.dynamodb.api_pace import ApiPace
+
+    return ApiPace(dynamodb(), settings().control_table, node, shares.api)
+
+
+def _calls_apart_ms(calls: int) -> int:
+    """How long so many calls take at a worker's pace, 0 without one: what repeats had better be no more frequent."""
+    shares = settings().rpc_shares
+    return 0 if shares is None else calls * WINDOW_MS // shares.worker
 
 
 @cache
@@ -244,10 +283,24 @@ def signing_policy() -> SigningPolicy:
 
 
 @cache
+def priority_fees() -> PriorityFeePolicy:
+    from chalicelib.solana.compute_budget import PriorityFeePolicy
+
+    config = settings()
+    return PriorityFeePolicy(
+        floor=config.priority_fee_floor, cap=config.priority_fee_cap, max_lamports=config.max_priority_fee_lamports
+    )
+
+
+def reference_currency() -> ReferenceCurrency:
+    config = settings()
+    return ReferenceCurrency(config.reference_mint, config.reference_symbol, config.reference_decimals)
+
+
+@cache
 def delivery() -> Delivery:
     from chalicelib.orders.settling import Settler, WatchPolicy
     from chalicelib.orders.trading import ChainTrader
-    from chalicelib.solana.compute_budget import PriorityFeePolicy
     from chalicelib.venues.supported import error_classifier
 
     config = settings()
@@ -255,7 +308,13 @@ def delivery() -> Delivery:
         rpc(),
         lambda: wallet().address,
         error_classifier(),
-        WatchPolicy(config.watch_seconds, config.confirm_poll_ms / 1000, config.rebroadcast_ms / 1000),
+        WatchPolicy(
+            config.watch_seconds,
+            # of a node's pace every look takes one call, and every send
+            max(config.confirm_poll_ms, _calls_apart_ms(1)) / 1000,
+            max(config.rebroadcast_ms, _calls_apart_ms(5)) / 1000,
+            config.invocation_seconds,
+        ),
         time.monotonic,
         time.sleep,
     )
@@ -265,16 +324,20 @@ def delivery() -> Delivery:
         wallet(),
         signing_policy(),
         error_classifier(),
-        PriorityFeePolicy(
-            floor=config.priority_fee_floor,
-            cap=config.priority_fee_cap,
-            max_lamports=config.max_priority_fee_lamports,
-        ),
+        priority_fees(),
         settler,
+        now_ms,
     )
-    currency = ReferenceCurrency(config.reference_mint, config.reference_symbol, config.reference_decimals)
     execution = Execution(
-        order_store(), trader, start_rate(), outages(), control_table(), now_ms, config.lease_ms, currency
+        order_store(),
+        trader,
+        start_rate(),
+        outages(),
+        control_table(),
+        now_ms,
+        config.lease_ms,
+        reference_currency(),
+        new_nonce=secrets.token_hex,
     )
     return Delivery(execution, orders_queue(), config.lease_ms)
 
@@ -295,19 +358,37 @@ def intake() -> Intake:
         now_ms,
         uuid.uuid4,
         correlation_id,
+        settings().market_order_seconds * 1000,
     )
 
 
 @cache
 def redrive() -> Redrive:
-    return Redrive(order_store(), orders_queue(), intake(), control_table())
+    return Redrive(order_store(), orders_queue(), intake(), control_table(), now_ms)
 
 
 @cache
 def orders_api() -> OrdersApi:
     from chalicelib.http.api import OrdersApi
 
-    return OrdersApi(intake(), order_store(), token_directory(), websocket_doors())
+    return OrdersApi(intake(), order_store(), token_directory(), websocket_doors(), dry_run())
+
+
+@cache
+def dry_run() -> DryRun:
+    from solders.pubkey import Pubkey
+
+    from chalicelib.orders.dry_run import DryRun
+    from chalicelib.orders.trial import RouteTrial
+    from chalicelib.risk.network_fees import FeeRange
+    from chalicelib.solana.compute_budget import BASE_FEE_LAMPORTS
+    from chalicelib.venues.supported import error_classifier
+
+    address = settings().wallet_address
+    wallet_address = None if address is None else Pubkey.from_string(address)
+    trial = RouteTrial(rpc(), wallet_address, error_classifier(), priority_fees(), secrets.token_hex)
+    fees = FeeRange(BASE_FEE_LAMPORTS, priority_fees().most_lamports)
+    return DryRun(intake(), quoter(), trial, control_table(), reference_currency(), fees)
 
 
 @cache
@@ -325,12 +406,24 @@ def tickets_api() -> TicketsApi:
 @cache
 def market_api() -> MarketApi:
     from chalicelib.http.api import MarketApi
+
+    return MarketApi(token_directory(), quoter())
+
+
+@cache
+def quoter() -> Quoter:
+    from solders.pubkey import Pubkey
+
     from chalicelib.orders.quoting import Quoter
     from chalicelib.orders.trading import LEG_COMPUTE_UNITS
+    from chalicelib.routing.market import Market
     from chalicelib.solana.compute_budget import ComputeBudget
+    from chalicelib.solana.rpc import BesideTheSlot
 
     leg = ComputeBudget(LEG_COMPUTE_UNITS, settings().priority_fee_floor)
-    return MarketApi(token_directory(), Quoter(market(), leg.priority_fee_lamports, now_ms))
+    reference = Pubkey.from_string(settings().reference_mint)
+    market = Market(BesideTheSlot(rpc()), pool_registry(), now_ms, reference)
+    return Quoter(market, leg.priority_fee_lamports, now_ms)
 
 
 @cache

@@ -8,6 +8,7 @@ FillrateError
 │   ├── Forbidden                   403: the key lacks a scope
 │   ├── NotFound                    404
 │   ├── Conflict                    409
+│   │   └── ClientOrderIdTaken      another order of the account has this clientOrderId
 │   ├── MessageTooLarge             413
 │   ├── TooManySubscriptions        429
 │   ├── RateLimited                 429: this key, or this connection, asks too often
@@ -17,23 +18,27 @@ FillrateError
 │   ├── TransientError              another attempt may succeed
 │   │   ├── RpcUnavailable          the Solana node did not answer, or answered with a server error
 │   │   │   └── AllNodesDown        every node failed too often to be asked now: wait, that is no attempt
+│   │   │       └── NodesAtTheirLimit   or is asked as often as it may be
 │   │   ├── SlippageExceeded        the market moved beyond the order's floor
 │   │   ├── VenueUnavailable        the pool is closed, not open yet, or answers with an error of its own
 │   │   ├── AccountsMissing         the quote needs accounts that were not read: read them, quote again
+│   │   ├── PriceDeviation          the pools' price is too far from that of the others
 │   │   ├── TransactionExpired      the transaction's blockhash ran out and it never landed
 │   │   └── WalletUnavailable       the wallet's key can't be asked now; nothing was signed
 │   └── PermanentError              no retry can help
 │       ├── NoPool                  no registered pool trades this pair
+│       ├── TokenNotTradable        a token's mint keeps it from being transferred as a swap would
 │       ├── InsufficientLiquidity   the pools hold less than the order asks for
-│       ├── InsufficientBalance     the wallet holds too little of the input token or of SOL for fees
+│       ├── InsufficientBalance     the wallet holds too little of the input token or of SOL for fees and rent
+│       ├── FeeTooHigh              the network asks for more than the order, or a limit, lets it cost
 │       ├── AmountTooSmall          the output would be zero
 │       ├── SigningRefused          the transaction is not what the order says: it was not signed
 │       ├── TransactionRejected     the chain refuses the transaction for a reason that no retry changes
 │       │   └── TransactionTooLarge no transaction can carry the route
-│       ├── RpcRefused              the Solana node answered with an error of its own
+│       ├── RpcRefused              the Solana node says that our request is wrong
 │       ├── LimitExceeded           more than the account's limits, or those of all, let through
 │       ├── PriceImpact             the order itself would move the price too far
-│       ├── PriceDeviation          the pools' price is too far from that of the others
+│       ├── OrderExpired            the order's deadline has passed
 │       └── Halted                  the kill switch is thrown
 └── AwsError                        AWS did not do what it was asked: never an order's failed attempt
     ├── AwsUnavailable              503: it is out of reach, unwell, or asked too often
@@ -48,6 +53,7 @@ handles what the other one raises:
 
 IllegalTransition, Leased           orders/order.py: that can't happen to the order now
 StaleOrder                          orders/ports.py: somebody else wrote the order first
+ClientOrderIdInUse                  orders/ports.py: the write that would give two orders one name was not made
 UnknownOrder, MalformedMessage      orders/: a message without an order
 CounterFull                         risk/counters.py: the write that would break a limit was not made
 TooSoon, Unusable                   aws/dynamodb/rate_cell.py: not now, or not any more
@@ -138,6 +144,17 @@ class Conflict(RequestError):
     http_status = 409
 
 
+class ClientOrderIdTaken(Conflict):
+    """Another order of the account has this clientOrderId, for ever; nothing was stored."""
+
+    code = "CLIENT_ORDER_ID_TAKEN"
+    title = "clientOrderId is taken"
+
+    def __init__(self, client_order_id: str, order_id: str) -> None:
+        super().__init__(f"order {order_id} has the clientOrderId {client_order_id}, which no other may have")
+        self.order_id = order_id
+
+
 class MessageTooLarge(RequestError):
     code = "MESSAGE_TOO_LARGE"
     title = "Message too large"
@@ -192,6 +209,8 @@ class ExecutionError(FillrateError):
     code = "EXECUTION_FAILED"
     title = "Execution failed"
     http_status = 422
+    # Which leg of the order's route refused, from 0, where it was one pool's refusal and not for the floor's sake.
+    leg: int | None = None
 
 
 class TransientError(ExecutionError):
@@ -211,9 +230,17 @@ class RpcUnavailable(TransientError):
 class AllNodesDown(RpcUnavailable):
     """Every Solana node's circuit breaker is open. One is asked again in `retry_in_ms`, not before."""
 
-    def __init__(self, retry_in_ms: int) -> None:
-        super().__init__(f"no Solana node answers; the next is asked again in {retry_in_ms / 1000:g} s")
+    def __init__(self, retry_in_ms: int, why: str = "no Solana node answers") -> None:
+        super().__init__(f"{why}; the next is asked again in {retry_in_ms / 1000:g} s")
         self.retry_in_ms = retry_in_ms
+        self.retry_after_seconds = -(-retry_in_ms // 1000)
+
+
+class NodesAtTheirLimit(AllNodesDown):
+    """Every Solana node that is in service is asked as often as it may be. One is asked again in `retry_in_ms`."""
+
+    def __init__(self, retry_in_ms: int) -> None:
+        super().__init__(retry_in_ms, "no Solana node may be asked more often")
 
 
 class SlippageExceeded(TransientError):
@@ -242,6 +269,17 @@ class TransactionExpired(TransientError):
     title = "Transaction expired"
 
 
+class PriceDeviation(TransientError):
+    """Moved prices come back, or the next route does without the `pools` (base58) that are too far off, if any is."""
+
+    code = "PRICE_DEVIATION"
+    title = "Price too far from the market's"
+
+    def __init__(self, message: str, pools: Iterable[str] = ()) -> None:
+        self.pools = tuple(pools)
+        super().__init__(message)
+
+
 class WalletUnavailable(TransientError):
     """The service that keeps the wallet's key did not answer, or refused. Nothing was signed."""
 
@@ -260,6 +298,18 @@ class NoPool(PermanentError):
     title = "No pool"
 
 
+class TokenNotTradable(PermanentError):
+    """A transfer of the token can't be foreseen, or not be made: whatever pool is asked, and however often."""
+
+    code = "TOKEN_NOT_TRADABLE"
+    title = "Token can't be traded"
+
+    def __init__(self, text: str, mint: str | None = None) -> None:
+        """`mint`: the token's, base58, where it is known."""
+        super().__init__(text)
+        self.mint = mint
+
+
 class InsufficientLiquidity(PermanentError):
     code = "INSUFFICIENT_LIQUIDITY"
     title = "Insufficient liquidity"
@@ -268,6 +318,13 @@ class InsufficientLiquidity(PermanentError):
 class InsufficientBalance(PermanentError):
     code = "INSUFFICIENT_BALANCE"
     title = "Insufficient balance"
+
+
+class FeeTooHigh(PermanentError):
+    """The least that the network asks for a transaction is more than the order, or a limit, lets it cost."""
+
+    code = "FEE_TOO_HIGH"
+    title = "Network fee too high"
 
 
 class AmountTooSmall(PermanentError):
@@ -295,7 +352,7 @@ class TransactionTooLarge(TransactionRejected):
 
 
 class RpcRefused(PermanentError):
-    """The Solana node answered with a JSON-RPC error of its own: `code`, `reason`, `data` as it gave them."""
+    """The Solana node says that the request is wrong: `rpc_code`, `reason`, `data` as it gave them."""
 
     code = "RPC_REFUSED"
     title = "Solana RPC refused the request"
@@ -318,9 +375,11 @@ class PriceImpact(PermanentError):
     title = "Price impact too high"
 
 
-class PriceDeviation(PermanentError):
-    code = "PRICE_DEVIATION"
-    title = "Price too far from the market's"
+class OrderExpired(PermanentError):
+    """From the order's deadline on no attempt starts and nothing is signed."""
+
+    code = "EXPIRED"
+    title = "Order expired"
 
 
 class Halted(PermanentError):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import cache
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from chalicelib.solana.pacing import Shares, shares_of
 from chalicelib.solana.wallet_choice import WalletChoice
+
+_TIME_TO_STEP_BACK_SECONDS = 3
 
 
 class Settings(BaseModel):
@@ -31,11 +35,15 @@ class Settings(BaseModel):
     websocket_url: str
     websocket_endpoint: str
     wallet: str | None = None  # kms:…, secret:… or file:…, see WalletChoice; only the worker needs one
+    wallet_address: str | None = None  # what that wallet's public key is: told, for whoever may not use the key
     worker_timeout_seconds: int = 20
 
     # At most so many orders start in any 60 s, of which so many at once.
     orders_per_minute: int = Field(default=100, ge=2)
     starts_at_once: int = Field(default=10, ge=1)
+
+    # How long a market order is good for that names no expiresAt, from when it may start.
+    market_order_seconds: int = Field(default=300, ge=1)
 
     # What orders are valued in, for the limits on their size: a token that the pools trade.
     reference_mint: str = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v"
@@ -59,6 +67,11 @@ class Settings(BaseModel):
     rpc_first_cool_down_ms: int = Field(default=1_000, ge=1)
     rpc_longest_cool_down_ms: int = Field(default=30_000, ge=1)
     rpc_survey_every_ms: int = Field(default=15_000, ge=1)
+    # How often the whole stage may ask each node, calls a second; None: as often as it likes (see solana/pacing.py).
+    # What a process may take of it follows from how many orders execute at once, and whether it executes them.
+    rpc_requests_per_second: Decimal | None = Field(default=None, gt=0, le=100_000)
+    orders_at_once: int = Field(default=10, ge=1)
+    executes_orders: bool = False
 
     @field_validator("solana_rpc_url")
     @classmethod
@@ -67,6 +80,11 @@ class Settings(BaseModel):
         if not urls or not all(url.startswith(("http://", "https://")) for url in urls):
             raise ValueError("one or more http(s) URLs, separated by commas")
         return text
+
+    @model_validator(mode="after")
+    def _pace_for_the_orders(self) -> Self:
+        _ = self.rpc_shares  # raises ValueError where it is too slow
+        return self
 
     @model_validator(mode="after")
     def _wallet_for_the_stage(self) -> Self:
@@ -83,6 +101,17 @@ class Settings(BaseModel):
     def solana_rpc_urls(self) -> tuple[str, ...]:
         """The nodes' URLs, each once, in the order given: the first is asked first where all are equally well."""
         return _listed(self.solana_rpc_url)
+
+    @property
+    def rpc_shares(self) -> Shares | None:
+        """What a process may take of a node's pace; None where there is none."""
+        pace = self.rpc_requests_per_second
+        return None if pace is None else shares_of(pace, self.orders_at_once)
+
+    @property
+    def invocation_seconds(self) -> int:
+        """How long a worker may go on with an order, with time left to write down where it stands."""
+        return max(1, self.worker_timeout_seconds - _TIME_TO_STEP_BACK_SECONDS)
 
     @property
     def lease_ms(self) -> int:

@@ -1,7 +1,7 @@
 """Limits as the operator writes them, and back.
 
-Amounts are in whole USDC (or what the stage values orders in), fractions as clients write slippage: 0.02 is two
-percent. `none` is no limit, `inherit` is what holds for accounts without limits of their own.
+Amounts are in whole USDC (or what the stage values orders in), network fees in SOL, fractions as clients write
+slippage: 0.02 is two percent. `none` is no limit, `inherit` is what holds for accounts without limits of their own.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from chalicelib.amounts import PPM, PPM_DECIMALS, parse_decimal, to_text
+from chalicelib.amounts import PPM, PPM_DECIMALS, SOL_DECIMALS, parse_decimal, to_text
 from chalicelib.aws.dynamodb.control_table import ControlTable
 from chalicelib.problems import InvalidRequest
-from chalicelib.risk.counters import day_of
+from chalicelib.risk.counters import Usage, day_of
 from chalicelib.risk.limits import Limits, ReferenceCurrency
 from operations.errors import UnfitOption
 
@@ -34,6 +34,10 @@ class LimitsReport:
 
 def _amount(text: str, option: str, currency: ReferenceCurrency) -> int:
     return _scaled(text, option, currency.decimals)
+
+
+def _sol(text: str, option: str, currency: ReferenceCurrency) -> int:
+    return _scaled(text, option, SOL_DECIMALS)
 
 
 def _fraction(text: str, option: str, currency: ReferenceCurrency) -> int:
@@ -66,12 +70,16 @@ class Option(NamedTuple):
 
 # By the limit's field.
 OPTIONS: dict[str, Option] = {
+    "smallest_order": Option(_amount, "least that one order may be worth"),
     "largest_order": Option(_amount, "most that one order may be worth"),
     "daily_notional": Option(_amount, "most that orders of one UTC day may be worth together"),
     "open_orders": Option(_count, "most orders that may be open at once"),
     "slippage_ppm": Option(_fraction, "most slippage that an order may allow"),
     "price_impact_ppm": Option(_fraction, "most price impact of an order, fees included"),
     "price_deviation_ppm": Option(_fraction, "how far from other pools' price a route's may be"),
+    "daily_network_fees": Option(_sol, "most SOL that orders of one UTC day may cost in network fees together"),
+    "network_fee": Option(_sol, "most SOL that one transaction may cost of an order that doesn't say so itself"),
+    "fee_share_ppm": Option(_fraction, "the part of an order's value that one transaction may cost"),
     "tokens": Option(_mints, "the only mints that may be traded, separated by commas"),
     "allow_unvalued": Option(_switch, "yes or no: let orders through whose value can't be told"),
     "allow_unreferenced": Option(_switch, "yes or no: let orders through that no other pool vouches for"),
@@ -105,12 +113,15 @@ def report(table: ControlTable, scope: str, currency: ReferenceCurrency) -> Limi
     return shown(table.limits_in(scope), used, currency)
 
 
-def shown(limits: Limits, used: tuple[int, int], currency: ReferenceCurrency) -> LimitsReport:
-    """Limits as they are written. `used`: open orders, and the day's notional in reference base units."""
-    open_orders, notional = used
+def shown(limits: Limits, used: Usage, currency: ReferenceCurrency) -> LimitsReport:
+    """Limits as they are written, and what is used of them."""
     return LimitsReport(
         {option_of(name): _shown(name, getattr(limits, name), currency) for name in OPTIONS},
-        {"open-orders": open_orders, "daily-notional": to_text(notional, currency.decimals)},
+        {
+            "open-orders": used.open_orders,
+            "daily-notional": to_text(used.notional, currency.decimals),
+            "daily-network-fees": to_text(used.network_fees, SOL_DECIMALS),
+        },
     )
 
 
@@ -118,8 +129,10 @@ def _shown(name: str, value: int | bool | frozenset[str] | None, currency: Refer
     if isinstance(value, frozenset):
         return sorted(value)
     parse = OPTIONS[name].parse
-    decimals = currency.decimals if parse is _amount else PPM_DECIMALS if parse is _fraction else None
-    return value if value is None or decimals is None else to_text(value, decimals)
+    for of, decimals in ((_amount, currency.decimals), (_sol, SOL_DECIMALS), (_fraction, PPM_DECIMALS)):
+        if parse is of and value is not None:
+            return to_text(value, decimals)
+    return value
 
 
 def _scaled(text: str, option: str, decimals: int) -> int:

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 LIMIT = 1000
 
 
-def redrive(target: Target) -> list[Redriven]:
+def redrive(target: Target, expires_in_ms: int | None = None) -> list[Redriven]:
     """Send back what the stage's dead-letter queue holds; returns each dead letter with what became of it.
+
+    `expires_in_ms`: how long from now orders are good for whose deadline was the default; None keeps each one's own.
 
     Raises NoStage, and botocore's errors. This process has the worker's environment afterwards.
     """
@@ -25,4 +27,4 @@ def redrive(target: Target) -> list[Redriven]:
         os.environ.update(AWS_ENDPOINT_URL=target.endpoint_url, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test")  # noqa: S106
     from chalicelib import composition  # reads that environment
 
-    return composition.redrive().run(LIMIT)
+    return composition.redrive().run(LIMIT, expires_in_ms)

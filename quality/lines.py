@@ -32,7 +32,7 @@ PACKAGES = {
 # `make web` makes it.
 BUILT_PAGE = "chalicelib/web"
 # As generators say at the top of what they write.
-_GENERATED = re.compile(r"\bauto-?generated\b", re.IGNORECASE)
+_GENERATED = re.compile(r"\bauto-?generated\b|\bnot edited by hand\b", re.IGNORECASE)
 _TOP = 300
 _NO_CODE = {
     tokenize.COMMENT,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from chalicelib.aws.dynamodb.attribute_values import Item
 from chalicelib.aws.dynamodb.order_item import item_to_order, order_to_item
 from chalicelib.orders.order import Order, as_created, as_written, booked_before
-from chalicelib.orders.ports import OrderFilter, OrderPage, StaleOrder
+from chalicelib.orders.ports import ClientOrderIdInUse, OrderFilter, OrderPage, StaleOrder
 from chalicelib.risk.counters import Claims, CounterFull, Movement, movements
 from chalicelib.risk.limits import LimitsInForce
 
@@ -19,13 +19,23 @@ class OrdersInMemory:
     items: dict[str, Item] = field(default_factory=dict)
     versions: dict[str, list[Order]] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
+    claimed: dict[tuple[str, str | None], str] = field(default_factory=dict)
 
     def create(self, order: Order, limits: LimitsInForce | None = None) -> bool:
         if order.order_id in self.items:
             return False
+        name = order.account, order.client_order_id
+        if name in self.claimed:
+            raise ClientOrderIdInUse(self.claimed[name])
         self._move(movements(order.account, Claims(), order.claims, limits))
+        if order.client_order_id is not None:
+            self.claimed[name] = order.order_id
         self._write(as_created(order))
         return True
+
+    def called(self, account: str, client_order_id: str) -> Order | None:
+        order_id = self.claimed.get((account, client_order_id))
+        return None if order_id is None else self.load(order_id)
 
     def load(self, order_id: str) -> Order | None:
         item = self.items.get(order_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from chalicelib.orders.order import (
     Leg,
@@ -11,8 +12,11 @@ from chalicelib.orders.order import (
     Token,
     cancel,
     choose_route,
+    draw_nonce,
+    expire,
     fail_attempt,
     fill,
+    fix_floor,
     place,
     sign,
     start_attempt,
@@ -66,12 +70,12 @@ def a_submission(number: int = 1, last_valid_block_height: int = 150) -> SignedT
 
 def routing(order: Order | None = None) -> Order:
     order = order or new_order()
-    return start_attempt(order, order.updated_at_ms + 10)
+    return start_attempt(draw_nonce(order, f"nonce-{order.attempt}"), order.updated_at_ms + 10)
 
 
 def building(order: Order | None = None) -> Order:
     order = routing(order)
-    return choose_route(order, ROUTE, QUOTED_OUT, MIN_OUT, order.updated_at_ms + 10)
+    return choose_route(fix_floor(order, QUOTED_OUT), ROUTE, QUOTED_OUT, order.updated_at_ms + 10)
 
 
 def submitted(order: Order | None = None) -> Order:
@@ -99,6 +103,12 @@ def cancelled(order: Order | None = None) -> Order:
     return cancel(order, order.updated_at_ms + 10)
 
 
+def expired(order: Order | None = None) -> Order:
+    order = order or new_order()
+    now_ms = order.updated_at_ms + 10
+    return expire(replace(order, expires_at_ms=now_ms), now_ms)
+
+
 def order_in(state: State) -> Order:
     """An order that came to `state` by its own shortest way."""
     ways: dict[State, Callable[[], Order]] = {
@@ -110,6 +120,7 @@ def order_in(state: State) -> Order:
         State.CONFIRMED: confirmed,
         State.FAILED: failed,
         State.CANCELLED: cancelled,
+        State.EXPIRED: expired,
     }
     order = ways[state]()
     assert order.state is state

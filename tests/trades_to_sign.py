@@ -11,8 +11,8 @@ from solders.instruction import Instruction
 from solders.keypair import Keypair
 from solders.message import MessageV0, to_bytes_versioned
 
+from chalicelib.amounts import floor_of
 from chalicelib.routing.market import Market
-from chalicelib.routing.quote import floor_of
 from chalicelib.routing.swap_plan import Trade, plan_swap
 from chalicelib.solana.compute_budget import ComputeBudget
 from chalicelib.solana.rpc import LatestBlockhash
@@ -30,6 +30,7 @@ RENT = 2_039_280
 FEE_CAP = 2_800_000
 BUDGET = ComputeBudget(300_000, 5_000)
 ORDER_ID = "0197c3d2-7a1f-7000-8000-0123456789ab"
+NONCE = "5e2b7c"
 LATEST = LatestBlockhash(Hash(bytes([9] * 32)), last_valid_block_height=1_150, slot=9)
 MINTS = {token.symbol: token.mint.address for token in TOKENS}
 
@@ -85,17 +86,18 @@ def trade(
     """The best route for so many base units over the genesis pools of such pairs as `SOL/USDC`, or all."""
     route = _market(pools).price(MINTS[sold], MINTS[bought], amount, leg_lamports=1_000).route
     min_out = floor_of(route.amount_out, slippage_ppm)
-    plan = plan_swap(route, Trade(WALLET, OrderMemo(ORDER_ID, attempt), RENT), min_out)
+    plan = plan_swap(route, Trade(WALLET, OrderMemo(ORDER_ID, attempt), RENT, NONCE), min_out)
     terms = OrderTerms(
         wallet=WALLET,
         order_id=ORDER_ID,
         attempt=attempt,
+        nonce=NONCE,
         mint_in=MINTS[sold],
         mint_out=MINTS[bought],
         amount_in=amount,
-        quoted_out=route.amount_out,
-        slippage_ppm=slippage_ppm,
+        min_out=min_out,
         rent_lamports=RENT,
+        most_lamports=5_000 + FEE_CAP,
     )
     return TradeToSign(plan, terms, min_out)
 

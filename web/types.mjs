@@ -1,5 +1,5 @@
 // Writes the types of what the service answers into src/schemas.ts (or --out FILE), from the document of its schemas that
-// `python -m infra.code_generation schemas` wrote to build/schemas.json (or --schemas FILE).
+// `python -m quality.code_generation schemas` wrote to build/schemas.json (or --schemas FILE).
 import openapiTS, { astToString } from "openapi-typescript";
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";

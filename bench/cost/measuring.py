@@ -19,12 +19,12 @@ import boto3
 from bench.cost.capacity import item_bytes
 from bench.cost.counting import AwsCounter, SolanaCounter, tables_of
 from chalicelib.amounts import ceil_div
-from infra.local_stack.processes import free_port
 from infra.local_stack.stack import Layout, start, stop
 from testing import function_processes as processes
 from testing.chain import Chain
 from testing.client import Client, follow
 from testing.fault_proxy import FaultProxy
+from testing.ports import free_port
 
 Json = dict[str, Any]
 

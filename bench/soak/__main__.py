@@ -18,10 +18,10 @@ from bench.machine import machine
 from bench.soak.books import Books, ask
 from bench.soak.memory import memory_of
 from bench.soak.report import Outcome, Sample, chart, page, table
-from infra.local_stack.processes import free_port
 from infra.local_stack.stack import Layout, start, stop
 from testing.chain import Chain
 from testing.client import Client
+from testing.ports import free_port
 
 RESULTS = Path(__file__).parents[1] / "results"
 FAULTS = {"dropRate": 0.05, "rpcErrorRate": 0.01}

@@ -17,6 +17,7 @@ _UNITS: Mapping[Metric, MetricUnit] = {
     Metric.ORDER_MS: MetricUnit.Milliseconds,
     Metric.STEP_MS: MetricUnit.Milliseconds,
     Metric.QUEUE_AGE_MS: MetricUnit.Milliseconds,
+    Metric.RPC_WAIT_MS: MetricUnit.Milliseconds,
     Metric.QUOTE_TO_FILL_BPS: MetricUnit.NoUnit,
     Metric.WALLET_LAMPORTS: MetricUnit.NoUnit,
 }

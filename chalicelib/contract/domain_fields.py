@@ -16,10 +16,10 @@ from pydantic import ConfigDict, Field, GetCoreSchemaHandler, with_config
 from pydantic.alias_generators import to_camel
 from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
-from chalicelib.amounts import ppm_text, price_text, to_text
+from chalicelib.amounts import SOL_DECIMALS, ppm_text, price_text, to_text
 from chalicelib.contract.json_schema import MODEL_SUFFIX, Json
 from chalicelib.orders.field_types import BaseUnitsOf, Kind
-from chalicelib.orders.order import HistoryStep, Leftover, Leg, Order, Progress, Token
+from chalicelib.orders.order import HistoryStep, Leftover, Leg, Offer, Order, Progress, Token
 from chalicelib.times import time_text
 
 CLOSED = ConfigDict(extra="forbid")
@@ -41,15 +41,58 @@ ORDER_FIELDS = (
     "type",
     "token_in",
     "token_out",
+    "mint_in",
+    "mint_out",
     "amount",
     "slippage_ppm",
+    "max_price_impact_ppm",
+    "max_network_fee",
+    "network_fees",
+    "expires_at_ms",
+    "client_order_id",
+    "redrive_of",
+    "redriven_as",
     "status",
     "retry_count",
     "created_at_ms",
     "updated_at_ms",
     *(each.name for each in fields(Progress)),
+    "quotes",
     "history",
 )
+
+
+@with_config(CLOSED)
+class PoolOfferModel(TypedDict):
+    """What one pool would pay for the whole amount, or in `error` why it doesn't."""
+
+    dex: str
+    pool: AddressText
+    amountOut: NotRequired[AmountText]
+    price: NotRequired[AmountText]
+    priceImpact: NotRequired[FractionText | None]
+    fee: NotRequired[AmountText]
+    feeToken: NotRequired[str]
+    error: NotRequired[str]
+    errorCode: NotRequired[str]
+
+
+def offer_json(offer: Offer, token_in: Token, token_out: Token, amount: int) -> Json:
+    """One pool's offer for `amount` base units of `token_in`."""
+    place = {"dex": offer.dex, "pool": offer.pool}
+    if offer.amount_out is None:
+        return {**place, "error": offer.error, "errorCode": offer.error_code}
+    fee_token = token_in if offer.fee_of_token_in else token_out
+    return {
+        **place,
+        "amountOut": to_text(offer.amount_out, token_out.decimals),
+        "price": price_text(offer.amount_out, token_out.decimals, amount, token_in.decimals),
+        "priceImpact": None if offer.price_impact_ppm is None else ppm_text(offer.price_impact_ppm),
+        "fee": to_text(offer.fee, fee_token.decimals),
+        "feeToken": fee_token.text,
+    }
+
+
 # Dataclasses that the documents know by another name, or describe in other words.
 _PUBLISHED: dict[type, tuple[str, str]] = {
     Leg: ("RouteLeg", "One pool's part in a route; `share` is its part of all that goes into its `tokenOut`."),
@@ -134,6 +177,8 @@ def _rule(hint: Any) -> tuple[Any, Writer]:
         return hint, _as_it_is
     if hint is int:
         return Count, _as_it_is
+    if hint is Offer:
+        return PoolOfferModel, _offer_of_order
     if hint is Token:
         return str, lambda token, around: token.text
     if is_dataclass(hint):
@@ -150,6 +195,11 @@ def _amount_writer(token: str) -> Writer:
     return write
 
 
+def _offer_of_order(offer: Offer, around: Sequence[object]) -> Json:
+    order = next(holder for holder in around if isinstance(holder, Order))
+    return offer_json(offer, order.token_in, order.token_out, order.amount)
+
+
 def _as_it_is(value: object, around: Sequence[object]) -> object:
     return value
 
@@ -160,6 +210,7 @@ _OF_KIND: dict[Kind, tuple[Any, Writer]] = {
     Kind.ORDINAL: (Annotated[int, Field(ge=1)], _as_it_is),
     Kind.ADDRESS: (AddressText, _as_it_is),
     Kind.SIGNATURE: (SignatureText, _as_it_is),
+    Kind.LAMPORTS: (AmountText, lambda value, around: to_text(value, SOL_DECIMALS)),
 }
 
 

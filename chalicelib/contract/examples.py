@@ -13,7 +13,21 @@ _WEBSOCKET = {"wsPath": _WS_PATH, "wsUrl": f"wss://example.execute-api.us-east-1
 _POOL = "8sLbNZoA1cfnvMJLPfp98ZLAnFSYCFApfJKMbiXNLwxj"
 _SIGNATURE = "5VERv8NMvzbJMEkV8xnrLkEaWRtSz9CosKDYjCJjBRnbJLgp8uirBgmQpjKhoR4tjF3ZpRzrFmBV6UjKdiSZkQUW"
 
-ORDER_REQUEST: Json = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "10", "slippage": "0.01"}
+ORDER_REQUEST: Json = {
+    "type": "market",
+    "tokenIn": "SOL",
+    "tokenOut": "USDC",
+    "amount": "10",
+    "slippage": "0.01",
+    "minOut": "1480",
+    "clientOrderId": "rebalance-2025-10-09",
+}
+_FLOOR: Json = {"minOut": "1480"}
+_TERMS: Json = {
+    **ORDER_REQUEST,
+    "mintIn": "So11111111111111111111111111111111111111112",
+    "mintOut": "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v",
+}
 
 _LEG: Json = {
     "dex": "raydium",
@@ -27,6 +41,24 @@ _LEG: Json = {
 _CHOSEN: Json = {"route": [_LEG], "dexUsed": "raydium", "quotedOut": "1498.251604", "minOut": "1483.269088"}
 _FILLED: Json = {"dexUsed": "raydium", "amountOut": "1498.251604", "executedPrice": "149.8251604"}
 
+_OFFERS: list[Json] = [
+    {
+        "dex": "raydium",
+        "pool": _POOL,
+        "amountOut": "1498.251604",
+        "price": "149.8251604",
+        "priceImpact": "0.002716",
+        "fee": "0.025",
+        "feeToken": "SOL",
+    },
+    {
+        "dex": "meteora",
+        "pool": "5rCf1DM8LjKTw4YqhnoLcngyZYeNnQqztScTogYHAS6",
+        "error": "pool 5rCf1DM8LjKTw4YqhnoLcngyZYeNnQqztScTogYHAS6 is not open for swaps",
+        "errorCode": "VENUE_UNAVAILABLE",
+    },
+]
+
 ACCEPTED_ORDER: Json = {
     "orderId": ORDER_ID,
     "status": "pending",
@@ -39,7 +71,9 @@ WS_TICKET: Json = {**_WEBSOCKET, "expiresAt": "2025-10-09T08:54:20.000Z"}
 
 _CANCELLED: Json = {
     "orderId": ORDER_ID,
-    **ORDER_REQUEST,
+    **_TERMS,
+    "expiresAt": "2025-10-09T08:58:24.000Z",
+    "networkFees": "0",
     "status": "cancelled",
     "retryCount": 0,
     "createdAt": "2025-10-09T08:53:20.000Z",
@@ -51,6 +85,7 @@ _CANCELLED: Json = {
             "at": "2025-10-09T08:53:20.000Z",
             "retryCount": 0,
             "queuedUntil": "2025-10-09T08:53:24.000Z",
+            **_FLOOR,
         },
         {"seq": 2, "status": "cancelled", "at": "2025-10-09T08:53:21.250Z", "retryCount": 0},
     ],
@@ -59,7 +94,9 @@ CANCELLED_ORDER: Json = {**_CANCELLED, **_WEBSOCKET}
 
 LISTED_ORDER: Json = {
     "orderId": ORDER_ID,
-    **ORDER_REQUEST,
+    **_TERMS,
+    "expiresAt": "2025-10-09T08:58:20.000Z",
+    "networkFees": "0.000005073",
     "status": "confirmed",
     "retryCount": 0,
     "createdAt": "2025-10-09T08:53:20.000Z",
@@ -67,8 +104,9 @@ LISTED_ORDER: Json = {
     **_CHOSEN,
     **_FILLED,
     "txHash": _SIGNATURE,
+    "quotes": _OFFERS,
     "history": [
-        {"seq": 1, "status": "pending", "at": "2025-10-09T08:53:20.000Z", "retryCount": 0},
+        {"seq": 1, "status": "pending", "at": "2025-10-09T08:53:20.000Z", "retryCount": 0, **_FLOOR},
         {"seq": 2, "status": "routing", "at": "2025-10-09T08:53:20.030Z", "retryCount": 0},
         {"seq": 3, "status": "building", "at": "2025-10-09T08:53:20.060Z", "retryCount": 0, **_CHOSEN},
         {
@@ -98,6 +136,7 @@ QUOTE: Json = {
     "amount": "10",
     "slippage": "0.01",
     "slot": 372000123,
+    "slotLag": 0,
     "at": "2025-10-09T08:53:20.000Z",
     "ageMs": 3,
     "amountOut": "1498.251604",
@@ -106,23 +145,18 @@ QUOTE: Json = {
     "priceImpact": "0.002716",
     "route": [_LEG],
     "fees": [{"token": "SOL", "amount": "0.025"}],
-    "quotes": [
-        {
-            "dex": "raydium",
-            "pool": _POOL,
-            "amountOut": "1498.251604",
-            "price": "149.8251604",
-            "priceImpact": "0.002716",
-            "fee": "0.025",
-            "feeToken": "SOL",
-        },
-        {
-            "dex": "meteora",
-            "pool": "5rCf1DM8LjKTw4YqhnoLcngyZYeNnQqztScTogYHAS6",
-            "error": "pool 5rCf1DM8LjKTw4YqhnoLcngyZYeNnQqztScTogYHAS6 is not open for swaps",
-            "errorCode": "VENUE_UNAVAILABLE",
-        },
-    ],
+    "quotes": _OFFERS,
+}
+
+DRY_RUN: Json = {
+    "wouldAccept": True,
+    "refusals": [],
+    "warnings": [],
+    "quote": QUOTE,
+    "minOut": "1483.269088",
+    "networkFee": "0.000005121",
+    "simulation": {"ok": True, "unitsConsumed": 100512},
+    "immediate": True,
 }
 
 _TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"  # noqa: S105 - an address

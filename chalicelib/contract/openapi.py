@@ -6,7 +6,7 @@ Pure and free of state: `document` makes it anew. https://spec.openapis.org/oas/
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
@@ -41,6 +41,7 @@ class _Success:
     meaning: str
     example: Json
     links: Json | None = None
+    headers: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,13 @@ _LINKS: Json = {
     "cancel": {"operationId": "cancelOrder", **_ITS_ORDER},
 }
 
+_REPLAYED: Json = {
+    "Idempotent-Replayed": {
+        "description": "`true` where the Idempotency-Key found an earlier order.",
+        "schema": {"const": "true"},
+    }
+}
+
 # What any route that needs a key may answer.
 _ANY = (401, 403, 429, 500, 503)
 
@@ -78,7 +86,13 @@ _OPERATIONS = (
         "Place an order",
         {
             202: _Success("AcceptedOrder", "The order is taken.", examples.ACCEPTED_ORDER, _LINKS),
-            200: _Success("AcceptedOrder", "The Idempotency-Key's earlier order.", examples.ACCEPTED_ORDER, _LINKS),
+            200: _Success(
+                "RepeatedOrTried",
+                "The Idempotency-Key's earlier order as it is now; or what a `dryRun` comes to.",
+                examples.SHOWN_ORDER,
+                _LINKS,
+                headers=_REPLAYED,
+            ),
         },
         (400, 409, 415, 422, *_ANY),
         body=OrderRequest,
@@ -107,7 +121,7 @@ _OPERATIONS = (
         "delete",
         "/orders/{orderId}",
         "cancelOrder",
-        "Cancel an order that has not started",
+        "Cancel an order of which nothing is signed",
         {200: _Success("ShownOrder", "The cancelled order.", examples.CANCELLED_ORDER)},
         (404, 409, *_ANY),
     ),
@@ -269,13 +283,13 @@ def _query_parameters(operation: _Operation) -> Iterator[Json]:
     if operation.query is None:
         return
     schema = operation.query.model_json_schema(schema_generator=PublishedSchema)
-    for name, field in schema["properties"].items():
-        description = field.pop("description", None)
+    for name, shape in schema["properties"].items():
+        description = shape.pop("description", None)
         parameter = {
             "name": name,
             "in": "query",
             "required": name in schema.get("required", ()),
-            "schema": _as_query(field),
+            "schema": _as_query(shape),
         }
         if description:
             parameter["description"] = description
@@ -295,7 +309,8 @@ def _success_response(success: _Success) -> Json:
     content: Json = {"schema": {"$ref": SCHEMAS + success.schema}}
     if success.example:
         content["example"] = success.example
-    response: Json = {"description": success.meaning, "headers": _CORRELATION_ANSWER, "content": {JSON: content}}
+    headers = {**_CORRELATION_ANSWER, **success.headers}
+    response: Json = {"description": success.meaning, "headers": headers, "content": {JSON: content}}
     return response if success.links is None else {**response, "links": success.links}
 
 
@@ -333,6 +348,8 @@ def _problem_example(error: type[problems.FillrateError]) -> Json:
         "status": error.http_status,
         "detail": (error.__doc__ or error.title).partition("\n")[0],
     }
+    if issubclass(error, problems.ClientOrderIdTaken):
+        example["orderId"] = examples.ORDER_ID
     if issubclass(error, problems.InvalidRequest):
         example["detail"] = "amount: must be greater than zero"
         example["errors"] = [{"field": "amount", "message": "must be greater than zero"}]
@@ -346,9 +363,10 @@ def _schemas() -> Json:
         if operation.body is not None:
             models.append((operation.body.__name__, "validation", operation.body))
     names = {success.schema for operation in _OPERATIONS for success in operation.successes.values()}
-    for name in sorted({*names, "Problem"} - {"OpenApi", "AsyncApi"}):
+    for name in sorted({*names, "DryRun", "Problem"} - {"OpenApi", "AsyncApi", "RepeatedOrTried"}):
         models.append((name, "serialization", model_named(name)))
     definitions = schemas_of(models)
+    definitions["RepeatedOrTried"] = {"oneOf": [{"$ref": f"{SCHEMAS}ShownOrder"}, {"$ref": f"{SCHEMAS}DryRun"}]}
     definitions["OpenApi"] = {
         "type": "object",
         "required": ["openapi", "info", "paths"],

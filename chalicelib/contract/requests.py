@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Protocol, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, WithJsonSchema, field_validator
 from pydantic.alias_generators import to_camel
 
 from chalicelib.amounts import DECIMAL_PATTERN, MAX_NUMBER_LENGTH, parse_decimal
 from chalicelib.problems import FieldProblem, InvalidRequest
+from chalicelib.times import TIME_PATTERN, parse_time
 
 Json = dict[str, Any]
 
@@ -26,6 +27,8 @@ MAX_BODY_BYTES = 16 * 1024
 MAX_PROBLEMS = 20
 MAX_NAME_LENGTH = 64
 IDEMPOTENCY_KEY_PATTERN = r"^[!-~]{1,128}$"
+CLIENT_ORDER_ID_PATTERN = r"^[!-~]{1,64}$"
+_CLIENT_ORDER_ID = re.compile(r"[!-~]{1,64}")
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")  # for fullmatch: `$` also stands before a last line break
 
 
@@ -83,17 +86,13 @@ def _reject_constant(name: str) -> None:
 
 
 # How a number that is read exactly looks to a schema: text of a decimal number, or a JSON number.
-ExactDecimal = Annotated[
-    Decimal,
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "pattern": f"^{DECIMAL_PATTERN}$", "maxLength": MAX_NUMBER_LENGTH},
-                {"type": "number", "minimum": 0},
-            ]
-        }
-    ),
-]
+_DECIMAL_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "pattern": f"^{DECIMAL_PATTERN}$", "maxLength": MAX_NUMBER_LENGTH},
+        {"type": "number", "minimum": 0},
+    ]
+}
+ExactDecimal = Annotated[Decimal, WithJsonSchema(_DECIMAL_SCHEMA)]
 
 
 class RequestModel(BaseModel):
@@ -120,25 +119,90 @@ class QuoteRequest(RequestModel):
         return _text_or_value_error(value)
 
 
+# A time as its client writes it; milliseconds since the epoch inside.
+ExactTime = Annotated[
+    int | None, WithJsonSchema({"type": "string", "format": "date-time", "pattern": f"^{TIME_PATTERN}$"})
+]
+ClientOrderId = Annotated[str | None, WithJsonSchema({"type": "string", "pattern": CLIENT_ORDER_ID_PATTERN})]
+# None where it is left out; null is refused.
+OptionalDecimal = Annotated[Decimal | None, WithJsonSchema(_DECIMAL_SCHEMA)]
+
+
+def _without_default(schema: Json) -> None:
+    del schema["default"]
+
+
+def _may_be_left_out(description: str) -> Any:
+    return Field(default=None, description=description, json_schema_extra=_without_default)
+
+
 class OrderRequest(QuoteRequest):
-    """POST /orders/execute."""
+    """POST /orders/execute. A field that is not of use is left out: null is no value."""
 
     type: Literal["market"] = Field(description="only market orders so far")
+    min_out: OptionalDecimal = _may_be_left_out("the least of tokenOut for the whole order, in whole tokens, above 0")
+    expires_at: ExactTime = _may_be_left_out(
+        "from then on no attempt starts and nothing is signed; at most 30 days ahead"
+    )
+    client_order_id: ClientOrderId = _may_be_left_out("the client's own name for the order, unique in the account")
+    max_price_impact: OptionalDecimal = _may_be_left_out("the order's own ceiling: a fraction from 0 to 1")
+    max_network_fee: OptionalDecimal = _may_be_left_out(
+        "the order's own ceiling for one transaction's base fee, priority fee and tip, in SOL"
+    )
+    dry_run: StrictBool = Field(default=False, description="tell what would become of the order, and store nothing")
 
     @field_validator("type", mode="before")
     @classmethod
     def _type(cls, value: object) -> object:
         return _text_or_value_error(value)
 
+    @field_validator("min_out", "max_price_impact", "max_network_fee", mode="before")
+    @classmethod
+    def _exact_term(cls, value: object) -> Decimal:
+        return _decimal_or_value_error(value)
+
+    @field_validator("expires_at", mode="before")
+    @classmethod
+    def _time(cls, value: object) -> int:
+        if not isinstance(value, str) or isinstance(value, ExactNumber):
+            raise ValueError("must be a string")
+        return parse_time(value)
+
+    @field_validator("client_order_id", mode="before")
+    @classmethod
+    def _client_order_id(cls, value: object) -> str:
+        if not isinstance(value, str) or isinstance(value, ExactNumber) or not _CLIENT_ORDER_ID.fullmatch(value):
+            raise ValueError("must be 1 to 64 visible ASCII characters")
+        return value
+
+
+def fields_as_written(body: Json) -> dict[str, str]:
+    """The fields of an order's body as they were written, so that a repetition can be told: see same_request.py."""
+    return {name: _as_written(value) for name, value in body.items() if name != "dryRun"}
+
+
+def _as_written(value: object) -> str:
+    return str(value) if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
 
 class OrderListRequest(RequestModel):
     """GET /orders."""
 
-    status: Literal["pending", "routing", "building", "submitted", "confirmed", "failed", "cancelled"] | None = None
+    status: (
+        Literal["pending", "routing", "building", "submitted", "confirmed", "failed", "cancelled", "expired"] | None
+    ) = None
     token_in: str | None = Field(default=None, min_length=1, max_length=44)
     token_out: str | None = Field(default=None, min_length=1, max_length=44)
     limit: int = Field(default=50, ge=1, le=200)
     cursor: str | None = Field(default=None, min_length=1, max_length=1024)
+    client_order_id: str | None = Field(default=None, pattern=CLIENT_ORDER_ID_PATTERN)
+
+    @field_validator("client_order_id")
+    @classmethod
+    def _client_order_id(cls, value: str | None) -> str | None:
+        if value is not None and not _CLIENT_ORDER_ID.fullmatch(value):
+            raise ValueError("must be 1 to 64 visible ASCII characters")
+        return value
 
     @field_validator("limit", mode="before")
     @classmethod

@@ -20,6 +20,7 @@ from chalicelib.contract.domain_fields import (
     Count,
     FractionText,
     ModelOf,
+    PoolOfferModel,
     TimeText,
 )
 from chalicelib.contract.json_schema import MODEL_SUFFIX, Json
@@ -83,21 +84,6 @@ class OrderListModel(TypedDict):
 
 
 @with_config(CLOSED)
-class PoolOfferModel(TypedDict):
-    """What one pool would pay for the whole amount, or in `error` why it doesn't."""
-
-    dex: str
-    pool: AddressText
-    amountOut: NotRequired[AmountText]
-    price: NotRequired[AmountText]
-    priceImpact: NotRequired[FractionText | None]
-    fee: NotRequired[AmountText]
-    feeToken: NotRequired[str]
-    error: NotRequired[str]
-    errorCode: NotRequired[str]
-
-
-@with_config(CLOSED)
 class RouteFeeModel(TypedDict):
     """Trading fees of a route, summed by the token that they are taken in."""
 
@@ -107,13 +93,17 @@ class RouteFeeModel(TypedDict):
 
 @with_config(CLOSED)
 class QuoteModel(TypedDict):
-    """The best route and every pool's own offer, all as of one `slot` of the chain."""
+    """The best route and every pool's own offer, all as of one `slot` of the chain.
+
+    `slotLag` is how many slots newer the chain was known to be when it was read, `ageMs` how old what was read is.
+    """
 
     tokenIn: str
     tokenOut: str
     amount: AmountText
     slippage: FractionText
     slot: Count
+    slotLag: Count
     at: TimeText
     ageMs: Count
     amountOut: AmountText
@@ -126,13 +116,64 @@ class QuoteModel(TypedDict):
 
 
 @with_config(CLOSED)
+class WrongFieldModel(TypedDict):
+    """One wrong field: its name as the client wrote it, and what to do about it."""
+
+    field: str
+    message: str
+
+
+@with_config(CLOSED)
+class RefusalModel(TypedDict):
+    """Why an order would be refused, as its problem would say it."""
+
+    status: Annotated[int, Field(ge=400, le=599)]
+    type: str
+    errorCode: str
+    detail: str
+    errors: NotRequired[list[WrongFieldModel]]
+
+
+@with_config(CLOSED)
+class SimulationModel(TypedDict):
+    """Whether the order's transaction would succeed now, with the compute units it used, or in `error` why not."""
+
+    ok: bool
+    unitsConsumed: NotRequired[Count]
+    error: NotRequired[str]
+
+
+@with_config(CLOSED)
+class DryRunModel(TypedDict):
+    """What would become of an order; nothing is stored or used up.
+
+    `quote` and `networkFee` are null where there is none now, and `minOut` where neither a quote nor the order says it.
+    `immediate`: the order would start at once and wait for no slot.
+    """
+
+    wouldAccept: bool
+    refusals: list[RefusalModel]
+    warnings: list[str]
+    quote: QuoteModel | None
+    minOut: AmountText | None
+    networkFee: AmountText | None
+    simulation: SimulationModel
+    immediate: bool
+
+
+@with_config(CLOSED)
 class ListedTokenModel(TypedDict):
-    """A token that can be traded; `symbol` is null where it has none of its own."""
+    """A token that can be traded; `symbol` is null where it has none of its own.
+
+    `scaledUi` is there, and true, where wallets show the token's amounts multiplied (ScaledUiAmount, interest-bearing).
+    Fillrate's amounts never are: one whole token is 10^decimals base units, of this token too.
+    """
 
     symbol: str | None
     mint: AddressText
     decimals: Annotated[int, Field(ge=0, le=255)]
     tokenProgram: AddressText
+    scaledUi: NotRequired[bool]
 
 
 @with_config(CLOSED)
@@ -161,22 +202,15 @@ class HealthModel(TypedDict):
 
 
 @with_config(CLOSED)
-class WrongFieldModel(TypedDict):
-    """One wrong field: its name as the client wrote it, and what to do about it."""
-
-    field: str
-    message: str
-
-
-@with_config(CLOSED)
 class ProblemModel(TypedDict):
-    """RFC 9457 problem details; `errors` names each wrong field."""
+    """RFC 9457 problem details; `errors` names each wrong field, `orderId` the order that has the clientOrderId."""
 
     type: str
     title: str
     status: Annotated[int, Field(ge=400, le=599)]
     detail: str
     errors: NotRequired[list[WrongFieldModel]]
+    orderId: NotRequired[str]
 
 
 @with_config(CLOSED)

@@ -5,14 +5,14 @@ Amounts are decimal strings in whole tokens; times are RFC 3339 UTC with millise
 
 from __future__ import annotations
 
-from chalicelib.amounts import fraction_text, ppm_text, price_text, to_text
-from chalicelib.contract.domain_fields import ORDER_FIELDS, json_of
+from chalicelib.amounts import SOL_DECIMALS, fraction_text, ppm_text, price_text, to_text
+from chalicelib.contract.domain_fields import ORDER_FIELDS, json_of, offer_json
 from chalicelib.contract.json_schema import Json
+from chalicelib.orders.dry_run import DryRunOutcome
 from chalicelib.orders.order import HistoryStep, Order
 from chalicelib.orders.quoting import SwapQuote
 from chalicelib.orders.token_directory import TradedToken
-from chalicelib.problems import FillrateError, InvalidRequest
-from chalicelib.routing.quote import PoolOffer
+from chalicelib.problems import ClientOrderIdTaken, FillrateError, InvalidRequest
 from chalicelib.times import time_text
 
 
@@ -40,6 +40,7 @@ def quote_json(quote: SwapQuote) -> Json:
         "amount": to_text(quote.amount, token_in.decimals),
         "slippage": ppm_text(quote.slippage_ppm),
         "slot": quote.slot,
+        "slotLag": quote.slot_lag,
         "at": time_text(quote.at_ms),
         "ageMs": quote.age_ms,
         "amountOut": to_text(quote.amount_out, token_out.decimals),
@@ -48,25 +49,34 @@ def quote_json(quote: SwapQuote) -> Json:
         "priceImpact": fraction_text(quote.price_impact),
         "route": [json_of(leg) for leg in quote.route],
         "fees": [{"token": fee.token.text, "amount": to_text(fee.amount, fee.token.decimals)} for fee in quote.fees],
-        "quotes": [_offer_json(offer, quote) for offer in quote.offers],
+        "quotes": [offer_json(offer, token_in, token_out, quote.amount) for offer in quote.offers],
     }
 
 
-def _offer_json(offer: PoolOffer, asked: SwapQuote) -> Json:
-    place = {"dex": offer.pool.dex, "pool": str(offer.pool.address)}
-    if offer.quote is None:
-        assert offer.refusal is not None, "an offer is a quote or a refusal"
-        return {**place, "error": str(offer.refusal), "errorCode": offer.refusal.code}
-    quote, token_in, token_out = offer.quote, asked.token_in, asked.token_out
-    fee_token = token_in if str(quote.fee_mint) == token_in.mint else token_out
+def dry_run_json(outcome: DryRunOutcome) -> Json:
+    """What POST /orders/execute answers to `dryRun`."""
+    order, trial, min_out = outcome.order, outcome.trial, outcome.min_out
+    simulation: Json = {"ok": trial.error is None}
+    if trial.units_consumed is not None:
+        simulation["unitsConsumed"] = trial.units_consumed
+    if trial.error is not None:
+        simulation["error"] = trial.error
     return {
-        **place,
-        "amountOut": to_text(quote.amount_out, token_out.decimals),
-        "price": price_text(quote.amount_out, token_out.decimals, quote.amount_in, token_in.decimals),
-        "priceImpact": None if offer.price_impact is None else fraction_text(offer.price_impact),
-        "fee": to_text(quote.fee, fee_token.decimals),
-        "feeToken": fee_token.text,
+        "wouldAccept": not outcome.refusals,
+        "refusals": [_refusal_json(error) for error in outcome.refusals],
+        "warnings": list(outcome.warnings),
+        "quote": None if outcome.quote is None else quote_json(outcome.quote),
+        "minOut": None if order is None or min_out is None else to_text(min_out, order.token_out.decimals),
+        "networkFee": None if trial.network_fee is None else to_text(trial.network_fee, SOL_DECIMALS),
+        "simulation": simulation,
+        "immediate": outcome.immediate,
     }
+
+
+def _refusal_json(error: FillrateError) -> Json:
+    problem = problem_json(error)
+    told: Json = {name: problem[name] for name in ("status", "type", "detail", "errors") if name in problem}
+    return {**told, "errorCode": error.code}
 
 
 def token_json(token: TradedToken) -> Json:
@@ -76,6 +86,7 @@ def token_json(token: TradedToken) -> Json:
         "mint": str(token.mint.address),
         "decimals": token.mint.decimals,
         "tokenProgram": str(token.mint.token_program),
+        **({"scaledUi": True} if token.mint.is_shown_scaled else {}),
     }
 
 
@@ -94,4 +105,6 @@ def problem_json(error: FillrateError) -> Json:
     }
     if isinstance(error, InvalidRequest):
         problem["errors"] = [{"field": one.field, "message": one.message} for one in error.problems]
+    if isinstance(error, ClientOrderIdTaken):
+        problem["orderId"] = error.order_id
     return problem

@@ -27,10 +27,12 @@ JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
 
 
-def answer(use_case: Callable[[], tuple[int, dict[str, Any]]]) -> Response:
-    """Run a use case; whatever it raises becomes a problem response."""
+def answer(
+    use_case: Callable[[], tuple[int, dict[str, Any]] | tuple[int, dict[str, Any], Mapping[str, str]]],
+) -> Response:
+    """Run a use case, which may tell headers too; whatever it raises becomes a problem response."""
     try:
-        status, body = use_case()
+        status, body, *headers = use_case()
     except (RequestError, ExecutionError, SubmissionUnknown) as error:
         return _refusal(error)
     except Exception as error:  # noqa: BLE001
@@ -39,7 +41,10 @@ def answer(use_case: Callable[[], tuple[int, dict[str, Any]]]) -> Response:
         if isinstance(error, AwsUnavailable):
             return _refusal(error)
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The request failed on our side; it may be sent again.")
-    return _response(status, body, JSON)
+    response = _response(status, body, JSON)
+    for more in headers:
+        response.headers.update(more)
+    return response
 
 
 def page(request: Request, name: str) -> Response:

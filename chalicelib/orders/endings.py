@@ -31,9 +31,12 @@ def note_ending(order: Order) -> None:
     note(Metric.ORDER_MS, order.updated_at_ms - order.created_at_ms, outcome=order.state.value)
     for step, milliseconds in step_times(order):
         note(Metric.STEP_MS, milliseconds, step=step)
-    bps = quote_to_fill_bps(order)
-    if bps is not None:
-        note(Metric.QUOTE_TO_FILL_BPS, bps)
+    for metric, bps in (
+        (Metric.QUOTE_TO_FILL_BPS, quote_to_fill_bps(order)),
+        (Metric.FLOOR_TO_FILL_BPS, floor_to_fill_bps(order)),
+    ):
+        if bps is not None:
+            note(metric, bps)
 
 
 def step_times(order: Order) -> list[tuple[str, int]]:
@@ -45,13 +48,22 @@ def step_times(order: Order) -> list[tuple[str, int]]:
 
 
 def quote_to_fill_bps(order: Order) -> int | None:
-    """The fill against the quote, in hundredths of a percent: negative where it paid less; None without a fill.
+    """The fill against the order's first quote, in hundredths of a percent: negative where it paid less.
 
-    Rounded down, so that a shortfall never shows as none.
+    Rounded down, so that a shortfall never shows as none. None without a fill.
     """
-    if order.amount_out is None or not order.quoted_out:
+    return _bps_over(order.first_quoted_out, order.amount_out)
+
+
+def floor_to_fill_bps(order: Order) -> int | None:
+    """The fill against the order's floor, likewise: never negative, or the chain broke its word."""
+    return _bps_over(order.min_out, order.amount_out)
+
+
+def _bps_over(reference: int | None, amount_out: int | None) -> int | None:
+    if amount_out is None or not reference:
         return None
-    return (order.amount_out - order.quoted_out) * 10_000 // order.quoted_out
+    return (amount_out - reference) * 10_000 // reference
 
 
 def log_post_mortem(order: Order) -> None:

@@ -7,7 +7,7 @@ undecided goes on with that one and never builds another: only a transaction tha
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from chalicelib.log import logger
@@ -16,13 +16,21 @@ from chalicelib.orders.order import (
     Leased,
     Leftover,
     Leg,
+    Offer,
     Order,
     State,
     choose_route,
     claim,
+    draw_nonce,
+    expire,
     fail_attempt,
     fill,
+    fix_floor,
+    is_past_deadline,
+    leave_out,
+    pay_fees,
     queue,
+    refuse_after_deadline,
     release,
     reserve,
     sign,
@@ -35,13 +43,24 @@ from chalicelib.problems import (
     AllNodesDown,
     ExecutionError,
     Halted,
+    InsufficientBalance,
     LimitExceeded,
+    OrderExpired,
+    PriceDeviation,
     RpcUnavailable,
     TransientError,
 )
-from chalicelib.risk.counters import GLOBAL, CounterFull, Notional, day_of
+from chalicelib.risk.counters import GLOBAL, CounterFull, NetworkFees, Notional, day_of
 from chalicelib.risk.halt import Halt
-from chalicelib.risk.limits import Exposure, LimitsInForce, ReferenceCurrency, Terms, check_plan
+from chalicelib.risk.limits import (
+    Exposure,
+    LimitsInForce,
+    ReferenceCurrency,
+    SwapTerms,
+    check_own_price_impact,
+    check_plan,
+)
+from chalicelib.risk.network_fees import FeeRange, most_network_fee, sol_text
 from chalicelib.solana.signed_transaction import SignedTransaction
 
 UNDECIDED_AGAIN_MS = 1000
@@ -49,28 +68,39 @@ UNDECIDED_AGAIN_MS = 1000
 
 @dataclass(frozen=True, slots=True)
 class PlannedSwap:
-    """A chosen route with its floor, the builder of its signed transaction, and what it risks."""
+    """The best route now, what it is quoted to pay, the builder of its signed transaction, what it risks, its fees.
+
+    `build` is given the order as it is stored, whose floor and whose reserved fees the transaction must keep.
+    `otherwise` are the next best ways, where the wallet can't lend this one's rent.
+    """
 
     route: tuple[Leg, ...]
     quoted_out: int
-    min_out: int
-    build: Callable[[], SignedTransaction]
+    build: Callable[[Order], SignedTransaction]
     exposure: Exposure
+    fees: FeeRange
+    offers: tuple[Offer, ...] = ()  # every pool's, best first
+    otherwise: tuple[PlannedSwap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """The transaction is in the chain, at `confirmed` or better, and paid `amount_out` base units."""
+    """The transaction is in the chain, at `confirmed` or better, and paid `amount_out` base units.
+
+    `network_fee` is what the network took for it, in lamports.
+    """
 
     amount_out: int
     leftover: tuple[Leftover, ...] = ()
+    network_fee: int = field(default=0, kw_only=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class LandedFailed:
-    """The transaction is in the chain and changed nothing but the fee."""
+    """The transaction is in the chain and changed nothing but the fee, `network_fee` lamports."""
 
     reason: ExecutionError
+    network_fee: int = field(default=0, kw_only=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +158,7 @@ class UnknownOrder(Exception):
 
 
 class Execution:
-    """`currency` is what orders are valued in."""
+    """`currency` is what orders are valued in; `new_nonce` gives another random text each time."""
 
     def __init__(
         self,
@@ -140,6 +170,8 @@ class Execution:
         now_ms: Callable[[], int],
         lease_ms: int,
         currency: ReferenceCurrency = ReferenceCurrency(),  # noqa: B008 - immutable
+        *,
+        new_nonce: Callable[[], str],
     ) -> None:
         self._store = store
         self._trader = trader
@@ -148,6 +180,7 @@ class Execution:
         self._risk = risk
         self._now_ms = now_ms
         self._lease_ms = lease_ms
+        self._new_nonce = new_nonce
         self._currency = currency
 
     def run(self, order_id: str, owner: str) -> Finished | ComeBack:
@@ -162,16 +195,19 @@ class Execution:
             if order.is_terminal:
                 return Finished(order)
             now_ms = self._now_ms()
-            halt = self._halt_before(order)
-            if halt is None and order.state is State.RETRYING and order.retry_at_ms > now_ms:
-                return ComeBack(order.retry_at_ms - now_ms, "backing off")
             try:
+                # whoever holds it: nothing that is not stored may be sent, and a stored transaction's fate comes first
+                if is_past_deadline(order, now_ms) and order.state is not State.SUBMITTED:
+                    return self._expire(order)
+                halt = self._halt_before(order)
+                if halt is None and order.state is State.RETRYING and order.retry_at_ms > now_ms:
+                    return _come_back(order, order.retry_at_ms - now_ms, now_ms, "backing off")
                 if halt is not None:
                     return self._after_failure(claim(order, owner, now_ms, self._lease_ms), Halted(str(halt)))
                 waiting = self._await_turn(order, now_ms) if order.state is State.PENDING else None
                 return waiting or self._carry_on(self._take(order, owner, now_ms))
             except Leased as leased:
-                return ComeBack(leased.until_ms - now_ms, "another worker has it")
+                return _come_back(order, leased.until_ms - now_ms, now_ms, "another worker has it")
             except StaleOrder:
                 continue  # cancelled, or taken over: look at what it is now
 
@@ -182,25 +218,39 @@ class Execution:
     def _await_turn(self, order: Order, now_ms: int) -> ComeBack | None:
         """None where the order may start now; one that comes too late for its slot gets the next, which may be now."""
         if order.start_at_ms > now_ms:
-            return ComeBack(order.start_at_ms - now_ms, "its turn has not come")
+            return _come_back(order, order.start_at_ms - now_ms, now_ms, "its turn has not come")
         if is_on_time(order.start_at_ms, now_ms):
             return None
         start_at_ms = self._start_rate.reserve(now_ms)
         if start_at_ms <= now_ms:
             return None
         self._store.replace(queue(order, start_at_ms, now_ms))
-        return ComeBack(start_at_ms - now_ms, "its turn had passed")
+        return _come_back(order, start_at_ms - now_ms, now_ms, "its turn had passed")
 
     def _take(self, order: Order, owner: str, now_ms: int) -> Order:
         taken = claim(order, owner, now_ms, self._lease_ms)
-        return self._store.replace(taken if taken.state is State.SUBMITTED else start_attempt(taken, now_ms))
+        if taken.state is State.SUBMITTED:
+            return self._store.replace(taken)
+        # stored before it is used: whoever takes the attempt over builds with the same accounts
+        return self._store.replace(start_attempt(draw_nonce(taken, self._new_nonce()), now_ms))
 
     def _carry_on(self, order: Order) -> Finished | ComeBack:
+        unquoted = order
         try:
             if order.state is not State.SUBMITTED:
                 planned = self._trader.plan(order)
-                order = self._choose(order, planned)
-                submission = planned.build()
+                order = fix_floor(order, planned.quoted_out)
+                otherwise = [way for way in planned.otherwise if way.quoted_out >= (order.min_out or 0)]
+                while True:
+                    order = self._choose(order, planned)
+                    refuse_after_deadline(order, self._now_ms())
+                    try:
+                        submission = planned.build(order)
+                        break
+                    except InsufficientBalance:
+                        if not otherwise:
+                            raise
+                        planned = otherwise.pop(0)
                 self._outages.answered(self._now_ms())
                 # as late as can be: what is not stored is never sent
                 halt = self._halt_before(order)
@@ -213,6 +263,9 @@ class Execution:
         except RpcUnavailable as error:
             wait_ms = self._outages.failed(self._now_ms())
             return self._after_failure(order, error) if wait_ms is None else self._wait_out(order, wait_ms)
+        except PriceDeviation as error:
+            # a quote at moved prices is none that the order's floor may follow from
+            return self._after_failure(unquoted, error)
         except ExecutionError as error:
             return self._after_failure(order, error)
         return self._settle(order)
@@ -220,34 +273,39 @@ class Execution:
     def _wait_out(self, order: Order, in_ms: int) -> ComeBack:
         """Solana is out of reach, which is nothing about this order: it waits and keeps its attempts."""
         self._store.replace(release(order))
-        return ComeBack(in_ms, "no Solana node answers")
+        return _come_back(order, in_ms, self._now_ms(), "no Solana node answers")
 
     def _choose(self, order: Order, planned: PlannedSwap) -> Order:
-        """Store the route, if it keeps within the limits, and its value in the day's sums with it.
+        """Store the route, if it keeps within the limits, and its value and its fees in the day's sums with it.
 
-        Raises LimitExceeded, PriceImpact, PriceDeviation.
+        Raises SlippageExceeded, LimitExceeded, PriceImpact, PriceDeviation, FeeTooHigh.
         """
         limits, exposure = self._risk.limits_for(order.account), planned.exposure
-        terms = Terms(order.token_in.mint, order.token_out.mint, order.slippage_ppm)
-        check_plan(limits, terms, exposure, self._currency)
-        if exposure.deviation_ppm is None:
-            logger.warning("no other pool vouches for the price", pools=[leg.pool for leg in planned.route])
+        terms = SwapTerms(order.token_in.mint, order.token_out.mint, order.slippage_ppm)
         now_ms = self._now_ms()
-        chosen = choose_route(order, planned.route, planned.quoted_out, planned.min_out, now_ms)
-        notional = None if exposure.value is None else Notional(day_of(now_ms), exposure.value)
+        chosen = choose_route(order, planned.route, planned.quoted_out, now_ms, planned.offers)
+        check_plan(limits, terms, exposure, self._currency)
+        check_own_price_impact(order.max_price_impact_ppm, exposure)
+        if not exposure.is_referenced:
+            logger.warning("no other pool vouches for the price", pools=[leg.pool for leg in planned.route])
+        most = most_network_fee(limits, order.max_network_fee, planned.fees, exposure, self._currency)
+        today = day_of(now_ms)
+        notional = None if exposure.value is None else Notional(today, exposure.value)
         try:
-            return self._store.replace(reserve(chosen, notional), limits)
+            return self._store.replace(reserve(chosen, notional, NetworkFees(today, most)), limits)
         except CounterFull as full:
             raise LimitExceeded(self._day_is_full(full)) from None
 
     def _day_is_full(self, full: CounterFull) -> str:
-        movement, text = full.movement, self._currency.text
+        movement = full.movement
         assert movement.ceiling is not None, "only a ceiling makes it full"
+        of_fees = movement.kind == "fees"
+        text, may = (sol_text, "pay in network fees in") if of_fees else (self._currency.text, "trade in")
         whose = "all accounts together" if movement.scope == GLOBAL else "the account"
         over = full.stood_at + movement.by - movement.ceiling
         return (
             f"with {text(movement.by)} on top of {text(full.stood_at)}, the sum of {movement.day} (UTC) would be "
-            f"{text(over)} more than {whose} may trade in a day, {text(movement.ceiling)}"
+            f"{text(over)} more than {whose} may {may} a day, {text(movement.ceiling)}"
         )
 
     def _settle(self, order: Order) -> Finished | ComeBack:
@@ -261,18 +319,48 @@ class Execution:
             fate = Undecided()
         match fate:
             case Landed(amount_out, leftover):
-                return Finished(self._store.replace(fill(order, amount_out, self._now_ms(), leftover)))
-            case LandedFailed(reason) | NeverLands(reason):
+                paid = pay_fees(order, fate.network_fee, self._now_ms())
+                return Finished(self._store.replace(fill(paid, amount_out, self._now_ms(), leftover)))
+            case LandedFailed(reason):
+                return self._after_failure(pay_fees(order, fate.network_fee, self._now_ms()), reason)
+            case NeverLands(reason):
                 return self._after_failure(order, reason)
             case Undecided():
                 self._store.replace(release(order))
                 return ComeBack(UNDECIDED_AGAIN_MS, "its transaction may still land")
 
+    def _expire(self, order: Order, last_error: str = "") -> Finished:
+        expired = self._store.replace(expire(order, self._now_ms(), last_error))
+        logger.info("order expired", attempts=order.retry_count, last_error=last_error)
+        return Finished(expired)
+
     def _after_failure(self, order: Order, error: ExecutionError) -> Finished | ComeBack:
-        retry = isinstance(error, TransientError)
+        """Only where the order's transaction, if it had one, can't land any more."""
+        if is_past_deadline(order, self._now_ms()):
+            return self._expire(order, "" if isinstance(error, OrderExpired) else str(error))
+        refusing = _refusing_pools(order, error)
+        for pool in refusing:
+            order = leave_out(order, pool, str(error), error.code)
+        # what one pool refuses for good another may fill
+        retry = isinstance(error, TransientError) or bool(refusing)
         failed = self._store.replace(fail_attempt(order, str(error), error.code, self._now_ms(), retry=retry))
         if failed.is_terminal:
             log_post_mortem(failed)
             return Finished(failed)
         logger.warning("attempt failed", attempt=order.attempt, error_code=error.code, error=str(error))
-        return ComeBack(failed.retry_at_ms - self._now_ms(), "backing off")
+        now_ms = self._now_ms()
+        return _come_back(failed, failed.retry_at_ms - now_ms, now_ms, "backing off")
+
+
+def _refusing_pools(order: Order, error: ExecutionError) -> tuple[str, ...]:
+    """The pool of the order's route that refused the attempt, where one pool did; or those whose prices were moved."""
+    if isinstance(error, PriceDeviation):
+        return error.pools
+    route = order.route or ()
+    return (route[error.leg].pool,) if error.leg is not None and error.leg < len(route) else ()
+
+
+def _come_back(order: Order, in_ms: int, now_ms: int, why: str) -> ComeBack:
+    """As asked, but not later than the order's deadline, at which it ends."""
+    left_ms = in_ms if order.expires_at_ms is None else max(order.expires_at_ms - now_ms, 0)
+    return ComeBack(min(in_ms, left_ms), why)

@@ -18,6 +18,7 @@ class Kind(Enum):
     ORDINAL = auto()
     ADDRESS = auto()
     SIGNATURE = auto()
+    LAMPORTS = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +36,4 @@ Millionths = Annotated[int, Kind.MILLIONTHS]  # of one; such fields end in `_ppm
 Ordinal = Annotated[int, Kind.ORDINAL]  # counts from 1
 Address = Annotated[str, Kind.ADDRESS]  # base58
 Signature = Annotated[str, Kind.SIGNATURE]  # base58
+Lamports = Annotated[int, Kind.LAMPORTS]  # of SOL, shown in whole SOL

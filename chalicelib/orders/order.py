@@ -10,23 +10,30 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Literal
 
+from chalicelib.amounts import floor_of, to_text
 from chalicelib.orders.field_types import (
     Address,
     AmountIn,
     AmountOfToken,
     AmountOut,
+    Lamports,
     Millionths,
     Ordinal,
     Signature,
     TimeMs,
 )
-from chalicelib.risk.counters import Claims, Notional
+from chalicelib.problems import OrderExpired, SlippageExceeded
+from chalicelib.risk.counters import Claims, NetworkFees, Notional, day_of
 from chalicelib.solana.signed_transaction import SignedTransaction
+from chalicelib.times import time_text
 
 MAX_ATTEMPTS = 3
 # An order is one item of at most 400 KB, and is sent whole: neither its story nor an error's text grows without end.
 MAX_QUEUED_STEPS = 100
 MAX_ERROR_LENGTH = 1_000
+MAX_REFUSED_POOLS = 24
+MAX_OFFERS = 30
+MAX_OFFER_ERROR = 200
 
 
 OrderType = Literal["market"]
@@ -40,6 +47,7 @@ class Status(StrEnum):
     CONFIRMED = "confirmed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    EXPIRED = "expired"
 
 
 class Event(StrEnum):
@@ -53,6 +61,7 @@ class Event(StrEnum):
     ATTEMPT_FAILED = "attempt_failed"
     GIVEN_UP = "given_up"
     CANCELLED = "cancelled"
+    EXPIRED = "expired"
 
 
 class State(StrEnum):
@@ -66,6 +75,7 @@ class State(StrEnum):
     CONFIRMED = "confirmed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    EXPIRED = "expired"
 
 
 LEGAL: dict[tuple[State, Event], State] = {
@@ -73,20 +83,33 @@ LEGAL: dict[tuple[State, Event], State] = {
     (State.PENDING, Event.ATTEMPT_STARTED): State.ROUTING,
     (State.PENDING, Event.GIVEN_UP): State.FAILED,
     (State.PENDING, Event.CANCELLED): State.CANCELLED,
+    (State.PENDING, Event.EXPIRED): State.EXPIRED,
     (State.ROUTING, Event.ROUTE_CHOSEN): State.BUILDING,
     (State.ROUTING, Event.ATTEMPT_FAILED): State.RETRYING,
     (State.ROUTING, Event.GIVEN_UP): State.FAILED,
+    (State.ROUTING, Event.CANCELLED): State.CANCELLED,
+    (State.ROUTING, Event.EXPIRED): State.EXPIRED,
     (State.BUILDING, Event.SIGNED): State.SUBMITTED,
     (State.BUILDING, Event.ATTEMPT_FAILED): State.RETRYING,
     (State.BUILDING, Event.GIVEN_UP): State.FAILED,
+    (State.BUILDING, Event.CANCELLED): State.CANCELLED,
+    (State.BUILDING, Event.EXPIRED): State.EXPIRED,
     (State.SUBMITTED, Event.FILLED): State.CONFIRMED,
     (State.SUBMITTED, Event.ATTEMPT_FAILED): State.RETRYING,
     (State.SUBMITTED, Event.GIVEN_UP): State.FAILED,
+    # its time is over and its transaction can't land any more; while one may land nobody cancels or expires it
+    (State.SUBMITTED, Event.EXPIRED): State.EXPIRED,
     (State.RETRYING, Event.ATTEMPT_STARTED): State.ROUTING,
     (State.RETRYING, Event.GIVEN_UP): State.FAILED,
+    (State.RETRYING, Event.CANCELLED): State.CANCELLED,
+    (State.RETRYING, Event.EXPIRED): State.EXPIRED,
 }
 
-TERMINAL = frozenset({State.CONFIRMED, State.FAILED, State.CANCELLED})
+TERMINAL = frozenset({State.CONFIRMED, State.FAILED, State.CANCELLED, State.EXPIRED})
+
+_ENDS_AN_ATTEMPT = frozenset(
+    {Event.FILLED, Event.ATTEMPT_FAILED, Event.GIVEN_UP, Event.CANCELLED, Event.EXPIRED, Event.ATTEMPT_STARTED}
+)
 
 STATUS_OF: dict[State, Status] = {
     State.RETRYING: Status.FAILED,
@@ -142,6 +165,24 @@ class Leftover:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What one pool offered for an order's whole amount, or in `error` why it didn't.
+
+    `fee` is in base units of the token sold where `fee_of_token_in`, else of the one bought. `price_impact_ppm` is None
+    where it can't be told.
+    """
+
+    dex: str
+    pool: Address
+    amount_out: AmountOut | None = None
+    price_impact_ppm: int | None = None
+    fee: int = 0
+    fee_of_token_in: bool = True
+    error_code: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """What comes to exist on an order's way; None until then.
 
@@ -174,6 +215,15 @@ class HistoryStep(Progress):
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedPool:
+    """A pool that refused an attempt of the order, and why. The next attempts go by others where they can."""
+
+    pool: Address
+    error_code: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     owner: str
     until_ms: int
@@ -183,8 +233,13 @@ class Lease:
 class Order(Progress):
     """The order as it stands. `revision` counts the writes and guards each by the one before.
 
-    `notional` is what it counts for on its day, since a route is chosen. `booked`: what the counters hold for it as it
-    is stored; None for an order that was not loaded, for which they hold what they hold for a new one.
+    `min_out` is the floor in force: the client's own at first, from the first quote on the stricter of that and what
+    `slippage_ppm` leaves of it. Nothing lowers it. From `expires_at_ms` on no attempt starts and nothing is signed.
+    `attempt_nonce` is random, so that nobody can foretell where the attempt under way keeps its wrapped SOL.
+    `notional` is what it counts for on its day, since a route is chosen; `fees_reserved` is the most that the attempt's
+    transaction may cost, and `fees_paid` what those that landed did cost, one each.
+    `booked`: what the counters hold for it as it is stored; None for an order that was not loaded, for which they hold
+    what they hold for a new one.
     """
 
     order_id: str
@@ -196,15 +251,29 @@ class Order(Progress):
     slippage_ppm: Millionths
     request_digest: str
     created_at_ms: TimeMs
+    expires_at_ms: TimeMs | None = None  # None: of before there were deadlines
+    expires_by_default: bool = True  # the client named no time of its own
+    first_quoted_out: AmountOut | None = None
+    quotes: tuple[Offer, ...] | None = None  # what each pool offered when the route was chosen, best first
+    max_price_impact_ppm: Millionths | None = None
+    max_network_fee: Lamports | None = None
+    client_order_id: str | None = None
+    redrive_of: str | None = None
+    redriven_as: str | None = None
+    asked: dict[str, str] | None = None  # the fields of the request that placed it, as they were written
     state: State = State.PENDING
     retry_count: int = 0
     history: tuple[HistoryStep, ...] = ()
     submission: SignedTransaction | None = field(default=None, repr=False)
     past_signatures: tuple[str, ...] = ()
+    refused_pools: tuple[RefusedPool, ...] = ()  # each once, the last MAX_REFUSED_POOLS
     start_at_ms: int = 0
     retry_at_ms: int = 0
     lease: Lease | None = None
+    attempt_nonce: str | None = None
     notional: Notional | None = None
+    fees_reserved: NetworkFees | None = None
+    fees_paid: tuple[NetworkFees, ...] = ()
     correlation_id: str = ""  # of the request that placed it
     revision: int = 0
     booked: Claims | None = field(default=None, compare=False, repr=False)
@@ -218,6 +287,14 @@ class Order(Progress):
         return self.state in TERMINAL
 
     @property
+    def mint_in(self) -> Address:
+        return self.token_in.mint
+
+    @property
+    def mint_out(self) -> Address:
+        return self.token_out.mint
+
+    @property
     def updated_at_ms(self) -> TimeMs:
         return self.history[-1].at_ms if self.history else self.created_at_ms
 
@@ -227,10 +304,19 @@ class Order(Progress):
 
     @property
     def claims(self) -> Claims:
-        """What the order takes up of the limits on sums. One that ended without a swap gives back what it reserved."""
-        if self.state in (State.FAILED, State.CANCELLED):
-            return Claims()
-        return Claims(open=0 if self.is_terminal else 1, notional=self.notional)
+        """What the order takes up of the limits on sums.
+
+        One that ended without a swap gives back what it reserved; what its transactions cost was paid all the same.
+        """
+        if self.state in (State.FAILED, State.CANCELLED, State.EXPIRED):
+            return Claims(fees=self.fees_paid)
+        reserved = () if self.fees_reserved is None else (self.fees_reserved,)
+        return Claims(open=0 if self.is_terminal else 1, notional=self.notional, fees=self.fees_paid + reserved)
+
+    @property
+    def network_fees(self) -> Lamports:
+        """What all its transactions that landed cost the wallet, failed ones included."""
+        return sum(fees.lamports for fees in self.fees_paid)
 
     @property
     def attempt(self) -> int:
@@ -250,6 +336,7 @@ def place(order: Order, start_at_ms: int = 0) -> Order:
         status=Status.PENDING,
         at_ms=order.created_at_ms,
         retry_count=0,
+        min_out=order.min_out,
         queued_until_ms=start_at_ms if start_at_ms > order.created_at_ms else None,
     )
     return replace(order, start_at_ms=start_at_ms, history=(step,))
@@ -273,36 +360,94 @@ def claim(order: Order, owner: str, now_ms: int, lease_ms: int) -> Order:
     return replace(order, lease=Lease(owner, now_ms + lease_ms))
 
 
+def placed_again_as(order: Order, order_id: str) -> Order:
+    """The failed order once a redrive has placed `order_id` for the same trade: that is all that becomes of it."""
+    assert order.state is State.FAILED, "only what failed is placed again"
+    return replace(order, redriven_as=order_id)
+
+
 def release(order: Order) -> Order:
     """Let go of the order, so that the next delivery needn't wait for the lease to run out."""
     return replace(order, lease=None)
 
 
+def draw_nonce(order: Order, nonce: str) -> Order:
+    """Give the attempt that starts now a nonce of its own. An attempt that is under way keeps the one that it has."""
+    if order.attempt_nonce is not None and order.state in (State.ROUTING, State.BUILDING, State.SUBMITTED):
+        return order
+    return replace(order, attempt_nonce=nonce)
+
+
 def start_attempt(order: Order, now_ms: int) -> Order:
-    """Begin to route. A worker that takes over from a dead one finds `routing` or `building` and just goes on."""
+    """Begin to route. A worker that takes over from a dead one finds `routing` or `building` and just goes on.
+
+    Raises OrderExpired from the order's deadline on.
+    """
+    refuse_after_deadline(order, now_ms)
     if order.state in (State.ROUTING, State.BUILDING):
         return order
-    # what an earlier attempt chose and signed is its history, and no longer what the order stands by
-    cleared = replace(order, route=None, dex_used=None, quoted_out=None, min_out=None, tx_hash=None)
+    # what an earlier attempt chose and signed is its history; the floor is the order's for good
+    cleared = replace(order, route=None, dex_used=None, quoted_out=None, quotes=None, tx_hash=None)
     return _step(cleared, Event.ATTEMPT_STARTED, now_ms)
 
 
-def choose_route(order: Order, route: tuple[Leg, ...], quoted_out: int, min_out: int, now_ms: int) -> Order:
-    """The route is chosen; `min_out` is the floor that the whole transaction guarantees, in base units."""
-    told = Progress(route=route, dex_used=dex_names(route), quoted_out=quoted_out, min_out=min_out)
-    chosen = replace(order, route=told.route, dex_used=told.dex_used, quoted_out=quoted_out, min_out=min_out)
+def fix_floor(order: Order, quoted_out: int) -> Order:
+    """The order with its floor fixed by its first quote, base units; any later quote leaves it as it is.
+
+    The floor is what the slippage leaves of the first quote, and never under what the client asks for at least.
+    """
+    if order.first_quoted_out is not None:
+        return order
+    floor = max(floor_of(quoted_out, order.slippage_ppm), order.min_out or 0)
+    return replace(order, first_quoted_out=quoted_out, min_out=floor)
+
+
+def choose_route(
+    order: Order, route: tuple[Leg, ...], quoted_out: int, now_ms: int, offers: tuple[Offer, ...] = ()
+) -> Order:
+    """The route is chosen out of these offers, which are best first; its quote in base units.
+
+    Raises SlippageExceeded where it pays less than the order's floor.
+    The floor must be fixed before: what the whole transaction guarantees is the order's own `min_out`.
+    """
+    floor = order.min_out
+    assert floor is not None, "the first quote fixes the floor"
+    if quoted_out < floor:
+        raise SlippageExceeded(_under_the_floor(order, quoted_out, floor))
+    told = Progress(route=route, dex_used=dex_names(route), quoted_out=quoted_out, min_out=floor)
+    quotes = tuple(replace(one, error=one.error and one.error[:MAX_OFFER_ERROR]) for one in offers[:MAX_OFFERS])
+    chosen = replace(order, route=told.route, dex_used=told.dex_used, quoted_out=quoted_out, quotes=quotes or None)
     if order.state is State.BUILDING:  # real world possibility: the first builder died, the market has moved since
         return chosen
     return _step(chosen, Event.ROUTE_CHOSEN, now_ms, told)
 
 
-def reserve(order: Order, notional: Notional | None) -> Order:
-    """Count the order for so much on that day, in place of what it counted for before; None: its value is unknown."""
-    return replace(order, notional=notional)
+def _under_the_floor(order: Order, quoted_out: int, floor: int) -> str:
+    token = order.token_out
+    paid, least = (f"{to_text(amount, token.decimals)} {token.text}" for amount in (quoted_out, floor))
+    return f"the best route pays {paid} now, and the order is for {least} at least"
+
+
+def reserve(order: Order, notional: Notional | None, fees: NetworkFees | None = None) -> Order:
+    """Count the order for so much on that day, in place of what it counted for before; None: its value is unknown.
+
+    `fees` is the most that its next transaction may cost: none is signed that could cost more.
+    """
+    return replace(order, notional=notional, fees_reserved=fees)
+
+
+def pay_fees(order: Order, lamports: int, now_ms: int) -> Order:
+    """The order's transaction landed and cost so much, which counts on the day on which it was reserved."""
+    day = day_of(now_ms) if order.fees_reserved is None else order.fees_reserved.day
+    return replace(order, fees_reserved=None, fees_paid=(*order.fees_paid, NetworkFees(day, lamports)))
 
 
 def sign(order: Order, submission: SignedTransaction, now_ms: int) -> Order:
-    """The transaction is signed. This must be stored before the transaction is sent."""
+    """The transaction is signed. This must be stored before the transaction is sent.
+
+    Raises OrderExpired from the order's deadline on: then the transaction must be thrown away.
+    """
+    refuse_after_deadline(order, now_ms)
     signed = replace(order, submission=submission, tx_hash=submission.signature)
     told = Progress(
         route=order.route,
@@ -346,9 +491,46 @@ def fail_attempt(order: Order, error: str, error_code: str, now_ms: int, *, retr
     return release(_step(ended, Event.GIVEN_UP, now_ms, told, terminal=True))
 
 
+def leave_out(order: Order, pool: str, error: str, error_code: str) -> Order:
+    """Remember that `pool` refused this attempt, so that the order's next ones go by others as long as these pay."""
+    others = tuple(each for each in order.refused_pools if each.pool != pool)
+    refused = RefusedPool(pool, error_code, error[:MAX_ERROR_LENGTH])
+    return replace(order, refused_pools=(*others, refused)[-MAX_REFUSED_POOLS:])
+
+
 def cancel(order: Order, now_ms: int) -> Order:
-    """Cancel what has not started. Raises IllegalTransition once it has."""
-    return _step(order, Event.CANCELLED, now_ms)
+    """Cancel the order, whoever works on it. Raises IllegalTransition once a signed transaction is stored."""
+    return release(_step(order, Event.CANCELLED, now_ms))
+
+
+def is_past_deadline(order: Order, now_ms: int) -> bool:
+    return order.expires_at_ms is not None and now_ms >= order.expires_at_ms
+
+
+def expire(order: Order, now_ms: int, last_error: str = "") -> Order:
+    """The order's time is over, and no transaction of it can land. `last_error`: what its last attempt met, if any."""
+    assert is_past_deadline(order, now_ms), "an order ends at its deadline and not before"
+    error = (str(_over(order)) + (f"; before that: {last_error}" if last_error else ""))[:MAX_ERROR_LENGTH]
+    ended = replace(
+        order,
+        error=error,
+        error_code=OrderExpired.code,
+        submission=None,
+        past_signatures=order.past_signatures + ((order.submission.signature,) if order.submission else ()),
+    )
+    told = Progress(error=error, error_code=OrderExpired.code, tx_hash=order.tx_hash)
+    return release(_step(ended, Event.EXPIRED, now_ms, told, terminal=True))
+
+
+def refuse_after_deadline(order: Order, now_ms: int) -> None:
+    """Raises OrderExpired from the deadline on of an order that has not ended."""
+    if not order.is_terminal and is_past_deadline(order, now_ms):
+        raise _over(order)
+
+
+def _over(order: Order) -> OrderExpired:
+    assert order.expires_at_ms is not None, "only what has a deadline is past it"
+    return OrderExpired(f"the order was good until {time_text(order.expires_at_ms)}")
 
 
 def as_created(order: Order) -> Order:
@@ -380,6 +562,8 @@ def _step(
     state = LEGAL.get((order.state, event))
     if state is None:
         raise IllegalTransition(order.state, event)
+    if event in _ENDS_AN_ATTEMPT:
+        order = replace(order, fees_reserved=None)  # no transaction of it can land any more
     # History never runs backwards, whatever two machines' clocks say.
     at_ms = max(now_ms, order.updated_at_ms)
     progress: dict[str, Any] = {each.name: getattr(told, each.name) for each in fields(told)}

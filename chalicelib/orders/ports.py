@@ -17,6 +17,14 @@ class StaleOrder(Exception):
     """Someone else wrote the order since it was loaded: load it again and decide again."""
 
 
+class ClientOrderIdInUse(Exception):
+    """Another order, `order_id`, of the account has the new order's client order id."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(order_id)
+        self.order_id = order_id
+
+
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
     """What a listing keeps; None keeps all. Mints in base58."""
@@ -24,6 +32,14 @@ class OrderFilter:
     status: str | None = None
     mint_in: str | None = None
     mint_out: str | None = None
+
+    def keeps(self, order: Order) -> bool:
+        """Whether the listing keeps it."""
+        wanted = (self.status, self.mint_in, self.mint_out)
+        return all(
+            one in (None, is_so)
+            for one, is_so in zip(wanted, (order.status.value, order.mint_in, order.mint_out), strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +66,14 @@ class Orders(Protocol):
     def create(self, order: Order, limits: LimitsInForce | None = None) -> bool:
         """Store a new order. False, and nothing written, where its id is taken.
 
-        Raises CounterFull, and nothing is written, where that would be one more than `limits` let through.
+        Its client order id, if it has one, is claimed for ever in the same write.
+
+        Raises CounterFull where that would be one more than `limits` let through, ClientOrderIdInUse where another
+        order of the account has its client order id; nothing is written then.
         """
+
+    def called(self, account: str, client_order_id: str) -> Order | None:
+        """The account's order that has this client order id, as it stands; consistent with every write before."""
 
     def load(self, order_id: str) -> Order | None:
         """The order as it stands, or None. Any text may be asked for."""

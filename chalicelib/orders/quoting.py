@@ -8,10 +8,11 @@ from fractions import Fraction
 
 from solders.pubkey import Pubkey
 
-from chalicelib.orders.order import Leg, Token
-from chalicelib.orders.route_legs import order_legs, tokens_of
+from chalicelib.amounts import floor_of
+from chalicelib.orders.order import Leg, Offer, Token
+from chalicelib.orders.route_legs import order_legs, order_offers, tokens_of
 from chalicelib.routing.market import Market, PricedPair
-from chalicelib.routing.quote import PoolOffer, floor_of, price_impact
+from chalicelib.routing.quote import price_impact
 from chalicelib.routing.router import Route
 
 
@@ -27,7 +28,8 @@ class FeeSum:
 class SwapQuote:
     """The best route for `amount` base units of `token_in`, and every pool's own offer, best first, as of one slot.
 
-    `min_out` is the floor that `slippage_ppm` allows; `age_ms` how long ago the pools were read.
+    `min_out` is the floor that `slippage_ppm` allows. The chain was at `slot` at `at_ms`, `age_ms` ago, and known to be
+    `slot_lag` slots further when the pools were read.
     """
 
     token_in: Token
@@ -35,6 +37,7 @@ class SwapQuote:
     amount: int
     slippage_ppm: int
     slot: int
+    slot_lag: int
     at_ms: int
     age_ms: int
     amount_out: int
@@ -42,7 +45,7 @@ class SwapQuote:
     price_impact: Fraction
     route: tuple[Leg, ...]
     fees: tuple[FeeSum, ...]
-    offers: tuple[PoolOffer, ...]
+    offers: tuple[Offer, ...]
 
 
 class Quoter:
@@ -58,8 +61,17 @@ class Quoter:
 
         Raises ExecutionError: no pool, nothing quotes, the chain can't be read.
         """
+        return self.of_priced(token_in, token_out, amount, slippage_ppm, self.price(token_in, token_out, amount))
+
+    def price(self, token_in: Token, token_out: Token, amount: int) -> PricedPair:
+        """Every pool's offer and the best route, as of one slot. Raises ExecutionError."""
         mint_in, mint_out = Pubkey.from_string(token_in.mint), Pubkey.from_string(token_out.mint)
-        priced = self._market.price(mint_in, mint_out, amount, self._leg_lamports)
+        return self._market.price(mint_in, mint_out, amount, self._leg_lamports)
+
+    def of_priced(
+        self, token_in: Token, token_out: Token, amount: int, slippage_ppm: int, priced: PricedPair
+    ) -> SwapQuote:
+        """The quote that a priced pair comes to."""
         route = priced.route
         return SwapQuote(
             token_in=token_in,
@@ -67,22 +79,16 @@ class Quoter:
             amount=amount,
             slippage_ppm=slippage_ppm,
             slot=priced.slot,
-            at_ms=priced.read_at_ms,
-            age_ms=max(self._now_ms() - priced.read_at_ms, 0),
+            slot_lag=priced.slot_lag,
+            at_ms=priced.as_of_ms,
+            age_ms=max(self._now_ms() - priced.as_of_ms, 0),
             amount_out=route.amount_out,
             min_out=floor_of(route.amount_out, slippage_ppm),
             price_impact=price_impact(route.ideal_out, route.amount_out),
             route=order_legs(route, token_in, token_out),
             fees=_fees(route, token_in, token_out),
-            offers=_best_first(priced),
+            offers=order_offers(priced, token_in),
         )
-
-
-def _best_first(priced: PricedPair) -> tuple[PoolOffer, ...]:
-    def rank(offer: PoolOffer) -> tuple[int, str]:
-        return -(offer.quote.amount_out if offer.quote else 0), str(offer.pool.address)
-
-    return tuple(sorted(priced.offers, key=rank))
 
 
 def _fees(route: Route, token_in: Token, token_out: Token) -> tuple[FeeSum, ...]:

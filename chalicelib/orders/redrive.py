@@ -3,20 +3,25 @@
 An order that has failed stays failed: what is sent back of it is a new order for the same trade. Its Idempotency-Key
 is made of the failed order's id, so however often dead letters are redriven there is one new order for each.
 
+The new order keeps the failed one's terms: mints, amount, slippage, the floor in force, the ceilings, the deadline.
+Where that deadline has passed nothing is placed, unless it was the default and the operator gives a new one.
+
 While executions are halted nothing is placed again: such an order would fail at once, and its key would be used up.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from chalicelib.orders.intake import Intake, NewOrder
 from chalicelib.orders.message import MalformedMessage, order_id_of
-from chalicelib.orders.order import Order, State
-from chalicelib.orders.ports import Orders, OrdersQueue
-from chalicelib.problems import RequestError
+from chalicelib.orders.order import Order, State, placed_again_as
+from chalicelib.orders.ports import Orders, OrdersQueue, StaleOrder
+from chalicelib.problems import ExecutionError, RequestError
 from chalicelib.risk.halt import Halt
+from chalicelib.times import time_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +39,28 @@ class KillSwitches(Protocol):
 
 
 class Redrive:
-    def __init__(self, store: Orders, queue: OrdersQueue, intake: Intake, switches: KillSwitches) -> None:
+    def __init__(
+        self,
+        store: Orders,
+        queue: OrdersQueue,
+        intake: Intake,
+        switches: KillSwitches,
+        now_ms: Callable[[], int],
+    ) -> None:
         self._store = store
         self._queue = queue
         self._intake = intake
         self._switches = switches
+        self._now_ms = now_ms
 
-    def run(self, limit: int) -> list[Redriven]:
-        """Send back up to about `limit` dead letters; what can't be sent back stays where it is."""
+    def run(self, limit: int, expires_in_ms: int | None = None) -> list[Redriven]:
+        """Send back up to about `limit` dead letters; what can't be sent back stays where it is.
+
+        `expires_in_ms`: how long from now orders are good for whose deadline was the default; None keeps it.
+        """
         redriven = []
         for letter in self._queue.dead_letters(limit):
-            done = self._redrive(letter.body)
+            done = self._redrive(letter.body, expires_in_ms)
             if done.order_id is None:
                 self._queue.leave(letter)
             else:
@@ -52,7 +68,7 @@ class Redrive:
             redriven.append(done)
         return redriven
 
-    def _redrive(self, body: str) -> Redriven:
+    def _redrive(self, body: str, expires_in_ms: int | None) -> Redriven:
         try:
             dead_order_id = order_id_of(body)
         except MalformedMessage:
@@ -61,20 +77,69 @@ class Redrive:
         if order is None:
             return Redriven(dead_order_id, None, "is not stored; left")
         if order.state is State.FAILED:
-            return self._again(order)
+            return self._again(order, expires_in_ms)
         if not order.is_terminal:
             self._queue.enqueue(order.order_id)
             return Redriven(dead_order_id, order.order_id, "goes on")
         return Redriven(dead_order_id, order.order_id, f"is {order.status} by now")
 
-    def _again(self, order: Order) -> Redriven:
+    def _again(self, order: Order, expires_in_ms: int | None) -> Redriven:
+        if order.redriven_as is not None:
+            return Redriven(order.order_id, order.redriven_as, "was placed again before")
         halt = self._switches.halt_of(order.account)
         if halt is not None:
             return Redriven(order.order_id, None, f"{halt}; left")
-        again = NewOrder(order.type, order.token_in, order.token_out, order.amount, order.slippage_ppm)
+        now_ms = self._now_ms()
+        expires_at_ms = order.expires_at_ms
+        if expires_in_ms is not None and order.expires_by_default:
+            expires_at_ms = now_ms + expires_in_ms
+        again = _same_terms(order, expires_at_ms)
         try:
-            submitted = self._intake.submit(order.account, again, f"redrive:{order.order_id}")
-        except RequestError as error:
+            if expires_at_ms is not None and expires_at_ms <= now_ms and not self._was_placed(order):
+                return Redriven(order.order_id, None, _passed(order, expires_at_ms))
+            submitted = self._intake.submit(order.account, again, _key(order))
+        except (RequestError, ExecutionError) as error:
             return Redriven(order.order_id, None, f"{error}; left")
+        self._name_the_new_one(order, submitted.order.order_id)
         outcome = "placed again" if submitted.created else "was placed again before"
         return Redriven(order.order_id, submitted.order.order_id, outcome)
+
+    def _was_placed(self, order: Order) -> bool:
+        """Whether an earlier run placed it and ended before it could say so."""
+        return self._intake.placed_with(order.account, _key(order)) is not None
+
+    def _name_the_new_one(self, order: Order, order_id: str) -> None:
+        while True:
+            try:
+                self._store.replace(placed_again_as(order, order_id))
+                return
+            except StaleOrder:
+                found = self._store.load(order.order_id)
+                if found is None or found.redriven_as is not None:
+                    return
+                order = found
+
+
+def _key(order: Order) -> str:
+    return f"redrive:{order.order_id}"
+
+
+def _same_terms(order: Order, expires_at_ms: int | None) -> NewOrder:
+    return NewOrder(
+        order.type,
+        order.token_in,
+        order.token_out,
+        order.amount,
+        order.slippage_ppm,
+        min_out=order.min_out,
+        expires_at_ms=expires_at_ms,
+        expires_by_default=order.expires_by_default,
+        max_price_impact_ppm=order.max_price_impact_ppm,
+        max_network_fee=order.max_network_fee,
+        redrive_of=order.order_id,
+    )
+
+
+def _passed(order: Order, expires_at_ms: int) -> str:
+    passed = f"was good until {time_text(expires_at_ms)}, nothing is placed; left"
+    return f"{passed} (--expires-in gives it a new time)" if order.expires_by_default else passed

@@ -1,11 +1,14 @@
-"""A route as an order remembers it: its legs, and the tokens on its way."""
+"""A route as an order remembers it: its legs, the tokens on its way, and the offers that it was chosen from."""
 
 from __future__ import annotations
 
 from solders.pubkey import Pubkey
 
-from chalicelib.orders.order import Leg, Token
+from chalicelib.amounts import PPM
+from chalicelib.orders.order import Leg, Offer, Token
 from chalicelib.orders.token_directory import WELL_KNOWN_SYMBOLS
+from chalicelib.routing.market import PricedPair
+from chalicelib.routing.quote import PoolOffer
 from chalicelib.routing.router import Route
 
 
@@ -23,6 +26,31 @@ def order_legs(route: Route, token_in: Token, token_out: Token) -> tuple[Leg, ..
             expected_out=leg.quote.amount_out,
         )
         for leg in route.legs
+    )
+
+
+def order_offers(priced: PricedPair, token_in: Token) -> tuple[Offer, ...]:
+    """What each pool of the pair offers, best first."""
+
+    def rank(offer: PoolOffer) -> tuple[int, str]:
+        return -(offer.quote.amount_out if offer.quote else 0), str(offer.pool.address)
+
+    return tuple(_order_offer(offer, token_in) for offer in sorted(priced.offers, key=rank))
+
+
+def _order_offer(offer: PoolOffer, token_in: Token) -> Offer:
+    dex, pool = offer.pool.dex, str(offer.pool.address)
+    if offer.quote is None:
+        assert offer.refusal is not None, "an offer is a quote or a refusal"
+        return Offer(dex=dex, pool=pool, error=str(offer.refusal), error_code=offer.refusal.code)
+    impact = offer.price_impact
+    return Offer(
+        dex=dex,
+        pool=pool,
+        amount_out=offer.quote.amount_out,
+        price_impact_ppm=None if impact is None else int(impact * PPM),
+        fee=offer.quote.fee,
+        fee_of_token_in=str(offer.quote.fee_mint) == token_in.mint,
     )
 
 

@@ -14,22 +14,28 @@ from chalicelib.orders.execution import Fate, Landed, LandedFailed, NeverLands, 
 from chalicelib.orders.order import Leftover, Order
 from chalicelib.problems import RpcRefused, TransactionExpired
 from chalicelib.solana import landing
-from chalicelib.solana.fill import FillUnreadable, lamports_after, read_fill
+from chalicelib.solana.fill import FillUnreadable, lamports_after, network_fee, read_fill
 from chalicelib.solana.program_errors import ErrorClassifier
 from chalicelib.solana.signed_transaction import SignedTransaction
 
 
 @dataclass(frozen=True, slots=True)
 class WatchPolicy:
-    """How long one invocation watches a transaction, and how often it asks and sends, in seconds."""
+    """How long one invocation watches a transaction, and how often it asks and sends, in seconds.
+
+    `invocation` is how long it may run in all: neither the watch nor a wait for a node's limits goes beyond that.
+    """
 
     watch: float
     poll_every: float
     rebroadcast_every: float
+    invocation: float = 17.0
 
 
 class SettlingRpc(Protocol):
     """What settling asks of a node, or of several behind one address (see SolanaRpc)."""
+
+    def start_waiting(self, seconds: float) -> None: ...
 
     def one_node(self) -> landing.LandingRpc: ...
 
@@ -54,17 +60,30 @@ class Settler:
         self._policy = policy
         self._clock = clock
         self._sleep = sleep
+        # when this invocation must be over, and the order's attempt that it has begun itself
+        self._ends = 0.0
+        self._begun: tuple[str, int] | None = None
+
+    def start_invocation(self, order: Order) -> None:
+        """An attempt begins: from now on the invocation's time counts, waits for the nodes' limits among it."""
+        self._begun = (order.order_id, order.attempt)
+        self._start_clock()
 
     def settle(self, order: Order, submission: SignedTransaction) -> Fate:
         """Send the stored bytes and watch them. Raises RpcUnavailable where a landed fill can't be read yet."""
+        sent_before = self._begun != (order.order_id, order.attempt)
+        self._begun = None
+        if sent_before:
+            self._start_clock()
         fate = landing.land(
             self._rpc.one_node(),
             submission,
             clock=self._clock,
             sleep=self._sleep,
-            deadline=self._clock() + self._policy.watch,
+            deadline=min(self._clock() + self._policy.watch, self._ends),
             poll_every=self._policy.poll_every,
             rebroadcast_every=self._policy.rebroadcast_every,
+            sent_before=sent_before,
         )
         match fate:
             case landing.InBlock():
@@ -74,6 +93,10 @@ class Settler:
             case landing.Pending():
                 return Undecided()
 
+    def _start_clock(self) -> None:
+        self._ends = self._clock() + self._policy.invocation
+        self._rpc.start_waiting(self._policy.invocation)
+
     def _outcome(self, order: Order, signature: str) -> Fate:
         """What a landed transaction did. As long as that can't be read the order waits: the swap may have happened."""
         try:
@@ -82,7 +105,7 @@ class Settler:
                 return Undecided()  # landed, but this node's history doesn't show it yet
             failure = self._errors.failure_of(transaction)
             if failure is not None:
-                return LandedFailed(failure)
+                return LandedFailed(failure, network_fee=network_fee(transaction))
             landed = _landed(order, transaction, self._wallet())
             note(Metric.WALLET_LAMPORTS, lamports_after(transaction, self._wallet()))
             return landed
@@ -96,7 +119,8 @@ def _landed(order: Order, transaction: Mapping[str, Any], wallet: Pubkey) -> Lan
     mint_in, mint_out = mints_of(order)
     over = {Pubkey.from_string(leg.token_out.mint): leg.token_out for leg in order.route or ()}
     fill = read_fill(transaction, wallet, mint_in, mint_out, [mint for mint in over if mint != mint_out])
-    return Landed(fill.amount_out, tuple(Leftover(over[mint], amount) for mint, amount in fill.left_over))
+    leftover = tuple(Leftover(over[mint], amount) for mint, amount in fill.left_over)
+    return Landed(fill.amount_out, leftover, network_fee=fill.fee_lamports)
 
 
 def mints_of(order: Order) -> tuple[Pubkey, Pubkey]:

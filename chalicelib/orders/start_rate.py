@@ -22,6 +22,9 @@ class StartRate(Protocol):
         Raises Backlogged, and takes no slot, where that would be more than `longest_wait_ms` away.
         """
 
+    def next_start(self, now_ms: int, longest_wait_ms: int) -> int:
+        """The time that `reserve` would answer now, and nothing taken. Raises Backlogged as it does."""
+
 
 def starts_a_minute(limit: int, burst: int) -> Rate:
     """At most `limit` starts in any 60 s, of which `burst` may come at once, in ms.

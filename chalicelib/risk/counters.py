@@ -6,6 +6,7 @@ claims moves the counters in the same transaction (chalicelib/aws/dynamodb/order
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from typing import Literal
 from chalicelib.risk.limits import Limits, LimitsInForce
 
 GLOBAL = "global"
+
+Kind = Literal["open", "notional", "fees"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +28,30 @@ class Notional:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkFees:
+    """Lamports of network fees that count against one UTC day (`2026-01-31`)."""
+
+    day: str
+    lamports: int
+
+
+@dataclass(frozen=True, slots=True)
 class Claims:
-    """What one order stands for in the counters: whether it is open, and what it trades or has traded on which day."""
+    """What one order stands for in the counters.
+
+    Whether it is open; what it trades or has traded on which day; what its transactions cost, or may cost, on which.
+    """
 
     open: int = 0
     notional: Notional | None = None
+    fees: tuple[NetworkFees, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Movement:
     """One counter's change. `ceiling` is what it may not pass by growing; None where it may, or where it shrinks."""
 
-    kind: Literal["open", "notional"]
+    kind: Kind
     scope: str
     day: str | None
     by: int
@@ -46,6 +61,15 @@ class Movement:
     def key(self) -> str:
         """The counter's name in the control table."""
         return counter_key(self.kind, self.scope, self.day)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What counters of one scope and day stand at: orders, reference base units, lamports."""
+
+    open_orders: int
+    notional: int
+    network_fees: int
 
 
 class CounterFull(Exception):
@@ -62,7 +86,7 @@ def account_scope(account: str) -> str:
     return f"account#{account}"
 
 
-def counter_key(kind: str, scope: str, day: str | None = None) -> str:
+def counter_key(kind: Kind, scope: str, day: str | None = None) -> str:
     return f"{kind}#{scope}" if day is None else f"{kind}#{day}#{scope}"
 
 
@@ -88,11 +112,27 @@ def _movements(scope: str, limits: Limits | None, before: Claims, after: Claims)
     if opened:
         ceiling = limits.open_orders if limits is not None and opened > 0 else None
         yield Movement("open", scope, None, opened, ceiling)
-    by_day: dict[str, int] = {}
-    for notional, sign in ((before.notional, -1), (after.notional, 1)):
-        if notional is not None:
-            by_day[notional.day] = by_day.get(notional.day, 0) + sign * notional.value
-    for day, by in sorted(by_day.items()):
-        if by:
-            ceiling = limits.daily_notional if limits is not None and by > 0 else None
-            yield Movement("notional", scope, day, by, ceiling)
+    held = Limits() if limits is None else limits
+    of_days: tuple[tuple[Kind, dict[str, int], int | None], ...] = (
+        ("notional", _changes(_notional_by_day(before), _notional_by_day(after)), held.daily_notional),
+        ("fees", _changes(_fees_by_day(before), _fees_by_day(after)), held.daily_network_fees),
+    )
+    for kind, by_day, most in of_days:
+        for day, by in sorted(by_day.items()):
+            yield Movement(kind, scope, day, by, most if by > 0 else None)
+
+
+def _notional_by_day(claims: Claims) -> Counter[str]:
+    return Counter() if claims.notional is None else Counter({claims.notional.day: claims.notional.value})
+
+
+def _fees_by_day(claims: Claims) -> Counter[str]:
+    sums: Counter[str] = Counter()
+    for fees in claims.fees:
+        sums[fees.day] += fees.lamports
+    return sums
+
+
+def _changes(before: Counter[str], after: Counter[str]) -> dict[str, int]:
+    """By day how much more there is after than before; days on which nothing changes are left out."""
+    return {day: by for day in before | after if (by := after[day] - before[day])}

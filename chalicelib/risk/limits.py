@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from fractions import Fraction
 
 from chalicelib.amounts import percent_text, to_text
 from chalicelib.problems import (
@@ -36,17 +37,23 @@ class ReferenceCurrency:
 class Limits:
     """One scope's limits. None is no limit.
 
-    `largest_order`, `daily_notional` (of a UTC day): reference base units. `tokens`: the mints that may be traded.
+    `smallest_order`, `largest_order`, `daily_notional` (of a UTC day): reference base units. `tokens`: the mints that
+    may be traded. `daily_network_fees` (of a UTC day) and `network_fee`, what one transaction may cost of an order that
+    doesn't say so itself: lamports. `fee_share_ppm`: the part of an order's value that one transaction may cost.
     `allow_unvalued`: whether an order passes whose value can't be told though a limit asks for it.
-    `allow_unreferenced`: whether one passes whose price no other pool can vouch for.
+    `allow_unreferenced`: whether one passes where no other pools vouch for the price of each pool of its route.
     """
 
+    smallest_order: int | None = None
     largest_order: int | None = None
     daily_notional: int | None = None
     open_orders: int | None = None
     slippage_ppm: int | None = None
     price_impact_ppm: int | None = None
     price_deviation_ppm: int | None = None
+    daily_network_fees: int | None = None
+    network_fee: int | None = None
+    fee_share_ppm: int | None = None
     tokens: frozenset[str] | None = None
     allow_unvalued: bool = False
     allow_unreferenced: bool = True
@@ -78,20 +85,30 @@ PLAYGROUND = Defaults(
         slippage_ppm=500_000,
         price_impact_ppm=990_000,
         price_deviation_ppm=1_000_000,
+        fee_share_ppm=1_000_000,
     ),
     together=Limits(daily_notional=100_000_000_000_000_000, open_orders=50_000, allow_unvalued=True),
 )
-# Real money: what a desk trades on an ordinary day, at prices that the other pools confirm.
+# Real money: what a desk trades on an ordinary day, at prices that the other pools confirm, for fees that it can bear.
 PRODUCTION = Defaults(
     account=Limits(
+        smallest_order=100_000,
         largest_order=50_000_000_000,
         daily_notional=500_000_000_000,
         open_orders=500,
         slippage_ppm=100_000,
         price_impact_ppm=100_000,
         price_deviation_ppm=50_000,
+        daily_network_fees=1_000_000_000,
+        network_fee=10_000_000,
+        fee_share_ppm=20_000,
     ),
-    together=Limits(daily_notional=2_000_000_000_000, open_orders=2_000, allow_unvalued=True),
+    together=Limits(
+        daily_notional=2_000_000_000_000,
+        open_orders=2_000,
+        daily_network_fees=5_000_000_000,
+        allow_unvalued=True,
+    ),
 )
 
 
@@ -122,21 +139,40 @@ class LimitsInForce:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolDeviation:
+    """How far one of the route's pools, by its address, is from its reference: millionths, rounded up.
+
+    None where nothing vouches for its price.
+    """
+
+    pool: str
+    ppm: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Exposure:
     """What a planned swap risks.
 
     `value`: of what leaves the wallet, in reference base units. `price_impact_ppm`: the part of the output at mid
-    prices that is not paid, fees included. `deviation_ppm`: how far the mid prices of the route's pools are from the
-    reference price. Each is rounded up, and None where it can't be told.
+    prices that is not paid, fees included. `deviation_ppm`: how far the mid price of the most deviant of the route's
+    `pools` is from its reference. Each is rounded up. `lamport_value`: of a lamport, in reference base units. None is
+    what can't be told.
     """
 
     value: int | None
     price_impact_ppm: int
     deviation_ppm: int | None
+    pools: tuple[PoolDeviation, ...] = ()
+    lamport_value: Fraction | None = None
+
+    @property
+    def is_referenced(self) -> bool:
+        """Whether other pools vouch for the price of every pool of the route."""
+        return self.deviation_ppm is not None and all(one.ppm is not None for one in self.pools)
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class SwapTerms:
     """What an order itself says: mints in base58, with the symbols or texts that the client knows them by."""
 
     mint_in: str
@@ -144,7 +180,7 @@ class Terms:
     slippage_ppm: int
 
 
-def check_request(limits: LimitsInForce, terms: Terms) -> None:
+def check_request(limits: LimitsInForce, terms: SwapTerms) -> None:
     """What can be told when an order comes in. Raises LimitRefused naming every field, or TooManyOpenOrders."""
     problems = tuple(_problems_of(limits, terms))
     if problems:
@@ -154,7 +190,7 @@ def check_request(limits: LimitsInForce, terms: Terms) -> None:
             raise TooManyOpenOrders(scope.open_orders, whose)
 
 
-def check_plan(limits: LimitsInForce, terms: Terms, exposure: Exposure, currency: ReferenceCurrency) -> None:
+def check_plan(limits: LimitsInForce, terms: SwapTerms, exposure: Exposure, currency: ReferenceCurrency) -> None:
     """What can be told once the market is read; the day's sum is the store's to check, in the write that reserves it.
 
     Raises LimitExceeded, PriceImpact or PriceDeviation, each saying which limit and by how much.
@@ -166,7 +202,17 @@ def check_plan(limits: LimitsInForce, terms: Terms, exposure: Exposure, currency
         _check_prices(scope, whose, exposure)
 
 
-def _problems_of(limits: LimitsInForce, terms: Terms) -> Iterable[FieldProblem]:
+def check_own_price_impact(most_ppm: int | None, exposure: Exposure) -> None:
+    """The order's own ceiling, in millionths; None where it has none. Raises PriceImpact."""
+    impact = exposure.price_impact_ppm
+    if most_ppm is not None and impact > most_ppm:
+        raise PriceImpact(
+            f"the price impact is {percent_text(impact)}, {percent_text(impact - most_ppm)} more than the "
+            f"{percent_text(most_ppm)} that the order allows"
+        )
+
+
+def _problems_of(limits: LimitsInForce, terms: SwapTerms) -> Iterable[FieldProblem]:
     for whose, scope in limits.both:
         for field, mint in (("tokenIn", terms.mint_in), ("tokenOut", terms.mint_out)):
             if scope.tokens is not None and mint not in scope.tokens:
@@ -182,6 +228,11 @@ def _check_value_of_order(scope: Limits, whose: str, value: int | None, currency
         if scope.allow_unvalued or (scope.largest_order is None and scope.daily_notional is None):
             return
         raise LimitExceeded(f"the order's value in {currency.symbol} can't be told, and {whose} has limits on it")
+    if scope.smallest_order is not None and value < scope.smallest_order:
+        raise LimitExceeded(
+            f"the order is worth {currency.text(value)}, {currency.text(scope.smallest_order - value)} less than the "
+            f"smallest order of {whose}, {currency.text(scope.smallest_order)}"
+        )
     if scope.largest_order is not None and value > scope.largest_order:
         raise LimitExceeded(
             f"the order is worth {currency.text(value)}, {currency.text(value - scope.largest_order)} more than the "
@@ -199,14 +250,15 @@ def _check_prices(scope: Limits, whose: str, exposure: Exposure) -> None:
     deviation, most = exposure.deviation_ppm, scope.price_deviation_ppm
     if most is None:
         return
-    if deviation is None:
-        if not scope.allow_unreferenced:
-            raise PriceDeviation("no other pool can vouch for the price, and orders without a reference are refused")
-    elif deviation > most:
+    if deviation is not None and deviation > most:
         raise PriceDeviation(
             f"the price is {percent_text(deviation)} away from the other pools', {percent_text(deviation - most)} more "
-            f"than the {percent_text(most)} that {whose} may trade at"
+            f"than the {percent_text(most)} that {whose} may trade at",
+            [one.pool for one in exposure.pools if one.ppm is not None and one.ppm > most],
         )
+    if not exposure.is_referenced and not scope.allow_unreferenced:
+        # names none to do without: it may be the deepest there is, and was not moved as far as anyone can tell
+        raise PriceDeviation("no other pools deep enough vouch for the price, and orders without reference are refused")
 
 
 def _check_value(name: str, value: object) -> None:

@@ -1,13 +1,13 @@
-"""What an order is worth, and how far its route's prices are from those of pools that it doesn't use. Pure, exact.
+"""What an order is worth, and how far its route's pools are from what other pools say. Pure, exact.
 
 Prices are pools' mid prices: marginal, before fees, so that neither fees nor the order's own size are taken for a moved
-market. A pool counts only if it would take a hundredth of the amount now: an empty one has a mid price too, and it may
-be anything.
+market. Each has the weight of its depth, so that whoever moves a pool moves no more than that pool's word.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
@@ -15,25 +15,47 @@ from solders.pubkey import Pubkey
 
 from chalicelib.amounts import PPM
 from chalicelib.problems import AmountTooSmall, ExecutionError
-from chalicelib.risk.limits import Exposure
+from chalicelib.risk.depth import depth_of
+from chalicelib.risk.limits import Exposure, PoolDeviation
 from chalicelib.routing.market import PricedPair
 from chalicelib.routing.quote import price_impact
-from chalicelib.routing.router import Hop, PairPools, Route
+from chalicelib.routing.router import Bridge, Hop, PairPools, Route
 from chalicelib.solana.accounts import ChainClock
 from chalicelib.venues.venue import Pool
 
-# An order is judged by pools of at least so large a part of what it trades.
+# An order is valued and judged by pools of at least so large a part of what it trades.
 _SAMPLE_PART = 100
+_ONE_SOL = 1_000_000_000
+# A pool is judged by others that together are at least so large a part of its own depth: thinner ones are moved for
+# less than what moving it would cost, and would tell of themselves only.
+_LEAST_PART_OF_DEPTH = 5
+# A pool's own word has at most so large a part of the others' weight: where they agree they always outweigh it, and
+# where they don't it takes the majority of the depth to be believed.
+_MOST_OF_OTHERS = Fraction(1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceSource:
+    """A price, in base units of the output per base unit of the input, and its weight: depth in units of the input."""
+
+    price: Fraction
+    depth: Fraction
 
 
 def exposure_of(priced: PricedPair) -> Exposure:
     """What the priced route risks; fractions in millionths, rounded up."""
     route = priced.route
-    deviation = price_deviation(route, priced.pools)
+    deviations = pool_deviations(route, priced.pools)
+    worst = _worst(deviations)
     return Exposure(
         value=value_of(priced),
         price_impact_ppm=_ppm(price_impact(route.ideal_out, route.amount_out)),
-        deviation_ppm=None if deviation is None else _ppm(deviation),
+        deviation_ppm=None if worst is None else _ppm(worst),
+        pools=tuple(
+            PoolDeviation(str(pool), None if deviation is None else _ppm(deviation))
+            for pool, deviation in deviations.items()
+        ),
+        lamport_value=lamport_value_of(priced),
     )
 
 
@@ -56,64 +78,139 @@ def value_of(priced: PricedPair) -> int | None:
     return ceil(value)
 
 
+def lamport_value_of(priced: PricedPair) -> Fraction | None:
+    """A lamport's value in reference base units, by the dearer half of SOL's pools; None where no pool tells."""
+    if priced.sol_worth is None:
+        return None
+    value = Fraction(1)
+    for mint, pools in priced.sol_worth.hops:
+        prices = _spot_prices(pools, mint, ceil(value * _ONE_SOL), priced.pools.clock)
+        if not prices:
+            return None
+        value *= sorted(prices)[len(prices) // 2]
+    return value
+
+
 def price_deviation(route: Route, pools: PairPools) -> Fraction | None:
     """How far the most deviant of the route's pools is from its reference, as a part of the lower of the two prices.
 
-    The reference of a pool is the median of its pair's other pools; where it is the pair's only one, the price over
-    third tokens, or, for a route over a third token, the pair's own pools. None where there is no reference.
+    None where no pool of the route has a reference. See `pool_deviations`.
+    """
+    return _worst(pool_deviations(route, pools))
+
+
+def pool_deviations(route: Route, pools: PairPools) -> dict[Pubkey, Fraction | None]:
+    """Of each of the route's pools how far its mid price is from its reference; None where it has none.
+
+    The reference is the median, weighted by depth, of what the pair's other pools say, of the prices over SOL and USDC,
+    and, with a limited weight, of the pool itself. There is none where all the others are too thin to be believed. Of a
+    route over a third token each hop is judged so by the hop's other pools; a pool without any, by what the whole
+    route's price is against the pair's own pools and the prices over other third tokens.
     """
     if len(route.hops) == 1:
-        return _worst(_deviations(route.hops[0], pools.direct, pools.clock), _cross_price(route, pools))
+        return _hop_deviations(route.hops[0], pools.direct, _cross_prices(route, pools), pools.clock)
     own = next(bridge for bridge in pools.bridges if bridge.mint == route.hops[1].legs[0].quote.mint_in)
-    hops = zip(route.hops, (own.first, own.second), strict=True)
-    deviations = [_worst(_deviations(hop, others, pools.clock), None) for hop, others in hops]
-    known = [deviation for deviation in deviations if deviation is not None]
-    if len(known) == len(deviations):
-        return max(known)
-    direct = _spot_prices(pools.direct, pools.mint_in, route.amount_in, pools.clock)
-    reference = _median(direct) if direct else _cross_price(route, pools)
-    return None if reference is None else _apart(route.ideal_out / route.amount_in, reference)
-
-
-def _deviations(hop: Hop, pools: Sequence[Pool], clock: ChainClock) -> list[tuple[Fraction, Fraction | None]]:
-    """Of each of the hop's legs its pool's mid price, and how far that is from the pair's other pools."""
-    found: list[tuple[Fraction, Fraction | None]] = []
-    for leg in hop.legs:
-        mint, mid = leg.quote.mint_in, leg.pool.mid_price(leg.quote.mint_in)
-        others = [pool for pool in pools if pool.address != leg.pool.address]
-        prices = _spot_prices(others, mint, leg.quote.amount_in, clock)
-        reference = _median(prices) if prices else None
-        found.append((mid, None if reference is None else _apart(mid, reference)))
+    found: dict[Pubkey, Fraction | None] = {}
+    for hop, others in zip(route.hops, (own.first, own.second), strict=True):
+        found |= _hop_deviations(hop, others, (), pools.clock)
+    if None in found.values():
+        whole = _route_deviation(route, pools)
+        found = {pool: whole if deviation is None else deviation for pool, deviation in found.items()}
     return found
 
 
-def _worst(deviations: Iterable[tuple[Fraction, Fraction | None]], fallback: Fraction | None) -> Fraction | None:
-    """The largest deviation; a pool without others is held to the `fallback` price, if there is one."""
-    known: list[Fraction] = []
-    for mid, deviation in deviations:
-        if deviation is None:
-            if fallback is None:
-                return None
-            deviation = _apart(mid, fallback)
-        known.append(deviation)
-    return max(known)
+def weighted_median(sources: Sequence[PriceSource]) -> Fraction:
+    """The price below and above which at most half of the depth lies; in the middle where two prices are such.
+
+    Whatever its price, a source of less than half of the whole depth can't take it out of the range of the others.
+    """
+    ordered = sorted(sources, key=lambda source: source.price)
+    half = sum((source.depth for source in ordered), Fraction(0)) / 2
+    passed = Fraction(0)
+    for index, source in enumerate(ordered):
+        passed += source.depth
+        if passed > half:
+            return source.price
+        if passed == half:
+            return (source.price + ordered[index + 1].price) / 2
+    raise ValueError("a median needs a source with some depth")
 
 
-def _cross_price(route: Route, pools: PairPools) -> Fraction | None:
-    """The pair's price over third tokens that the route doesn't go over: the median of those there are."""
+def _hop_deviations(
+    hop: Hop, pools: Iterable[Pool], crosses: Sequence[PriceSource], clock: ChainClock
+) -> dict[Pubkey, Fraction | None]:
+    sources = _sources(pools, hop.legs[0].quote.mint_in, clock)
+    found: dict[Pubkey, Fraction | None] = {}
+    for leg in hop.legs:
+        mint, amount = leg.quote.mint_in, leg.quote.amount_in
+        judged = sources.get(leg.pool.address) or PriceSource(leg.pool.mid_price(mint), Fraction(0))
+        others = [source for pool, source in sources.items() if pool != leg.pool.address]
+        found[leg.pool.address] = _deviation(judged, (*others, *crosses), amount)
+    return found
+
+
+def _route_deviation(route: Route, pools: PairPools) -> Fraction | None:
+    """Of a route over a third token, as if it were one pool, as deep as its thinner hop."""
+    depths: list[Fraction] = []
+    reached = Fraction(1)
+    for hop in route.hops:
+        sources = _sources((leg.pool for leg in hop.legs), hop.legs[0].quote.mint_in, pools.clock)
+        depths.append(_total_depth(sources.values()) / reached)
+        reached *= hop.ideal_out / hop.amount_in
+    direct = _sources(pools.direct, pools.mint_in, pools.clock)
+    others = (*direct.values(), *_cross_prices(route, pools))
+    return _deviation(PriceSource(reached, min(depths)), others, route.amount_in)
+
+
+def _deviation(judged: PriceSource, others: Sequence[PriceSource], amount: int) -> Fraction | None:
+    total = _total_depth(others)
+    if not total or total * _LEAST_PART_OF_DEPTH < judged.depth or total * _SAMPLE_PART < amount:
+        return None
+    own_word = PriceSource(judged.price, min(judged.depth, total * _MOST_OF_OTHERS))
+    return _apart(judged.price, weighted_median((*others, own_word)))
+
+
+def _cross_prices(route: Route, pools: PairPools) -> tuple[PriceSource, ...]:
+    """The pair's prices over third tokens by pools that the route doesn't use, each as deep as its thinner half."""
     used = {leg.pool.address for leg in route.legs}
-    crosses: list[Fraction] = []
-    for bridge in pools.bridges:
-        if used & {pool.address for pool in (*bridge.first, *bridge.second)}:
+    crosses = (
+        _cross_price(bridge, pools)
+        for bridge in pools.bridges
+        if not used & {pool.address for pool in (*bridge.first, *bridge.second)}
+    )
+    return tuple(cross for cross in crosses if cross is not None)
+
+
+def _cross_price(bridge: Bridge, pools: PairPools) -> PriceSource | None:
+    first = tuple(_sources(bridge.first, pools.mint_in, pools.clock).values())
+    second = tuple(_sources(bridge.second, bridge.mint, pools.clock).values())
+    if not first or not second:
+        return None
+    between = weighted_median(first)
+    depth = min(_total_depth(first), _total_depth(second) / between)
+    return PriceSource(between * weighted_median(second), depth)
+
+
+def _sources(pools: Iterable[Pool], mint_in: Pubkey, clock: ChainClock) -> Mapping[Pubkey, PriceSource]:
+    """What each pool says, by its address; one that doesn't trade both ways now says nothing."""
+    found: dict[Pubkey, PriceSource] = {}
+    for pool in pools:
+        try:
+            price = pool.mid_price(mint_in)
+        except ExecutionError:
             continue
-        first = _spot_prices(bridge.first, pools.mint_in, route.amount_in, pools.clock)
-        if not first:
-            continue
-        between = _median(first)
-        second = _spot_prices(bridge.second, bridge.mint, ceil(between * route.amount_in), pools.clock)
-        if second:
-            crosses.append(between * _median(second))
-    return _median(crosses) if crosses else None
+        depth = depth_of(pool, mint_in, price, clock) if price > 0 else 0
+        if depth:
+            found[pool.address] = PriceSource(price, Fraction(depth))
+    return found
+
+
+def _total_depth(sources: Iterable[PriceSource]) -> Fraction:
+    return sum((source.depth for source in sources), Fraction(0))
+
+
+def _worst(deviations: Mapping[Pubkey, Fraction | None]) -> Fraction | None:
+    return max((deviation for deviation in deviations.values() if deviation is not None), default=None)
 
 
 def _apart(price: Fraction, reference: Fraction) -> Fraction:
@@ -139,11 +236,6 @@ def _spot_prices(pools: Iterable[Pool], mint_in: Pubkey, amount: int, clock: Cha
         if price > 0:
             prices.append(price)
     return prices
-
-
-def _median(prices: Sequence[Fraction]) -> Fraction:
-    ordered, middle = sorted(prices), len(prices) // 2
-    return ordered[middle] if len(prices) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def _ppm(fraction: Fraction) -> int:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Protocol
 
 from solders.pubkey import Pubkey
 
 from chalicelib.amounts import ceil_div
-from chalicelib.problems import AccountsMissing, ExecutionError, NoPool, RpcUnavailable
+from chalicelib.problems import (
+    AccountsMissing,
+    ExecutionError,
+    NoPool,
+    RpcUnavailable,
+    TokenNotTradable,
+    TransientError,
+)
 from chalicelib.routing.quote import PoolAsRead, PoolOffer, ask_pools
-from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits, best_route
+from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits, best_routes
 from chalicelib.routing.swap_plan import fits_a_transaction
 from chalicelib.solana.accounts import CLOCK_LENGTH, CLOCK_SYSVAR, SYSVAR_OWNER, AccountMap, AccountsRead, ChainClock
 from chalicelib.solana.tokens import NATIVE_MINT
@@ -28,6 +35,8 @@ BRIDGE_MINTS = (NATIVE_MINT, USDC_MINT)
 # through more accounts than a transaction can name.
 MAX_DEEPER_READS = 2
 MAX_LEGS = 4
+# A clock of whole seconds tells nothing of fewer slots than this.
+_SLOTS_TOLD_BY_THE_CLOCK = 4
 # Lamports: enough to be paid for in any token, too little to move a price.
 _SOL_SAMPLE = 10_000_000
 
@@ -49,16 +58,26 @@ class Worth:
 class PricedPair:
     """What the market gives for one pair and size, all from one read of the chain at `slot`.
 
-    `offers` are the direct pools' own; `route` is the best that one transaction can carry; `pools` are all that were
-    looked at. `worth` is None where no pools lead from either token to the reference currency.
+    `slot_lag` is how many slots newer the chain was known to be when it was read, and `as_of_ms` when it was at `slot`.
+    `offers` are the direct pools' own; `route` is the best that one transaction can carry, `other_routes` those that
+    come next: the best of each other way, which are the pair's own pools and each third token. `pools` are all that
+    were looked at. `worth` is None where no pools lead from either token to the reference currency, and `sol_worth`
+    where none do from SOL. `besides` are accounts that were asked for with the pools'.
     """
 
     slot: int
-    read_at_ms: int
+    slot_lag: int
+    as_of_ms: int
     offers: tuple[PoolOffer, ...]
     route: Route
     pools: PairPools
     worth: Worth | None
+    other_routes: tuple[Route, ...] = ()
+    sol_worth: Worth | None = None
+    besides: AccountMap = field(default_factory=dict)
+
+
+_Way = tuple[Pubkey, tuple[tuple[Pubkey, tuple[RegisteredPool, ...]], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +85,16 @@ class _Candidates:
     direct: tuple[RegisteredPool, ...]
     bridges: tuple[tuple[Pubkey, tuple[RegisteredPool, ...], tuple[RegisteredPool, ...]], ...]
     # the token that is valued, and from which token over which pools each hop to the reference currency leads
-    valued: tuple[Pubkey, tuple[tuple[Pubkey, tuple[RegisteredPool, ...]], ...]] | None
+    valued: _Way | None
+    # the same of SOL, in which the network's fees are paid
+    sol_valued: _Way | None
 
     @property
     def all(self) -> tuple[RegisteredPool, ...]:
         """Each once."""
         traded = (*self.direct, *(pool for _, first, second in self.bridges for pool in (*first, *second)))
-        valuing = (pool for _, pools in self.valued[1] for pool in pools) if self.valued else ()
+        ways = (way for way in (self.valued, self.sol_valued) if way is not None)
+        valuing = (pool for _, hops in ways for _, pools in hops for pool in pools)
         return tuple({pool.address: pool for pool in (*traded, *valuing)}.values())
 
 
@@ -94,13 +116,26 @@ class Market:
         self._now_ms = now_ms
         self._reference_mint = reference_mint
 
-    def price(self, mint_in: Pubkey, mint_out: Pubkey, amount: int, leg_lamports: int) -> PricedPair:
+    def price(
+        self,
+        mint_in: Pubkey,
+        mint_out: Pubkey,
+        amount: int,
+        leg_lamports: int,
+        *,
+        without: frozenset[Pubkey] = frozenset(),
+        floor: int = 0,
+        besides: frozenset[Pubkey] = frozenset(),
+    ) -> PricedPair:
         """Read every pool of the pair and of the ways over a third token, and route `amount` base units.
 
-        `leg_lamports` is what one more leg in the transaction costs; a route must gain more than that by it.
+        `leg_lamports` is what one more leg in the transaction costs; a route must gain more than that by it. The pools
+        `without` are left out as long as the others pay at least `floor` base units; else all are asked. `besides` are
+        accounts to read with the pools.
 
         Raises:
             NoPool: none is registered for the pair, nor for a way over a third token.
+            TokenNotTradable: one of the pair's own mints keeps every pool from trading it.
             ExecutionError: none quotes; the most telling reason.
             RpcUnavailable: the chain can't be read.
             VenueUnavailable: the pools' accounts kept changing between reads.
@@ -115,12 +150,27 @@ class Market:
                 pools = _as_read(pools)
             offers = ask_pools(pools.direct, mint_in, amount, pools.clock)
             leg_cost = _leg_cost(pools, amount, offers, leg_lamports)
-            route = best_route(pools, amount, RouteLimits(MAX_LEGS, leg_cost, fits_a_transaction))
-            worth = _decode_worth(candidates, read.accounts, pools)
-            return PricedPair(read.slot, read_at_ms, offers, route, pools, worth)
+            limits = RouteLimits(MAX_LEGS, leg_cost, fits_a_transaction)
+            routes = _routes_without(pools, without, amount, limits, floor) or best_routes(pools, amount, limits)
+            worth, sol_worth = (
+                _decode_worth(way, read.accounts, pools) for way in (candidates.valued, candidates.sol_valued)
+            )
+            slot_lag = max(0, read.newest_slot - read.slot)
+            return PricedPair(
+                slot=read.slot,
+                slot_lag=slot_lag,
+                as_of_ms=read_at_ms - _age_ms(read, slot_lag, pools.clock, read_at_ms),
+                offers=offers,
+                route=routes[0],
+                pools=pools,
+                worth=worth,
+                other_routes=routes[1:],
+                sol_worth=sol_worth,
+                besides={address: read.accounts[address] for address in besides},
+            )
 
         places = [(pool.venue, pool.address) for pool in candidates.all]
-        return self._pools.read(places, priced, besides=frozenset({CLOCK_SYSVAR}))
+        return self._pools.read(places, priced, besides=besides | {CLOCK_SYSVAR})
 
     def _candidates(self, mint_in: Pubkey, mint_out: Pubkey) -> _Candidates:
         """Raises NoPool."""
@@ -134,9 +184,10 @@ class Market:
         direct = self._registry.for_pair(mint_in, mint_out)
         if not direct and not bridges:
             raise NoPool("no pool trades this pair")
-        return _Candidates(direct, tuple(bridges), self._valued(mint_in) or self._valued(mint_out))
+        valued = self._valued(mint_in) or self._valued(mint_out)
+        return _Candidates(direct, tuple(bridges), valued, self._valued(NATIVE_MINT))
 
-    def _valued(self, mint: Pubkey) -> tuple[Pubkey, tuple[tuple[Pubkey, tuple[RegisteredPool, ...]], ...]] | None:
+    def _valued(self, mint: Pubkey) -> _Way | None:
         """The ways from `mint` to the reference currency: none needed, its own pools, or those over SOL; else None."""
         if mint == self._reference_mint:
             return mint, ()
@@ -148,7 +199,10 @@ class Market:
 
 
 def _decode(candidates: _Candidates, accounts: AccountMap, mint_in: Pubkey, mint_out: Pubkey) -> PairPools:
-    """All candidates decoded. One that can't be is passed over as long as any other can; else its error is raised."""
+    """All candidates decoded. One that can't be is passed over as long as any other can; else an error is raised.
+
+    Of several the one about the pair's own tokens, which no pool can trade then; or one that may pass.
+    """
     failures: list[ExecutionError] = []
     direct = _decode_each(candidates.direct, accounts, failures)
     bridges = tuple(
@@ -156,13 +210,36 @@ def _decode(candidates: _Candidates, accounts: AccountMap, mint_in: Pubkey, mint
         for mint, first, second in candidates.bridges
     )
     if failures and not direct and not any(bridge.first and bridge.second for bridge in bridges):
-        raise failures[0]
+        pair = (str(mint_in), str(mint_out))
+        hopeless = (error for error in failures if isinstance(error, TokenNotTradable) and error.mint in pair)
+        passing = (error for error in failures if isinstance(error, TransientError))
+        raise next(hopeless, None) or next(passing, failures[0])
     return PairPools(mint_in, mint_out, direct, bridges, _clock_of(accounts))
 
 
-def _decode_worth(candidates: _Candidates, accounts: AccountMap, traded: PairPools) -> Worth | None:
-    """The pools that value the order, those that are decoded already as they are. One that can't be is left out."""
-    if candidates.valued is None:
+def _routes_without(
+    pools: PairPools, refused: frozenset[Pubkey], amount: int, limits: RouteLimits, floor: int
+) -> tuple[Route, ...]:
+    """The routes, best first, that pay at least `floor` base units without any of the pools `refused`."""
+    if not refused:
+        return ()
+
+    def sound(among: tuple[Pool, ...]) -> tuple[Pool, ...]:
+        return tuple(pool for pool in among if pool.address not in refused)
+
+    bridges = tuple(Bridge(bridge.mint, sound(bridge.first), sound(bridge.second)) for bridge in pools.bridges)
+    try:
+        routes = best_routes(replace(pools, direct=sound(pools.direct), bridges=bridges), amount, limits)
+    except AccountsMissing:
+        raise
+    except ExecutionError:
+        return ()
+    return tuple(route for route in routes if route.amount_out >= floor)
+
+
+def _decode_worth(way: _Way | None, accounts: AccountMap, traded: PairPools) -> Worth | None:
+    """The pools that value a token, those that are decoded already as they are. One that can't be is left out."""
+    if way is None:
         return None
     decoded = {pool.address: pool for bridge in traded.bridges for pool in (*bridge.first, *bridge.second)}
     decoded |= {pool.address: pool for pool in traded.direct}
@@ -171,7 +248,7 @@ def _decode_worth(candidates: _Candidates, accounts: AccountMap, traded: PairPoo
         known = decoded.get(one.address)
         return _decode_each((one,), accounts, []) if known is None else (known,)
 
-    mint, hops = candidates.valued
+    mint, hops = way
     return Worth(mint, tuple((at, tuple(pool for one in pools for pool in pool_of(one))) for at, pools in hops))
 
 
@@ -196,6 +273,16 @@ def _decode_each(
         except ExecutionError as error:
             failures.append(error)
     return tuple(decoded)
+
+
+def _age_ms(read: AccountsRead, slot_lag: int, clock: ChainClock, now_ms: int) -> int:
+    """How old what was read was then: by the slots, or by the clock that was read with it, where slots don't tell.
+
+    The clock has whole seconds, and follows the validators' clocks: it is good for telling old from new.
+    """
+    if read.age_ms is not None:
+        return read.age_ms
+    return max(0, now_ms - clock.unix_timestamp * 1000) if slot_lag > _SLOTS_TOLD_BY_THE_CLOCK else 0
 
 
 def _clock_of(accounts: AccountMap) -> ChainClock:

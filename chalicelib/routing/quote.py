@@ -9,7 +9,6 @@ from fractions import Fraction
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
-from chalicelib.amounts import PPM, ceil_div
 from chalicelib.problems import AccountsMissing, AmountTooSmall, ExecutionError, InsufficientLiquidity
 from chalicelib.solana.accounts import ChainClock
 from chalicelib.venues.venue import Pool, PoolQuote, TokenSide
@@ -154,8 +153,3 @@ def ask_pools(pools: Iterable[Pool], mint_in: Pubkey, amount_in: int, clock: Cha
     if missing:
         raise AccountsMissing(missing)
     return tuple(offers)
-
-
-def floor_of(amount_out: int, slippage_ppm: int) -> int:
-    """The least output that the slippage allows, in base units, rounded up in the trader's favour, at least 1."""
-    return max(ceil_div(amount_out * (PPM - slippage_ppm), PPM), 1)

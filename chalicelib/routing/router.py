@@ -137,8 +137,10 @@ class RouteLimits:
         return route.amount_out - self.leg_cost * (len(route.legs) - 1)
 
 
-def best_route(pools: PairPools, amount: int, limits: RouteLimits) -> Route:
-    """The route that pays most for exactly `amount` base units, after the cost of its legs.
+def best_routes(pools: PairPools, amount: int, limits: RouteLimits) -> tuple[Route, ...]:
+    """The best route of each way, at least one, the best of all first: over the pair's own pools, over a third token.
+
+    Each pays what it can for exactly `amount` base units, after the cost of its legs.
 
     Raises:
         NoPool: no pool of the pair, nor of a way over a third token.
@@ -150,7 +152,7 @@ def best_route(pools: PairPools, amount: int, limits: RouteLimits) -> Route:
     if not routes:
         raise _why_none(pools, amount)
     # of equal ones the first, so that every worker chooses alike: the direct one before those over a third token
-    return max(routes, key=limits.worth)
+    return tuple(sorted(routes, key=limits.worth, reverse=True))
 
 
 def _direct(pools: PairPools, amount: int, limits: RouteLimits) -> Route | None:

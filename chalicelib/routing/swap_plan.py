@@ -20,27 +20,48 @@ _ANY_ORDER = OrderMemo("00000000-0000-0000-0000-000000000000", attempt=1)
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """Whose swap it is, and for which attempt at which order. `rent_lamports`: of a token account."""
+    """Whose swap it is, and for which attempt at which order. `rent_lamports`: of a token account.
+
+    `nonce` is the attempt's: nobody else knows where its temporary account will be.
+    """
 
     wallet: Pubkey
     memo: OrderMemo
     rent_lamports: int
+    nonce: str
+
+
+def tokens_of(route: Route) -> tuple[TokenMint, ...]:
+    """The tokens on the way, from the one that is sold to the one that is bought."""
+    programs = {side.mint: side.token_program for leg in route.legs for side in leg.pool.sides}
+    mints = (route.legs[0].quote.mint_in, *(hop.legs[0].quote.mint_out for hop in route.hops))
+    return tuple(TokenMint(mint, programs[mint]) for mint in mints)
 
 
 def plan_swap(route: Route, trade: Trade, min_out: int) -> SwapPlan:
     """The plan that executes `route` and pays at least `min_out` base units, or fails as a whole."""
     wallet = trade.wallet
-    programs = {side.mint: side.token_program for leg in route.legs for side in leg.pool.sides}
-    order_id, attempt, rent = trade.memo.order_id, trade.memo.attempt, trade.rent_lamports
-    mint_in = route.legs[0].quote.mint_in
-    token_in = TokenMint(mint_in, programs[mint_in])
-    source = source_account(wallet, token_in, route.amount_in, order_id=order_id, attempt=attempt, rent_lamports=rent)
+    token_in, *tokens_out = tokens_of(route)
+    source = source_account(
+        wallet,
+        token_in,
+        route.amount_in,
+        order_id=trade.memo.order_id,
+        attempt=trade.memo.attempt,
+        nonce=trade.nonce,
+        rent_lamports=trade.rent_lamports,
+    )
     # what one hop pays into the next one pays from: the last of these accounts is the order's destination
     destinations = [
         destination_account(
-            wallet, TokenMint(mint, programs[mint]), order_id=order_id, attempt=attempt, rent_lamports=rent
+            wallet,
+            token,
+            order_id=trade.memo.order_id,
+            attempt=trade.memo.attempt,
+            nonce=trade.nonce,
+            rent_lamports=trade.rent_lamports,
         )
-        for mint in (hop.legs[0].quote.mint_out for hop in route.hops)
+        for token in tokens_out
     ]
     accounts = {account.token.mint: account.address for account in (source, *destinations)}
     swaps = tuple(
@@ -65,7 +86,7 @@ def plan_swap(route: Route, trade: Trade, min_out: int) -> SwapPlan:
 
 def fits_a_transaction(route: Route) -> bool:
     """Whether one transaction can carry the route, whoever's it is: bytes and accounts are the same for everybody."""
-    plan = plan_swap(route, Trade(_ANYBODY, _ANY_ORDER, rent_lamports=0), min_out=route.amount_out)
+    plan = plan_swap(route, Trade(_ANYBODY, _ANY_ORDER, rent_lamports=0, nonce=""), min_out=route.amount_out)
     try:
         build_message(plan, ComputeBudget(MAX_COMPUTE_UNITS, unit_price=1), Hash.default())
     except TransactionTooLarge:

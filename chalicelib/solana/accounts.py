@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from struct import Struct
 
 from solders.pubkey import Pubkey
@@ -48,7 +48,13 @@ AccountMap = Mapping[Pubkey, Account | None]
 
 @dataclass(frozen=True, slots=True)
 class AccountsRead:
-    """Accounts from one read; `slot` is the lowest at which any of them was read."""
+    """Accounts from one read; `slot` is the lowest at which any of them was read.
+
+    `newest_slot` is the newest slot that was known then, of whichever node, 0 where nothing tells. `age_ms` is how long
+    before the read the chain was at `slot`, None where its slots don't tell.
+    """
 
     slot: int
     accounts: AccountMap
+    newest_slot: int = 0
+    age_ms: int | None = field(default=None, compare=False)

@@ -14,6 +14,7 @@ from solders.instruction import Instruction
 
 from chalicelib.amounts import ceil_div
 
+BASE_FEE_LAMPORTS = 5_000  # of one signature, which all of ours have
 # What one transaction may ask for at most (agave, program-runtime/src/execution_budget.rs, MAX_COMPUTE_UNIT_LIMIT).
 MAX_COMPUTE_UNITS = 1_400_000
 # A swap can cross more bins or ticks than it did when simulated: a fifth more.
@@ -36,12 +37,17 @@ class ComputeBudget:
         """What the price comes to for the whole limit, rounded up to a lamport as the network does."""
         return ceil_div(self.unit_limit * self.unit_price, 1_000_000)
 
+    @property
+    def network_fee_lamports(self) -> int:
+        """All that the network takes for a transaction with this budget and one signature."""
+        return BASE_FEE_LAMPORTS + self.priority_fee_lamports
+
 
 @dataclass(frozen=True, slots=True)
 class PriorityFeePolicy:
     """Offer what `percentile` of the recent slots asked for, never below `floor` nor above `cap` micro-lamports.
 
-    Whatever the price, a transaction pays no more than `max_lamports`: the signing policy refuses more.
+    Whatever the price, a transaction pays no more than `max_lamports` for it: the signing policy refuses more.
     """
 
     percentile: int = 75
@@ -55,15 +61,26 @@ class PriorityFeePolicy:
         if not 0 <= self.floor <= self.cap:
             raise ValueError("floor must lie between 0 and cap")
 
-    def budget(self, simulated_units: int, recent_fees: Sequence[int]) -> ComputeBudget:
-        """What to sign with, for what a simulation used and what recent slots asked for."""
-        limit = compute_unit_limit(simulated_units)
-        affordable = self.max_lamports * 1_000_000 // max(limit, 1)
-        return ComputeBudget(limit, min(priority_fee(recent_fees, self), affordable))
+    @property
+    def most_lamports(self) -> int:
+        """The most that a transaction costs at this policy, base fee included."""
+        dearest = ComputeBudget(MAX_COMPUTE_UNITS, self.cap).priority_fee_lamports
+        return BASE_FEE_LAMPORTS + min(dearest, self.max_lamports)
+
+    def within(self, wanted: ComputeBudget, most_lamports: int) -> ComputeBudget | None:
+        """The wanted budget at the highest price at which it costs `most_lamports` in all; None below the floor."""
+        priority = min(most_lamports - BASE_FEE_LAMPORTS, self.max_lamports)
+        price = min(wanted.unit_price, priority * 1_000_000 // wanted.unit_limit)
+        return ComputeBudget(wanted.unit_limit, price) if price >= self.floor else None
 
 
-def compute_unit_limit(simulated_units: int) -> int:
-    """A fifth above what the simulation used, rounded up, at most what the network allows."""
+def compute_unit_limit(simulated_units: int | None) -> int:
+    """A fifth above what the simulation used, rounded up, at most what the network allows.
+
+    Where the node doesn't tell what was used (0, None) it is what simulations are allowed: nothing runs in no units.
+    """
+    if not simulated_units:
+        return MAX_COMPUTE_UNITS
     return min(ceil_div(simulated_units * _MARGIN_NUMERATOR, _MARGIN_DENOMINATOR), MAX_COMPUTE_UNITS)
 
 

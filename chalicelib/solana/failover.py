@@ -1,38 +1,34 @@
 """Several Solana nodes behind the methods of one: reads go to the healthiest, sends to all, the dead are left alone.
 
-Which node is asked, in this order: no recent failures, not behind the others' slots, not much slower than they are.
-The node that answered last is kept while no other is better in these, so that what is asked one after the other for
-one order (accounts, simulation, blockhash) comes from one node; it is no promise. Where it must be, as for the proof
-that a transaction has expired, `one_node()` promises it.
+Which node is asked, in this order: no recent failures, not behind the others' slots nor serving accounts of a while
+ago, not much slower than they are. The node that answered last is kept while no other is better in these, so that what
+is asked one after the other for one order (accounts, simulation, blockhash) comes from one node; it is no promise.
+Where it must be, as for the proof that a transaction has expired, `one_node()` promises it.
 
-Health is remembered by this process alone. Texts and logs call the nodes by number: their URLs may hold keys.
+A node that is at its limit, by its own word (HTTP 429, Retry-After) or by its pace, is passed over for another. Where
+there is none the call waits, as long as its caller has time, and else raises NodesAtTheirLimit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from itertools import repeat
 from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Thread
 from typing import Any, TypeVar
 
 from solders.pubkey import Pubkey
 
-from chalicelib.log import logger
-from chalicelib.problems import AllNodesDown, RpcRefused, RpcUnavailable
+from chalicelib.metrics import Metric, note
+from chalicelib.problems import AllNodesDown, NodesAtTheirLimit, RpcRefused, RpcUnavailable
 from chalicelib.solana.accounts import AccountsRead
-from chalicelib.solana.circuit_breaker import (
-    BreakerPolicy,
-    BreakerState,
-    Closed,
-    Open,
-    abandoned,
-    admit,
-    admits_in_ms,
-    answered,
-    failed,
-    recent_failures,
-)
+from chalicelib.solana.circuit_breaker import BreakerPolicy
+from chalicelib.solana.nodes import STALE_SLOTS, LeftAlone, Question, RpcNode, RpcNodes, Start
+from chalicelib.solana.pacing import Pace, Turn
 from chalicelib.solana.rpc import (
+    ACCOUNTS_PER_REQUEST,
     Commitment,
     EpochInfo,
     LatestBlockhash,
@@ -40,171 +36,53 @@ from chalicelib.solana.rpc import (
     Simulation,
     SolanaRpc,
 )
+from chalicelib.solana.rpc_errors import NodeLacks, NodeLimited
+from chalicelib.solana.slot_times import SlotTimes
 
 T = TypeVar("T")
-Question = Callable[[SolanaRpc], T]
-# Runs a job beside the caller.
-Start = Callable[[Callable[[], None]], None]
+Failure = RpcUnavailable | RpcRefused
 
-# More slots of 400 ms than pass while a slow node's answer is waited for: its number would else be the others' lag.
-_TOLERATED_LAG_SLOTS = 20
-# A node is slow where it takes so many times the fastest's time, and so much longer.
-_SLOW_TIMES = 4
-_SLOW_MS = 250
+# What a node may lack as a whole, whichever method tells of it.
+_HISTORY = "transaction history"
 
 
-class _LeftAlone(RpcUnavailable):
-    """The node was not asked: its breaker is open."""
+class _Waiting:
+    """How long calls may wait until a node may be asked again. Times in ms."""
 
-
-class _Node:
-    """One node and what is known of its health. Threads may share it."""
-
-    def __init__(self, number: int, rpc: SolanaRpc, policy: BreakerPolicy, now_ms: Callable[[], int]) -> None:
-        self.number = number
-        self.lag_slots = 0
-        self.latency_ms: int | None = None
-        self._rpc = rpc
-        self._policy = policy
+    def __init__(self, now_ms: Callable[[], int], sleep: Callable[[float], None], longest_wait_ms: int) -> None:
         self._now_ms = now_ms
-        self._state: BreakerState = Closed()
-        self._lock = Lock()
+        self._sleep = sleep
+        self._longest_wait_ms = longest_wait_ms
+        self._ends_ms: int | None = None
 
-    @property
-    def in_service(self) -> bool:
-        return isinstance(self._state, Closed)
+    def start(self, for_ms: int) -> None:
+        self._ends_ms = self._now_ms() + for_ms
 
-    def recent_failures(self) -> int:
-        return recent_failures(self._state, self._now_ms(), self._policy)
+    def ends_ms(self) -> int:
+        """When a call that begins now has waited long enough."""
+        return self._now_ms() + self._longest_wait_ms if self._ends_ms is None else self._ends_ms
 
-    def admits_in_ms(self) -> int:
-        return admits_in_ms(self._state, self._now_ms(), self._policy)
-
-    def ask(self, question: Question[T]) -> T:
-        """The node's answer, which the breaker takes note of. Raises RpcUnavailable and RpcRefused."""
-        self._admit()
-        try:
-            answer = question(self._rpc)
-        except RpcUnavailable:
-            self._become(lambda state: failed(state, self._now_ms(), self._policy))
-            raise
-        except RpcRefused:
-            self._become(lambda state: answered())
-            raise
-        except BaseException:
-            self._become(abandoned)
-            raise
-        self._become(lambda state: answered())
-        return answer
-
-    def _admit(self) -> None:
-        with self._lock:
-            state = admit(self._state, self._now_ms())
-            if state is None:
-                raise _LeftAlone(f"Solana node {self.number} failed too often and is left alone")
-            self._state = state
-
-    def _become(self, change: Callable[[BreakerState], BreakerState]) -> None:
-        with self._lock:
-            before, self._state = self._state, change(self._state)
-            after = self._state
-        if isinstance(after, Open) and after is not before:
-            logger.warning("solana node left alone", node=self.number, for_ms=after.cool_down_ms)
-        elif isinstance(after, Closed) and not isinstance(before, Closed):
-            logger.info("solana node back in service", node=self.number)
-
-
-class _Nodes:
-    """All nodes, ranked. A survey measures them all beside the traffic, at most once in `survey_every_ms`.
-
-    Nobody waits for a survey: what it finds counts from the next question on. It is also what tries a node that was
-    left alone while others are in service, so that no order's question is spent on one that is likely dead.
-    A thread that a frozen Lambda holds up reports late and, at worst, one failure of the several that a breaker takes.
-    """
-
-    def __init__(self, nodes: Sequence[_Node], now_ms: Callable[[], int], survey_every_ms: int, start: Start) -> None:
-        self.all = tuple(nodes)
-        self.start = start
-        self._now_ms = now_ms
-        self._survey_every_ms = survey_every_ms
-        self._preferred: _Node | None = None
-        self._surveyed_at_ms: int | None = None
-        self._survey: dict[_Node, int] = {}
-        self._lock = Lock()
-
-    def in_turn(self) -> list[_Node]:
-        """Whom to ask first, second, …: those out of service last, the one that cools down soonest first."""
-        self._survey_if_due()
-        with self._lock:
-            ranked = self._ranked()
-            kept = self._preferred
-            if kept in ranked and self._standing(kept) <= self._standing(ranked[0]):
-                ranked.remove(kept)
-                ranked.insert(0, kept)
-        out_of_service = sorted((node for node in self.all if node not in ranked), key=_Node.admits_in_ms)
-        return ranked + out_of_service
-
-    def prefer(self, node: _Node) -> None:
-        with self._lock:
-            self._preferred = node
-
-    def another_than(self, left: _Node | None) -> _Node:
-        """Whom to ask first, but rather anybody in service than `left`."""
-        turn = self.in_turn()
-        return next((node for node in turn if node is not left and node.in_service), turn[0])
-
-    def down_for_ms(self) -> int | None:
-        """Milliseconds until one may be asked again; None while any is in service."""
-        if any(node.in_service for node in self.all):
-            return None
-        # at least one: "now" would be what has just been tried
-        return max(1, min(node.admits_in_ms() for node in self.all))
-
-    def _ranked(self) -> list[_Node]:
-        in_service = [node for node in self.all if node.in_service]
-        return sorted(in_service, key=lambda node: (*self._standing(node), node.latency_ms is None, node.latency_ms))
-
-    def _standing(self, node: _Node) -> tuple[int, bool, bool]:
-        fastest = min((other.latency_ms for other in self.all if other.latency_ms is not None), default=0)
-        slow = node.latency_ms is not None and node.latency_ms > max(fastest * _SLOW_TIMES, fastest + _SLOW_MS)
-        return node.recent_failures(), node.lag_slots > _TOLERATED_LAG_SLOTS, slow
-
-    def _survey_if_due(self) -> None:
-        if len(self.all) == 1:
-            return
-        now_ms = self._now_ms()
-        with self._lock:
-            # a clock that was set back makes it due
-            if self._surveyed_at_ms is not None and 0 <= now_ms - self._surveyed_at_ms < self._survey_every_ms:
-                return
-            self._surveyed_at_ms = now_ms
-            survey = self._survey = {}
-        for node in self.all:
-            self.start(lambda node=node: self._measure(node, survey))  # type: ignore[misc]
-
-    def _measure(self, node: _Node, survey: dict[_Node, int]) -> None:
-        asked_at_ms = self._now_ms()
-        try:
-            slot = node.ask(lambda rpc: rpc.get_slot())
-        except (RpcUnavailable, RpcRefused):
-            return
-        with self._lock:
-            node.latency_ms = max(0, self._now_ms() - asked_at_ms)
-            survey[node] = slot
-            if survey is self._survey:  # slots of different times can't be compared
-                newest = max(survey.values())
-                for measured, its_slot in survey.items():
-                    measured.lag_slots = newest - its_slot
+    def wait_for(self, node: RpcNode, calls: int, ends_ms: int) -> Turn:
+        """Wait until the node may be asked. Raises NodesAtTheirLimit where that takes too long."""
+        turn = node.turn(calls, max(0, ends_ms - self._now_ms()))
+        if not turn.taken:
+            raise NodesAtTheirLimit(max(1, turn.wait_ms))
+        if turn.wait_ms > 0:
+            note(Metric.RPC_WAIT_MS, turn.wait_ms)
+            self._sleep(turn.wait_ms / 1000)
+        return turn
 
 
 class FailoverRpc(SolanaRpc):
     """One or more nodes as one SolanaRpc. Threads may share it.
 
-    A read is asked of the next node where one is unavailable, and also where one refuses: a key that ran out or a
-    method that a provider doesn't offer is that node's matter. Where every node refuses, so does this.
+    A read is asked of the next node where one is unavailable, and also where one refuses: what is wrong to one node may
+    be right to a newer one. Where every node refuses, so does this.
 
     Every method raises:
         AllNodesDown: every node's breaker is open, or opened by this very question; nobody is asked for a while.
+        NodesAtTheirLimit: those in service may not be asked for longer than this call may wait.
+        NodeLacks: none offers what is asked for.
         RpcUnavailable: no node answers, but the breakers have yet to open.
         RpcRefused: all nodes that answered refuse.
     """
@@ -215,56 +93,126 @@ class FailoverRpc(SolanaRpc):
         now_ms: Callable[[], int],
         policy: BreakerPolicy | None = None,
         *,
+        paces: Sequence[Pace] | None = None,
         survey_every_ms: int = 15_000,
         send_patience: float = 1.0,
+        longest_wait: float = 5.0,
         start: Start | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`send_patience`: seconds that a send waits for the next answer while none has accepted. `start` runs a job
-        beside the caller, on a thread of its own unless told otherwise."""
+        """Times in seconds, but for names that say otherwise.
+
+        `paces`: each node's, where they have any. `send_patience`: how long a send waits for the next answer while none
+        has accepted. `longest_wait`: how long one call waits for nodes' limits, unless somebody called `start_waiting`.
+        `start` runs a job beside the caller, on a thread of its own unless told otherwise.
+        """
         if not nodes:
             raise ValueError("no nodes")
         policy = policy or BreakerPolicy()
-        known = [_Node(number, rpc, policy, now_ms) for number, rpc in enumerate(nodes, start=1)]
-        self._nodes = _Nodes(known, now_ms, survey_every_ms, start or _on_a_thread)
+        known = [
+            RpcNode(number, rpc, policy, now_ms, pace)
+            for number, (rpc, pace) in enumerate(zip(nodes, paces or repeat(None), strict=False), start=1)
+        ]
+        self._nodes = RpcNodes(known, now_ms, survey_every_ms, start or _on_a_thread)
+        self._slots = SlotTimes()
+        self._now_ms = now_ms
         self._send_patience = send_patience
+        self._waiting = _Waiting(now_ms, sleep, int(longest_wait * 1000))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._nodes.all)} nodes)"
 
     def one_node(self) -> OneNodeRpc:
         """A view for one task and one thread, whose reads never change the node without an error in between."""
-        return OneNodeRpc(self._nodes, self._send_patience)
+        return OneNodeRpc(self._nodes, self._slots, self._now_ms, self._send_patience, self._waiting)
+
+    def start_waiting(self, seconds: float) -> None:
+        """From now on all calls together wait for nodes' limits no longer than so many seconds from now."""
+        self._waiting.start(int(seconds * 1000))
 
     def get_multiple_accounts(
-        self, addresses: Iterable[Pubkey], *, commitment: Commitment | None = None
+        self, addresses: Iterable[Pubkey], *, commitment: Commitment | None = None, beside_slot: bool = False
     ) -> AccountsRead:
+        """As of the node that serves the newest, where one serves them many slots old. The age is told in any case."""
         wanted = list(addresses)  # the next node is asked for the same
-        return self._read(lambda node: node.get_multiple_accounts(wanted, commitment=commitment))
+        calls = -(-len(wanted) // ACCOUNTS_PER_REQUEST) + beside_slot
+        best: AccountsRead | None = None
+        asked: list[RpcNode] = []
+        while True:
+            try:
+                node, read = self._ask(
+                    "getMultipleAccounts",
+                    lambda node: node.get_multiple_accounts(wanted, commitment=commitment, beside_slot=beside_slot),
+                    calls,
+                    passing_over=asked,
+                )
+            except (RpcUnavailable, RpcRefused):
+                if best is None:
+                    raise
+                break
+            lag_slots = max(read.newest_slot, self._slots.newest()) - read.slot
+            node.note_accounts_of(lag_slots)
+            asked.append(node)
+            if best is None or read.slot > best.slot:
+                best = read
+            if lag_slots <= STALE_SLOTS or not self._nodes.others_up_to_date(asked):
+                break
+        return self._with_age(best)
+
+    def _with_age(self, read: AccountsRead) -> AccountsRead:
+        now_ms = self._now_ms()
+        newest_slot = max(read.newest_slot, self._slots.newest())
+        lag_slots = newest_slot - read.slot
+        if lag_slots > STALE_SLOTS:
+            note(Metric.SLOT_LAG, lag_slots)
+        return replace(read, newest_slot=newest_slot, age_ms=self._slots.age_ms(read.slot, now_ms))
 
     def get_latest_blockhash(self, *, commitment: Commitment | None = None) -> LatestBlockhash:
-        return self._read(lambda node: node.get_latest_blockhash(commitment=commitment))
+        return self._read("getLatestBlockhash", lambda node: node.get_latest_blockhash(commitment=commitment))
 
     def get_epoch_info(self, *, commitment: Commitment | None = None) -> EpochInfo:
-        return self._read(lambda node: node.get_epoch_info(commitment=commitment))
+        return self._read("getEpochInfo", lambda node: node.get_epoch_info(commitment=commitment))
 
     def get_slot(self, *, commitment: Commitment | None = None) -> int:
-        return self._read(lambda node: node.get_slot(commitment=commitment))
+        return self._read("getSlot", lambda node: node.get_slot(commitment=commitment))
 
     def get_minimum_balance_for_rent_exemption(self, data_length: int) -> int:
-        return self._read(lambda node: node.get_minimum_balance_for_rent_exemption(data_length))
+        return self._read(
+            "getMinimumBalanceForRentExemption", lambda node: node.get_minimum_balance_for_rent_exemption(data_length)
+        )
 
     def get_recent_prioritization_fees(self, writable: Iterable[Pubkey]) -> tuple[int, ...]:
         wanted = list(writable)
-        return self._read(lambda node: node.get_recent_prioritization_fees(wanted))
+        return self._read("getRecentPrioritizationFees", lambda node: node.get_recent_prioritization_fees(wanted))
 
     def get_signature_statuses(self, signatures: Sequence[str], *, search_history: bool) -> SignatureStatuses:
-        return self._read(lambda node: node.get_signature_statuses(signatures, search_history=search_history))
+        topic = _HISTORY if search_history else "getSignatureStatuses"
+        return self._read(topic, lambda node: node.get_signature_statuses(signatures, search_history=search_history))
 
     def get_transaction(self, signature: str, *, commitment: Commitment | None = None) -> dict[str, Any] | None:
-        return self._read(lambda node: node.get_transaction(signature, commitment=commitment))
+        """A node that doesn't know it may have no history so old: then the others are asked too."""
+        ignorant: list[RpcNode] = []
+        while True:
+            try:
+                node, transaction = self._ask(
+                    _HISTORY,
+                    lambda node: node.get_transaction(signature, commitment=commitment),
+                    passing_over=ignorant,
+                )
+            except (RpcUnavailable, RpcRefused):
+                if not ignorant:
+                    raise
+                return None
+            if transaction is not None:
+                for one in ignorant:
+                    one.note_lack(_HISTORY)
+                return transaction
+            ignorant.append(node)
+            if not self._nodes.others_in_service(ignorant):
+                return None  # with one node alone that may pass: it lags
 
     def simulate_transaction(self, wire: bytes, *, commitment: Commitment | None = None) -> Simulation:
-        return self._read(lambda node: node.simulate_transaction(wire, commitment=commitment))
+        return self._read("simulateTransaction", lambda node: node.simulate_transaction(wire, commitment=commitment))
 
     def send_transaction(
         self,
@@ -279,7 +227,6 @@ class FailoverRpc(SolanaRpc):
         Returns at the first acceptance, while slower nodes are still being told. Gives up waiting where none has
         accepted and the next answer takes longer than the patience: the caller had better watch than wait.
         """
-        answers: SimpleQueue[str | Exception] = SimpleQueue()
 
         def send(node: SolanaRpc) -> str:
             return node.send_transaction(
@@ -289,12 +236,34 @@ class FailoverRpc(SolanaRpc):
                 max_retries=max_retries,
             )
 
-        nodes = self._nodes.in_turn()
-        for node in nodes:
+        ends_ms = self._waiting.ends_ms()
+        while True:
+            told = self._send_to_all(self._all_that_may_be_asked(ends_ms), send)
+            if isinstance(told, str):
+                return told
+            if not all(isinstance(error, NodeLimited) for error in told):
+                raise self._failure(told)
+
+    def _all_that_may_be_asked(self, ends_ms: int) -> list[tuple[RpcNode, Turn]]:
+        """Every node that may be sent to now; where all are at their limits, the first that may, as soon as it may."""
+        nodes = [node for node in self._nodes.in_turn("sendTransaction") if node.admits_in_ms() == 0]
+        if not nodes:
+            raise self._failure([])
+        turns = [(node, node.turn(1, longest_wait_ms=0)) for node in nodes]
+        ready = [(node, turn) for node, turn in turns if turn.taken]
+        if ready:
+            return ready
+        node = min(turns, key=lambda pair: pair[1].wait_ms)[0]
+        return [(node, self._waiting.wait_for(node, 1, ends_ms))]
+
+    def _send_to_all(self, turns: Sequence[tuple[RpcNode, Turn]], send: Question[str]) -> str | list[Failure]:
+        """The first acceptance, or what was said instead."""
+        answers: SimpleQueue[str | Exception] = SimpleQueue()
+        for node, turn in turns:
             # a thread each, so that a node which hangs holds up no other; its time-out ends it, its breaker the waste
-            self._nodes.start(lambda node=node: answers.put(_outcome(node, send)))  # type: ignore[misc]
-        errors: list[RpcUnavailable | RpcRefused] = []
-        for _ in nodes:
+            self._nodes.start(lambda node=node, turn=turn: answers.put(_outcome(node, send, turn)))  # type: ignore[misc]
+        errors: list[Failure] = []
+        for _ in turns:
             try:
                 answer = answers.get(timeout=self._send_patience)
             except Empty:
@@ -305,34 +274,73 @@ class FailoverRpc(SolanaRpc):
             if not isinstance(answer, (RpcUnavailable, RpcRefused)):
                 raise answer
             errors.append(answer)
-        raise self._failure(errors)
+        return errors
 
-    def _read(self, question: Question[T]) -> T:
-        errors: list[RpcUnavailable | RpcRefused] = []
-        for node in self._nodes.in_turn():
-            if not node.in_service and any(isinstance(error, RpcRefused) for error in errors):
-                break  # a refusal is an answer: not worth the wait for a node that is likely dead
+    def _read(self, topic: str, question: Question[T]) -> T:
+        return self._ask(topic, question)[1]
+
+    def _ask(
+        self, topic: str, question: Question[T], calls: int = 1, passing_over: Collection[RpcNode] = ()
+    ) -> tuple[RpcNode, T]:
+        """The answer of the first node that gives one, and which it was. `calls`: as many the node counts."""
+        ends_ms = self._waiting.ends_ms()
+        told: dict[RpcNode, Failure] = {}
+        while True:
+            waits: dict[RpcNode, int] = {}
+            for node in self._nodes.in_turn(topic):
+                if node in told or node in passing_over:
+                    continue
+                if not node.in_service and any(isinstance(error, RpcRefused) for error in told.values()):
+                    break  # a refusal is an answer: not worth the wait for a node that is likely dead
+                if node.admits_in_ms() > 0:
+                    told[node] = LeftAlone(f"Solana node {node.number} failed too often and is left alone")
+                    continue
+                turn = node.turn(calls, longest_wait_ms=0)
+                if not turn.taken:
+                    waits[node] = turn.wait_ms
+                    continue
+                try:
+                    return node, self._answer_of(node, topic, question, turn)
+                except NodeLimited:
+                    waits[node] = node.pause_ms()
+                except (RpcUnavailable, RpcRefused) as error:
+                    told[node] = error
+            if not waits:
+                raise self._failure(list(told.values()))
+            node = min(waits, key=lambda node: waits[node])
+            turn = self._waiting.wait_for(node, calls, ends_ms)
             try:
-                answer = node.ask(question)
-            except (RpcUnavailable, RpcRefused) as error:
-                errors.append(error)
+                return node, self._answer_of(node, topic, question, turn)
+            except NodeLimited:
                 continue
-            self._nodes.prefer(node)
-            return answer
-        raise self._failure(errors)
+            except (RpcUnavailable, RpcRefused) as error:
+                told[node] = error
 
-    def _failure(self, errors: Sequence[RpcUnavailable | RpcRefused]) -> RpcUnavailable | RpcRefused:
+    def _answer_of(self, node: RpcNode, topic: str, question: Question[T], turn: Turn) -> T:
+        answer = node.ask(topic, question, turn)
+        self._nodes.prefer(node)
+        # A slot that is told as such, or beside something else; a finalized one is no news.
+        slot = answer if topic == "getSlot" else getattr(answer, "newest_slot", getattr(answer, "slot", None))
+        if isinstance(slot, int) and not isinstance(answer, EpochInfo):
+            self._slots.saw(slot, self._now_ms())
+        return answer
+
+    def _failure(self, errors: Sequence[Failure]) -> Failure:
         """What to raise where no node has answered as hoped."""
         down_for_ms = self._nodes.down_for_ms()
         if down_for_ms is not None:
             return AllNodesDown(down_for_ms)
-        told = [error for error in errors if not isinstance(error, _LeftAlone)]
+        told = [error for error in errors if not isinstance(error, LeftAlone)]
+        # what one node lacks says less than what another made of it
+        told = [error for error in told if not isinstance(error, NodeLacks)] or told
         unavailable = [error for error in told if isinstance(error, RpcUnavailable)]
         if told and not unavailable:
             return told[0]
         if not told:
             return RpcUnavailable("the Solana node that was asked so far is left alone now")
-        return unavailable[0] if len(told) == 1 else RpcUnavailable(f"no Solana node answers: {unavailable[-1]}")
+        if len(told) == 1 or all(isinstance(error, NodeLacks) for error in told):
+            return unavailable[0]
+        return RpcUnavailable(f"no Solana node answers: {unavailable[-1]}")
 
 
 class OneNodeRpc(FailoverRpc):
@@ -348,25 +356,38 @@ class OneNodeRpc(FailoverRpc):
     since), or be on a minority's fork. decide_fate's check of the slots stays: behind one URL several nodes may sit.
     """
 
-    def __init__(self, nodes: _Nodes, send_patience: float) -> None:
+    def __init__(
+        self, nodes: RpcNodes, slots: SlotTimes, now_ms: Callable[[], int], send_patience: float, waiting: _Waiting
+    ) -> None:
         self._nodes = nodes
+        self._slots = slots
+        self._now_ms = now_ms
         self._send_patience = send_patience
-        self._node: _Node | None = None
-        self._left: _Node | None = None
+        self._waiting = waiting
+        self._node: RpcNode | None = None
+        self._left: RpcNode | None = None
 
-    def _read(self, question: Question[T]) -> T:
+    def _ask(
+        self, topic: str, question: Question[T], calls: int = 1, passing_over: Collection[RpcNode] = ()
+    ) -> tuple[RpcNode, T]:
+        if passing_over:
+            raise RpcUnavailable("this is a view of one Solana node")
         # A breaker that has opened meanwhile is an error as well: `ask` raises, it doesn't look elsewhere.
-        node = self._node = self._node or self._nodes.another_than(self._left)
-        try:
-            return node.ask(question)
-        except (RpcUnavailable, RpcRefused) as error:
-            self._node, self._left = None, node
-            raise self._failure([error]) from None
+        node = self._node = self._node or self._nodes.another_than(self._left, topic)
+        ends_ms = self._waiting.ends_ms()
+        while True:
+            try:
+                return node, self._answer_of(node, topic, question, self._waiting.wait_for(node, calls, ends_ms))
+            except NodeLimited:
+                continue  # it hasn't said anything yet
+            except (RpcUnavailable, RpcRefused) as error:
+                self._node, self._left = None, node
+                raise error if isinstance(error, NodesAtTheirLimit) else self._failure([error]) from None
 
 
-def _outcome(node: _Node, send: Question[str]) -> str | Exception:
+def _outcome(node: RpcNode, send: Question[str], turn: Turn) -> str | Exception:
     try:
-        return node.ask(send)
+        return node.ask("sendTransaction", send, turn)
     except Exception as error:  # noqa: BLE001 - it crosses a thread: the caller raises it
         return error
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from solders.pubkey import Pubkey
 
+from chalicelib.solana.rpc_answers import whole_number
 from chalicelib.solana.tokens import NATIVE_MINT
 
 
@@ -71,6 +72,14 @@ def lamports_after(transaction: Mapping[str, Any], wallet: Pubkey) -> int:
         return int(meta["postBalances"][_account_keys(transaction, meta).index(str(wallet))])
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise FillUnreadable(f"the transaction lacks the wallet's balance ({error!r})") from error
+
+
+def network_fee(transaction: Mapping[str, Any]) -> int:
+    """What the network took for a landed transaction, whether or not it failed, in lamports. Raises FillUnreadable."""
+    try:
+        return whole_number(transaction["meta"]["fee"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise FillUnreadable(f"the transaction lacks its fee ({error!r})") from error
 
 
 @dataclass(frozen=True, slots=True)

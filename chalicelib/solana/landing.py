@@ -17,6 +17,7 @@ from typing import Protocol
 from chalicelib.problems import RpcRefused, RpcUnavailable
 from chalicelib.solana.rpc import Commitment, EpochInfo, SignatureStatuses
 from chalicelib.solana.rpc_answers import TransactionErrorJson
+from chalicelib.solana.rpc_errors import NodeLacks
 from chalicelib.solana.signed_transaction import SignedTransaction
 
 
@@ -64,22 +65,51 @@ def decide_fate(rpc: LandingRpc, signature: str, last_valid_block_height: int) -
     which has seen at least that finalized block, doesn't find it. The second guards against an address served by
     several nodes, of which one lags behind the one that told the height.
     """
-    try:
-        fate, _ = _search(rpc, signature)
+    return _Watch(rpc, signature, last_valid_block_height).look()
+
+
+class _Watch:
+    """One transaction's fate, asked for again and again; each look is one question, two where it may have expired.
+
+    A chain grows by one block a slot at most: so a finalized height tells the slot before which it can't be higher than
+    the last valid one, and until then it isn't asked for again. Nor at the first look at what was signed just now.
+    """
+
+    def __init__(
+        self, rpc: LandingRpc, signature: str, last_valid_block_height: int, *, just_signed: bool = False
+    ) -> None:
+        self._rpc = rpc
+        self._signature = signature
+        self._last_valid_block_height = last_valid_block_height
+        self._just_signed = just_signed
+        self._earliest_slot = 0
+
+    def look(self) -> Fate:
+        """What can be proven now; Pending where the node can't tell."""
+        try:
+            return self._look()
+        except (RpcUnavailable, RpcRefused) as error:
+            return Pending(str(error))
+        finally:
+            self._just_signed = False
+
+    def _look(self) -> Fate:
+        fate, seen_slot = _search(self._rpc, self._signature)
         if fate is not None:
             return fate
-        finalized = rpc.get_epoch_info(commitment="finalized")
-        if finalized.block_height <= last_valid_block_height:
-            remaining = last_valid_block_height - finalized.block_height
+        if self._just_signed or seen_slot < self._earliest_slot:
+            return Pending("not in a block yet; it can still land")
+        finalized = self._rpc.get_epoch_info(commitment="finalized")
+        remaining = self._last_valid_block_height - finalized.block_height
+        if remaining >= 0:
+            self._earliest_slot = finalized.slot + remaining + 1
             return Pending(f"not in a block yet; it can still land for {remaining} more finalized blocks")
-        fate, seen_slot = _search(rpc, signature)
+        fate, seen_slot = _search(self._rpc, self._signature)
         if fate is not None:
             return fate
         if seen_slot < finalized.slot:
             return Pending("the node that was asked is behind; its not knowing the transaction proves nothing")
         return Expired(finalized.block_height)
-    except (RpcUnavailable, RpcRefused) as error:
-        return Pending(str(error))
 
 
 def land(
@@ -91,27 +121,31 @@ def land(
     deadline: float,
     poll_every: float = 0.4,
     rebroadcast_every: float = 2.0,
+    sent_before: bool = False,
 ) -> Fate:
     """Send, watch, and send the same bytes again, until the fate is proven or `clock()` reaches `deadline`.
 
     `clock` is monotonic seconds, as is `deadline`; `sleep` waits so many. Asks at least once, even past the deadline.
+    Where the bytes may have been sent before, it is asked what became of them first. Between a send and the next
+    look `poll_every` passes: no block holds it any sooner.
     Never raises for the node's sake: after a first send that may have got through, no error is a failure. There is no
     preflight (simulate before signing): its refusal would speak of this moment, and not of what was sent before.
     """
-    next_broadcast = clock()
-    refusal = ""
-    while True:
+    watch = _Watch(rpc, signed.signature, signed.last_valid_block_height, just_signed=not sent_before)
+    next_broadcast, refusal = clock(), ""
+    fate = watch.look() if sent_before else Pending("not sent yet")
+    while isinstance(fate, Pending):
         now = clock()
         if now >= next_broadcast:
             refusal = _broadcast(rpc, signed)
             next_broadcast = now + rebroadcast_every
-        fate = decide_fate(rpc, signed.signature, signed.last_valid_block_height)
-        if not isinstance(fate, Pending):
-            return fate
-        now = clock()
-        if now >= deadline:
+            now = clock()
+        if now < deadline:
+            sleep(min(poll_every, deadline - now))
+        fate = watch.look()
+        if isinstance(fate, Pending) and clock() >= deadline:
             return Pending(f"{fate.reason}; {refusal}" if refusal else fate.reason)
-        sleep(min(poll_every, deadline - now))
+    return fate
 
 
 def _broadcast(rpc: LandingRpc, signed: SignedTransaction) -> str:
@@ -125,10 +159,15 @@ def _broadcast(rpc: LandingRpc, signed: SignedTransaction) -> str:
 
 def _search(rpc: LandingRpc, signature: str) -> tuple[InBlock | Pending | None, int]:
     """What a search of the node's whole history says (None: not found), and the newest slot that the node had seen."""
-    answer = rpc.get_signature_statuses([signature], search_history=True)
+    try:
+        answer, whole_history = rpc.get_signature_statuses([signature], search_history=True), True
+    except NodeLacks:
+        # what it remembers of the last minutes may show that the transaction landed, and never that it didn't
+        answer, whole_history = rpc.get_signature_statuses([signature], search_history=False), False
     (status,) = answer.statuses
     if status is None:
-        return None, answer.slot
+        forgetful = Pending("not in a block of the last minutes; the node has no history, so it may be in an older one")
+        return None if whole_history else forgetful, answer.slot
     if status.confirmation == "processed":
         return Pending(f"in a block at slot {status.slot} that the cluster has yet to confirm"), answer.slot
     return InBlock(status.slot, status.err, status.confirmation), answer.slot

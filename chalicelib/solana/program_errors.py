@@ -19,6 +19,8 @@ from solders.pubkey import Pubkey
 from chalicelib.problems import (
     ExecutionError,
     InsufficientBalance,
+    SlippageExceeded,
+    TokenNotTradable,
     TransactionExpired,
     TransactionRejected,
     TransientError,
@@ -40,10 +42,14 @@ _PROGRAM_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What an error means to an order: the kind of ours, and what happened in words."""
+    """What an error means to an order: the kind of ours, and what happened in words.
+
+    `of_wallet`: the wallet's own accounts are why, so that every pool would refuse.
+    """
 
     kind: type[ExecutionError]
     text: str
+    of_wallet: bool = False
 
 
 class KnownError(NamedTuple):
@@ -78,13 +84,34 @@ class ProgramRefusals:
 
 
 _OUT_OF_UNITS = Refusal(VenueUnavailable, "the program ran out of compute units, or crashed")
+# Of the wallet or of the pool: that the code doesn't tell.
 _TOO_LITTLE_TOKEN = Refusal(InsufficientBalance, "the account to pay from holds too little")
-_TOO_LITTLE_SOL = Refusal(InsufficientBalance, "the wallet holds too little SOL")
+_NO_TOKEN = Refusal(InsufficientBalance, "the account to pay from holds too little", of_wallet=True)
+_TOO_LITTLE_SOL = Refusal(InsufficientBalance, "the wallet holds too little SOL", of_wallet=True)
 _BUSY = Refusal(TransientError, "the cluster is too busy to take it")
 
 _TOKEN_REASONS = {
     1: _TOO_LITTLE_TOKEN,  # InsufficientFunds
     17: Refusal(TransactionRejected, "a token account of the swap is frozen"),  # AccountFrozen
+}
+# Token-2022, interface/src/error.rs, TokenError.
+_TOKEN_2022_REASONS = {
+    **_TOKEN_REASONS,
+    # NoMemo: some swap programs send one
+    36: Refusal(
+        TransactionRejected,
+        "the wallet's account for what is bought takes no transfer without a memo, and the swap program sends none; "
+        "the wallet's owner must switch required memos off (spl-token disable-required-transfer-memos)",
+    ),
+    37: Refusal(TokenNotTradable, "the token can't be transferred"),  # NonTransferable
+    # CpiGuardTransferBlocked
+    42: Refusal(
+        TransactionRejected,
+        "the wallet's account to pay from has its CPI guard on, so that no swap program may take from it; "
+        "the wallet's owner must switch the guard off (spl-token disable-cpi-guard)",
+        of_wallet=True,
+    ),
+    67: Refusal(TokenNotTradable, "the token is paused by its issuer"),  # MintPaused
 }
 _SYSTEM_REASONS = {
     # A new attempt derives accounts of its own.
@@ -93,7 +120,8 @@ _SYSTEM_REASONS = {
 }
 _REASONS: dict[str, dict[int, Refusal]] = {
     _SYSTEM_PROGRAM: _SYSTEM_REASONS,
-    **dict.fromkeys(_TOKEN_PROGRAMS, _TOKEN_REASONS),
+    str(TOKEN_PROGRAM): _TOKEN_REASONS,
+    str(TOKEN_2022_PROGRAM): _TOKEN_2022_REASONS,
 }
 
 # Errors of the transaction as a whole (solana-transaction-error, TransactionError).
@@ -152,14 +180,19 @@ class ErrorClassifier:
         """The error that a simulation or a status gave, as one of ours, to be raised or stored.
 
         `instruction_programs` are the programs that the transaction's instructions call, in order. None for
-        AlreadyProcessed: that is no failure, the transaction's own status tells how it went.
+        AlreadyProcessed: that is no failure, the transaction's own status tells how it went. The error's `leg` counts
+        the calls of swap programs: it is the one that refused, unless for the floor's or for the wallet's sake.
         """
         if err == _ALREADY_PROCESSED:
             return None
         if isinstance(err, dict) and "InstructionError" in err:
             index, cause = err["InstructionError"]
             called = str(instruction_programs[index]) if index < len(instruction_programs) else ""
-            return self._instruction_error(index, cause, called, logs)
+            refusal, where = self._instruction_refusal(index, cause, called, logs)
+            error = refusal.kind(f"{where[0]}: {refusal.text} ({where[1]})")
+            if called in self._swap_programs and not refusal.of_wallet and refusal.kind is not SlippageExceeded:
+                error.leg = sum(str(program) in self._swap_programs for program in instruction_programs[:index])
+            return error
         name = err if isinstance(err, str) else next(iter(err), "an unknown error")
         refusal = _TRANSACTION_REASONS.get(name, Refusal(TransactionRejected, "the cluster refuses the transaction"))
         return refusal.kind(f"{refusal.text} ({name})")
@@ -175,21 +208,19 @@ class ErrorClassifier:
         programs = [Pubkey.from_string(keys[instruction["programIdIndex"]]) for instruction in message["instructions"]]
         return self.classify(meta["err"], programs, meta.get("logMessages") or ())
 
-    def _instruction_error(
+    def _instruction_refusal(
         self, index: int, cause: str | Mapping[str, Any], called: str, logs: Sequence[str]
-    ) -> ExecutionError:
+    ) -> tuple[Refusal, tuple[str, str]]:
+        """What it means; who said it, and where and how."""
         if isinstance(cause, Mapping) and "Custom" in cause:
-            return self._custom_error(index, int(cause["Custom"]), called, logs)
+            code = int(cause["Custom"])
+            program = _innermost_failure(logs) or self._guess(called, code)
+            account, name = _anchor_error(logs, code)
+            refusal = self._refusal(program, code, account, name) or self._unknown(called)
+            error_name = f" {name}" if name else ""
+            return refusal, (self._name(program), f"instruction {index}, error {code}{error_name}")
         name = cause if isinstance(cause, str) else next(iter(cause), "an unknown error")
-        refusal = _RUNTIME_REASONS.get(name) or self._unknown(called)
-        return refusal.kind(f"{self._name(called)}: {refusal.text} (instruction {index}, {name})")
-
-    def _custom_error(self, index: int, code: int, called: str, logs: Sequence[str]) -> ExecutionError:
-        program = _innermost_failure(logs) or self._guess(called, code)
-        account, name = _anchor_error(logs, code)
-        refusal = self._refusal(program, code, account, name) or self._unknown(called)
-        error_name = f" {name}" if name else ""
-        return refusal.kind(f"{self._name(program)}: {refusal.text} (instruction {index}, error {code}{error_name})")
+        return _RUNTIME_REASONS.get(name) or self._unknown(called), (self._name(called), f"instruction {index}, {name}")
 
     def _refusal(self, program: str, code: int, account: str | None, name: str | None) -> Refusal | None:
         swap_program = self._swap_programs.get(program)
@@ -198,7 +229,7 @@ class ErrorClassifier:
         # The pool's accounts have been read, and the account for the output is opened just before: unless the log
         # names another account, the one that is missing is the one to pay from.
         if code == _ACCOUNT_NOT_INITIALIZED and account in (swap_program.paying_account, None):
-            return _TOO_LITTLE_TOKEN
+            return _NO_TOKEN
         return swap_program.refusal(code, name)
 
     def _unknown(self, called: str) -> Refusal:

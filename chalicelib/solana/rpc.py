@@ -1,12 +1,7 @@
 """Solana's JSON-RPC over HTTP: the methods in use, typed; synchronous, over kept-alive connections.
 
-    ExecutionError
-    ├── RpcUnavailable      (problems.py) no answer, or one that says "not now": asking again may help
-    └── RpcRefused          the node understood, and refuses: the same request would be refused again
-        └── PreflightFailed sendTransaction simulated the transaction, which failed; this call broadcast nothing
-
-Neither ever holds the node's URL, which may contain an API key. Methods and codes: https://solana.com/docs/rpc and
-agave, rpc-client-api/src/custom_error.rs.
+What a node's errors mean is told by rpc_errors.py; none ever holds the node's URL, which may contain an API key.
+Methods: https://solana.com/docs/rpc.
 """
 
 from __future__ import annotations
@@ -17,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -30,6 +26,14 @@ from chalicelib.problems import RpcRefused, RpcUnavailable
 from chalicelib.solana import rpc_answers
 from chalicelib.solana.accounts import Account, AccountsRead
 from chalicelib.solana.rpc_answers import MAX_ANSWER_BYTES, TransactionErrorJson, reading, whole_number
+from chalicelib.solana.rpc_errors import (
+    HttpAnswer,
+    NodeLacks,
+    NodeLimited,
+    PreflightFailed,
+    failure_of_error,
+    failure_of_http,
+)
 
 Commitment = Literal["processed", "confirmed", "finalized"]
 _COMMITMENTS: dict[str, Commitment] = {
@@ -41,37 +45,11 @@ ACCOUNTS_PER_REQUEST = 100
 SIGNATURES_PER_REQUEST = 256
 _FEE_ACCOUNTS_PER_REQUEST = 128
 
-_PREFLIGHT_FAILURE = -32002
-# Codes that speak of the node's state and not of the request.
-_NOT_NOW = frozenset(
-    {
-        -32001,  # block cleaned up
-        -32004,  # block not available
-        -32005,  # node unhealthy or behind
-        -32008,  # no snapshot
-        -32014,  # block status not yet available
-        -32016,  # minimum context slot not reached
-        -32603,  # internal error
-        -32429,  # too many requests, as some providers number it
-        429,  # the same
-    }
-)
 _READ_AT_ONCE = 256 * 1024
 # How often as long as one read may take a whole answer may take: a node that trickles holds nobody up for ever.
 _READS_PER_ANSWER = 3
 # Path segments of a URL shorter than this are words, not keys.
 _SHORTEST_SECRET = 12
-
-
-class PreflightFailed(RpcRefused):
-    """The simulation before a broadcast failed with `err`; `logs` are the programs' own."""
-
-    def __init__(self, method: str, rpc_code: int, reason: str, data: object = None) -> None:
-        super().__init__(method, rpc_code, reason, data)
-        details = data if isinstance(data, Mapping) else {}
-        with reading(method):
-            self.err: TransactionErrorJson | None = rpc_answers.transaction_error(details.get("err"))
-            self.logs: tuple[str, ...] = rpc_answers.log_lines(details.get("logs"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +89,15 @@ class SignatureStatuses:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """What a transaction would do now: its error (None: it would succeed), its logs, the compute units it burns."""
+    """What a transaction would do now: its error (None: it would succeed), its logs, the compute units it burns.
+
+    `units_consumed` is None where the node doesn't tell: missing, null and 0 mean the same, for nothing runs for free.
+    """
 
     slot: int
     err: TransactionErrorJson | None
     logs: tuple[str, ...]
-    units_consumed: int
+    units_consumed: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +121,18 @@ class SolanaRpc:
         read_timeout: float = 10.0,
         commitment: Commitment = "confirmed",
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        """`clock` is monotonic seconds; `wall_clock` is Unix time, which a Retry-After may be given in."""
         self._url = url
         self._clock = clock
+        self._wall_clock = wall_clock
         self._patience = read_timeout * _READS_PER_ANSWER
         self._http = http or urllib3.PoolManager(maxsize=4)
         self._timeout = urllib3.Timeout(connect=connect_timeout, read=read_timeout)
         self._commitment = commitment
         self._ids = count(1)
+        self._takes_batches = True
         self._secrets = _secrets_of(url)
 
     def __repr__(self) -> str:
@@ -157,31 +142,37 @@ class SolanaRpc:
         """What to ask where several answers must come from one node: here there is but one (see FailoverRpc)."""
         return self
 
+    def start_waiting(self, seconds: float) -> None:
+        """From now on, calls may wait for nodes' limits so long in all (see FailoverRpc); one node never does."""
+
     def get_multiple_accounts(
-        self, addresses: Iterable[Pubkey], *, commitment: Commitment | None = None
+        self, addresses: Iterable[Pubkey], *, commitment: Commitment | None = None, beside_slot: bool = False
     ) -> AccountsRead:
-        """Any number of accounts in one HTTP request. Beyond 100 the node may read them at more than one slot."""
+        """Any number of accounts in one HTTP request. Beyond 100 the node may read them at more than one slot.
+
+        `beside_slot` asks for the node's slot in the same request: accounts out of a cache are older than that.
+        """
         wanted = list(dict.fromkeys(addresses))
         if not wanted:
             raise ValueError("no addresses to read")
         chunks = [wanted[at : at + ACCOUNTS_PER_REQUEST] for at in range(0, len(wanted), ACCOUNTS_PER_REQUEST)]
         config = {"encoding": "base64", "commitment": commitment or self._commitment}
-        answers = self._batch([_Call("getMultipleAccounts", ([str(key) for key in chunk], config)) for chunk in chunks])
+        calls = [_Call("getMultipleAccounts", ([str(key) for key in chunk], config)) for chunk in chunks]
+        beside = [_Call("getSlot", (self._config(commitment),))] if beside_slot else []
+        answers = self._batch(calls, beside)
         accounts: dict[Pubkey, Account | None] = {}
         with reading("getMultipleAccounts"):
-            for chunk, answer in zip(chunks, answers, strict=True):
+            for chunk, answer in zip(chunks, answers, strict=False):
                 accounts |= zip(chunk, map(rpc_answers.account, answer["value"]), strict=True)
-            return AccountsRead(min(whole_number(answer["context"]["slot"]) for answer in answers), accounts)
+            slots = [whole_number(answer["context"]["slot"]) for answer in answers[: len(chunks)]]
+            # accounts without a slot beside them are still accounts
+            told = [slot for slot in answers[len(chunks) :] if type(slot) is int and 0 <= slot < 1 << 64]
+            return AccountsRead(min(slots), accounts, max(slots + told))
 
     def get_latest_blockhash(self, *, commitment: Commitment | None = None) -> LatestBlockhash:
         answer = self._call("getLatestBlockhash", self._config(commitment))
         with reading("getLatestBlockhash"):
-            value = answer["value"]
-            return LatestBlockhash(
-                blockhash=rpc_answers.blockhash(value["blockhash"]),
-                last_valid_block_height=whole_number(value["lastValidBlockHeight"]),
-                slot=whole_number(answer["context"]["slot"]),
-            )
+            return _latest_blockhash(answer["value"], whole_number(answer["context"]["slot"]))
 
     def get_epoch_info(self, *, commitment: Commitment | None = None) -> EpochInfo:
         answer = self._call("getEpochInfo", self._config(commitment))
@@ -204,7 +195,7 @@ class SolanaRpc:
         addresses = [str(key) for key in writable][:_FEE_ACCOUNTS_PER_REQUEST]
         answer = self._call("getRecentPrioritizationFees", addresses)
         with reading("getRecentPrioritizationFees"):
-            fees = sorted(answer, key=lambda entry: whole_number(entry["slot"]))
+            fees = sorted(answer or (), key=lambda entry: whole_number(entry["slot"]))
             return tuple(whole_number(entry["prioritizationFee"]) for entry in fees)
 
     def get_signature_statuses(self, signatures: Sequence[str], *, search_history: bool) -> SignatureStatuses:
@@ -236,12 +227,12 @@ class SolanaRpc:
         }
         answer = self._call("simulateTransaction", _base64(wire), config)
         with reading("simulateTransaction"):
-            value = answer["value"]
+            value, slot = answer["value"], whole_number(answer["context"]["slot"])
             return Simulation(
-                slot=whole_number(answer["context"]["slot"]),
+                slot=slot,
                 err=rpc_answers.transaction_error(value["err"]),
                 logs=rpc_answers.log_lines(value.get("logs")),
-                units_consumed=whole_number(value.get("unitsConsumed") or 0),
+                units_consumed=whole_number(value.get("unitsConsumed") or 0) or None,
             )
 
     def send_transaction(
@@ -277,33 +268,52 @@ class SolanaRpc:
 
     # The node's JSON is checked where it is read: `reading` turns a wrong shape into RpcUnavailable.
     def _call(self, method: str, *params: object, retry: bool = True) -> Any:
-        return self._batch([_Call(method, params)], retry=retry)[0]
+        with _counted(method):
+            return self._answers([_Call(method, params)], retry)[0]()
 
-    def _batch(self, calls: Sequence[_Call], *, retry: bool = True) -> list[Any]:
-        """The results of several calls made by one HTTP request, in the order of the calls."""
+    def _batch(self, calls: Sequence[_Call], beside: Sequence[_Call]) -> list[Any]:
+        """The results of several calls made by one HTTP request, in their order; None for one `beside` that failed."""
         with _counted(calls[0].method):
-            return self._answers(calls, retry)
+            answers = self._answers([*calls, *beside], retry=True)
+            return [answer() for answer in answers[: len(calls)]] + [
+                _or_none(answer) for answer in answers[len(calls) :]
+            ]
 
-    def _answers(self, calls: Sequence[_Call], retry: bool) -> list[Any]:
-        requests = [
-            {"jsonrpc": "2.0", "id": next(self._ids), "method": call.method, "params": call.params} for call in calls
+    def _answers(self, calls: Sequence[_Call], retry: bool) -> list[Callable[[], Any]]:
+        """What each call comes to: its result, or its error raised. One HTTP request, where the node takes batches."""
+        if len(calls) == 1:
+            request = self._request(calls[0])
+            return self._read_each([request], calls, self._exchange(json.dumps(request).encode(), retry=retry))
+        if self._takes_batches:
+            requests = [self._request(call) for call in calls]
+            answer = self._exchange(json.dumps(requests).encode(), retry=retry)
+            if not _refuses_batch(answer):
+                return self._read_each(requests, calls, answer)
+        answers = [self._answers([call], retry)[0] for call in calls]
+        self._takes_batches = False  # it was the batch: one by one they are answered
+        return answers
+
+    def _request(self, call: _Call) -> dict[str, object]:
+        return {"jsonrpc": "2.0", "id": next(self._ids), "method": call.method, "params": call.params}
+
+    def _read_each(
+        self, requests: Sequence[dict[str, object]], calls: Sequence[_Call], answer: HttpAnswer
+    ) -> list[Callable[[], Any]]:
+        if not answer.is_read:
+            raise failure_of_http(calls[0].method, answer)
+        answers = answer.body if isinstance(answer.body, list) else [answer.body]
+        by_id = {one["id"]: one for one in answers if isinstance(one, dict) and type(one.get("id")) is int}
+        # an error without an id is about whatever was asked; a result without one is nobody's
+        of_all = next(
+            (one for one in answers if isinstance(one, dict) and one.get("id") is None and "error" in one), None
+        )
+        return [
+            partial(self._result, call.method, by_id.get(request["id"], of_all), answer)
+            for request, call in zip(requests, calls, strict=True)
         ]
-        body = self._exchange(json.dumps(requests[0] if len(requests) == 1 else requests).encode(), retry=retry)
-        answers = body if isinstance(body, list) else [body]
-        by_id = {
-            answer.get("id"): answer
-            for answer in answers
-            if isinstance(answer, dict) and isinstance(answer.get("id"), int | None)
-        }
-        results = []
-        for request, call in zip(requests, calls, strict=True):
-            # A node that can't take the batch at all answers with one error, whose id is null.
-            answer = by_id.get(request["id"]) or by_id.get(None)
-            results.append(self._result(call.method, answer))
-        return results
 
-    def _exchange(self, payload: bytes, *, retry: bool) -> object:
-        """One POST; the decoded JSON of the answer. Raises RpcUnavailable."""
+    def _exchange(self, payload: bytes, *, retry: bool) -> HttpAnswer:
+        """One POST and its answer. Raises RpcUnavailable."""
         try:
             response = self._http.request(
                 "POST",
@@ -323,12 +333,13 @@ class SolanaRpc:
         except urllib3.exceptions.HTTPError as error:
             # The error's own text names the URL.
             raise RpcUnavailable(f"the Solana node can't be reached ({type(error).__name__})") from None
-        if response.status == 429 or response.status >= 500:
-            raise RpcUnavailable(f"the Solana node answered with HTTP {response.status}")
+        wait_ms = rpc_answers.wait_asked_for(response.headers.get("Retry-After"), self._wall_clock())
         try:
-            return json.loads(content)
+            return HttpAnswer(response.status, json.loads(content), wait_ms)
         except (ValueError, RecursionError):
-            raise RpcUnavailable(f"the Solana node answered with HTTP {response.status} and no JSON") from None
+            if 200 <= response.status < 300:
+                raise RpcUnavailable(f"the Solana node answered with HTTP {response.status} and no JSON") from None
+            return HttpAnswer(response.status, None, wait_ms)
 
     def _content(self, response: urllib3.BaseHTTPResponse) -> bytes:
         """The whole body, decompressed. Raises RpcUnavailable where it is too long, or takes too long."""
@@ -341,18 +352,18 @@ class SolanaRpc:
         response.release_conn()
         return bytes(content)
 
-    def _result(self, method: str, answer: object) -> Any:
+    def _result(self, method: str, answer: object, of: HttpAnswer) -> Any:
+        """The result in a call's answer. Raises what its error means."""
         if not isinstance(answer, dict) or not ("result" in answer or isinstance(answer.get("error"), dict)):
             raise RpcUnavailable(f"the Solana node's answer to {method} can't be read")
-        if "error" not in answer:
+        error = answer.get("error")
+        if error is None:
             return answer["result"]
-        error = answer["error"]
-        code = rpc_answers.error_code(error.get("code"))
+        if not isinstance(error, dict):
+            raise RpcUnavailable(f"the Solana node's answer to {method} can't be read")
         reason = rpc_answers.line_of(self._redact(str(error.get("message", "no reason given"))))
-        if code in _NOT_NOW:
-            raise RpcUnavailable(f"the Solana node can't answer {method} now: {reason} ({code})")
-        kind = PreflightFailed if code == _PREFLIGHT_FAILURE else RpcRefused
-        raise kind(method, code, reason, error.get("data"))
+        code = rpc_answers.error_code(error.get("code"))
+        raise failure_of_error(method, code, reason, error.get("data"), of.retry_after_ms)
 
     def _redact(self, text: str) -> str:
         for secret in self._secrets:
@@ -360,18 +371,60 @@ class SolanaRpc:
         return text
 
 
+class BesideTheSlot:
+    """A node's accounts with the slot beside them, for whoever tells how old they are. It costs a call more."""
+
+    def __init__(self, rpc: SolanaRpc) -> None:
+        self._rpc = rpc
+
+    def get_multiple_accounts(self, addresses: Iterable[Pubkey]) -> AccountsRead:
+        return self._rpc.get_multiple_accounts(addresses, beside_slot=True)
+
+
 @contextmanager
 def _counted(method: str) -> Iterator[None]:
     """Notes the metric of a call that fails; a simulation that fails is the transaction's doing, and is told apart."""
     try:
         yield
-    except RpcUnavailable:
-        note(Metric.RPC_ERRORS, kind="unavailable", method=method)
+    except RpcUnavailable as error:
+        kind = (
+            "limited"
+            if isinstance(error, NodeLimited)
+            else "lacking"
+            if isinstance(error, NodeLacks)
+            else "unavailable"
+        )
+        note(Metric.RPC_ERRORS, kind=kind, method=method)
         raise
     except RpcRefused as refusal:
         kind = "preflight" if isinstance(refusal, PreflightFailed) else "refused"
         note(Metric.RPC_ERRORS, kind=kind, method=method)
         raise
+
+
+def _refuses_batch(answer: HttpAnswer) -> bool:
+    """Whether one error answers all calls, or a client error: some providers take no batches, or none so large.
+
+    Being limited is no such thing, nor is a server's error: the same calls one by one would meet it again.
+    """
+    if answer.status == 429 or answer.status >= 500:
+        return False
+    error = answer.body.get("error") if isinstance(answer.body, dict) else None
+    if not isinstance(error, dict):
+        return answer.status >= 400
+    code, reason = rpc_answers.error_code(error.get("code")), str(error.get("message"))
+    return not isinstance(failure_of_error("a batch", code, reason, None), NodeLimited)
+
+
+def _or_none(answer: Callable[[], Any]) -> Any:
+    try:
+        return answer()
+    except (RpcUnavailable, RpcRefused):
+        return None
+
+
+def _latest_blockhash(value: Mapping[str, Any], slot: int) -> LatestBlockhash:
+    return LatestBlockhash(rpc_answers.blockhash(value["blockhash"]), whole_number(value["lastValidBlockHeight"]), slot)
 
 
 def _decode_status(value: Mapping[str, Any] | None) -> SignatureStatus | None:

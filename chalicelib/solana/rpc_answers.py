@@ -10,6 +10,7 @@ import base64
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from solders.hash import Hash, ParseHashError
@@ -26,9 +27,11 @@ TransactionErrorJson = str | dict[str, Any]
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 MAX_LOG_LINES = 1_000
 MAX_LINE_LENGTH = 300
+LONGEST_WAIT_MS = 3_600_000
 
 _U64_MAX = (1 << 64) - 1
 _VARIANT = re.compile(r"[A-Za-z]{1,64}")
+_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 _SIGNATURE = re.compile(r"[1-9A-HJ-NP-Za-km-z]{1,88}")
 
 
@@ -118,6 +121,21 @@ def line_of(value: object) -> str:
     """A text as one short printable line."""
     text = str(value)[:MAX_LINE_LENGTH]
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def wait_asked_for(retry_after: str | None, now: float) -> int | None:
+    """The milliseconds that a Retry-After header asks for: seconds, or a date (RFC 9110, 10.2.3).
+
+    None where there is no header, none that can be read, or no wait in it. `now` is Unix time in seconds. No more than
+    an hour: a node that asks for a year has made a mistake.
+    """
+    text = (retry_after or "").strip()
+    try:
+        # some send fractions, though the standard has none
+        seconds = float(text) if _SECONDS.fullmatch(text) else parsedate_to_datetime(text).timestamp() - now
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(int(seconds * 1000), LONGEST_WAIT_MS) if seconds > 0 else None
 
 
 def landed_transaction(value: object) -> dict[str, Any] | None:

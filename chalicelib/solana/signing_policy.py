@@ -11,12 +11,15 @@ know; the limits of an order and the check against a reference price are.
 
 What may differ between two messages that pass for one order:
     the blockhash;
-    the compute-unit limit and price, up to the cap in lamports;
+    the compute-unit limit and price, up to the cap in lamports and to the fee that the stored order has reserved;
     over which registered pools it goes, and how much of the order each leg takes and promises, as long as all of
     `amount_in` is spent, no hop spends more than the ones before it guarantee, and the last ones together guarantee
-    what the slippage allows of the quote;
+    the stored order's floor;
     of a swap's accounts, those that a venue's `decode_swap` leaves open (one of the program's configs for another, some
     of a pool's arrays for others): the programs refuse those that don't go with the swap.
+
+A first quote that is far off the market fixes a floor as far off, unless the client named one. That is not for the
+signer to know; the limits of an order and the check against a reference price are.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ from solders.message import MessageV0, from_bytes_versioned, to_bytes_versioned
 from solders.pubkey import Pubkey
 from solders.system_program import ID as SYSTEM_PROGRAM
 
-from chalicelib.amounts import PPM, ceil_div
+from chalicelib.amounts import ceil_div
 from chalicelib.problems import SigningRefused
 from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwap, SwapDecoder
 from chalicelib.solana.token_accounts import TokenMint
@@ -53,6 +56,8 @@ MEMO_PROGRAM = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
 # (anza-xyz/solana-sdk, rent/src/lib.rs): a cap, for the node alone is not to say how much is lent.
 MAX_RENT_LAMPORTS = (128 + TOKEN_ACCOUNT_LENGTH) * 3480 * 2
 
+# What the network takes for one signature (https://solana.com/docs/core/fees).
+_BASE_FEE_LAMPORTS = 5_000
 # ComputeBudgetInstruction (anza-xyz/solana-sdk, compute-budget-interface/src/lib.rs): SetComputeUnitLimit(u32), tag 2,
 # and SetComputeUnitPrice(u64), tag 3
 _UNIT_LIMIT, _UNIT_PRICE = Struct("<BI"), Struct("<BQ")
@@ -76,25 +81,23 @@ class TradablePool(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OrderTerms:
-    """What one attempt at an order may do. Amounts are base units, `attempt` counts from 1.
+    """What one attempt at an order may do. Amounts are base units, `attempt` counts from 1, `nonce` is stored with it.
 
-    `quoted_out` is what the route was quoted to pay, `slippage_ppm` how many millionths less will do.
-    `rent_lamports` is lent to each temporary account, and comes back when it closes.
+    `min_out` is the floor of the stored order: what the swaps must pay at least, whatever the route was quoted at.
+    `rent_lamports` is lent to each temporary account, and comes back when it closes. `most_lamports` is what the stored
+    order has reserved for the network's fee.
     """
 
     wallet: Pubkey
     order_id: str
     attempt: int
+    nonce: str
     mint_in: Pubkey
     mint_out: Pubkey
     amount_in: int
-    quoted_out: int
-    slippage_ppm: int
+    min_out: int
     rent_lamports: int
-
-    def are_met_by(self, guaranteed: int) -> bool:
-        """Whether so much output is no less than the slippage allows, and is anything at all."""
-        return guaranteed > 0 and guaranteed * PPM >= self.quoted_out * (PPM - self.slippage_ppm)
+    most_lamports: int
 
 
 class _Seal:
@@ -154,7 +157,7 @@ class SigningPolicy:
         swaps = self._swaps(found, terms)
         tokens = _follow(swaps, terms)
         expected = [
-            *self._budget(found),
+            *self._budget(found, terms),
             *_opening(tokens, terms),
             *(swap.instruction for swap in swaps),
             *_closing(tokens, terms),
@@ -165,14 +168,18 @@ class SigningPolicy:
             raise SigningRefused("its header gives accounts other rights than its instructions need")
         return ApprovedMessage(_Seal(), parsed, terms.wallet)
 
-    def _budget(self, found: Sequence[_Found]) -> tuple[Instruction, Instruction]:
-        """The first two instructions: a limit and a price that together cost no more than the cap."""
+    def _budget(self, found: Sequence[_Found], terms: OrderTerms) -> tuple[Instruction, Instruction]:
+        """The first two instructions: a limit and a price that cost no more than the cap, and than the order allows."""
         limit = _argument(found, 0, _UNIT_LIMIT, _UNIT_LIMIT_TAG)
         price = _argument(found, 1, _UNIT_PRICE, _UNIT_PRICE_TAG)
         lamports = ceil_div(limit * price, 1_000_000)
         if lamports > self._max_priority_fee_lamports:
             raise SigningRefused(
                 f"its priority fee of {lamports} lamports is above the cap of {self._max_priority_fee_lamports}"
+            )
+        if _BASE_FEE_LAMPORTS + lamports > terms.most_lamports:
+            raise SigningRefused(
+                f"its fee of {_BASE_FEE_LAMPORTS + lamports} lamports is above the {terms.most_lamports} of the order"
             )
         return (
             Instruction(COMPUTE_BUDGET_PROGRAM, _UNIT_LIMIT.pack(_UNIT_LIMIT_TAG, limit), []),
@@ -224,8 +231,8 @@ class _Found(NamedTuple):
 def _check_terms(terms: OrderTerms) -> None:
     if terms.mint_in == terms.mint_out:
         raise SigningRefused("the order buys what it sells")
-    if terms.amount_in < 1 or terms.quoted_out < 1 or not 0 <= terms.slippage_ppm < PPM:
-        raise SigningRefused("the order's amount, quote or slippage makes no sense")
+    if terms.amount_in < 1 or terms.min_out < 1:
+        raise SigningRefused("the order's amount or floor makes no sense")
     if not 0 < terms.rent_lamports <= MAX_RENT_LAMPORTS:
         raise SigningRefused(f"a token account's rent can't be {terms.rent_lamports} lamports")
 
@@ -282,11 +289,8 @@ def _follow(swaps: Sequence[DecodedSwap], terms: OrderTerms) -> list[TokenMint]:
     guaranteed = held.pop(terms.mint_out, 0)
     if any(held.values()):
         raise SigningRefused("its swaps do not spend all of what goes into them")
-    if not terms.are_met_by(guaranteed):
-        raise SigningRefused(
-            f"it guarantees {guaranteed}, less than the slippage of {terms.slippage_ppm} millionths allows"
-            f" of the quoted {terms.quoted_out}"
-        )
+    if guaranteed < terms.min_out:
+        raise SigningRefused(f"it guarantees {guaranteed}, less than the order's floor of {terms.min_out}")
     between = [token for mint, token in tokens.items() if mint not in (terms.mint_in, terms.mint_out)]
     return [tokens[terms.mint_in], *between, tokens[terms.mint_out]]
 
@@ -311,7 +315,7 @@ def _own_account(token: TokenMint, terms: OrderTerms) -> Pubkey | None:
 def _seed(terms: OrderTerms) -> str:
     """Of the attempt's temporary account, 16 hexadecimal digits: SOL is traded at most once in an order."""
     side = "in" if terms.mint_in == NATIVE_MINT else "out"
-    return sha256(f"fillrate:{terms.order_id}:{terms.attempt}:{side}".encode()).hexdigest()[:16]
+    return sha256(f"fillrate:{terms.order_id}:{terms.attempt}:{side}:{terms.nonce}".encode()).hexdigest()[:16]
 
 
 def _temporary_account(terms: OrderTerms) -> Pubkey:

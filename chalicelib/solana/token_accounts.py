@@ -1,8 +1,10 @@
 """The token accounts that a swap pays from and into: which they are, and the instructions that open and close them.
 
 SOL is traded as wrapped SOL. Each attempt at an order wraps into an account of its own, derived from the wallet, the
-order and the attempt, that lives only inside its transaction. The wallet's usual wrapped-SOL account is never touched:
-closing it would hand over balances that are not this order's, and orders that run at once would close it on each other.
+order, the attempt and the attempt's nonce, that lives only inside its transaction. The nonce is random, for an address
+that could be foretold could be taken: a lamport sent there by a stranger keeps an account from being created. The
+wallet's usual wrapped-SOL account is never touched: closing it would hand over balances that are not this order's, and
+orders that run at once would close it on each other.
 """
 
 from __future__ import annotations
@@ -55,20 +57,21 @@ class TradingAccount:
 
 
 def source_account(
-    wallet: Pubkey, token: TokenMint, amount_in: int, *, order_id: str, attempt: int, rent_lamports: int
+    wallet: Pubkey, token: TokenMint, amount_in: int, *, order_id: str, attempt: int, nonce: str, rent_lamports: int
 ) -> TradingAccount:
     """Where `amount_in` base units are paid from.
 
-    SOL is wrapped, exactly `amount_in` lamports. `rent_lamports` is what the cluster asks of an account of
-    `TOKEN_ACCOUNT_LENGTH` bytes; it is lent to the temporary account and comes back when that closes.
+    SOL is wrapped, exactly `amount_in` lamports, into an account that nobody can foretell who doesn't know the `nonce`.
+    `rent_lamports` is what the cluster asks of an account of `TOKEN_ACCOUNT_LENGTH` bytes; it is lent to the temporary
+    account and comes back when that closes.
     """
     if token.is_sol:
-        return _wrapped_sol(wallet, amount_in, f"{order_id}:{attempt}:in", rent_lamports)
+        return _wrapped_sol(wallet, amount_in, f"{order_id}:{attempt}:in:{nonce}", rent_lamports)
     return TradingAccount(associated_token_address(wallet, token.mint, token.token_program), token)
 
 
 def destination_account(
-    wallet: Pubkey, token: TokenMint, *, order_id: str, attempt: int, rent_lamports: int
+    wallet: Pubkey, token: TokenMint, *, order_id: str, attempt: int, nonce: str, rent_lamports: int
 ) -> TradingAccount:
     """Where the output arrives: SOL is unwrapped into the wallet; any other token's account is opened if need be.
 
@@ -76,7 +79,7 @@ def destination_account(
     count as spent.
     """
     if token.is_sol:
-        return _wrapped_sol(wallet, 0, f"{order_id}:{attempt}:out", rent_lamports)
+        return _wrapped_sol(wallet, 0, f"{order_id}:{attempt}:out:{nonce}", rent_lamports)
     address = associated_token_address(wallet, token.mint, token.token_program)
     return TradingAccount(address, token, opening=(create_associated_account(wallet, token, address),))
 

@@ -84,6 +84,16 @@ class ExtensionType(IntEnum):
     PERMISSIONED_BURN = 28
 
 
+# What accounts of a mint with these must have room for: TransferFeeAmount, NonTransferableAccount, TransferHookAccount,
+# PausableAccount.
+_ACCOUNT_EXTENSION_LENGTHS: dict[int, int] = {
+    ExtensionType.TRANSFER_FEE_CONFIG: 8,
+    ExtensionType.NON_TRANSFERABLE: 0,
+    ExtensionType.TRANSFER_HOOK: 1,
+    ExtensionType.PAUSABLE: 0,
+}
+_IMMUTABLE_OWNER_LENGTH = 0
+
 # Whatever these say, a TransferChecked moves what it names: no fee, nobody else's consent, no further accounts.
 _INDIFFERENT_TO_TRANSFERS = frozenset(ExtensionType) - {
     ExtensionType.DEFAULT_ACCOUNT_STATE,
@@ -91,6 +101,7 @@ _INDIFFERENT_TO_TRANSFERS = frozenset(ExtensionType) - {
     ExtensionType.TRANSFER_HOOK,
     ExtensionType.PAUSABLE,
 }
+_SCALING_WHAT_IS_SHOWN = frozenset({ExtensionType.INTEREST_BEARING_CONFIG, ExtensionType.SCALED_UI_AMOUNT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +154,11 @@ class Mint:
         """Read a mint of either token program. Raises InvalidTokenData."""
         return _decode_mint(address, account.owner, account.data)
 
+    @property
+    def is_shown_scaled(self) -> bool:
+        """Whether wallets show its amounts multiplied, by a factor of the issuer's or by interest. No transfer is."""
+        return not self.extensions.isdisjoint(_SCALING_WHAT_IS_SHOWN)
+
     def transfer_fee_on(self, amount: int, epoch: int) -> int:
         """What is withheld of a transfer of `amount` in `epoch`: nothing unless the mint has a transfer fee."""
         return 0 if self.transfer_fee is None else self.transfer_fee.fee(amount, epoch)
@@ -179,6 +195,17 @@ def spendable_amount(account: Account, mint: bytes, owner: bytes) -> int:
     if state == _FROZEN:
         raise InvalidTokenData("the token account is frozen")
     return amount
+
+
+def associated_account_length(mint: Mint) -> int:
+    """Bytes of an associated account of the mint, as its program opens it: with it go the extensions that it asks for.
+
+    Source: Token-2022, `get_required_init_account_extensions` and, of every associated account, ImmutableOwner.
+    """
+    if mint.token_program == TOKEN_PROGRAM:
+        return TOKEN_ACCOUNT_LENGTH
+    own = [_ACCOUNT_EXTENSION_LENGTHS[kind] for kind in mint.extensions if kind in _ACCOUNT_EXTENSION_LENGTHS]
+    return EXTENSIONS_OFFSET + sum(_EXTENSION_HEADER.size + length for length in (_IMMUTABLE_OWNER_LENGTH, *own))
 
 
 def associated_token_address(owner: Pubkey, mint: Pubkey, token_program: Pubkey) -> Pubkey:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import AccountsMissing, VenueUnavailable
+from chalicelib.problems import AccountsMissing, TokenNotTradable, VenueUnavailable
 from chalicelib.solana.accounts import Account, AccountMap
-from chalicelib.solana.tokens import InvalidTokenData, Mint
+from chalicelib.solana.tokens import InvalidTokenData, Mint, spendable_amount
 
 
 class InvalidAccount(ValueError):
@@ -30,14 +30,30 @@ def existing_account(address: Pubkey, accounts: AccountMap) -> Account:
 
 
 def tradable_mint(address: Pubkey, accounts: AccountMap) -> Mint:
-    """The mint, if its transfers can be foreseen to the unit. Raises VenueUnavailable where not, AccountsMissing."""
+    """The mint, if its transfers can be foreseen to the unit.
+
+    Raises TokenNotTradable where they can't or are refused, VenueUnavailable where it is no mint, AccountsMissing.
+    """
     account = existing_account(address, accounts)
     try:
         mint = Mint.decode(address, account)
     except InvalidTokenData as error:
         raise VenueUnavailable(str(error)) from error
     if mint.unsupported_extensions:
-        raise VenueUnavailable(
-            f"transfers of {address} can't be foreseen: its mint has {', '.join(mint.unsupported_extensions)}"
+        raise TokenNotTradable(
+            f"{address} can't be traded: its mint has {', '.join(mint.unsupported_extensions)}, "
+            "so that a transfer is refused or can't be foreseen",
+            str(address),
         )
     return mint
+
+
+def vault_amount(vault: Pubkey, accounts: AccountMap, mint: Pubkey | bytes, authority: Pubkey | bytes) -> int:
+    """What a pool's `authority` can pay out of its `vault` of `mint`, base units.
+
+    Raises VenueUnavailable where the vault is frozen, another's or none; AccountsMissing.
+    """
+    try:
+        return spendable_amount(existing_account(vault, accounts), bytes(mint), bytes(authority))
+    except InvalidTokenData as error:
+        raise VenueUnavailable(f"vault {vault}: {error}") from error

@@ -124,5 +124,6 @@ class Venue(SwapDecoder, Protocol):
     def decode(self, pool: Pubkey, accounts: AccountMap) -> Pool:
         """The pool, checked: owner program, discriminator, length, addresses derived by the program.
 
-        Raises VenueUnavailable where the account is not a pool of this program, AccountsMissing where one is lacking.
+        Raises VenueUnavailable where the account is not a pool of this program or can't move its tokens now,
+        TokenNotTradable where one of its mints keeps anybody from it, AccountsMissing where an account is lacking.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from types import TracebackType
@@ -31,6 +32,7 @@ from fillrate.core import Core
 from fillrate.errors import FillrateError
 from fillrate.models import Accepted, Health, Order, Quote, Status, StatusEvent, Ticket, Token
 from fillrate.retrying import RetryPolicy
+from fillrate.terms import Terms
 from fillrate.transport import (
     SOCKET_OPEN_SECONDS,
     TIMEOUT,
@@ -80,10 +82,16 @@ class AsyncFillrate:
         amount: Decimal | str,
         *,
         slippage: Decimal | str | None = None,
+        min_out: Decimal | str | None = None,
+        expires_at: datetime | str | None = None,
+        client_order_id: str | None = None,
+        max_price_impact: Decimal | str | None = None,
+        max_network_fee: Decimal | str | None = None,
         idempotency_key: str | None = None,
     ) -> Accepted:
         """As `Fillrate.execute`."""
-        return await self._result(self._core.execute(token_in, token_out, amount, slippage, idempotency_key))
+        terms = Terms(slippage, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
+        return await self._result(self._core.execute(token_in, token_out, amount, terms, idempotency_key))
 
     async def order(self, order_id: str) -> Order:
         """As `Fillrate.order`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from types import TracebackType
@@ -31,6 +32,7 @@ from fillrate.core import Core
 from fillrate.errors import FillrateError
 from fillrate.models import Accepted, Health, Order, Quote, Status, StatusEvent, Ticket, Token
 from fillrate.retrying import RetryPolicy
+from fillrate.terms import Terms
 from fillrate.transport import (
     SOCKET_OPEN_SECONDS,
     TIMEOUT,
@@ -85,14 +87,24 @@ class Fillrate:
         amount: Decimal | str,
         *,
         slippage: Decimal | str | None = None,
+        min_out: Decimal | str | None = None,
+        expires_at: datetime | str | None = None,
+        client_order_id: str | None = None,
+        max_price_impact: Decimal | str | None = None,
+        max_network_fee: Decimal | str | None = None,
         idempotency_key: str | None = None,
     ) -> Accepted:
         """Place a market order: sell exactly `amount` whole tokens of `token_in` for `token_out`.
 
+        `min_out` is the least of `token_out`, whatever the market does until then: a quote's `min_out` makes what was
+        quoted binding. From `expires_at` on nothing is tried any more. `client_order_id` is the caller's own name for
+        the order, unique in the account. `max_price_impact` is a fraction, `max_network_fee` SOL for one transaction.
+
         Sent with an Idempotency-Key, a new one unless given, so that no retry makes a second order. Raises
         SubmissionUnknown where it can't be told whether there is one; its `idempotency_key` is the way to find out.
         """
-        return self._result(self._core.execute(token_in, token_out, amount, slippage, idempotency_key))
+        terms = Terms(slippage, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
+        return self._result(self._core.execute(token_in, token_out, amount, terms, idempotency_key))
 
     def order(self, order_id: str) -> Order:
         """The order with its history. Raises NotFound."""
@@ -110,7 +122,7 @@ class Fillrate:
         return self._events(self._core.orders(status, token_in, token_out, page_size))
 
     def cancel(self, order_id: str) -> Order:
-        """Cancel an order that has not started. Raises Conflict where it is too late."""
+        """Cancel an order of which nothing is signed. Raises Conflict where it is too late."""
         return self._result(self._core.cancel(order_id))
 
     def tokens(self) -> list[Token]:

@@ -13,6 +13,7 @@ from fillrate.conversation import Stream, Talk
 from fillrate.following import AccountFollower, OrderFollower
 from fillrate.models import Accepted, Health, Order, Quote, Status, StatusEvent, Ticket, Token
 from fillrate.retrying import Requester, RetryPolicy
+from fillrate.terms import Terms
 
 
 class Core:
@@ -29,12 +30,10 @@ class Core:
         token_in: str,
         token_out: str,
         amount: Decimal | str,
-        slippage: Decimal | str | None,
+        terms: Terms,
         idempotency_key: str | None,
     ) -> Talk[Accepted]:
-        return orders.place(
-            self._requester, token_in, token_out, amount, slippage, idempotency_key or str(uuid.uuid4())
-        )
+        return orders.place(self._requester, token_in, token_out, amount, terms, idempotency_key or str(uuid.uuid4()))
 
     def order(self, order_id: str) -> Talk[Order]:
         return self._requester.call(endpoints.get_order(order_id))

@@ -23,6 +23,7 @@ from fillrate.errors import (
     UnexpectedAnswer,
 )
 from fillrate.models import Accepted, Health, Json, Model, Order, OrderPage, Quote, Ticket, Token
+from fillrate.terms import Terms
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
@@ -55,14 +56,14 @@ class Endpoint(Generic[T]):
 
 
 def get_quote(token_in: str, token_out: str, amount: Decimal | str, slippage: Decimal | str | None) -> Endpoint[Quote]:
-    query = _trade(token_in, token_out, amount, slippage)
+    query = _trade(token_in, token_out, amount, Terms(slippage))
     return Endpoint(_get("/quotes", query), Quote.model_validate)
 
 
 def post_order(
-    token_in: str, token_out: str, amount: Decimal | str, slippage: Decimal | str | None, idempotency_key: str
+    token_in: str, token_out: str, amount: Decimal | str, terms: Terms, idempotency_key: str
 ) -> Endpoint[Accepted]:
-    body = {"type": "market", **_trade(token_in, token_out, amount, slippage)}
+    body = {"type": "market", **_trade(token_in, token_out, amount, terms)}
     return Endpoint(
         _post("/orders/execute", body, {"Idempotency-Key": idempotency_key}),
         lambda answer: Accepted.model_validate({**answer, "idempotencyKey": idempotency_key}),
@@ -153,9 +154,9 @@ def _strange(request: HttpRequest, response: HttpResponse) -> str:
     return f"{request.method} {request.path} was answered {response.status} with what is no answer of Fillrate"
 
 
-def _trade(token_in: str, token_out: str, amount: Decimal | str, slippage: Decimal | str | None) -> dict[str, str]:
-    fields = {"tokenIn": token_in, "tokenOut": token_out, "amount": decimal_text(amount, "amount")}
-    return fields if slippage is None else fields | {"slippage": decimal_text(slippage, "slippage")}
+def _trade(token_in: str, token_out: str, amount: Decimal | str, terms: Terms) -> dict[str, str]:
+    trade = {"tokenIn": token_in, "tokenOut": token_out, "amount": decimal_text(amount, "amount")}
+    return trade | terms.to_json()
 
 
 def _order_path(order_id: str) -> str:

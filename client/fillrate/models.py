@@ -5,6 +5,7 @@ The fields are those of the service's documents (schemas.py); what can be asked 
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Literal
 
 from fillrate.model import Json, Model
@@ -50,7 +51,7 @@ class Step(StepFields):
     @property
     def is_terminal(self) -> bool:
         """Nothing can follow. A failed attempt that another one follows is not the end."""
-        return self.status in (Status.CONFIRMED, Status.CANCELLED) or (
+        return self.status in (Status.CONFIRMED, Status.CANCELLED, Status.EXPIRED) or (
             self.status is Status.FAILED and self.terminal is not False
         )
 
@@ -78,6 +79,11 @@ class Order(OrderFields):
     def is_terminal(self) -> bool:
         """The order has ended."""
         return bool(self.history) and self.history[-1].is_terminal
+
+    @property
+    def first_quoted_out(self) -> Decimal | None:
+        """What the first attempt was quoted; `quoted_out` is what the last one was."""
+        return next((step.quoted_out for step in self.history if step.quoted_out is not None), self.quoted_out)
 
     def events(self, after_seq: int = 0) -> list[StatusEvent]:
         """The history as the events that were pushed, those after `after_seq`."""

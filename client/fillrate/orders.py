@@ -9,6 +9,7 @@ from fillrate.endpoints import delete_order, get_order, get_orders, post_order
 from fillrate.errors import Conflict, FillrateError, SubmissionUnknown
 from fillrate.models import Accepted, Order, Status
 from fillrate.retrying import Requester, leaves_open
+from fillrate.terms import Terms
 
 
 def place(
@@ -16,7 +17,7 @@ def place(
     token_in: str,
     token_out: str,
     amount: Decimal | str,
-    slippage: Decimal | str | None,
+    terms: Terms,
     idempotency_key: str,
 ) -> Talk[Accepted]:
     """Raises SubmissionUnknown where some attempt may have placed the order and none was answered."""
@@ -26,7 +27,7 @@ def place(
         if leaves_open(error):
             open_ends.append(error)
 
-    endpoint = post_order(token_in, token_out, amount, slippage, idempotency_key)
+    endpoint = post_order(token_in, token_out, amount, terms, idempotency_key)
     try:
         return (yield from requester.call(endpoint, on_failure=note))
     except FillrateError as error:

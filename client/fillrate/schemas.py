@@ -20,6 +20,7 @@ class Status(StrEnum):
     CONFIRMED = "confirmed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    EXPIRED = "expired"
 
 
 class Leg(Model):
@@ -94,13 +95,22 @@ class OrderFields(Model):
     type: str
     token_in: str
     token_out: str
+    mint_in: str
+    mint_out: str
     amount: Amount
     slippage: Amount
+    network_fees: Amount
     status: Status
     retry_count: int
     created_at: Time
     updated_at: Time
     history: tuple[StepFields, ...]
+    max_price_impact: Amount | None = None
+    max_network_fee: Amount | None = None
+    expires_at: Time | None = None
+    client_order_id: str | None = None
+    redrive_of: str | None = None
+    redriven_as: str | None = None
     route: tuple[Leg, ...] | None = None
     dex_used: str | None = None
     quoted_out: Amount | None = None
@@ -111,6 +121,7 @@ class OrderFields(Model):
     tx_hash: str | None = None
     error: str | None = None
     error_code: str | None = None
+    quotes: tuple[PoolOffer, ...] | None = None
 
 
 class AcceptedFields(Model):
@@ -145,12 +156,15 @@ class Fee(Model):
 
 
 class Quote(Model):
-    """The best route and every pool's own offer, all as of one `slot` of the chain."""
+    """The best route and every pool's own offer, all as of one `slot` of the chain.  `slotLag` is how many slots newer
+    the chain was known to be when it was read, `ageMs` how old what was read is.
+    """
 
     token_in: str
     token_out: str
     amount: Amount
     slippage: Amount
+    slot_lag: int
     amount_out: Amount
     min_out: Amount
     price: Amount
@@ -164,12 +178,16 @@ class Quote(Model):
 
 
 class Token(Model):
-    """A token that can be traded; `symbol` is null where it has none of its own."""
+    """A token that can be traded; `symbol` is null where it has none of its own.  `scaledUi` is there, and true, where
+    wallets show the token's amounts multiplied (ScaledUiAmount, interest-bearing). Fillrate's amounts never are: one
+    whole token is 10^decimals base units, of this token too.
+    """
 
     symbol: str | None
     mint: str
     decimals: int
     token_program: str | None = None
+    scaled_ui: bool | None = None
 
 
 class HealthFields(Model):

@@ -31,7 +31,7 @@ from infra.deployment.deploy import (
     wallet_of,
 )
 from infra.deployment.role_policies import Deployed, policies
-from infra.deployment.wallet import WalletError
+from infra.deployment.wallet import DeployedWallet, WalletError
 from infra.project import PROJECT
 from operations.errors import OperationError
 from operations.pool_registry import RegistryError
@@ -66,12 +66,14 @@ def deploy_by_chalice(target: Target, settings: DeploymentSettings) -> dict[str,
     resources = {resource["name"]: resource for resource in deployed["resources"]}
     websocket_api = resources["websocket_api"]["websocket_api_id"]
     client = target.client("lambda")
-    variables = environment(target, settings, data, wallet.setting, websocket_api)
+    variables = environment(target, settings, data, wallet, websocket_api)
+    own = own_variables()
     # The functions first: the mappings must not report failures to functions that can't work yet.
     for resource in resources.values():
         if resource["resource_type"] == "lambda_function":
             client.update_function_configuration(
-                FunctionName=resource["lambda_arn"], Environment={"Variables": variables}
+                FunctionName=resource["lambda_arn"],
+                Environment={"Variables": variables | own.get(resource["name"], {})},
             )
     for name, mapping in mapping_settings().items():
         client.update_event_source_mapping(UUID=resources[name]["event_uuid"], **mapping)
@@ -84,7 +86,7 @@ def deploy_by_chalice(target: Target, settings: DeploymentSettings) -> dict[str,
 
 
 def environment(
-    target: Target, settings: DeploymentSettings, data: dict[str, str], wallet: str, websocket_api: str
+    target: Target, settings: DeploymentSettings, data: dict[str, str], wallet: DeployedWallet, websocket_api: str
 ) -> dict[str, str]:
     """The functions' environment: what infra/deployment/functions.yaml gives them, from the same parts."""
     variables = {
@@ -96,16 +98,25 @@ def environment(
         "CONNECTIONS_TABLE": data["ConnectionsTable"],
         "TICKET_SECRET_ARN": data["TicketSecretArn"],
         "ORDERS_PER_MINUTE": str(settings.orders_per_minute),
+        "ORDERS_AT_ONCE": str(settings.orders_at_once),
+        "RPC_REQUESTS_PER_SECOND": str(settings.rpc_requests_per_second or ""),
         "ORDERS_QUEUE_URL": data["OrdersQueueUrl"],
         "DEAD_LETTER_QUEUE_URL": data["DeadLetterQueueUrl"],
         "SOLANA_RPC_URL": settings.solana_rpc_url,
         "WEBSOCKET_URL": api_url(target, "ws", websocket_api),
         "WEBSOCKET_ENDPOINT": api_url(target, "http", websocket_api),
-        "WALLET": wallet,
+        "WALLET": wallet.setting,
+        "WALLET_ADDRESS": wallet.address or "",
         "LOG_LEVEL": settings.log_level,
     }
     constants = {name: value for name, value in _template_variables().items() if isinstance(value, str)}
     return {name: value for name, value in variables.items() if value} | constants
+
+
+def own_variables() -> dict[str, dict[str, str]]:
+    """What functions.yaml gives one function alone, by Chalice's name of it."""
+    worker: dict[str, str] = _template()["Resources"]["ExecuteOrder"]["Properties"]["Environment"]["Variables"]
+    return {"execute_order": worker}
 
 
 def mapping_settings() -> dict[str, dict[str, Any]]:

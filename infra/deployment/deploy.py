@@ -10,10 +10,12 @@ import json
 import os
 import sys
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.solana.pacing import shares_of
 from infra.deployment import artifacts, guarded_routes, ministack_gaps, monitoring, package
 from infra.deployment.cloudformation import StackError, deploy_stack
 from infra.deployment.wallet import OWN_KEY, DeployedWallet, WalletError, check_option, deployed_wallet
@@ -39,6 +41,8 @@ class DeploymentSettings:
     orders_per_minute: int = 100
     orders_at_once: int = 10
     requests_per_second: int = 200
+    # Calls a second that each Solana node takes from the whole stage; None: any number.
+    rpc_requests_per_second: Decimal | None = None
     log_level: str = "INFO"
     alarm_email: str = ""
 
@@ -70,6 +74,8 @@ def deploy(target: Target, settings: DeploymentSettings, built: package.Package)
         "SolanaRpcUrl": settings.solana_rpc_url,
         "GatewayHost": target.gateway_host,
         "OrdersPerMinute": str(settings.orders_per_minute),
+        "OrdersAtOnce": str(settings.orders_at_once),
+        "RpcRequestsPerSecond": str(settings.rpc_requests_per_second or ""),
         "GatewayRate": str(settings.requests_per_second),
         "GatewayBurst": str(2 * settings.requests_per_second),
         "AccessLogs": _access_logs(target),
@@ -170,6 +176,11 @@ def command_line(program: str) -> argparse.ArgumentParser:
         "--orders-at-once", type=int, default=10, help="at most so many orders execute at once (default: 10)"
     )
     parser.add_argument(
+        "--rpc-requests-per-second",
+        type=_pace,
+        help="at most so many requests of the whole stage to each Solana node, over 10 s (default: any number)",
+    )
+    parser.add_argument(
         "--requests-per-second",
         type=int,
         default=200,
@@ -187,18 +198,35 @@ def command_line(program: str) -> argparse.ArgumentParser:
     return parser
 
 
+def _pace(text: str) -> Decimal:
+    """Requests a second, as --rpc-requests-per-second has them. Raises argparse.ArgumentTypeError."""
+    try:
+        pace = Decimal(text)
+    except InvalidOperation:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+    if not pace.is_finite() or pace <= 0:
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return pace
+
+
 def settings_from(options: argparse.Namespace) -> DeploymentSettings:
     """What the functions are told, from the command line. Raises DeployError, WalletError if something is missing."""
     rpc_url = options.solana_rpc_url or _DEFAULT_RPC_URLS.get(options.stage)
     if rpc_url is None:
         raise DeployError("no Solana RPC address: set SOLANA_RPC_URL or give --solana-rpc-url")
     wallet = check_option(options.wallet, options.stage)
+    if options.rpc_requests_per_second is not None:
+        try:
+            shares_of(options.rpc_requests_per_second, options.orders_at_once)
+        except ValueError as error:
+            raise DeployError(f"{error}: lower --orders-at-once, or get more of the node") from None
     return DeploymentSettings(
         rpc_url,
         wallet,
         options.orders_per_minute,
         options.orders_at_once,
         options.requests_per_second,
+        options.rpc_requests_per_second,
         alarm_email=options.alarm_email,
     )
 

@@ -39,7 +39,12 @@ class DeployedWallet:
     @property
     def parameters(self) -> dict[str, str]:
         """Of infra/deployment/functions.yaml."""
-        return {"Wallet": self.setting, "WalletKeyArn": self.key_arn, "WalletSecretArn": self.secret_arn}
+        return {
+            "Wallet": self.setting,
+            "WalletAddress": self.address or "",
+            "WalletKeyArn": self.key_arn,
+            "WalletSecretArn": self.secret_arn,
+        }
 
 
 def check_option(option: str, stage: str) -> str:

@@ -7,7 +7,6 @@ since is recognised by the command and left alone.
 import contextlib
 import json
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -18,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 _POLL_SECONDS = 0.05
-# Below those that Linux (32768 and up) and macOS (49152 and up) give to outgoing connections.
-_SERVERS_PORTS = range(15_000, 32_000)
 # How long the children of what is being stopped may go on before they are ended.
 _GRACE_SECONDS = 2.0
 # Held so that a process started and stopped by the same program is reaped.
@@ -131,22 +128,6 @@ def check_port_free(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise PortTakenError(port) from error
-
-
-def free_port(following: int = 0) -> int:
-    """A port that nothing listens on now, nor on the `following` ones after it.
-
-    The system would name one of those that it gives to outgoing connections too: while a server is restarted, one of
-    them could take its place.
-    """
-    while True:
-        port = secrets.choice(_SERVERS_PORTS)
-        try:
-            for other in range(port, port + 1 + following):
-                check_port_free(other)
-        except PortTakenError:
-            continue
-        return port
 
 
 @dataclass(frozen=True, slots=True)

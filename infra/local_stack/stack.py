@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,8 @@ class Layout:
     localnet_arguments: tuple[str, ...] = field(default=())
     pools: Path | None = None
     orders_per_minute: int = 100
+    # Calls a second to the chain, of the whole stage; None: any number.
+    rpc_requests_per_second: Decimal | None = None
     # `local` takes requests without a key; any other is as strict here as on AWS.
     stage: Stage = "local"
     # Whether the emulator verifies signatures and enforces every role's policies, as AWS does.
@@ -169,6 +172,7 @@ def start(layout: Layout, report: Report, dependencies: package.Dependencies | N
         layout.wallet_option or f"file:{layout.wallet.absolute()}",
         orders_per_minute=layout.orders_per_minute,
         requests_per_second=_REQUESTS_PER_SECOND,
+        rpc_requests_per_second=layout.rpc_requests_per_second,
         log_level=layout.log_level,
     )
     deployment = deploy(target, settings, built)

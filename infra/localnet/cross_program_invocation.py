@@ -8,6 +8,7 @@ from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
 from chalicelib.solana.accounts import Account
+from chalicelib.solana.transaction import MEMO_PROGRAM
 from infra.localnet.programs.program import SwapEffect, TokenTransfer
 
 _TRANSFER_CHECKED = 12
@@ -37,7 +38,9 @@ def check_effect(effect: SwapEffect, instruction: Instruction, accounts: Mapping
 
 
 def _check_transfer(transfer: TokenTransfer, named: set[Pubkey], writable: set[Pubkey], signers: set[Pubkey]) -> None:
-    needed = (transfer.token_program, transfer.source, transfer.mint, transfer.destination, transfer.authority)
+    needed = [transfer.token_program, transfer.source, transfer.mint, transfer.destination, transfer.authority]
+    if transfer.memo is not None:
+        needed.append(MEMO_PROGRAM)
     for address in needed:
         if address not in named:
             raise InvocationError("MissingAccount", f"{address} is not among the instruction's accounts")
@@ -49,8 +52,14 @@ def _check_transfer(transfer: TokenTransfer, named: set[Pubkey], writable: set[P
         raise InvocationError("PrivilegeEscalation", f"{transfer.authority}'s signer privilege escalated")
 
 
+def invocations(transfer: TokenTransfer) -> list[Instruction]:
+    """What the program would invoke: the TransferChecked, with the memo before it that the destination asks for."""
+    memo = [] if transfer.memo is None else [Instruction(MEMO_PROGRAM, transfer.memo.encode(), [])]
+    return [*memo, transfer_instruction(transfer)]
+
+
 def transfer_instruction(transfer: TokenTransfer) -> Instruction:
-    """The TransferChecked that the program would invoke (either token program: tag, amount u64, decimals u8)."""
+    """The TransferChecked of either token program: tag, amount u64, decimals u8."""
     return Instruction(
         transfer.token_program,
         bytes([_TRANSFER_CHECKED]) + transfer.amount.to_bytes(8, "little") + bytes([transfer.decimals]),

@@ -9,6 +9,7 @@ from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from chalicelib.solana.accounts import Account, ChainClock
+from infra.localnet.fee_payer import why_unpayable
 from infra.localnet.fees import transaction_fee
 from infra.localnet.message import ReadAccount, ResolvedMessage
 from infra.localnet.programs.program import EmulatedProgram
@@ -31,10 +32,12 @@ class ExecutionResult:
     writes: Mapping[Pubkey, Account | None]
     inner: Mapping[int, tuple[InnerInstruction, ...]]
     return_data: ReturnData | None = None
+    # An error of the payer's is no error that a transaction pays for, even where it has the name of one.
+    payer_can_pay: bool = True
 
     @property
     def lands(self) -> bool:
-        return self.error is None or self.error.lands
+        return self.payer_can_pay and (self.error is None or self.error.lands)
 
 
 class Executor:
@@ -49,6 +52,11 @@ class Executor:
     ) -> ExecutionResult:
         """What `transaction` does to the accounts that `read` gives, which are those of the runtime too."""
         fee = transaction_fee(message.instructions, message.signatures)
+        unpayable = why_unpayable(read(message.fee_payer), fee, self._runtime.rent_exempt_minimum)
+        if unpayable is not None:
+            return ExecutionResult(
+                unpayable, logs=(), compute_units=0, fee=fee, writes={}, inner={}, payer_can_pay=False
+            )
         if any(instruction.program_id in self._programs for instruction in message.instructions):
             result = EmulatedRun(self._runtime, self._programs, message, read, clock).execute()
         else:

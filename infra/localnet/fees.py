@@ -70,10 +70,10 @@ class ComputeBudgetLimits:
             is_builtin = instruction.program_id in _BUILTINS
             default += _COMPUTE_UNITS_OF_A_BUILTIN if is_builtin else _COMPUTE_UNITS_OF_AN_INSTRUCTION
             if instruction.program_id == COMPUTE_BUDGET_PROGRAM:
-                kind, argument = instruction.data[:1], int.from_bytes(instruction.data[1:], "little")
-                if kind == bytes([_SET_COMPUTE_UNIT_LIMIT]):
+                argument = int.from_bytes(instruction.data[1:], "little")
+                if sets_unit_limit(instruction):
                     limit = argument
-                elif kind == bytes([_SET_COMPUTE_UNIT_PRICE]):
+                elif instruction.data[:1] == bytes([_SET_COMPUTE_UNIT_PRICE]):
                     price = argument
         return cls(min(default if limit is None else limit, MAX_COMPUTE_UNITS), price, limit is not None)
 
@@ -81,6 +81,12 @@ class ComputeBudgetLimits:
     def priority_fee(self) -> int:
         """In lamports, rounded up."""
         return ceil_div(self.unit_limit * self.unit_price, _MICRO_LAMPORTS)
+
+
+def sets_unit_limit(instruction: Instruction) -> bool:
+    """SetComputeUnitLimit."""
+    is_of_budget = instruction.program_id == COMPUTE_BUDGET_PROGRAM
+    return is_of_budget and instruction.data[:1] == bytes([_SET_COMPUTE_UNIT_LIMIT])
 
 
 def transaction_fee(instructions: Iterable[Instruction], signatures: int) -> int:

@@ -3,12 +3,13 @@
 The token programs run for real: the message is compiled anew with every emulated instruction replaced by its transfers,
 and executed as one, so that it is as atomic as any transaction. A pool's authority counts as a signer of the new
 message, as `invoke_signed` would make it one; the caller has verified the signatures of the original. Before each
-emulated instruction everything up to it is executed, so that the program sees exactly what it would see on a chain.
+emulated instruction everything up to it is executed, so that the program sees exactly what it would see on a chain;
+rent is judged at the end of the whole alone. What a token program lets nobody but a wallet do is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from solders.compute_budget import set_compute_unit_limit
@@ -19,10 +20,17 @@ from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
 from chalicelib.solana.accounts import Account, ChainClock
+from infra.localnet import cpi_guard, rent_loan
 from infra.localnet import invocation_logs as logs
-from infra.localnet.cross_program_invocation import InvocationError, check_effect, transfer_instruction
+from infra.localnet.cross_program_invocation import InvocationError, check_effect, invocations
 from infra.localnet.emulated_logs import ExecutedInstruction, retell
-from infra.localnet.fees import COMPUTE_BUDGET_PROGRAM, LAMPORTS_PER_SIGNATURE, ComputeBudgetLimits
+from infra.localnet.fees import (
+    COMPUTE_BUDGET_PROGRAM,
+    MAX_COMPUTE_UNITS,
+    ComputeBudgetLimits,
+    sets_unit_limit,
+    transaction_fee,
+)
 from infra.localnet.message import ReadAccount, ResolvedMessage
 from infra.localnet.programs.program import EmulatedProgram, ProgramError, SwapEffect
 from infra.localnet.runtime import InnerInstruction, Runtime, RuntimeResult
@@ -62,7 +70,7 @@ class EmulatedRun:
             if program is None:
                 self._instructions.append((index, instruction))
                 continue
-            before = self._execute_so_far()
+            before = self._execute_so_far(has_ended=False)
             if before.error is not None:
                 return self._retold(before)
             try:
@@ -71,8 +79,11 @@ class EmulatedRun:
                 return self._refused(self._retold(before), index, error)
             self._effects[index] = effect
             self._pool_data.update(effect.writes)
-            self._instructions += [(index, transfer_instruction(transfer)) for transfer in effect.transfers]
-        return self._retold(self._execute_so_far())
+            for transfer in effect.transfers:
+                self._instructions += [(index, invoked) for invoked in invocations(transfer)]
+                if cpi_guard.blocks(transfer, self._account_after(before, transfer.source)):
+                    return self._retold(self._blocked(index))
+        return self._retold(self._execute_so_far(has_ended=True))
 
     def _effect(self, program: EmulatedProgram, instruction: Instruction, before: RuntimeResult) -> SwapEffect:
         named = ((meta.pubkey, self._account_after(before, meta.pubkey)) for meta in instruction.accounts)
@@ -86,24 +97,53 @@ class EmulatedRun:
         data = self._pool_data.get(address)
         return account if data is None or account is None else replace(account, data=data)
 
-    def _execute_so_far(self) -> RuntimeResult:
-        instructions = [instruction for _, instruction in self._instructions]
-        if not self._budget.limit_is_explicit:
+    def _blocked(self, index: int) -> RuntimeResult:
+        """The last transfer so far is one that Token-2022 refuses a program."""
+        result = self._execute_so_far(has_ended=False)
+        groups = self._log_groups(result)[: len(self._instructions)]
+        return cpi_guard.refused(result, groups, index=index, unit_limit=self._budget.unit_limit)
+
+    def _execute_so_far(self, *, has_ended: bool) -> RuntimeResult:
+        """Until the transaction has ended an account may hold less than its rent."""
+        borrowers: list[Pubkey] = []
+        while True:
+            result, executed = self._execute_with_loans(borrowers)
+            short = None if has_ended else rent_loan.short_of_rent(result, executed)
+            if short is None or short in borrowers:
+                return self._with_original_indexes(result, executed)
+            borrowers.append(short)
+
+    def _execute_with_loans(self, borrowers: Sequence[Pubkey]) -> tuple[RuntimeResult, Message]:
+        """The result without the loans of rent to `borrowers`, and the message that was executed."""
+        # Never above the highest that there is; no transaction of a size that can be sent comes so near to it.
+        more_units = min(rent_loan.COMPUTE_UNITS * len(borrowers), MAX_COMPUTE_UNITS - self._budget.unit_limit)
+        limit = set_compute_unit_limit(self._budget.unit_limit + more_units)
+        instructions = [limit if sets_unit_limit(instruction) else instruction for _, instruction in self._instructions]
+        if self._limit_is_missing:
             # The default limit, and with it the priority fee, is that of the original instructions.
-            instructions.append(set_compute_unit_limit(self._budget.unit_limit))
+            instructions.append(limit)
+        instructions += map(rent_loan.lend, borrowers)
         message = Message.new_with_blockhash(instructions, self._message.fee_payer, self._message.blockhash)
         signers = message.header.num_required_signatures
         transaction = VersionedTransaction.populate(message, [Signature.default()] * signers)
-        with self._runtime.substituted(self._payer_with(LAMPORTS_PER_SIGNATURE * (signers - self._message.signatures))):
+        accounts = self._payer_for(transaction_fee(instructions, signers))
+        if borrowers:
+            accounts[rent_loan.LENDER] = rent_loan.lender()
+        with self._runtime.substituted(accounts):
             result = self._runtime.execute(transaction)
-        return self._with_original_indexes(result, message)
+        return rent_loan.repaid(result, borrowers, more_units), message
 
-    def _payer_with(self, lamports: int) -> dict[Pubkey, Account | None]:
-        """The fee payer with what the new message's other number of signatures costs more, or less."""
+    @property
+    def _limit_is_missing(self) -> bool:
+        return not any(sets_unit_limit(instruction) for _, instruction in self._instructions)
+
+    def _payer_for(self, fee: int) -> dict[Pubkey, Account | None]:
+        """The fee payer, so that a `fee` leaves it what the original message's would. Fees go by signatures too."""
         payer = self._read(self._message.fee_payer)
-        if payer is None or lamports == 0:
+        difference = fee - transaction_fee(self._message.instructions, self._message.signatures)
+        if payer is None or difference == 0:
             return {}
-        return {self._message.fee_payer: replace(payer, lamports=max(payer.lamports + lamports, 0))}
+        return {self._message.fee_payer: replace(payer, lamports=payer.lamports + difference)}
 
     def _with_original_indexes(self, result: RuntimeResult, executed: Message) -> RuntimeResult:
         """Error and inner instructions in the original message's terms. What was appended to it is left out."""
@@ -144,17 +184,13 @@ class EmulatedRun:
         writes = result.writes
         if result.error is None:
             writes = {**writes, **{address: self._account_after(result, address) for address in self._pool_data}}
-            if not self._budget.limit_is_explicit:
+            if self._limit_is_missing:
                 units -= _COMPUTE_UNITS_OF_A_BUILTIN  # of the limit that was appended
         return replace(result, logs=retelling.lines, compute_units=units, writes=writes)
 
     def _executed(self, result: RuntimeResult) -> list[ExecutedInstruction]:
-        programs = [instruction.program_id for _, instruction in self._instructions]
-        if not self._budget.limit_is_explicit:
-            programs.append(COMPUTE_BUDGET_PROGRAM)
         by_index: dict[int, list[list[str]]] = {}
-        groups = logs.split_by_instruction(result.logs, programs)
-        for (index, _), group in zip(self._instructions, groups, strict=False):
+        for (index, _), group in zip(self._instructions, self._log_groups(result), strict=False):
             by_index.setdefault(index, []).append(group)
         return [
             ExecutedInstruction(
@@ -162,6 +198,13 @@ class EmulatedRun:
             )
             for index in sorted(by_index)
         ]
+
+    def _log_groups(self, result: RuntimeResult) -> list[list[str]]:
+        """The lines of each executed instruction."""
+        programs = [instruction.program_id for _, instruction in self._instructions]
+        if self._limit_is_missing:
+            programs.append(COMPUTE_BUDGET_PROGRAM)
+        return logs.split_by_instruction(result.logs, programs)
 
     def _refused(self, before: RuntimeResult, index: int, error: ProgramError | InvocationError) -> RuntimeResult:
         """The emulated instruction at `index` fails by itself after `before`."""

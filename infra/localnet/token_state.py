@@ -1,4 +1,4 @@
-"""Token balances as JSON-RPC shows them. Amounts are base units until they become text."""
+"""Mints and token accounts as far as they tell balances. Amounts are base units until they become text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 from solders.pubkey import Pubkey
 
-from chalicelib.amounts import to_text
 from chalicelib.solana.accounts import Account
 from chalicelib.solana.tokens import (
     TOKEN_2022_PROGRAM,
@@ -17,6 +16,7 @@ from chalicelib.solana.tokens import (
     TokenAccount,
 )
 from infra.localnet.message import ReadAccount
+from infra.localnet.ui_amount import UiUnit
 
 TOKEN_PROGRAMS = frozenset({TOKEN_PROGRAM, TOKEN_2022_PROGRAM})
 
@@ -42,12 +42,6 @@ def mint(address: Pubkey, read: ReadAccount) -> Mint | None:
         return None
 
 
-def ui_token_amount(amount: int, decimals: int) -> dict[str, Any]:
-    """`uiAmount` is the JSON number that the method's definition demands; the others are exact."""
-    text = to_text(amount, decimals)
-    return {"amount": str(amount), "decimals": decimals, "uiAmount": float(text), "uiAmountString": text}
-
-
 def token_balances(keys: Iterable[Pubkey], read: ReadAccount, read_mint: ReadAccount) -> list[dict[str, Any]]:
     """A transaction's `preTokenBalances` or `postTokenBalances`: each of `keys` that is a token account."""
     balances = []
@@ -65,7 +59,8 @@ def token_balances(keys: Iterable[Pubkey], read: ReadAccount, read_mint: ReadAcc
                 "mint": str(holding.mint),
                 "owner": str(holding.owner),
                 "programId": str(account.owner),
-                "uiTokenAmount": ui_token_amount(holding.amount, of_mint.decimals),
+                # A node takes no multiplier into account here (svm/src/transaction_balances.rs `SvmTokenInfo`).
+                "uiTokenAmount": UiUnit(of_mint.decimals).show(holding.amount),
             }
         )
     return balances

@@ -63,12 +63,17 @@ TARGETS = (
         "risk",
         about_money=(
             "chalicelib/risk/counters.py",
+            "chalicelib/risk/depth.py",
             "chalicelib/risk/limits.py",
+            "chalicelib/risk/network_fees.py",
             "chalicelib/risk/reference_price.py",
         ),
         tests=(
             "tests/unit/test_counters.py",
+            "tests/unit/test_depth.py",
             "tests/unit/test_limits.py",
+            "tests/unit/test_network_fees.py",
+            "tests/unit/test_price_attacks.py",
             "tests/unit/test_reference_price.py",
         ),
     ),
@@ -141,9 +146,10 @@ TARGETS = (
     ),
     Target(
         "intake",
-        about_money=("chalicelib/orders/intake.py",),
+        about_money=("chalicelib/orders/intake.py", "chalicelib/orders/same_request.py"),
         others=("chalicelib/orders/pair.py", "chalicelib/orders/token_directory.py"),
         tests=(
+            "tests/unit/test_same_request.py",
             "tests/unit/test_token_directory.py",
             "tests/integration/test_intake.py",
             "tests/faults/test_aws_errors.py",
@@ -169,10 +175,12 @@ TARGETS = (
 
 # Files of the rooms above that are not mutated, and why not.
 LEFT_OUT = {
+    "chalicelib/orders/dry_run.py": "what dryRun answers: it decides nothing",
     "chalicelib/orders/field_types.py": "types",
     "chalicelib/orders/message.py": "the form of a queue's message",
     "chalicelib/orders/ports.py": "protocols and records",
     "chalicelib/orders/quoting.py": "what GET /quotes answers; its numbers are the router's",
+    "chalicelib/orders/trial.py": "what dryRun answers of a simulation, which nobody signs",
     "chalicelib/risk/halt.py": "a record",
     "chalicelib/venues/derived_addresses.py": "a cache",
     "chalicelib/venues/meteora_dlmm/instruction.py": "accounts and bytes, which are held against the real program",

@@ -10,10 +10,10 @@ from typing import Any
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from infra.local_stack.processes import free_port
 from infra.local_stack.stack import Layout, start, stop
 from testing.chain import Chain
 from testing.client import Client, eventually
+from testing.ports import free_port
 from tests.browser.conftest import FLAGS
 from tests.browser.desk import Desk
 

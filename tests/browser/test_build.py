@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.code_generation.documents import schema_document
+from quality.code_generation.documents import schema_document
 
 PROJECT = Path(__file__).parents[2]
 WEB = PROJECT / "web"

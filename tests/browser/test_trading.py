@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
+from typing import Any
 
 from playwright.sync_api import Request, Route, WebSocketRoute, expect
 
@@ -32,6 +34,26 @@ def test_an_order_is_placed_and_watched_until_it_is_confirmed(desk: Desk, client
     expect(desk.row(order_id)).to_contain_text("Confirmed")
     expect(desk.page.get_by_role("img", name=re.compile("^Time by step"))).to_be_visible()
     expect(desk.page.locator(".unseen[role=status]")).to_contain_text("Order confirmed: received")
+
+
+def test_what_the_ticket_shows_as_the_least_is_the_orders_floor(desk: Desk, client: Client) -> None:
+    sent: list[Any] = []
+
+    def read(route: Route, request: Request) -> None:
+        sent.append(request.post_data_json)
+        route.continue_()
+
+    desk.page.route("**/orders/execute", read)
+    desk.fill_ticket("0.625")
+    order_id = desk.place()
+    desk.expect_status("confirmed")
+
+    order = client.order(order_id)
+    assert Decimal(sent[0]["minOut"]) > 0
+    assert Decimal(order["history"][0]["minOut"]) == Decimal(sent[0]["minOut"])
+    assert Decimal(order["amountOut"]) >= Decimal(order["minOut"]) >= Decimal(sent[0]["minOut"])
+    expect(desk.page.get_by_test_id("against-quote")).to_be_visible()
+    expect(desk.page.get_by_test_id("above-floor")).to_be_visible()
 
 
 def test_quotes_of_every_venue_are_there_and_renew_themselves(desk: Desk) -> None:
@@ -66,9 +88,11 @@ def test_a_double_click_is_one_order_and_a_later_click_another(desk: Desk, clien
 def test_an_order_whose_answer_was_lost_is_sent_again_as_the_same_order(desk: Desk, client: Client) -> None:
     desk.fill_ticket("0.375")
     keys: list[str] = []
+    bodies: list[str | None] = []
 
     def lose_the_first_answer(route: Route, request: Request) -> None:
         keys.append(request.headers["idempotency-key"])
+        bodies.append(request.post_data)
         if len(keys) == 1:
             route.fetch()
             route.abort()
@@ -82,6 +106,7 @@ def test_an_order_whose_answer_was_lost_is_sent_again_as_the_same_order(desk: De
     desk.expect_status("confirmed")
 
     assert keys[0] == keys[1]
+    assert bodies[0] == bodies[1], "a body with the floor of a later quote would be another order"
     assert len(orders_of(client, "0.375")) == 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -43,6 +44,9 @@ def client(service: ScriptedService, kind: type[Synchronous] | type[Asynchronous
     made.close()
 
 
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=2)))
+
+
 def problem(status: int, code: str, **more: object) -> Answer:
     body = {"type": f"urn:fillrate:problem:{code}", "title": "T", "status": status, "detail": "why", **more}
     return Answer(status, body, {"content-type": "application/problem+json"})
@@ -55,11 +59,11 @@ def test_amounts_come_back_exactly(client: Either, service: ScriptedService) -> 
     assert quote.to_json() == QUOTE
 
 
-@pytest.mark.parametrize("field", ["amount", "slippage"])
+@pytest.mark.parametrize("field", ["amount", "slippage", "min_out", "max_price_impact", "max_network_fee"])
 def test_a_float_is_refused_before_anything_is_sent(client: Either, service: ScriptedService, field: str) -> None:
-    arguments = {"amount": "1", "slippage": "0.01", field: 0.1}
+    arguments = {"amount": "1", field: 0.1}
     with pytest.raises(TypeError, match=f"{field} is the float 0.1.*exactly") as raised:
-        client.call("execute", "SOL", "USDC", arguments["amount"], slippage=arguments["slippage"])
+        client.call("execute", "SOL", "USDC", **arguments)
     assert 'Decimal("0.1")' in str(raised.value)
     assert service.received == []
 
@@ -77,6 +81,40 @@ def test_a_small_decimal_is_sent_without_an_exponent(client: Either, service: Sc
     service.script("POST", "/orders/execute", Answer(202, accepted()))
     client.call("execute", "BONK", "USDC", Decimal("1E-5"))
     assert json.loads(service.received[0].body)["amount"] == "0.00001"
+
+
+def test_the_terms_of_an_order_are_sent_as_they_are_given_and_no_others(
+    client: Either, service: ScriptedService
+) -> None:
+    service.script("POST", "/orders/execute", Answer(202, accepted()))
+    client.call(
+        "execute",
+        "SOL",
+        "USDC",
+        "10",
+        min_out=Decimal("1506.780001"),
+        expires_at=AT,
+        client_order_id="rebalance-7",
+        max_price_impact=Decimal("0.01"),
+        max_network_fee="0.0001",
+    )
+    assert json.loads(service.received[0].body) == {
+        "type": "market",
+        "tokenIn": "SOL",
+        "tokenOut": "USDC",
+        "amount": "10",
+        "minOut": "1506.780001",
+        "expiresAt": "2026-01-02T03:04:05+02:00",
+        "clientOrderId": "rebalance-7",
+        "maxPriceImpact": "0.01",
+        "maxNetworkFee": "0.0001",
+    }
+
+
+def test_a_time_without_a_zone_is_refused_before_anything_is_sent(client: Either, service: ScriptedService) -> None:
+    with pytest.raises(ValueError, match="no time zone"):
+        client.call("execute", "SOL", "USDC", "10", expires_at=AT.replace(tzinfo=None))
+    assert service.received == []
 
 
 def test_a_broken_connection_is_tried_again_with_the_same_idempotency_key(

@@ -62,8 +62,8 @@ def refusal(status: int, code: str, **more: object) -> Answer:
 
 @pytest.mark.parametrize(
     ("history", "code"),
-    [(life(), 0), (FAILED, 7), (life(["pending", "cancelled"]), 8)],
-    ids=["confirmed", "failed", "cancelled"],
+    [(life(), 0), (FAILED, 7), (life(["pending", "cancelled"]), 8), (life(["pending", "expired"]), 7)],
+    ids=["confirmed", "failed", "cancelled", "expired"],
 )
 @pytest.mark.parametrize("more", [(), ("--json",)], ids=["words", "json"])
 def test_the_exit_code_tells_how_the_order_ended(
@@ -147,6 +147,39 @@ def test_selling_and_buying_say_exactly_what_goes_in(cli: Cli, service: Scripted
     sold, bought = (json.loads(request.body) for request in service.received)
     assert sold == {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "10", "slippage": "0.005"}
     assert bought == {"type": "market", "tokenIn": "USDC", "tokenOut": "SOL", "amount": "150"}
+
+
+def test_the_least_that_may_come_out_is_sent_with_the_order(cli: Cli, service: ScriptedService) -> None:
+    script_order(service, life())
+    cli(*SELL, "--no-watch", "--min-out", "1506.780001")
+    cli("buy", "SOL", "150", "--with", "USDC", "--no-watch", "--min-out", "0.9")
+    assert [json.loads(request.body)["minOut"] for request in service.received] == ["1506.780001", "0.9"]
+
+
+RETRIED = [
+    step(1, "pending"),
+    step(2, "building", quotedOut="1522", minOut="1506.78"),
+    step(3, "failed", terminal=False, retryInMs=1000, retryCount=1, errorCode="SLIPPAGE_EXCEEDED", error="moved"),
+    step(4, "building", quotedOut="1510", minOut="1506.78"),
+    step(5, "confirmed", amountOut="1510"),
+]
+
+
+@pytest.mark.parametrize(
+    ("got", "against_quote", "against_floor"),
+    [
+        ("1522", "exactly as quoted at first", "15.22 USDC more than the least"),
+        ("1521.999999", "0.000001 USDC less than quoted at first", "15.219999 USDC more than the least"),
+        ("1522.000001", "0.000001 USDC more than quoted at first", "15.220001 USDC more than the least"),
+        ("1506.78", "15.22 USDC less than quoted at first", "exactly the least"),
+    ],
+)
+def test_a_fill_is_compared_with_the_first_quote_and_the_floor_to_the_last_unit(
+    cli: Cli, service: ScriptedService, got: str, against_quote: str, against_floor: str
+) -> None:
+    script_order(service, RETRIED, amountOut=got, quotedOut="1510", minOut="1506.78")
+    _, _, err = cli(*SELL)
+    assert {against_quote, against_floor} <= set(err.splitlines())
 
 
 def test_a_failure_is_told_in_plain_words_with_what_to_do(cli: Cli, service: ScriptedService) -> None:

@@ -19,6 +19,7 @@ from fillrate.conversation import Effect, HttpRequest, HttpResponse, Send, Sleep
 from fillrate.models import Accepted, Order
 from fillrate.orders import cancel, place
 from fillrate.retrying import RetryPolicy
+from fillrate.terms import Terms
 
 from tests.client.playing import Stage, answered, problem
 from tests.client.sample_answers import ORDER_ID, accepted, life, order
@@ -42,7 +43,7 @@ def staged(*outcomes: Outcome) -> Stage:
 
 
 def place_on(stage: Stage, policy: RetryPolicy | None = None) -> Accepted:
-    talk = place(stage.requester(policy), "SOL", "USDC", "10", None, KEY)
+    talk = place(stage.requester(policy), "SOL", "USDC", "10", Terms(), KEY)
     return stage.play(emit_result(talk))[0]
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from infra.local_stack.processes import free_port
 from infra.local_stack.stack import Layout, start, stop
 from testing.chain import Chain
 from testing.client import Client, eventually
+from testing.ports import free_port
 
 # Faster than the real 400 ms, so that confirmations take no time worth mentioning.
 SLOT_MS = 100

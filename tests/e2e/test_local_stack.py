@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from infra.local_stack.first_order import follow_first_order
-from infra.local_stack.processes import PortTakenError, ProcessError, Service, check_port_free, free_port
+from infra.local_stack.processes import PortTakenError, ProcessError, Service, check_port_free
 from infra.local_stack.stack import Layout, start, stop
 from testing.client import PATIENCE_SECONDS, Client
+from testing.ports import free_port
 from tests.e2e.conftest import SLOT_MS
 
 

@@ -19,11 +19,11 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from infra.local_stack.processes import free_port
 from infra.local_stack.stack import Layout, start, stop
 from infra.localnet import base58
 from testing.chain import Chain
 from testing.client import Client, Json, eventually, follow
+from testing.ports import free_port
 from tests.e2e.conftest import ORDERS_PER_MINUTE, SLOT_MS
 
 PROVIDER_KEY = "provider-s3cr3t-9f8e7d6c5b4a"

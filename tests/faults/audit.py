@@ -93,7 +93,7 @@ class Audit:
             _audit_order(order, by_order[order["orderId"]], findings)
         findings.landed = sum(one.succeeded for one in landed)
         findings.landed_with_error = len(landed) - findings.landed
-        self._audit_wallet(orders.values(), landed, findings)
+        self._audit_wallet(orders.values(), findings)
         self._audit_counters(findings)
         return findings
 
@@ -102,17 +102,21 @@ class Audit:
         sums: Counter[str] = Counter()
         for order in self._engine.stored_orders().values():
             for scope in (f"account#{order['account']}", "global"):
-                sums[f"open#{scope}"] += order["state"] not in ("confirmed", "failed", "cancelled")
-                if order.get("notional") and order["state"] not in ("failed", "cancelled"):
+                sums[f"open#{scope}"] += order["state"] not in ("confirmed", "failed", "cancelled", "expired")
+                reserved = [order["feesReserved"]] if order.get("feesReserved") else []
+                for fees in (*order.get("feesPaid", ()), *reserved):
+                    sums[f"fees#{fees['day']}#{scope}"] += fees["lamports"]
+                if order.get("notional") and order["state"] not in ("failed", "cancelled", "expired"):
                     sums[f"notional#{order['notional']['day']}#{scope}"] += order["notional"]["value"]
         expected, counters = {name: number for name, number in sums.items() if number}, self._engine.counters()
         if counters != expected:
             findings.faults.append(f"the counters stand at {counters}, the orders say {expected}")
 
-    def _audit_wallet(self, orders: Iterable[Json], landed: Iterable[Landed], findings: Findings) -> None:
+    def _audit_wallet(self, orders: Iterable[Json], findings: Findings) -> None:
+        """What the wallet lost and won is what the orders say that they traded and paid in fees, failed ones too."""
         expected = Counter(self._before)
-        expected[SOL_MINT] -= sum(one.fee for one in landed)
         for order in orders:
+            expected[SOL_MINT] -= _fees_paid(order)
             if order["state"] == "confirmed":
                 expected[order["mintIn"]] -= order["amount"]
                 expected[order["mintOut"]] += order["amountOut"]
@@ -163,6 +167,9 @@ def _audit_order(order: Json, landed: list[Landed], findings: Findings) -> None:
         findings.faults.append(f"{name} names {order['txHash']}, and {swaps[0].signature} landed")
     if state == "confirmed" and swaps:
         _audit_swap(order, swaps[0], findings)
+    told_fees, taken = _fees_paid(order), sum(one.fee for one in landed)
+    if told_fees != taken:
+        findings.faults.append(f"{name} says that it paid {told_fees} lamports of fees, and it paid {taken}")
     told = {order.get("txHash"), *order.get("pastSignatures", [])}
     for one in landed:
         if one.signature not in told:
@@ -171,6 +178,11 @@ def _audit_order(order: Json, landed: list[Landed], findings: Findings) -> None:
         findings.faults.append(f"{name}: two transactions of one attempt landed")
     findings.faults += [f"{name}: {fault}" for fault in faults_in_history(order["history"], order["retryCount"])]
     findings.attempts += sum(change["status"] == "failed" for change in order["history"])
+
+
+def _fees_paid(order: Json) -> int:
+    """Lamports, as the order counts them."""
+    return sum(fees["lamports"] for fees in order.get("feesPaid", ()))
 
 
 def _audit_swap(order: Json, swap: Landed, findings: Findings) -> None:

@@ -112,7 +112,7 @@ class WatchfulTrader(ModelTrader):
 
     def plan(self, order: Order) -> PlannedSwap:
         planned = self._watched(lambda: super(WatchfulTrader, self).plan(order))
-        return replace(planned, build=lambda: self._watched(planned.build))
+        return replace(planned, build=lambda stored: self._watched(lambda: planned.build(stored)))
 
     def settle(self, order: Order, submission: SignedTransaction) -> Fate:
         return self._watched(lambda: super(WatchfulTrader, self).settle(order, submission))

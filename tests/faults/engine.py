@@ -25,12 +25,12 @@ import urllib3
 from botocore.config import Config
 
 from infra.local_stack import emulator_state
-from infra.local_stack.processes import free_port
 from infra.local_stack.stack import Layout, start, stop
 from testing import function_processes as processes
 from testing.chain import Chain
 from testing.client import Client, Reply
 from testing.fault_proxy import Call, FaultProxy, Held, When
+from testing.ports import free_port
 from tests.e2e.sweeper import sweep
 
 SLOT_MS = 50

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -272,7 +273,14 @@ def fails_from(
     for number in range(20):
         trader = WatchfulTrader(world)
         execution = Execution(
-            faulty.store, trader, AnyTime(), faulty.outages(), faulty.controls, lambda: world.now_ms, LEASE_MS
+            faulty.store,
+            trader,
+            AnyTime(),
+            faulty.outages(),
+            faulty.controls,
+            lambda: world.now_ms,
+            LEASE_MS,
+            new_nonce=secrets.token_hex,
         )
         faulty.cloud.orders_queue().enqueue(order_id)
         failed = Delivery(execution, faulty.queue, LEASE_MS).handle(faulty.cloud.receive(), f"worker-{number}")

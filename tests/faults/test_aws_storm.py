@@ -5,6 +5,7 @@ Orders, messages, pushes and the sweeper go on in turns, under one clock; each r
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -87,7 +88,14 @@ class Storm:
     def _work(self) -> None:
         faulty, world = self.faulty, self.world
         execution = Execution(
-            faulty.store, self.trader, AnyTime(), faulty.outages(), faulty.controls, lambda: world.now_ms, LEASE_MS
+            faulty.store,
+            self.trader,
+            AnyTime(),
+            faulty.outages(),
+            faulty.controls,
+            lambda: world.now_ms,
+            LEASE_MS,
+            new_nonce=secrets.token_hex,
         )
         outputs = self.faulty.cloud.outputs
         queue = ImpatientQueue(self.faulty.sqs, outputs["OrdersQueueUrl"], outputs["DeadLetterQueueUrl"])

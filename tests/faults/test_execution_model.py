@@ -22,8 +22,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from chalicelib.amounts import floor_of
+from chalicelib.orders import execution
+from chalicelib.orders import order as orders
 from chalicelib.orders.execution import ComeBack, Execution, Finished, Undecided
-from chalicelib.orders.order import Order, State, booked_before, choose_route, claim, sign, start_attempt
+from chalicelib.orders.order import Order, State, booked_before, choose_route, claim, fix_floor, sign, start_attempt
 from chalicelib.problems import (
     AllNodesDown,
     ExecutionError,
@@ -50,7 +53,11 @@ WORKERS = 4
 ORDERS = 3
 SKEWS = st.sampled_from([0, 0, 0, -3_000, 3_000])
 KEYS = st.sampled_from([None, None, "one", "two"])
+GOOD_FOR_MS = st.sampled_from([300_000, 300_000, 30_000, 5_000])
+PRICES = st.sampled_from([149, 149, 149, 148, 147, 120, 200])
 AMOUNTS = {None: 10_000_000_000, "one": 7_000_000_001, "two": 123_456_789}
+# At the price that the market mostly has, a unit less than the order pays; at a lower one it is not to be filled.
+LEAST = {None: None, "one": "1043", "two": None}
 VERDICTS = st.sampled_from([*[Verdict.GO] * 5, *Verdict])
 TROUBLE = st.sampled_from(
     [
@@ -77,18 +84,20 @@ class Engine(RuleBasedStateMachine):
     def a_first_order_is_posted(
         self, key: str | None, leaders: Leaders, fails: bool, lags: tuple[int, ...], blocks: int
     ) -> None:
-        self.world.post(AMOUNTS[key], key).finish()
+        self.world.post(AMOUNTS[key], key, least=LEAST[key]).finish()
+        if not self.world.accepted:  # no AssertionError: a planted mistake must not pass for caught
+            raise RuntimeError("nothing would happen, and every promise about it would hold")
         self.the_network_changes(True, leaders, fails, lags, blocks)
 
     @precondition(lambda self: self.has_room() and len(self.world.table.versions) < ORDERS)
     @rule(key=KEYS, skew_ms=SKEWS, calls=CALLS, verdict=VERDICTS)
     def a_client_posts(self, key: str | None, skew_ms: int, calls: int, verdict: Verdict) -> None:
-        self.go_on(self.world.post(AMOUNTS[key], key, skew_ms), calls, verdict)
+        self.go_on(self.world.post(AMOUNTS[key], key, skew_ms, LEAST[key]), calls, verdict)
 
-    @precondition(lambda self: self.has_room() and self.pending())
+    @precondition(lambda self: self.has_room() and self.unfinished())
     @rule(data=st.data(), skew_ms=SKEWS, calls=st.sampled_from([0, 1, 1, 1, 9]), verdict=VERDICTS)
     def a_client_cancels(self, data: st.DataObject, skew_ms: int, calls: int, verdict: Verdict) -> None:
-        self.go_on(self.world.cancel(data.draw(st.sampled_from(self.pending())), skew_ms), calls, verdict)
+        self.go_on(self.world.cancel(data.draw(st.sampled_from(self.unfinished())), skew_ms), calls, verdict)
 
     @precondition(lambda self: self.world.queue.messages and self.has_room())
     @rule(data=st.data(), skew_ms=SKEWS, lost=st.booleans(), blocks=BLOCKS, calls=CALLS, verdict=VERDICTS)
@@ -143,6 +152,14 @@ class Engine(RuleBasedStateMachine):
         self.world.market.extend(errors)
         self.world.start_delay_ms = slot_in_ms
 
+    @rule(price=PRICES)
+    def the_price_moves(self, price: int) -> None:
+        self.world.cluster.price = price
+
+    @rule(good_for_ms=GOOD_FOR_MS)
+    def orders_are_good_for_another_time(self, good_for_ms: int) -> None:
+        self.world.market_order_ms = good_for_ms
+
     @rule(halted=st.sampled_from([True, False, False]))
     def the_operator_halts_or_resumes(self, halted: bool) -> None:
         self.world.halted = halted
@@ -172,8 +189,8 @@ class Engine(RuleBasedStateMachine):
             world.pass_time(1_000, 1)
         world.check_ended()
 
-    def pending(self) -> list[str]:
-        return sorted(order.order_id for order in self.world.table.orders() if order.state is State.PENDING)
+    def unfinished(self) -> list[str]:
+        return sorted(order.order_id for order in self.world.table.orders() if not order.is_terminal)
 
     def has_room(self) -> bool:
         return len(self.world.living()) < WORKERS
@@ -276,15 +293,23 @@ def _sends_before_storing(execution: Execution, order: Order) -> Finished | Come
         return CARRY_ON(execution, order)
     try:
         planned = execution._trader.plan(order)
-        order = execution._store.replace(
-            choose_route(order, planned.route, planned.quoted_out, planned.min_out, execution._now_ms())
-        )
-        signed = sign(order, planned.build(), execution._now_ms())
+        order = fix_floor(order, planned.quoted_out)
+        order = execution._store.replace(choose_route(order, planned.route, planned.quoted_out, execution._now_ms()))
+        signed = sign(order, planned.build(order), execution._now_ms())
     except ExecutionError as error:
         return execution._after_failure(order, error)
     assert signed.submission is not None
     execution._trader.settle(signed, signed.submission)
     return execution._settle(execution._store.replace(signed))
+
+
+def _floor_of_each_quote(order: Order, quoted_out: int) -> Order:
+    """Each attempt asks the market anew what the slippage leaves."""
+    return replace(order, first_quoted_out=quoted_out, min_out=floor_of(quoted_out, order.slippage_ppm))
+
+
+def _no_deadline(order: Order, now_ms: int) -> bool:
+    return False
 
 
 def _sweeps_nothing(table: OrdersInMemory, before_ms: int, limit: int) -> list[Order]:
@@ -313,6 +338,8 @@ REPLACE = OrdersInMemory.replace
         ),
         pytest.param(Execution, "_take", _signs_again, id="signed again on coming back"),
         pytest.param(Execution, "_carry_on", _sends_before_storing, id="sent before it is stored"),
+        pytest.param(execution, "fix_floor", _floor_of_each_quote, id="a floor that follows the market down"),
+        pytest.param(orders, "is_past_deadline", _no_deadline, id="signed after the deadline"),
         pytest.param(OrdersInMemory, "overdue", _sweeps_nothing, id="no sweeper", marks=THOROUGH),
     ],
 )

@@ -6,6 +6,7 @@ network carries it, and can land no more once the height has passed its last val
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -21,19 +22,23 @@ from chalicelib.orders.execution import (
     Risk,
     Undecided,
 )
-from chalicelib.orders.order import LEGAL, HistoryStep, Leftover, Order, State, Status
+from chalicelib.orders.order import LEGAL, HistoryStep, Leftover, Order, State, Status, refuse_after_deadline
 from chalicelib.orders.outage import Outages
 from chalicelib.orders.ports import OrderFilter, OrderPage, Orders
 from chalicelib.orders.start_rate import StartRate
 from chalicelib.problems import ExecutionError, RpcRefused, RpcUnavailable, SlippageExceeded, TransactionExpired
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Exposure, Limits, LimitsInForce
+from chalicelib.risk.network_fees import FeeRange
 from chalicelib.solana.signed_transaction import SignedTransaction
-from tests.sample_orders import CREATED_AT_MS, MIN_OUT, QUOTED_OUT, ROUTE
+from tests.sample_orders import CREATED_AT_MS, QUOTED_OUT, ROUTE
 
 LEASE_MS = 25_000
 AMOUNT_OUT = 1_498_765_432
 EXPOSURE = Exposure(value=1_500_000_000, price_impact_ppm=1_000, deviation_ppm=0)
+# What a transaction takes, and may take.
+FEE = 5_073
+FEES = FeeRange(5_000, 12_000)
 # Blocks that a signed transaction may wait for.
 BLOCKHASH_LIFE = 3
 
@@ -126,6 +131,7 @@ class World:
     start_rate: StartRate = field(default_factory=lambda: AnyTime())
     outages: Outages = field(default_factory=BadLuck)
     exposure: Exposure = EXPOSURE
+    quoted_out: int = QUOTED_OUT  # what the market pays now
     leftover: tuple[Leftover, ...] = ()
 
     def worker(self) -> Execution:
@@ -138,6 +144,7 @@ class World:
             self.risk,
             lambda: self.now_ms,
             LEASE_MS,
+            new_nonce=secrets.token_hex,
         )
 
     def stored(self, order_id: str) -> Order:
@@ -150,6 +157,9 @@ class AnyTime:
     """A StartRate where nobody else wants to start."""
 
     def reserve(self, now_ms: int, longest_wait_ms: int | None = None) -> int:
+        return now_ms
+
+    def next_start(self, now_ms: int, longest_wait_ms: int) -> int:
         return now_ms
 
 
@@ -171,6 +181,9 @@ class MortalStore:
         self._world.at_point(f"after writing {order.state}")
         return written
 
+    def called(self, account: str, client_order_id: str) -> Order | None:
+        return self._world.store.called(account, client_order_id)
+
     def overdue(self, before_ms: int, limit: int) -> Iterable[Order]:
         return self._world.store.overdue(before_ms, limit)
 
@@ -191,7 +204,7 @@ class ModelTrader:
         self._world.at_point("planning")
         self._nothing_may_still_land(order)
         self._raise_next(self._world.market)
-        return PlannedSwap(ROUTE, QUOTED_OUT, MIN_OUT, lambda: self._build(order), self._world.exposure)
+        return PlannedSwap(ROUTE, self._world.quoted_out, self._build, self._world.exposure, FEES)
 
     def settle(self, order: Order, submission: SignedTransaction) -> Fate:
         self._world.at_point("before sending")
@@ -207,8 +220,11 @@ class ModelTrader:
 
     def _build(self, order: Order) -> SignedTransaction:
         self._world.at_point("before signing")
+        assert order.min_out is not None, "the floor is fixed before anything is signed"
+        assert order.fees_reserved is not None, "the fee is reserved before anything is signed"
         self._nothing_may_still_land(order)
         self._raise_next(self._world.building)
+        refuse_after_deadline(order, self._world.now_ms)
         self._world.built += 1
         number = self._world.built
         submission = SignedTransaction(
@@ -227,11 +243,9 @@ class ModelTrader:
             return Undecided()
         if signature in chain.landed:
             reverted = chain.landed[signature] is None
-            return (
-                LandedFailed(SlippageExceeded("the program refused"))
-                if reverted
-                else Landed(AMOUNT_OUT, self._world.leftover)
-            )
+            if reverted:
+                return LandedFailed(SlippageExceeded("the program refused"), network_fee=FEE)
+            return Landed(AMOUNT_OUT, self._world.leftover, network_fee=FEE)
         if chain.height > submission.last_valid_block_height:
             return NeverLands(TransactionExpired("it never landed"))
         return Undecided()

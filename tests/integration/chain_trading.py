@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,9 +18,10 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from chalicelib.orders.execution import Fate, PlannedSwap
-from chalicelib.orders.order import Order, Token
+from chalicelib.orders.order import Order, Token, draw_nonce, fix_floor, reserve
 from chalicelib.orders.settling import Settler, WatchPolicy
 from chalicelib.orders.trading import ChainTrader
+from chalicelib.risk.counters import NetworkFees
 from chalicelib.routing.market import Market, PricedPair
 from chalicelib.solana.compute_budget import PriorityFeePolicy
 from chalicelib.solana.rpc import SolanaRpc
@@ -85,15 +87,18 @@ class ServedChain(Protocol):
 
 
 class CountingHttp(urllib3.PoolManager):
-    """Notes the JSON-RPC method of each request: a batch's is that of its first call."""
+    """Notes the JSON-RPC method of each request, and what it names first: a batch's are those of its first call."""
 
     def __init__(self) -> None:
         super().__init__(maxsize=2)
         self.methods: list[str] = []
+        self.asked: list[tuple[str, Any]] = []
 
     def request(self, method: str, url: str, **more: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]
         calls = json.loads(more["body"])
-        self.methods.append((calls[0] if isinstance(calls, list) else calls)["method"])
+        call = calls[0] if isinstance(calls, list) else calls
+        self.methods.append(call["method"])
+        self.asked.append((call["method"], next(iter(call["params"]), None)))
         return super().request(method, url, **more)
 
 
@@ -192,16 +197,18 @@ class Engine:
                 time.monotonic,
                 sleep,
             ),
+            lambda: 0,
         )
 
     def order(self, sold: str, bought: str, amount: int, slippage_ppm: int = 10_000) -> Order:
-        return new_order(
+        order = new_order(
             str(UUID(int=next(_order_numbers))),
             token_in=TOKEN[sold],
             token_out=TOKEN[bought],
             amount=amount,
             slippage_ppm=slippage_ppm,
         )
+        return draw_nonce(order, secrets.token_hex())
 
     def price(self, sold: str, bought: str, amount: int) -> PricedPair:
         return self.market.price(
@@ -210,7 +217,12 @@ class Engine:
 
     def execute(self, order: Order) -> Executed:
         planned = self.trader.plan(order)
-        return self.settle(order, planned, planned.build())
+        return self.settle(order, planned, self.build(order, planned))
+
+    def build(self, order: Order, planned: PlannedSwap) -> SignedTransaction:
+        """The planned swap's transaction for the order as it is stored: its floor fixed, its fees reserved."""
+        most = min(planned.fees.most, planned.fees.most if order.max_network_fee is None else order.max_network_fee)
+        return planned.build(reserve(fix_floor(order, planned.quoted_out), None, NetworkFees("2026-01-01", most)))
 
     def settle(self, order: Order, planned: PlannedSwap, submission: SignedTransaction) -> Executed:
         fate = self.trader.settle(order, submission)

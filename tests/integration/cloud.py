@@ -138,16 +138,18 @@ class Cloud:
             received += [Message(one["MessageId"], one["ReceiptHandle"], one["Body"]) for one in messages]
 
     def dead_letters(self) -> list[tuple[str, str]]:
-        """What lies in the dead-letter queue: bodies with their reasons. Each is seen once."""
+        """What lies in the dead-letter queue: bodies with their reasons. Each is taken out, so it is seen once."""
         response: Any = self.sqs.receive_message(
             QueueUrl=self.outputs["DeadLetterQueueUrl"],
             MaxNumberOfMessages=10,
             WaitTimeSeconds=0,
             MessageAttributeNames=["All"],
         )
+        messages = response.get("Messages", [])
+        for one in messages:
+            self.sqs.delete_message(QueueUrl=self.outputs["DeadLetterQueueUrl"], ReceiptHandle=one["ReceiptHandle"])
         return [
-            (one["Body"], one.get("MessageAttributes", {}).get("reason", {}).get("StringValue", ""))
-            for one in response.get("Messages", [])
+            (one["Body"], one.get("MessageAttributes", {}).get("reason", {}).get("StringValue", "")) for one in messages
         ]
 
 
@@ -171,9 +173,12 @@ def sums_over_orders(items: Iterable[Any]) -> dict[str, int]:
     for item in items:
         state = item["state"]["S"]
         for scope in (f"account#{item['account']['S']}", "global"):
-            if state not in ("confirmed", "failed", "cancelled"):
+            reserved = [item["feesReserved"]] if "feesReserved" in item else []
+            for fees in (*item.get("feesPaid", {"L": []})["L"], *reserved):
+                sums[f"fees#{fees['M']['day']['S']}#{scope}"] += int(fees["M"]["lamports"]["N"])
+            if state not in ("confirmed", "failed", "cancelled", "expired"):
                 sums[f"open#{scope}"] += 1
-            if "notional" in item and state not in ("failed", "cancelled"):
+            if "notional" in item and state not in ("failed", "cancelled", "expired"):
                 notional = item["notional"]["M"]
                 sums[f"notional#{notional['day']['S']}#{scope}"] += int(notional["value"]["N"])
     return {name: number for name, number in sums.items() if number}

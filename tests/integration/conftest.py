@@ -13,7 +13,7 @@ import pytest
 from chalicelib import composition
 from chalicelib.settings import settings as product_settings
 from chalicelib.solana.wallet import LocalWallet
-from infra.localnet.process import Localnet
+from testing.localnet import Localnet
 from tests.integration.cloud import (
     REGION,
     WEBSOCKET_ENDPOINT,

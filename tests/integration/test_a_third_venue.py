@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from struct import Struct
 from types import SimpleNamespace
@@ -311,12 +312,13 @@ def test_the_signing_policy_reads_its_swaps_and_refuses_one_that_gives_away(
     chain: InProcessChain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Engine(chain, WALLET, [TOY_ENTRY])
-    planned = engine.trader.plan(engine.order("JUP", "USDC", 10**6))
+    order = engine.order("JUP", "USDC", 10**6)
+    planned = engine.trader.plan(order)
     honest = Swap.encode
     monkeypatch.setattr(Swap, "encode", lambda swap: honest(replace(swap, minimum_out=1)))
 
     with pytest.raises(SigningRefused, match="guarantees 1"):
-        planned.build()
+        engine.build(order, planned)
 
 
 def move_the_price(chain: InProcessChain) -> None:
@@ -336,7 +338,7 @@ def test_its_own_error_codes_are_told_in_our_words(
     engine = Engine(chain, WALLET, [TOY_ENTRY])
     order = engine.order("JUP", "USDC", 10**9)
     planned = engine.trader.plan(order)
-    submission = planned.build()
+    submission = engine.build(order, planned)
     meanwhile(chain)
 
     fate = engine.settle(order, planned, submission).fate
@@ -371,7 +373,7 @@ def test_an_order_over_the_api_is_confirmed_on_it(
 ) -> None:
     """With the product's own parts, as composition.py puts them together."""
     rpc = Engine(chain, WALLET, []).rpc
-    monkeypatch.setattr(composition, "rpc", lambda: rpc)
+    monkeypatch.setattr(composition, "rpc", cache(lambda: rpc))
     waiting = SimpleNamespace(sleep=chain.wait, monotonic=time.monotonic, time_ns=time.time_ns)
     monkeypatch.setattr(composition, "time", waiting)
     item = {"address": {"S": TOY_ENTRY.address}, "program": {"S": TOY_ENTRY.program}}

@@ -23,13 +23,14 @@ from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 from solders.transaction_metadata import FailedTransactionMetadata
 
-from chalicelib.problems import ExecutionError, InsufficientBalance, TransientError
+from chalicelib.problems import ExecutionError, InsufficientBalance, RpcRefused, TransientError
 from chalicelib.solana.accounts import Account
 from chalicelib.solana.compute_budget import ComputeBudget, PriorityFeePolicy
 from chalicelib.solana.fill import Fill, read_fill
-from chalicelib.solana.rpc import Simulation
+from chalicelib.solana.rpc import LatestBlockhash, Simulation
+from chalicelib.solana.rpc_errors import NodeLacks
 from chalicelib.solana.signed_transaction import SignedTransaction
-from chalicelib.solana.simulation import measure_budget
+from chalicelib.solana.simulation import Simulated, simulate
 from chalicelib.solana.token_accounts import TokenMint, destination_account, source_account
 from chalicelib.solana.tokens import (
     NATIVE_MINT,
@@ -122,7 +123,7 @@ class Chain:
         return self.svm.minimum_balance_for_rent_exemption(length)
 
     def plan(self, mint_in: Mint, mint_out: Mint, amount_in: int, pool_pays: int, attempt: int = 1) -> SwapPlan:
-        order = {"order_id": "0197c3d2-order", "attempt": attempt, "rent_lamports": self.rent()}
+        order = {"order_id": "0197c3d2-order", "attempt": attempt, "nonce": "5e2b7c", "rent_lamports": self.rent()}
         wallet = self.wallet
         source = source_account(wallet, _token(mint_in), amount_in, **order)  # type: ignore[arg-type]
         destination = destination_account(wallet, _token(mint_out), **order)  # type: ignore[arg-type]
@@ -180,13 +181,16 @@ class Chain:
         ]
         return [self.lamports(key) for key in keys], tokens
 
-    # What measure_budget asks of a node.
+    # What simulate asks of a node.
     def simulate_transaction(self, wire: bytes) -> Simulation:
         self.svm = self.svm.with_sigverify(False).with_blockhash_check(False)
         result = self.svm.simulate_transaction(VersionedTransaction.from_bytes(wire))
         self.svm = self.svm.with_sigverify(True).with_blockhash_check(True)
         meta = result.meta()
         return Simulation(0, _error(result), tuple(meta.logs()), meta.compute_units_consumed())
+
+    def get_latest_blockhash(self) -> LatestBlockhash:
+        return LatestBlockhash(self.svm.latest_blockhash(), last_valid_block_height=150, slot=7)
 
     def get_recent_prioritization_fees(self, writable: tuple[Pubkey, ...]) -> tuple[int, ...]:
         return (0, 2_000, 9_000, 4_000) if self.wallet in writable else ()
@@ -364,9 +368,15 @@ def test_an_outdated_blockhash_can_be_tried_again(chain: Chain) -> None:
     assert isinstance(ERRORS.failure_of(chain.run(signed)), TransientError)
 
 
+def simulated(chain: Chain, plan: SwapPlan) -> Simulated:
+    """As an attempt simulates it whose wallet can pay whatever the policy allows."""
+    policy = PriorityFeePolicy(percentile=75, floor=1, cap=1_000_000)
+    return simulate(chain, plan, policy, ERRORS, policy.most_lamports, check_wallet=lambda fee: None)
+
+
 def test_the_measured_budget_is_enough_and_no_more_than_a_fifth_above_what_is_used(chain: Chain) -> None:
     plan = chain.plan(SOL, USDC, 1_000_000, 1)
-    budget = measure_budget(chain, plan, PriorityFeePolicy(percentile=75, floor=1, cap=1_000_000), ERRORS)
+    budget = simulated(chain, plan).budget
     short = ComputeBudget(budget.unit_limit * 5 // 6 - 1, budget.unit_price)
     failed = chain.run(chain.sign(plan, short))
     assert failed["meta"]["err"] is not None
@@ -375,10 +385,27 @@ def test_the_measured_budget_is_enough_and_no_more_than_a_fifth_above_what_is_us
     assert budget.unit_price == 4_000
 
 
+@pytest.mark.parametrize("error", [NodeLacks("Method not found"), RpcRefused("fees", -32602, "no")])
+def test_a_node_without_priority_fees_leaves_the_lowest_price_that_is_offered(chain: Chain, error: Exception) -> None:
+    def lacking(writable: tuple[Pubkey, ...]) -> tuple[int, ...]:
+        raise error
+
+    chain.get_recent_prioritization_fees = lacking  # type: ignore[method-assign]
+    assert simulated(chain, chain.plan(SOL, USDC, 1_000_000, 1)).budget.unit_price == 1
+
+
+def test_a_swap_whose_units_no_simulation_told_lands_all_the_same(chain: Chain) -> None:
+    ask = chain.simulate_transaction
+    chain.simulate_transaction = lambda wire: replace(ask(wire), units_consumed=None)  # type: ignore[method-assign]
+    plan = chain.plan(SOL, USDC, 1_000_000, 1)
+    budget = simulated(chain, plan).budget
+    assert chain.run(chain.sign(plan, budget))["meta"]["err"] is None
+
+
 def test_a_simulation_that_fails_says_why_before_anything_is_signed(chain: Chain) -> None:
     chain.give(USDC, 1)
     with pytest.raises(InsufficientBalance):
-        measure_budget(chain, chain.plan(USDC, SOL, 2, 1), PriorityFeePolicy(), ERRORS)
+        simulated(chain, chain.plan(USDC, SOL, 2, 1))
 
 
 @settings(max_examples=25, deadline=None)

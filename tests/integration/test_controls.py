@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from uuid import uuid4
 
 import pytest
@@ -16,14 +17,14 @@ from chalicelib.aws.dynamodb.control_table import DEFAULT, ControlTable
 from chalicelib.orders.execution import ComeBack, Finished
 from chalicelib.orders.intake import Intake
 from chalicelib.orders.message import message_body
-from chalicelib.orders.order import Order, State
+from chalicelib.orders.order import Order, State, Status
 from chalicelib.orders.redrive import Redrive
 from chalicelib.problems import LimitRefused, RpcUnavailable, TooManyOpenOrders
-from chalicelib.risk.counters import GLOBAL, account_scope
+from chalicelib.risk.counters import GLOBAL, NetworkFees, Usage, account_scope
 from chalicelib.risk.limits import PLAYGROUND, Exposure, ReferenceCurrency
 from operations import limits
 from operations.target import Target
-from tests.integration.chain_model import EXPOSURE, AnyTime, Network, World, assert_legal
+from tests.integration.chain_model import EXPOSURE, FEE, FEES, AnyTime, Network, World, assert_legal
 from tests.integration.cloud import REGION, Cloud, aws
 from tests.integration.test_intake import Tokens, a_request
 from tests.sample_orders import CREATED_AT_MS, USDC, new_order, order_in
@@ -162,7 +163,7 @@ def test_nothing_is_redriven_while_it_is_halted(cloud: Cloud, controls: ControlT
     dead = order_in(State.FAILED)
     cloud.store().create(dead)
     cloud.orders_queue().bury(message_body(dead.order_id), "RPC_UNAVAILABLE")
-    redrive = Redrive(cloud.store(), cloud.orders_queue(), intake(cloud), controls)
+    redrive = Redrive(cloud.store(), cloud.orders_queue(), intake(cloud), controls, lambda: CREATED_AT_MS)
     controls.halt(DESK, "", CREATED_AT_MS)
     (left,) = redrive.run(10)
     assert left.order_id is None
@@ -182,15 +183,18 @@ def test_nothing_is_redriven_while_it_is_halted(cloud: Cloud, controls: ControlT
         ({"largest_order": 1_499_999_999}, "LIMIT_EXCEEDED", "0.000001 USDC more"),
         ({"daily_notional": 1_499_999_999}, "LIMIT_EXCEEDED", "0.000001 USDC more"),
         ({"price_impact_ppm": 999}, "PRICE_IMPACT", "0.0001% more"),
-        ({"price_deviation_ppm": 499}, "PRICE_DEVIATION", "0.0001% more"),
         ({"slippage_ppm": 9_999}, "LIMIT_EXCEEDED", "0.9999%"),
         ({"tokens": frozenset({USDC.mint})}, "LIMIT_EXCEEDED", "tokenIn"),
+        ({"smallest_order": 1_500_000_001}, "LIMIT_EXCEEDED", "0.000001 USDC less"),
+        ({"network_fee": FEES.least - 1}, "FEE_TOO_HIGH", "0.000004999 SOL"),
+        ({"fee_share_ppm": 0}, "FEE_TOO_HIGH", "0% of the order's 1500 USDC"),
+        ({"daily_network_fees": FEES.most - 1}, "LIMIT_EXCEEDED", "0.000000001 SOL more than"),
     ],
 )
 def test_an_order_beyond_a_limit_ends_at_once_and_its_history_says_which_and_by_how_much(
     world: World, controls: ControlTable, cloud: Cloud, scope: str, limit: dict[str, object], code: str, over: str
 ) -> None:
-    world.exposure = replace(EXPOSURE, deviation_ppm=500)
+    world.exposure = replace(EXPOSURE, lamport_value=Fraction(3, 20))
     controls.set_limits(scope, limit)
     order = run(world)
     assert statuses(order) == ["pending", "routing", "failed"]
@@ -202,6 +206,27 @@ def test_an_order_beyond_a_limit_ends_at_once_and_its_history_says_which_and_by_
 
 
 @SCOPES
+def test_an_order_at_prices_too_far_off_is_tried_three_times_and_its_history_says_by_how_much(
+    world: World, controls: ControlTable, cloud: Cloud, scope: str
+) -> None:
+    world.exposure = replace(EXPOSURE, deviation_ppm=500)
+    controls.set_limits(scope, {"price_deviation_ppm": 499})
+    for _ in range(2):
+        outcome = world.worker().run(ORDER, "worker/1")
+        assert isinstance(outcome, ComeBack)
+        world.now_ms += outcome.in_ms
+    order = run(world)
+    refused = [step for step in order.history if step.status is Status.FAILED]
+    assert [(step.error_code, step.terminal) for step in refused] == [
+        ("PRICE_DEVIATION", False),
+        ("PRICE_DEVIATION", False),
+        ("PRICE_DEVIATION", True),
+    ]
+    assert all("0.0001% more" in (step.error or "") for step in refused)
+    assert (world.chain.sent, cloud.counters()) == ({}, {})
+
+
+@SCOPES
 def test_an_order_just_within_every_limit_trades(
     world: World, controls: ControlTable, cloud: Cloud, scope: str
 ) -> None:
@@ -209,7 +234,7 @@ def test_an_order_just_within_every_limit_trades(
     within = {"largest_order": 1_500_000_000, "daily_notional": 1_500_000_000, "open_orders": 1}
     controls.set_limits(scope, {**within, "price_impact_ppm": 1_000, "price_deviation_ppm": 500})
     assert run(world).state is State.CONFIRMED
-    assert controls.usage(scope, "2025-10-09") == (0, 1_500_000_000)
+    assert controls.usage(scope, "2025-10-09") == Usage(0, 1_500_000_000, FEE)
     cloud.assert_counters_add_up()
 
 
@@ -221,6 +246,35 @@ def test_what_an_account_has_traded_today_is_open_again_tomorrow(world: World, c
         assert world.store.create(new_order(f"next-{number}"))
         world.worker().run(f"next-{number}", "worker/1")
         assert world.stored(f"next-{number}").state is state
+
+
+def test_what_failed_transactions_cost_is_of_the_days_fees_and_what_they_might_have_cost_is_not(
+    world: World, controls: ControlTable, cloud: Cloud
+) -> None:
+    """Each attempt needs room for the most that it may cost, and takes what it did cost."""
+    controls.set_limits(DESK, {"daily_network_fees": 2 * FEE + FEES.most})
+    world.network.extend([Network.REVERTS] * 3)
+    outcome = world.worker().run(ORDER, "worker/1")
+    while isinstance(outcome, ComeBack):
+        world.now_ms += outcome.in_ms
+        outcome = world.worker().run(ORDER, "worker/1")
+    assert (outcome.order.state, outcome.order.network_fees) == (State.FAILED, 3 * FEE)
+    assert controls.usage(DESK, "2025-10-09") == Usage(0, 0, 3 * FEE)
+    cloud.assert_counters_add_up()
+    assert world.store.create(new_order("next"))
+    world.worker().run("next", "worker/1")
+    assert "may pay in network fees in a day" in (world.stored("next").error or "")
+
+
+def test_an_orders_own_ceiling_is_what_is_reserved_for_it(world: World, cloud: Cloud) -> None:
+    order = world.stored(ORDER)
+    world.store.replace(replace(order, max_network_fee=FEES.least + 1))
+    reserved = []
+    world.at_point = lambda point: (
+        reserved.append(world.stored(ORDER).fees_reserved) if point == "before signing" else None
+    )
+    assert run(world).state is State.CONFIRMED
+    assert reserved == [NetworkFees("2025-10-09", FEES.least + 1)]
 
 
 def test_attempts_of_one_order_count_once(world: World, controls: ControlTable) -> None:
@@ -322,14 +376,14 @@ def test_limits_are_set_and_shown_in_the_same_units(controls: ControlTable) -> N
     }
     changes, inherited = limits.read_changes({**texts, "price_impact_ppm": "inherit"}, ReferenceCurrency())
     controls.set_limits(DESK, changes, inherited)
-    report = limits.shown(controls.limits_in(DESK), (3, 1_234_567), ReferenceCurrency())
+    report = limits.shown(controls.limits_in(DESK), Usage(3, 1_234_567, 5_073), ReferenceCurrency())
     shown = report.limits
     assert shown["largest-order"] == "50000.5"
     assert shown["daily-notional"] is None
     assert (shown["open-orders"], shown["slippage"], shown["allow-unvalued"]) == (12, "0.025", True)
     assert shown["tokens"] == ["mint-a", "mint-b"]
     assert shown["price-impact"] == "0.99"
-    assert report.used == {"open-orders": 3, "daily-notional": "1.234567"}
+    assert report.used == {"open-orders": 3, "daily-notional": "1.234567", "daily-network-fees": "0.000005073"}
 
 
 @pytest.mark.parametrize(

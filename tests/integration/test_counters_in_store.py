@@ -28,28 +28,46 @@ from chalicelib.orders.order import (
     choose_route,
     fail_attempt,
     fill,
+    fix_floor,
+    pay_fees,
     reserve,
     sign,
     start_attempt,
 )
 from chalicelib.orders.ports import StaleOrder
 from chalicelib.problems import AwsUnavailable
-from chalicelib.risk.counters import CounterFull, Notional
+from chalicelib.risk.counters import CounterFull, NetworkFees, Notional
 from chalicelib.risk.limits import Limits, LimitsInForce
 from tests.faults.aws_parts import use_no_settings_of_this_machine
 from tests.integration.cloud import Cloud, calls_to, cloud_in_memory
-from tests.sample_orders import MIN_OUT, QUOTED_OUT, ROUTE, a_submission, building, new_order, routing
+from tests.sample_orders import QUOTED_OUT, ROUTE, a_submission, building, new_order, routing
 
 DAYS = ("2026-01-01", "2026-01-02")
 ACCOUNTS = ("desk", "guest")
-LIMITS = LimitsInForce(Limits(open_orders=2, daily_notional=100), Limits(open_orders=3, daily_notional=150))
+LIMITS = LimitsInForce(
+    Limits(open_orders=2, daily_notional=100, daily_network_fees=100),
+    Limits(open_orders=3, daily_notional=150, daily_network_fees=150),
+)
 FREE = LimitsInForce(Limits(), Limits())
 
 
 def routed(order: Order, value: int, day: str = DAYS[0]) -> Order:
     """The order with a route of that value, as a worker writes it."""
     now_ms = order.updated_at_ms
-    return reserve(choose_route(order, ROUTE, QUOTED_OUT, MIN_OUT, now_ms), Notional(day, value))
+    return reserve(choose_route(fix_floor(order, QUOTED_OUT), ROUTE, QUOTED_OUT, now_ms), Notional(day, value))
+
+
+def charged(order: Order, most: int, day: str = DAYS[0]) -> Order:
+    """The order with a route whose transaction may cost so much."""
+    chosen = choose_route(fix_floor(order, QUOTED_OUT), ROUTE, QUOTED_OUT, order.updated_at_ms)
+    return reserve(chosen, Notional(day, most), NetworkFees(day, most))
+
+
+def land(order: Order, cost: int) -> Order:
+    """What a transaction that is in the chain cost, at most what was reserved for it; before it is signed, nothing."""
+    if order.state is not State.SUBMITTED or order.fees_reserved is None:
+        return order
+    return pay_fees(order, min(cost, order.fees_reserved.lamports), order.updated_at_ms)
 
 
 def fail(order: Order, *, retry: bool = False) -> Order:
@@ -61,8 +79,12 @@ def fail(order: Order, *, retry: bool = False) -> Order:
 STEPS: dict[str, Callable[[Order, int, str], Order]] = {
     "start": lambda order, value, day: start_attempt(order, order.updated_at_ms),
     "route": routed,
+    "route with its fees": charged,
     "sign": lambda order, value, day: sign(order, a_submission(), order.updated_at_ms),
     "fill": lambda order, value, day: fill(order, 1, order.updated_at_ms),
+    "fill and pay": lambda order, value, day: fill(land(order, value), 1, order.updated_at_ms),
+    "fail and pay": lambda order, value, day: fail(land(order, value)),
+    "retry and pay": lambda order, value, day: fail(land(order, value), retry=True),
     "fail": lambda order, value, day: fail(order),
     "retry": lambda order, value, day: fail(order, retry=True),
     "cancel": lambda order, value, day: cancel(order, order.updated_at_ms),
@@ -107,8 +129,8 @@ class Writers(RuleBasedStateMachine):
         self.cloud.assert_counters_add_up()
         for name, number in self.cloud.counters().items():
             scope = LIMITS.together if name.endswith("#global") else LIMITS.account
-            ceiling = scope.open_orders if name.startswith("open#") else scope.daily_notional
-            assert 0 < number <= (ceiling or 0)
+            ceilings = {"open": scope.open_orders, "notional": scope.daily_notional, "fees": scope.daily_network_fees}
+            assert 0 < number <= (ceilings[name.partition("#")[0]] or 0)
 
     def teardown(self) -> None:
         self._account.__exit__(None, None, None)
@@ -219,6 +241,40 @@ def test_a_tighter_limit_stops_what_comes_and_not_what_ends(cloud: Cloud) -> Non
     order = store.replace(routed(order, 70), FREE)
     store.replace(fail(order), none)
     assert cloud.counters() == {}
+
+
+def test_of_twenty_routes_at_once_just_as_many_get_in_as_the_day_has_fees_left(cloud: Cloud) -> None:
+    limits = LimitsInForce(Limits(), Limits(daily_network_fees=1_000))
+    store = cloud.store()
+    orders = [routing(new_order(f"order-{number}", f"desk-{number % 5}")) for number in range(20)]
+    for order in orders:
+        assert store.create(order)
+    with one_request_at_a_time(cloud):
+        outcomes = at_once([partial(store.replace, charged(order, 93), limits) for order in orders])
+    assert sum(isinstance(one, Order) for one in outcomes) == 10
+    assert cloud.counters()["fees#2026-01-01#global"] == 930
+    cloud.assert_counters_add_up()
+
+
+def test_the_fees_of_a_day_are_what_was_paid_once_all_is_known_whether_or_not_the_orders_were_filled(
+    cloud: Cloud,
+) -> None:
+    store = cloud.store()
+    ends: dict[str, Callable[[Order], Order]] = {
+        "filled": lambda order: fill(land(order, 51), 1, order.updated_at_ms),
+        "reverted": lambda order: fail(land(order, 52)),
+        "never-landed": fail,
+    }
+    for name, end in ends.items():
+        order = routing(new_order(name))
+        assert store.create(order)
+        order = store.replace(charged(order, 93), FREE)
+        order = store.replace(sign(order, a_submission(), order.updated_at_ms))
+        assert cloud.stored(name).claims.fees == (NetworkFees(DAYS[0], 93),)
+        store.replace(end(order))
+    assert cloud.counters()["fees#2026-01-01#account#local"] == 51 + 52
+    assert [cloud.stored(name).network_fees for name in ends] == [51, 52, 0]
+    cloud.assert_counters_add_up()
 
 
 # --- days ---------------------------------------------------------------------------------------------------------

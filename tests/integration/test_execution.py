@@ -134,6 +134,31 @@ def test_whatever_the_network_did_before_the_worker_died_there_is_one_swap(
     assert world.chain.swaps_of(ORDER) == [order.tx_hash]
 
 
+def test_an_attempts_nonce_is_stored_before_anything_is_planned_and_lasts_as_long_as_the_attempt(world: World) -> None:
+    """Whoever takes the attempt over builds with the same accounts, and the next attempt has others."""
+    found: list[tuple[int, str | None]] = []
+    dies = kill_at("after signing")
+
+    def look(point: str) -> None:
+        if point in ("planning", "before signing"):
+            stored = world.stored(ORDER)
+            found.append((stored.attempt, stored.attempt_nonce))
+        dies(point)
+
+    world.at_point = look
+    world.building += [None, SlippageExceeded("the price moved")]
+    with suppress(Killed):
+        world.worker().run(ORDER, "first")
+    world.now_ms += LEASE_MS
+    assert run_until_finished(world).state is State.CONFIRMED
+
+    assert [attempt for attempt, _ in found] == [1, 1, 1, 1, 2, 2]
+    of_first, of_second = ({nonce for attempt, nonce in found if attempt == number} for number in (1, 2))
+    assert len(of_first) == len(of_second) == 1
+    assert None not in of_first | of_second
+    assert of_first != of_second
+
+
 @pytest.mark.parametrize("point", POINTS[:-2])
 def test_two_crashes_at_the_same_step_change_nothing(world: World, point: str) -> None:
     crash(world, point)
@@ -262,7 +287,7 @@ def test_an_order_does_not_stand_by_the_dead_transaction_of_an_earlier_attempt(w
     world.market.extend([None, NoPool("gone")])
     order = run_until_finished(world)
     assert (order.state, order.error_code) == (State.FAILED, "NO_POOL")
-    assert (order.tx_hash, order.route, order.quoted_out, order.min_out) == (None, None, None, None)
+    assert (order.tx_hash, order.route, order.quoted_out, order.min_out) == (None, None, None, MIN_OUT)
     assert len(order.past_signatures) == 1
     assert [change.tx_hash for change in order.history if change.tx_hash] == list(order.past_signatures)
 

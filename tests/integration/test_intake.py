@@ -15,18 +15,18 @@ from hypothesis import strategies as st
 
 from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.aws.orders_queue import SqsOrdersQueue
-from chalicelib.contract.requests import OrderRequest, validate, validate_idempotency_key
+from chalicelib.contract.requests import OrderRequest, fields_as_written, validate, validate_idempotency_key
 from chalicelib.http.api import new_order_of
 from chalicelib.orders.intake import Intake, NewOrder, Submitted
 from chalicelib.orders.message import order_id_of
-from chalicelib.orders.order import Order, State, Status, Token, start_attempt
+from chalicelib.orders.order import Order, State, Status, Token, claim, start_attempt
 from chalicelib.orders.ports import StaleOrder
 from chalicelib.orders.start_rate import StartRate
 from chalicelib.problems import Conflict, InvalidRequest, NotFound
 from chalicelib.risk.limits import LimitsInForce
 from tests.integration.chain_model import AnyTime, FreeRein
 from tests.integration.cloud import Cloud
-from tests.sample_orders import CREATED_AT_MS, JUP, SOL, USDC, order_in
+from tests.sample_orders import CREATED_AT_MS, JUP, SOL, USDC, order_in, submitted
 
 CLIENTS = 20
 
@@ -49,7 +49,7 @@ def intake(cloud: Cloud) -> Intake:
 
 def a_request(**changes: object) -> NewOrder:
     body = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "10", "slippage": "0.01", **changes}
-    return new_order_of(Tokens(), validate(OrderRequest, body))
+    return new_order_of(Tokens(), validate(OrderRequest, body), fields_as_written(body))
 
 
 def queued(cloud: Cloud) -> list[str]:
@@ -278,9 +278,21 @@ def test_an_order_that_has_not_started_can_be_cancelled_once(intake: Intake, clo
     assert cloud.stored(order.order_id) == cancelled
 
 
-@pytest.mark.parametrize("state", [state for state in State if state is not State.PENDING])
-def test_an_order_that_has_started_can_no_longer_be_cancelled(intake: Intake, cloud: Cloud, state: State) -> None:
-    """Nor while it waits for its second attempt: its first may have cost fees, and its history says so."""
+@pytest.mark.parametrize("state", [State.ROUTING, State.BUILDING, State.RETRYING])
+def test_an_order_can_be_cancelled_until_a_signed_transaction_is_stored_whoever_works_on_it(
+    intake: Intake, cloud: Cloud, state: State
+) -> None:
+    order = claim(order_in(state), "worker/1", CREATED_AT_MS, 25_000)
+    cloud.store().create(order)
+    cancelled = intake.cancel("local", order.order_id)
+    assert (cancelled.state, cancelled.lease) == (State.CANCELLED, None)
+    assert cloud.stored(order.order_id) == cancelled
+    with pytest.raises(StaleOrder):
+        cloud.store().replace(order)  # what the worker would store next
+
+
+@pytest.mark.parametrize("state", [State.SUBMITTED, State.CONFIRMED, State.FAILED, State.CANCELLED, State.EXPIRED])
+def test_an_order_that_may_land_or_has_ended_can_not_be_cancelled(intake: Intake, cloud: Cloud, state: State) -> None:
     order = order_in(state)
     cloud.store().create(order)
     with pytest.raises(Conflict) as refused:
@@ -307,10 +319,10 @@ class RacingStore(OrderTable):
 
 def test_a_cancellation_that_a_worker_outruns_is_a_conflict(intake: Intake, cloud: Cloud) -> None:
     order = intake.submit("local", a_request(), None).order
-    racing = RacingStore(cloud, lambda stored: start_attempt(stored, CREATED_AT_MS + 5))
+    racing = RacingStore(cloud, lambda stored: submitted(stored))
     with pytest.raises(Conflict):
         intake_with(racing, cloud.orders_queue()).cancel("local", order.order_id)
-    assert cloud.stored(order.order_id).state is State.ROUTING
+    assert cloud.stored(order.order_id).state is State.SUBMITTED
 
 
 def test_a_cancellation_that_an_unimportant_write_outruns_looks_again_and_succeeds(

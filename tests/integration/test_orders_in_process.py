@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from solders.keypair import Keypair
 
+from chalicelib.amounts import floor_of
 from chalicelib.orders.execution import Landed
 from chalicelib.problems import InsufficientBalance
-from chalicelib.routing.quote import floor_of
 from infra.localnet.startup import Options
 from tests.integration.chain_trading import Engine, InProcessChain, genesis_pools
 
@@ -38,7 +38,7 @@ def test_an_order_is_filled_as_quoted_and_told_through_the_rpc_client(
 
     planned = executed.planned
     filled = planned.quoted_out
-    assert planned.min_out == floor_of(filled, 10_000)
+    assert sum(floor for _, _, floor in executed.swaps) == floor_of(filled, 10_000)
     assert planned.exposure.price_impact_ppm > 0
     assert executed.fate == Landed(filled)
     assert {leg.dex for leg in planned.route} == venues
@@ -60,7 +60,8 @@ def test_an_engine_trades_again_at_the_fee_that_it_paid_last() -> None:
 def test_an_order_that_the_wallet_cannot_pay_for_is_refused_before_it_is_signed() -> None:
     chain = InProcessChain(Options(with_traders=False, funded=(WALLET.pubkey(),)), NOW)
     pauper = Engine(chain, Keypair.from_seed(bytes([45] * 32)), POOLS[frozenset(("SOL", "USDC"))])
-    planned = pauper.trader.plan(pauper.order("USDC", "SOL", 10**6))
+    order = pauper.order("USDC", "SOL", 10**6)
+    planned = pauper.trader.plan(order)
     with pytest.raises(InsufficientBalance):
-        planned.build()
+        pauper.build(order, planned)
     assert "sendTransaction" not in pauper.http.methods

@@ -180,7 +180,7 @@ def test_an_order_that_the_market_moved_away_from(twins: Twins, kind: str) -> No
         engine = Engine(chain, WALLET, [entry(pool)])
         order = engine.order("SOL", "USDC", 10**9, slippage_ppm=1_000)
         planned = engine.trader.plan(order)
-        submission = planned.build()
+        submission = engine.build(order, planned)
         engine.another_trader_sells(pool.address, "SOL", 8 * 10**9)
 
         fate = engine.settle(order, planned, submission).fate

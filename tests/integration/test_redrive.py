@@ -9,11 +9,12 @@ import pytest
 
 from chalicelib.orders.intake import Intake
 from chalicelib.orders.message import message_body, order_id_of
-from chalicelib.orders.order import State, Token
+from chalicelib.orders.order import Order, State, Token, fix_floor
 from chalicelib.orders.redrive import Redrive
+from chalicelib.times import time_text
 from tests.integration.chain_model import AnyTime
 from tests.integration.cloud import Cloud
-from tests.integration.test_intake import Tokens
+from tests.integration.test_intake import Tokens, a_request
 from tests.sample_orders import CREATED_AT_MS, SOL, order_in
 
 LATER = CREATED_AT_MS + 3_600_000
@@ -22,7 +23,9 @@ LATER = CREATED_AT_MS + 3_600_000
 def redrive_for(cloud: Cloud) -> Redrive:
     store, queue = cloud.store(), cloud.orders_queue()
     switches = cloud.control_table()
-    return Redrive(store, queue, Intake(store, queue, Tokens(), AnyTime(), switches, lambda: LATER, uuid4), switches)
+    return Redrive(
+        store, queue, Intake(store, queue, Tokens(), AnyTime(), switches, lambda: LATER, uuid4), switches, lambda: LATER
+    )
 
 
 def test_a_failed_order_is_placed_anew_once_and_stays_failed(cloud: Cloud) -> None:
@@ -37,7 +40,7 @@ def test_a_failed_order_is_placed_anew_once_and_stays_failed(cloud: Cloud) -> No
 
     assert first.order_id is not None
     assert first.order_id == second.order_id != failed.order_id
-    assert cloud.stored(failed.order_id) == failed
+    assert cloud.stored(failed.order_id) == replace(failed, redriven_as=first.order_id, revision=1)
     again = cloud.stored(first.order_id)
     assert (again.token_in, again.token_out, again.amount, again.slippage_ppm, again.account) == (
         failed.token_in,
@@ -68,6 +71,94 @@ def test_a_failed_order_is_placed_again_for_its_mint_and_never_for_another_of_th
 
     assert one.outcome.startswith(outcome)
     assert one.order_id is None or cloud.stored(one.order_id).token_in == named
+
+
+TERMS = {
+    "expires_at_ms": LATER + 1_000,
+    "expires_by_default": False,
+    "first_quoted_out": 1_500_000_000,
+    "min_out": 1_490_000_000,
+    "max_price_impact_ppm": 5_000,
+    "max_network_fee": 10_000,
+}
+
+
+def buried(cloud: Cloud, order: Order) -> Order:
+    cloud.store().create(order)
+    cloud.orders_queue().bury(message_body(order.order_id), "RPC_UNAVAILABLE")
+    return order
+
+
+def test_the_new_order_has_the_first_ones_terms_and_each_names_the_other(cloud: Cloud) -> None:
+    first = buried(cloud, replace(order_in(State.FAILED), client_order_id="desk/7", **TERMS))  # type: ignore[arg-type]
+    (done,) = redrive_for(cloud).run(10)
+    assert done.order_id is not None
+    again = cloud.stored(done.order_id)
+    names = ("min_out", "expires_at_ms", "expires_by_default", "max_price_impact_ppm", "max_network_fee")
+    assert [getattr(again, name) for name in names] == [TERMS[name] for name in names]
+    assert (again.redrive_of, cloud.stored(first.order_id).redriven_as) == (first.order_id, again.order_id)
+    assert (again.client_order_id, again.first_quoted_out) == (None, None)
+    assert cloud.store().called("local", "desk/7") == cloud.stored(first.order_id), "its name stays the first one's"
+
+
+def test_the_floor_in_force_is_never_lowered_by_a_redrive(cloud: Cloud) -> None:
+    buried(cloud, replace(order_in(State.FAILED), **TERMS))  # type: ignore[arg-type]
+    (done,) = redrive_for(cloud).run(10)
+    assert done.order_id is not None
+    assert fix_floor(cloud.stored(done.order_id), 1_400_000_000).min_out == TERMS["min_out"]
+
+
+@pytest.mark.parametrize("by_default", [True, False])
+def test_nothing_is_placed_after_the_deadline_and_the_letter_says_so(cloud: Cloud, by_default: bool) -> None:
+    order = replace(order_in(State.FAILED), expires_at_ms=LATER, expires_by_default=by_default)
+    buried(cloud, order)
+    (done,) = redrive_for(cloud).run(10)
+    assert done.order_id is None
+    assert done.outcome.startswith(f"was good until {time_text(LATER)}, nothing is placed; left")
+    assert ("--expires-in" in done.outcome) == by_default
+    assert len(cloud.dead_letters()) == 1
+    assert cloud.stored(order.order_id).redriven_as is None
+
+
+@pytest.mark.parametrize(("by_default", "placed"), [(True, True), (False, False)])
+def test_a_new_deadline_is_for_orders_whose_own_was_the_default(cloud: Cloud, by_default: bool, placed: bool) -> None:
+    buried(cloud, replace(order_in(State.FAILED), expires_at_ms=LATER - 1, expires_by_default=by_default))
+    (done,) = redrive_for(cloud).run(10, expires_in_ms=600_000)
+    assert (done.order_id is not None) == placed
+    if done.order_id is not None:
+        assert cloud.stored(done.order_id).expires_at_ms == LATER + 600_000
+
+
+def test_a_redrive_that_died_after_placing_is_completed_by_the_next_even_after_the_deadline(cloud: Cloud) -> None:
+    first = buried(cloud, replace(order_in(State.FAILED), expires_at_ms=LATER + 1, expires_by_default=False))
+    (done,) = redrive_for(cloud).run(10)
+    assert done.order_id is not None
+    stored = cloud.stored(first.order_id)
+    cloud.store().replace(replace(stored, redriven_as=None, expires_at_ms=LATER))
+    cloud.orders_queue().bury(message_body(first.order_id), "RPC_UNAVAILABLE")
+    (again,) = redrive_for(cloud).run(10)
+    assert (again.order_id, cloud.stored(first.order_id).redriven_as) == (done.order_id, done.order_id)
+
+
+@pytest.mark.parametrize("state", [State.EXPIRED, State.CANCELLED])
+def test_what_expired_or_was_cancelled_is_never_placed_again(cloud: Cloud, state: State) -> None:
+    order = buried(cloud, order_in(state))
+    (done,) = redrive_for(cloud).run(10, expires_in_ms=600_000)
+    assert (done.order_id, done.outcome) == (order.order_id, f"is {state.value} by now")
+    assert len(cloud.dynamodb.scan(TableName=cloud.orders_table)["Items"]) == 1
+
+
+def test_a_clients_key_that_looks_like_a_redrives_is_not_taken_for_one(cloud: Cloud) -> None:
+    failed = buried(cloud, order_in(State.FAILED))
+    intake = Intake(
+        cloud.store(), cloud.orders_queue(), Tokens(), AnyTime(), cloud.control_table(), lambda: LATER, uuid4
+    )
+    theirs = intake.submit("local", a_request(), f"redrive:{failed.order_id}").order
+    (done,) = redrive_for(cloud).run(10)
+    assert done.order_id is None
+    assert "Idempotency-Key" in done.outcome
+    assert cloud.stored(failed.order_id).redriven_as is None
+    assert cloud.stored(theirs.order_id) == theirs
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.SUBMITTED, State.RETRYING])

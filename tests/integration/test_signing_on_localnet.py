@@ -20,7 +20,7 @@ from chalicelib.routing.swap_plan import Trade, plan_swap
 from chalicelib.solana.rpc import SolanaRpc
 from chalicelib.solana.tokens import TOKEN_PROGRAM, associated_token_address
 from chalicelib.solana.transaction import SwapPlan
-from infra.localnet.process import Localnet
+from testing.localnet import Localnet
 from tests.integration.chain_trading import MINTS, Engine, genesis_pools
 
 WALLET = Keypair.from_seed(bytes([45] * 32))
@@ -75,7 +75,7 @@ def test_a_builder_that_adds_or_weakens_something_gets_no_signature(
         patch.setattr(trading, "plan_swap", compromised)
         planned = engine.trader.plan(order)
         with pytest.raises(SigningRefused):
-            planned.build()
+            engine.build(order, planned)
 
     assert "simulateTransaction" in engine.http.methods
     assert "sendTransaction" not in engine.http.methods
@@ -93,7 +93,7 @@ def test_a_node_that_names_a_high_rent_does_not_make_the_wallet_lend_it(
     engine = Engine(chain, WALLET, POOLS)
     monkeypatch.setattr(SolanaRpc, "get_minimum_balance_for_rent_exemption", lambda self, length: 50 * 10**9)
     with pytest.raises(SigningRefused, match="rent"):
-        engine.trader.plan(engine.order("SOL", "USDC", 10**9)).build()
+        engine.execute(engine.order("SOL", "USDC", 10**9))
 
 
 def test_a_node_that_names_high_priority_fees_gets_the_cap_at_most(

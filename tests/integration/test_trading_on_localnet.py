@@ -8,15 +8,15 @@ import pytest
 from solders.keypair import Keypair
 
 from chalicelib.orders.execution import Landed, LandedFailed
-from chalicelib.orders.order import Leftover, choose_route, start_attempt
+from chalicelib.orders.order import Leftover, choose_route, fix_floor, start_attempt
 from chalicelib.problems import InsufficientLiquidity, SlippageExceeded
 from chalicelib.routing.quote import MAX_REMAINING_ACCOUNTS
 from chalicelib.routing.swap_plan import fits_a_transaction
 from chalicelib.venues.meteora_dlmm.layout import bin_array_address
 from chalicelib.venues.registry import PoolEntry
-from infra.localnet.process import Localnet
 from infra.localnet.programs import meteora_dlmm_pool, raydium_cpmm_pool
 from infra.localnet.programs.genesis_pool import GenesisPool
+from testing.localnet import Localnet
 from tests.integration.chain_trading import MINTS, TOKEN, Engine, dump_accounts, genesis_pools, meteora, raydium
 
 WALLET = Keypair.from_seed(bytes([42] * 32))
@@ -110,7 +110,7 @@ class TestASplit:
         planned = executed.planned
         floors = [floor for _, _, floor in executed.swaps]
         assert [amount_in for _, amount_in, _ in executed.swaps] == [leg.amount_in for leg in planned.route]
-        assert sum(floors) >= planned.min_out == -(-planned.quoted_out * 98 // 100)
+        assert sum(floors) >= -(-planned.quoted_out * 98 // 100)
         for floor, leg in zip(floors, planned.route, strict=True):
             assert abs(floor - leg.expected_out * 98 // 100) <= 1
 
@@ -118,7 +118,7 @@ class TestASplit:
         engine = Engine(chain, WALLET, pools("USDC/BONK"))
         order = engine.order("USDC", "BONK", 200_000_000_000)
         planned = engine.trader.plan(order)
-        submission = planned.build()
+        submission = engine.build(order, planned)
         before = {symbol: engine.balance(symbol) for symbol in ("SOL", "USDC", "BONK")}
         engine.another_trader_sells(planned.route[0].pool, "USDC", 100_000_000_000)
 
@@ -185,8 +185,9 @@ class TestAHop:
         engine = Engine(chain, WALLET, pools("JUP/USDC", "USDC/RAY"))
         order = engine.order("JUP", "RAY", 3_000_000_000)
         planned = engine.trader.plan(order)
-        order = choose_route(start_attempt(order, 0), planned.route, planned.quoted_out, planned.min_out, 0)
-        submission = planned.build()
+        floored = fix_floor(start_attempt(order, 0), planned.quoted_out)
+        order = choose_route(floored, planned.route, planned.quoted_out, 0)
+        submission = engine.build(order, planned)
         before = engine.balance("USDC")
         engine.another_trader_sells(planned.route[0].pool, "USDC", 100_000_000_000)
 
@@ -216,7 +217,7 @@ class TestAHop:
         engine = Engine(chain, WALLET, pools("JUP/USDC", "USDC/RAY"))
         order = engine.order("JUP", "RAY", 4_000_000_000)
         planned = engine.trader.plan(order)
-        submission = planned.build()
+        submission = engine.build(order, planned)
         before = {symbol: engine.balance(symbol) for symbol in ("JUP", "RAY", "SOL", "USDC")}
         engine.another_trader_sells(planned.route[0].pool, "JUP", 100_000_000_000)
 
@@ -229,12 +230,13 @@ class TestAHop:
 
     def test_is_not_even_sent_where_the_move_is_seen_before_it_is_signed(self, chain: Localnet) -> None:
         engine = Engine(chain, WALLET, pools("JUP/USDC", "USDC/RAY"))
-        planned = engine.trader.plan(engine.order("JUP", "RAY", 4_000_000_000))
+        order = engine.order("JUP", "RAY", 4_000_000_000)
+        planned = engine.trader.plan(order)
         signatures = engine.signatures()
         engine.another_trader_sells(planned.route[0].pool, "JUP", 100_000_000_000)
 
         with pytest.raises(SlippageExceeded):
-            planned.build()
+            engine.build(order, planned)
 
         assert engine.signatures() == signatures
 
@@ -245,7 +247,7 @@ class TestAHop:
         engine = Engine(chain, WALLET, pools(f"JUP/{over}", f"{over}/RAY"))
         order = engine.order("JUP", "RAY", 4_000_000_000)
         planned = engine.trader.plan(order)
-        submission = planned.build()
+        submission = engine.build(order, planned)
         before = {symbol: engine.balance(symbol) for symbol in ("JUP", "RAY", "SOL", "USDC")}
         engine.another_trader_sells(planned.route[0].pool, over, amount)
         fresh = engine.price("JUP", over, order.amount).offers

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.localnet.process import Localnet
+from testing.localnet import Localnet
 from tests.localnet.playground import Playground
 
 

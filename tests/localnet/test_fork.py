@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.localnet.process import Localnet, LocalnetError
+from testing.localnet import Localnet, LocalnetError
 
 SOL = "So11111111111111111111111111111111111111112"
 USDC = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v"

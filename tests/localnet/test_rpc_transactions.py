@@ -98,6 +98,27 @@ class TestSending:
         assert status is not None
         assert status["err"] == {"InstructionError": [0, {"Custom": 1}]}
 
+    def test_by_a_payer_whom_the_fee_alone_takes_below_its_rent_fails_the_preflight_and_never_lands(
+        self, rpc: RpcClient
+    ) -> None:
+        poor = Keypair()
+        rpc.submit(rpc.transaction(payment(poor.pubkey(), 895_879)))
+        note = rpc.transaction(Instruction(MEMO, b"any", []), signer=poor)
+        error = {"InsufficientFundsForRent": {"account_index": 0}}
+        with pytest.raises(RpcError, match=r"results in an account \(0\) with insufficient funds for rent") as refused:
+            rpc.submit(note)
+        assert refused.value.code == -32002
+        assert (refused.value.data["err"], refused.value.data["logs"]) == (error, [])
+        simulated = rpc.call("simulateTransaction", encoded(note), {"encoding": "base64", **PROCESSED})
+        assert (simulated["value"]["err"], simulated["value"]["unitsConsumed"]) == (error, 0)
+
+        signature = rpc.submit(note, skipPreflight=True)
+        assert rpc.status(signature, search=True) is None
+        assert rpc.balance(poor.pubkey()) == 895_879
+        rpc.submit(rpc.transaction(payment(poor.pubkey(), 1)))
+        rpc.submit(note)
+        assert rpc.balance(poor.pubkey()) == 890_880
+
     def test_with_a_wrong_signature_is_refused_and_never_lands(self, rpc: RpcClient, newcomer: Pubkey) -> None:
         transaction = unsigned(rpc.transaction(payment(newcomer)))
         with pytest.raises(RpcError, match="signature verification") as refused:

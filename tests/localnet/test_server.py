@@ -22,8 +22,8 @@ from solders.system_program import TransferParams, transfer
 from solders.transaction import Transaction
 from websockets.sync.client import connect
 
-from infra.localnet.process import Localnet, LocalnetError
 from infra.localnet.server import PortInUseError, open_ports
+from testing.localnet import Localnet, LocalnetError
 
 USDC = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v"
 PROJECT = Path(__file__).resolve().parents[2]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from solders.keypair import Keypair
 
-from infra.localnet.process import Localnet
 from infra.localnet.startup import Options, StartupError, build
+from testing.localnet import Localnet
 from tests.localnet.rpc_client import PAYER, RpcClient, encoded, payment
 
 PROCESSED = {"commitment": "processed"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.localnet.process import Localnet
+from testing.localnet import Localnet
 
 SCRIPT = Path(__file__).with_name("web3js.cjs")
 PACKAGES = Path(__file__).resolve().parents[2] / "testing" / "sdk"

@@ -21,6 +21,7 @@ from chalicelib.problems import (
     InsufficientLiquidity,
     VenueUnavailable,
 )
+from chalicelib.routing.router import PairPools, Route, RouteLimits, best_routes
 from chalicelib.solana.accounts import CLOCK_SYSVAR, SYSVAR_OWNER, Account, AccountMap, AccountsRead, ChainClock
 from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwap
 from chalicelib.solana.program_errors import ProgramRefusals
@@ -161,6 +162,9 @@ class ModelChain:
     entries: list[PoolEntry] = field(default_factory=list)
     now_ms: int = 0
     loads: int = 0
+    # how many slots newer the chain is known to be than what is read, and for how long it has been
+    lag_slots: int = 0
+    age_ms: int | None = 0
 
     def __post_init__(self) -> None:
         self.accounts[CLOCK_SYSVAR] = account(
@@ -194,7 +198,9 @@ class ModelChain:
     def get_multiple_accounts(self, addresses: Iterable[Pubkey]) -> AccountsRead:
         wanted = frozenset(addresses)
         self.reads.append(wanted)
-        return AccountsRead(len(self.reads), {key: self.accounts.get(key) for key in wanted})
+        slot = len(self.reads)
+        accounts = {key: self.accounts.get(key) for key in wanted}
+        return AccountsRead(slot, accounts, slot + self.lag_slots, self.age_ms)
 
     def load(self) -> list[PoolEntry]:
         self.loads += 1
@@ -212,6 +218,11 @@ class ModelChain:
 
 def account(data: bytes, owner: Pubkey = PROGRAM) -> Account:
     return Account(owner=owner, lamports=1, data=data)
+
+
+def best_route(pools: PairPools, amount: int, limits: RouteLimits) -> Route:
+    """The best of all ways. Raises what best_routes raises."""
+    return best_routes(pools, amount, limits)[0]
 
 
 def pool_like(pool: ModelPool, **changes: object) -> ModelPool:

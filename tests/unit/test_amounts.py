@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal
 from fractions import Fraction
 from math import ceil
 
@@ -17,6 +17,7 @@ from chalicelib.amounts import (
     fraction_text,
     parse_decimal,
     to_base_units,
+    to_least_base_units,
     to_ppm,
 )
 from chalicelib.problems import FieldProblem, InvalidRequest
@@ -64,6 +65,16 @@ def test_the_largest_amount_of_a_token_is_that_of_a_u64_and_no_unit_more(decimal
     for more in (Decimal(U64_MAX + 1).scaleb(-decimals), Decimal(10) ** (20 - decimals), Decimal(10) ** 60):
         with pytest.raises(InvalidRequest, match="amount"):
             to_base_units(more, decimals, "amount")
+
+
+@pytest.mark.parametrize("decimals", [0, 6, 9, 18])
+def test_what_is_asked_for_at_least_may_be_more_than_there_can_be_in_as_many_digits_as_are_stored(
+    decimals: int,
+) -> None:
+    largest = Decimal("9" * 37)
+    assert to_least_base_units(largest.scaleb(-decimals, Context(prec=37)), decimals, "minOut") == int(largest)
+    with pytest.raises(InvalidRequest, match="minOut"):
+        to_least_base_units(Decimal(f"1e{37 - decimals}"), decimals, "minOut")
 
 
 def test_the_finest_slippage_is_a_millionth() -> None:

@@ -3,15 +3,17 @@
 import json
 import re
 from collections import defaultdict
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chalice.package import YAMLTemplateSerializer
 
-from infra.deployment.chalice_deploy import environment, mapping_settings, write_policies
+from infra.deployment.chalice_deploy import environment, mapping_settings, own_variables, write_policies
 from infra.deployment.deploy import DeploymentSettings
 from infra.deployment.role_policies import Deployed, UnknownReference, policies
+from infra.deployment.wallet import DeployedWallet
 from infra.project import PROJECT
 from operations.target import Target
 
@@ -30,21 +32,28 @@ DATA = {
 }
 
 
+WALLET = DeployedWallet("kms:arn", address="7oPa2PHQdZmjSPqvpZN7MQxnC7Dcf3uL4oLqknGLk2S3")
+
+
 @pytest.mark.parametrize("endpoint_url", [None, "http://localhost.localstack.cloud:4566"])
 def test_the_functions_get_every_variable_that_the_template_gives_them(endpoint_url: str | None) -> None:
     target = Target("prod", session=None, region="eu-central-1", endpoint_url=endpoint_url)
-    settings = DeploymentSettings("https://rpc.example", "kms:key")
-    variables = environment(target, settings, DATA, wallet="kms:arn", websocket_api="abc123")
+    settings = DeploymentSettings("https://rpc.example", "kms:key", rpc_requests_per_second=Decimal(4))
+    variables = environment(target, settings, DATA, wallet=WALLET, websocket_api="abc123")
     template = (PROJECT / "infra" / "deployment" / "functions.yaml").read_text()
     block = template[template.index("Variables:") : template.index("\nResources:")]
     assert set(variables) == set(re.findall(r"^ +([A-Z0-9_]+):", block, re.MULTILINE))
     assert all(isinstance(value, str) and value for value in variables.values())
 
 
+def test_the_worker_alone_is_told_that_it_executes_orders() -> None:
+    assert own_variables() == {"execute_order": {"EXECUTES_ORDERS": "true"}}
+
+
 def test_what_is_not_given_is_absent() -> None:
     target = Target("prod", session=None, region="eu-central-1")
     settings = DeploymentSettings("https://rpc.example", "kms")
-    variables = environment(target, settings, DATA, wallet="kms:arn", websocket_api="abc123")
+    variables = environment(target, settings, DATA, wallet=WALLET, websocket_api="abc123")
     assert variables["WEBSOCKET_URL"] == "wss://abc123.execute-api.eu-central-1.amazonaws.com/api"
     assert variables["WEBSOCKET_ENDPOINT"] == "https://abc123.execute-api.eu-central-1.amazonaws.com/api"
 

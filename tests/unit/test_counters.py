@@ -4,22 +4,59 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.orders.order import Order, State, reserve
-from chalicelib.risk.counters import Claims, CounterFull, Movement, Notional, account_scope, day_of, movements
+from chalicelib.orders.order import (
+    Order,
+    State,
+    cancel,
+    expire,
+    fail_attempt,
+    fill,
+    pay_fees,
+    reserve,
+    sign,
+)
+from chalicelib.risk.counters import (
+    Claims,
+    CounterFull,
+    Movement,
+    NetworkFees,
+    Notional,
+    account_scope,
+    day_of,
+    movements,
+)
 from chalicelib.risk.limits import Limits, LimitsInForce
-from tests.sample_orders import building, cancelled, confirmed, failed, new_order, order_in, retrying, submitted
+from tests.sample_orders import (
+    CREATED_AT_MS,
+    a_submission,
+    building,
+    cancelled,
+    confirmed,
+    expired,
+    failed,
+    new_order,
+    order_in,
+    retrying,
+    submitted,
+)
 
 # A busy machine takes its time.
 UNTIMED = settings(deadline=None)
-NOTIONALS = st.none() | st.builds(Notional, st.sampled_from(["2026-01-01", "2026-01-02"]), st.integers(0, 10**18))
-CLAIMS = st.builds(Claims, st.integers(0, 1), NOTIONALS)
-LIMITS = LimitsInForce(Limits(open_orders=3, daily_notional=5), Limits(open_orders=7, daily_notional=11))
+DAYS = ("2026-01-01", "2026-01-02")
+FEES = st.builds(NetworkFees, st.sampled_from(DAYS), st.integers(0, 10**10))
+NOTIONALS = st.none() | st.builds(Notional, st.sampled_from(DAYS), st.integers(0, 10**18))
+CLAIMS = st.builds(Claims, st.integers(0, 1), NOTIONALS, st.lists(FEES, max_size=3).map(tuple))
+LIMITS = LimitsInForce(
+    Limits(open_orders=3, daily_notional=5, daily_network_fees=13),
+    Limits(open_orders=7, daily_notional=11, daily_network_fees=17),
+)
 
 
 @given(st.lists(CLAIMS, min_size=1, max_size=8))
@@ -33,7 +70,8 @@ def test_whatever_becomes_of_an_order_the_counters_hold_what_it_claims_last(step
     last = steps[-1]
     for scope in ("account#desk", "global"):
         assert counters[f"open#{scope}"] == last.open
-        for day in ("2026-01-01", "2026-01-02"):
+        for day in DAYS:
+            assert counters[f"fees#{day}#{scope}"] == sum(fees.lamports for fees in last.fees if fees.day == day)
             own = last.notional.value if last.notional is not None and last.notional.day == day else 0
             assert counters[f"notional#{day}#{scope}"] == own
 
@@ -44,8 +82,8 @@ def test_whatever_becomes_of_an_order_the_counters_hold_what_it_claims_last(step
 def test_only_what_grows_is_held_to_a_ceiling(before: Claims, after: Claims) -> None:
     for movement in movements("desk", before, after, LIMITS):
         own = LIMITS.together if movement.scope == "global" else LIMITS.account
-        ceiling = own.open_orders if movement.kind == "open" else own.daily_notional
-        assert movement.ceiling == (ceiling if movement.by > 0 else None)
+        ceilings = {"open": own.open_orders, "notional": own.daily_notional, "fees": own.daily_network_fees}
+        assert movement.ceiling == (ceilings[movement.kind] if movement.by > 0 else None)
 
 
 def test_no_accounts_name_makes_its_counters_anothers() -> None:
@@ -82,7 +120,7 @@ def valued(order: Order) -> Order:
 
 def test_an_order_is_open_until_it_has_ended() -> None:
     for state in State:
-        ended = state in (State.CONFIRMED, State.FAILED, State.CANCELLED)
+        ended = state in (State.CONFIRMED, State.FAILED, State.CANCELLED, State.EXPIRED)
         assert order_in(state).claims.open == (0 if ended else 1)
 
 
@@ -93,5 +131,52 @@ def test_an_order_counts_for_its_value_from_its_route_on_and_for_good_once_it_is
 
 
 def test_an_order_that_ended_without_a_swap_gives_its_value_back() -> None:
-    for order in (failed(), cancelled()):
+    for order in (failed(), cancelled(), expired()):
         assert valued(order).claims == Claims()
+
+
+# --- network fees -------------------------------------------------------------------------------------------------
+
+RESERVED = NetworkFees("2026-01-01", 12_000)
+LATER = CREATED_AT_MS + 3 * 86_400_000
+
+
+def reserved(order: Order) -> Order:
+    return reserve(order, NOTIONAL, RESERVED)
+
+
+def test_an_order_counts_for_the_most_that_its_transaction_may_cost_until_its_fate_is_known() -> None:
+    for order in (reserved(building()), sign(reserved(building()), a_submission(), LATER)):
+        assert order.claims.fees == (RESERVED,)
+        assert order.network_fees == 0, "nothing is paid yet"
+
+
+def test_what_landed_counts_for_what_it_cost_on_the_day_on_which_it_was_reserved() -> None:
+    signed = sign(reserved(building()), a_submission(), LATER)
+    filled = fill(pay_fees(signed, 5_073, LATER), 1, LATER)
+    assert (filled.claims.fees, filled.network_fees) == ((NetworkFees(RESERVED.day, 5_073),), 5_073)
+
+
+def test_what_never_landed_costs_nothing() -> None:
+    signed = sign(reserved(building()), a_submission(), LATER)
+    for retry in (True, False):
+        assert fail_attempt(signed, "it never landed", "TRANSACTION_EXPIRED", LATER, retry=retry).claims.fees == ()
+
+
+def test_an_order_that_ends_without_a_fill_keeps_what_its_transactions_cost_and_nothing_else() -> None:
+    """Two landed with an error, on two days; then it is given up, cancelled, or its time is over."""
+    order = replace(building(), expires_at_ms=LATER)
+    for number in (1, 2):
+        routed = reserve(order, NOTIONAL, NetworkFees(DAYS[number - 1], 12_000))
+        signed = sign(routed, a_submission(number), order.updated_at_ms)
+        paid = pay_fees(signed, 5_000 + number, LATER)
+        order = building(fail_attempt(paid, "no", "NO", order.updated_at_ms, retry=True))
+    order = reserved(order)
+    ends = (
+        fail_attempt(order, "no", "NO", LATER, retry=False),
+        cancel(order, LATER),
+        expire(order, LATER),
+    )
+    for ended in ends:
+        assert ended.claims == Claims(fees=(NetworkFees(DAYS[0], 5_001), NetworkFees(DAYS[1], 5_002)))
+        assert ended.network_fees == 10_003

@@ -15,7 +15,7 @@ from chalicelib.aws.cloudwatch_metrics import flush
 from chalicelib.aws.dynamodb.attribute_values import serialize
 from chalicelib.aws.dynamodb.order_item import order_to_item
 from chalicelib.aws.dynamodb.orders_stream import ended_orders
-from chalicelib.orders.endings import log_post_mortem, note_endings, quote_to_fill_bps, step_times
+from chalicelib.orders.endings import floor_to_fill_bps, log_post_mortem, note_endings, quote_to_fill_bps, step_times
 from chalicelib.orders.order import Order, State, fail_attempt, fill
 from tests.log_lines import flushed, log_lines_of_the_test, values
 from tests.sample_orders import (
@@ -31,7 +31,7 @@ from tests.sample_orders import (
 )
 
 Json = dict[str, Any]
-ENDED = (State.CONFIRMED, State.FAILED, State.CANCELLED)
+ENDED = (State.CONFIRMED, State.FAILED, State.CANCELLED, State.EXPIRED)
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +129,14 @@ def test_the_basis_points_are_the_exact_share_rounded_down(quoted: int, paid: in
     assert bps * quoted <= (paid - quoted) * 10_000 < (bps + 1) * quoted
 
 
+@pytest.mark.parametrize(
+    ("floor", "paid", "bps"), [(10_000, 10_000, 0), (10_000, 10_101, 101), (10**18, 10**18 + 1, 0)]
+)
+def test_the_fill_is_held_against_the_orders_floor_too(floor: int, paid: int, bps: int) -> None:
+    order = replace(submitted(), min_out=floor)
+    assert floor_to_fill_bps(fill(order, paid, order.updated_at_ms + 1)) == bps
+
+
 def test_each_fill_is_noted_with_how_near_it_came_to_the_quote(capsys: pytest.CaptureFixture[str]) -> None:
     note_endings(ended_orders([record(filled(10_000, 9_950), submitted())]))
     assert values(flushed(capsys), "QuoteToFillBps") == [-50]
@@ -142,13 +150,13 @@ def test_what_ends_no_order_is_passed_over_without_a_word(capsys: pytest.Capture
 
 def test_an_order_without_a_fill_has_no_basis_points(capsys: pytest.CaptureFixture[str]) -> None:
     assert quote_to_fill_bps(submitted()) is None
-    assert quote_to_fill_bps(replace(confirmed(), quoted_out=None)) is None
+    assert quote_to_fill_bps(replace(confirmed(), first_quoted_out=None)) is None
     note_endings(ended_orders([record(failed(), order_in(State.ROUTING))]))
     assert values(flushed(capsys), "QuoteToFillBps") == []
 
 
 def filled(quoted: int, paid: int) -> Order:
-    order = replace(submitted(), quoted_out=quoted)
+    order = replace(submitted(), first_quoted_out=quoted, quoted_out=quoted * 2)
     return fill(order, paid, order.updated_at_ms + 1)
 
 

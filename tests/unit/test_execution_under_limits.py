@@ -15,7 +15,7 @@ from chalicelib.problems import RpcUnavailable, SlippageExceeded
 from chalicelib.risk.counters import GLOBAL, account_scope, day_of
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Limits, LimitsInForce
-from tests.integration.chain_model import EXPOSURE, LEASE_MS, Network, World, assert_legal
+from tests.integration.chain_model import EXPOSURE, FEE, LEASE_MS, Network, World, assert_legal
 from tests.orders_in_memory import OrdersInMemory
 from tests.sample_orders import CREATED_AT_MS, JUP, MIN_OUT, QUOTED_OUT, ROUTE, SOL, USDC, new_order
 
@@ -51,6 +51,9 @@ class NextSlots:
     def reserve(self, now_ms: int, longest_wait_ms: int | None = None) -> int:
         self.asked_at.append(now_ms)
         return self.slots.pop(0)
+
+    def next_start(self, now_ms: int, longest_wait_ms: int) -> int:
+        return self.slots[0]
 
 
 @pytest.fixture
@@ -241,7 +244,6 @@ def test_an_order_beyond_what_may_be_traded_in_a_day_says_by_how_much(
     [
         (Limits(largest_order=1_499_999_999), "LIMIT_EXCEEDED"),
         (Limits(price_impact_ppm=999), "PRICE_IMPACT"),
-        (Limits(price_deviation_ppm=499), "PRICE_DEVIATION"),
         (Limits(slippage_ppm=9_999), "LIMIT_EXCEEDED"),
         (Limits(tokens=frozenset({JUP.mint})), "LIMIT_EXCEEDED"),
     ],
@@ -257,6 +259,35 @@ def test_a_plan_beyond_a_limit_is_not_even_stored(
     assert not any(store.counters.values())
 
 
+def test_an_order_whose_prices_stay_too_far_off_ends_after_its_third_attempt_and_says_so(
+    world: World, store: OrdersInMemory, operator: Operator
+) -> None:
+    operator.limits = accounts(Limits(price_deviation_ppm=499))
+    world.exposure = replace(EXPOSURE, deviation_ppm=500)
+    for wait_ms in (1_000, 2_000):
+        assert world.worker().run(ORDER, "any/1") == ComeBack(wait_ms, "backing off")
+        world.now_ms += wait_ms
+    order = finished(world)
+    assert statuses(order) == ["pending", *["routing", "failed"] * 3]
+    assert (order.error_code, order.route, world.built) == ("PRICE_DEVIATION", None, 0)
+    assert not any(store.counters.values())
+
+
+def test_a_quote_at_moved_prices_fixes_no_floor_and_the_order_fills_once_they_are_back(
+    world: World, operator: Operator
+) -> None:
+    operator.limits = accounts(Limits(price_deviation_ppm=499))
+    world.exposure = replace(EXPOSURE, deviation_ppm=500)
+    before = world.stored(ORDER)
+    assert world.worker().run(ORDER, "any/1") == ComeBack(1_000, "backing off")
+    refused = world.stored(ORDER)
+    assert (refused.min_out, refused.first_quoted_out) == (before.min_out, None)
+    world.now_ms += 1_000
+    world.exposure = EXPOSURE
+    order = finished(world)
+    assert (order.state, order.first_quoted_out) == (State.CONFIRMED, QUOTED_OUT)
+
+
 def test_a_route_that_is_chosen_counts_for_its_value_on_its_day(world: World, store: OrdersInMemory) -> None:
     world.now_ms += A_DAY_MS
     order = finished(world)
@@ -265,7 +296,8 @@ def test_a_route_that_is_chosen_counts_for_its_value_on_its_day(world: World, st
     assert order.notional is not None
     assert (order.notional.day, order.notional.value) == (day, EXPOSURE.value)
     moved = {name: number for name, number in store.counters.items() if number}
-    assert moved == {f"notional#{day}#{scope}": EXPOSURE.value for scope in (DESK, GLOBAL)}
+    fees = {f"fees#{day}#{scope}": FEE for scope in (DESK, GLOBAL)}
+    assert moved == {f"notional#{day}#{scope}": EXPOSURE.value for scope in (DESK, GLOBAL)} | fees
 
 
 def test_an_order_of_the_tokens_that_an_account_may_trade_is_held_to_its_own_accounts_limits(
@@ -279,7 +311,7 @@ def test_an_order_of_the_tokens_that_an_account_may_trade_is_held_to_its_own_acc
 def test_an_order_whose_value_nobody_can_tell_counts_for_nothing(world: World, store: OrdersInMemory) -> None:
     world.exposure = replace(EXPOSURE, value=None, deviation_ppm=None)
     assert finished(world).notional is None
-    assert not any(store.counters.values())
+    assert {name for name, number in store.counters.items() if number and not name.startswith("fees#")} == set()
 
 
 def test_attempts_of_one_order_count_once(world: World, operator: Operator) -> None:

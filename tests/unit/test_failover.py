@@ -341,7 +341,7 @@ RESULTS: dict[str, object] = {
 
 def test_every_method_of_a_node_is_one_of_several_nodes() -> None:
     methods = {name for name, _ in inspect.getmembers(SolanaRpc, inspect.isfunction) if not name.startswith("_")}
-    assert methods == CALLS.keys() | {"one_node"}
+    assert methods == CALLS.keys() | {"one_node", "start_waiting"}
     assert methods <= vars(FailoverRpc).keys()
 
 

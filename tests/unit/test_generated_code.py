@@ -7,8 +7,8 @@ from fillrate import models
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
-from infra.code_generation import client_models, documents
-from infra.code_generation.__main__ import CLIENT_MODELS
+from quality.code_generation import client_models, documents
+from quality.code_generation.__main__ import CLIENT_MODELS
 
 SCHEMAS = documents.schemas()
 READ_AS: dict[str, type[BaseModel]] = {
@@ -32,6 +32,7 @@ NOT_READ = {
     *("Problem", "WrongField", "HealthCheck", "Status", "TokenList", "OpenApi", "AsyncApi"),
     *("SubscribedMessage", "UnsubscribedMessage", "PongMessage", "ErrorMessage"),
     *("OrderRequest", "TicketRequest", "ClientMessage"),
+    *("RepeatedOrTried", "DryRun", "Refusal", "Simulation"),
 }
 
 

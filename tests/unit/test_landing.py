@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from chalicelib.problems import RpcRefused, RpcUnavailable
 from chalicelib.solana.landing import Expired, InBlock, Pending, decide_fate, land
 from chalicelib.solana.rpc import Commitment, EpochInfo, SignatureStatus, SignatureStatuses
+from chalicelib.solana.rpc_errors import NodeLacks
 from chalicelib.solana.signed_transaction import SignedTransaction
 
 LAST_VALID = 1_000
@@ -163,7 +164,7 @@ def test_a_send_that_fails_is_no_failure(error: Exception) -> None:
 def test_what_the_node_said_to_the_send_is_told_while_nothing_is_decided() -> None:
     node = ScriptedNode(sends=[REFUSED])
     fate = land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=1.0)
-    still = "not in a block yet; it can still land for 1000 more finalized blocks"
+    still = "not in a block yet; it can still land"
     assert fate == Pending(f"{still}; {REFUSED}")
     accepted = ScriptedNode(sends=[REFUSED, SIGNED.signature])
     assert land(accepted, SIGNED, clock=accepted.clock, sleep=accepted.sleep, deadline=3.0) == Pending(still)
@@ -173,6 +174,57 @@ def test_a_worker_that_comes_after_its_deadline_still_asks_once() -> None:
     node = ScriptedNode(searches=[_status("finalized", SLIPPAGE)])
     fate = land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=-1.0)
     assert fate == InBlock(77, SLIPPAGE, "finalized")
+
+
+def test_while_a_transaction_can_not_have_expired_each_look_is_one_question() -> None:
+    """A block a slot at most: from 900 at slot 4,000 on, 1,001 isn't reached before slot 4,101."""
+    node = ScriptedNode(heights=[900], searching_node_slot=4_100)
+    land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=4.0, poll_every=0.5, rebroadcast_every=60.0)
+    assert (
+        node.asked
+        == ["send", "search whole history", "search whole history", "finalized height"] + ["search whole history"] * 6
+    )
+
+
+def test_once_it_may_have_expired_the_height_is_asked_for_again() -> None:
+    node = ScriptedNode(heights=[900, LAST_VALID + 1], searching_node_slot=4_101)
+    fate = land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=60.0)
+    assert fate == Expired(LAST_VALID + 1)
+    assert node.asked.count("finalized height") == 2
+
+
+def test_what_was_sent_before_is_looked_for_before_it_is_sent_again() -> None:
+    node = ScriptedNode(searches=[_status("confirmed")])
+    fate = land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=60.0, sent_before=True)
+    assert fate == InBlock(77, None, "confirmed")
+    assert node.sent == []
+
+
+def test_what_was_sent_before_and_is_not_found_is_sent_again() -> None:
+    node = ScriptedNode()
+    land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=1.0, sent_before=True)
+    assert len(node.sent) == 1
+
+
+class WithoutHistory(ScriptedNode):
+    """Remembers the last minutes only."""
+
+    def get_signature_statuses(self, signatures: Sequence[str], *, search_history: bool) -> SignatureStatuses:
+        if search_history:
+            raise NodeLacks("the Solana node doesn't offer transaction history")
+        return super().get_signature_statuses(signatures, search_history=search_history)
+
+
+def test_a_node_without_history_shows_that_a_transaction_landed() -> None:
+    node = WithoutHistory(searches=[_status("finalized")])
+    assert decide_fate(node, SIGNED.signature, LAST_VALID) == InBlock(77, None, "finalized")
+
+
+def test_a_node_without_history_proves_no_expiry_however_high_its_chain() -> None:
+    node = WithoutHistory(heights=[LAST_VALID + 1_000])
+    fate = decide_fate(node, SIGNED.signature, LAST_VALID)
+    assert isinstance(fate, Pending)
+    assert "no history" in fate.reason
 
 
 # A model of a cluster, as unkind as one can be, and of nodes that see it late. One tick is one slot.
@@ -315,7 +367,15 @@ seeds = st.integers(0, 2**64 - 1)
 def test_whatever_the_cluster_does_the_fate_told_is_the_fate_that_comes_true(seed: int) -> None:
     cluster = Cluster(Random(seed))
     deadline = cluster.clock() + 0.4 * cluster.random.randint(0, 80)
-    fate = land(cluster, _signed(cluster), clock=cluster.clock, sleep=cluster.sleep, deadline=deadline)
+    sent_before = cluster.random.random() < 0.3
+    fate = land(
+        cluster,
+        _signed(cluster),
+        clock=cluster.clock,
+        sleep=cluster.sleep,
+        deadline=deadline,
+        sent_before=sent_before,
+    )
     landed = cluster.settle()
 
     if isinstance(fate, Expired):

@@ -18,6 +18,7 @@ from chalicelib.problems import (
     PriceDeviation,
     PriceImpact,
     TooManyOpenOrders,
+    TransientError,
 )
 from chalicelib.risk.limits import (
     PLAYGROUND,
@@ -26,8 +27,9 @@ from chalicelib.risk.limits import (
     Exposure,
     Limits,
     LimitsInForce,
+    PoolDeviation,
     ReferenceCurrency,
-    Terms,
+    SwapTerms,
     check_plan,
     check_request,
     defaults_for,
@@ -37,7 +39,7 @@ from tests.sample_orders import JUP, SOL, USDC
 # A busy machine takes its time.
 UNTIMED = settings(deadline=None)
 CURRENCY = ReferenceCurrency()
-TERMS = Terms(SOL.mint, USDC.mint, 10_000)
+TERMS = SwapTerms(SOL.mint, USDC.mint, 10_000)
 FREE = Limits()
 HARMLESS = Exposure(value=1_000_000, price_impact_ppm=0, deviation_ppm=0)
 AMOUNTS = st.integers(0, 2**64)
@@ -125,6 +127,27 @@ def test_a_price_that_no_other_pool_vouches_for_passes_as_the_operator_says(allo
         assert (refuses(force, replace(HARMLESS, deviation_ppm=None)) is None) == allowed
 
 
+def test_a_price_too_far_off_names_the_pools_that_are_and_may_be_better_next_time() -> None:
+    exposure = replace(HARMLESS, deviation_ppm=3, pools=(PoolDeviation("near", 1), PoolDeviation("far", 3)))
+    for force in scopes(Limits(price_deviation_ppm=2)):
+        refused = refuses(force, exposure)
+        assert isinstance(refused, PriceDeviation)
+        assert refused.pools == ("far",)
+        assert isinstance(refused, TransientError)
+
+
+def test_a_route_has_a_reference_only_if_each_of_its_pools_has_one() -> None:
+    exposure = replace(HARMLESS, pools=(PoolDeviation("known", 0), PoolDeviation("unknown", None)))
+    for force in scopes(Limits(price_deviation_ppm=0)):
+        assert refuses(force, exposure) is None
+    for force in scopes(Limits(price_deviation_ppm=0, allow_unreferenced=False)):
+        refused = refuses(force, exposure)
+        assert isinstance(refused, PriceDeviation)
+        assert refused.pools == (), "the next attempt goes no worse way for it"
+        assert "vouch" in str(refused)
+    assert (exposure.is_referenced, HARMLESS.is_referenced) == (False, True)
+
+
 def test_a_request_is_told_every_field_that_is_beyond_a_limit() -> None:
     force = LimitsInForce(Limits(tokens=frozenset({JUP.mint}), slippage_ppm=9_999), FREE)
     with pytest.raises(LimitRefused) as refused:
@@ -205,7 +228,7 @@ def test_what_is_no_limit_is_refused_by_name(changes: dict[str, object]) -> None
 
 
 def test_who_names_no_limit_is_told_which_there_are() -> None:
-    with pytest.raises(ValueError, match=r"^largest is no limit; there are largest_order, daily_notional, "):
+    with pytest.raises(ValueError, match=r"^largest is no limit; there are smallest_order, largest_order, "):
         Limits().changed({"largest": 1})
 
 

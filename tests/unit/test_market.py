@@ -5,12 +5,20 @@ from __future__ import annotations
 import pytest
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import AccountsMissing, InsufficientLiquidity, NoPool, RpcUnavailable, VenueUnavailable
+from chalicelib.problems import (
+    AccountsMissing,
+    ExecutionError,
+    InsufficientLiquidity,
+    NoPool,
+    RpcUnavailable,
+    TokenNotTradable,
+    VenueUnavailable,
+)
 from chalicelib.routing.market import MAX_DEEPER_READS, Market
 from chalicelib.solana.accounts import CLOCK_SYSVAR, SYSVAR_OWNER, Account, AccountMap, AccountsRead
 from chalicelib.solana.tokens import NATIVE_MINT
 from chalicelib.venues.pool_reader import MAX_READS
-from tests.unit.model_market import ModelChain, ModelPool, ModelVenue, account, address
+from tests.unit.model_market import CLOCK, ModelChain, ModelPool, ModelVenue, account, address
 
 A, B, C = (address(number) for number in (1, 2, 3))
 DEEP = (10**12, 10**12)
@@ -68,7 +76,26 @@ def test_a_price_names_the_slot_and_the_time_of_the_read_that_it_was_made_of(cha
     market = market_of(chain)
     chain.now_ms = 123_456
     priced = market.price(A, B, 1_000, leg_lamports=0)
-    assert (priced.slot, priced.read_at_ms) == (len(chain.reads), 123_456)
+    assert (priced.slot, priced.slot_lag, priced.as_of_ms) == (len(chain.reads), 0, 123_456)
+
+
+def test_a_price_of_old_accounts_says_how_old_they_are(chain: ModelChain) -> None:
+    market = market_of(chain)
+    chain.now_ms, chain.lag_slots, chain.age_ms = 123_456, 20, 8_000
+    priced = market.price(A, B, 1_000, leg_lamports=0)
+    assert (priced.slot_lag, priced.as_of_ms) == (20, 115_456)
+
+
+def test_where_slots_do_not_tell_an_age_the_chains_own_clock_does(chain: ModelChain) -> None:
+    market = market_of(chain)
+    chain.now_ms, chain.lag_slots, chain.age_ms = CLOCK.unix_timestamp * 1000 + 20_500, 50, None
+    assert market.price(A, B, 1_000, leg_lamports=0).as_of_ms == CLOCK.unix_timestamp * 1000
+
+
+def test_a_clock_of_whole_seconds_makes_nothing_old_that_is_a_slot_or_two_behind(chain: ModelChain) -> None:
+    market = market_of(chain)
+    chain.now_ms, chain.lag_slots, chain.age_ms = CLOCK.unix_timestamp * 1000 + 20_500, 2, None
+    assert market.price(A, B, 1_000, leg_lamports=0).as_of_ms == chain.now_ms
 
 
 def test_all_pools_and_the_clock_are_taken_from_one_read(chain: ModelChain) -> None:
@@ -236,3 +263,64 @@ def test_a_chain_that_cannot_be_read_is_told_at_once(chain: ModelChain) -> None:
     with pytest.raises(RpcUnavailable):
         Market(source, registry, lambda: 0).price(A, B, 1, leg_lamports=0)
     assert source.reads == 1
+
+
+# --- pools that are to be left out ---------------------------------------------------------------------------------
+
+BEST, SECOND = address(200), address(100)
+
+
+@pytest.fixture
+def better(chain: ModelChain) -> ModelChain:
+    chain.add_pool(2, (A, B), (10**12, 2 * 10**12))
+    return chain
+
+
+def used(market: Market, without: frozenset[Pubkey], floor: int = 0) -> list[Pubkey]:
+    route = market.price(A, B, 1_000, leg_lamports=10**9, without=without, floor=floor).route
+    return [leg.pool.address for leg in route.legs]
+
+
+def test_a_pool_to_be_left_out_is_left_out_as_long_as_the_others_pay_the_floor(better: ModelChain) -> None:
+    market = market_of(better)
+    assert used(market, frozenset()) == [BEST]
+    assert used(market, frozenset({BEST}), floor=999) == [SECOND]
+    assert used(market, frozenset({BEST}), floor=1_000) == [BEST], "the other pays 999"
+
+
+def test_where_no_other_is_left_all_are_asked_again_and_never_are_there_none(better: ModelChain) -> None:
+    market = market_of(better)
+    assert used(market, frozenset({BEST, SECOND})) == [BEST]
+    del better.accounts[address(100)]
+    assert used(market, frozenset({BEST})) == [BEST]
+
+
+def test_what_is_left_out_still_offers_and_vouches_for_the_price(better: ModelChain) -> None:
+    priced = market_of(better).price(A, B, 1_000, leg_lamports=0, without=frozenset({BEST}))
+    assert {offer.pool.address for offer in priced.offers} == {BEST, SECOND}
+    assert {pool.address for pool in priced.pools.direct} == {BEST, SECOND}
+
+
+def test_a_way_over_a_third_token_takes_the_place_of_the_only_pool(chain: ModelChain) -> None:
+    chain.add_pool(3, (A, NATIVE_MINT), DEEP)
+    chain.add_pool(4, (NATIVE_MINT, B), DEEP)
+    assert used(market_of(chain), frozenset({SECOND})) == [address(300), address(400)]
+    assert used(market_of(chain), frozenset({SECOND, address(300)})) == [SECOND]
+
+
+def test_accounts_that_only_the_others_need_are_read(better: ModelChain) -> None:
+    venue = ModelVenue(near=10, far=[address(7_001)])
+    assert used(market_of(better, venue), frozenset({BEST})) == [SECOND]
+
+
+@pytest.mark.parametrize("about_the_pair", [True, False])
+def test_of_several_reasons_the_one_that_no_pool_can_help_is_told(better: ModelChain, about_the_pair: bool) -> None:
+    hopeless = TokenNotTradable("it has a hook", str(A if about_the_pair else C))
+
+    class Refusing(ModelVenue):
+        def decode(self, pool: Pubkey, accounts: AccountMap) -> ModelPool:
+            reason: ExecutionError = hopeless if pool == BEST else VenueUnavailable("its vault is frozen")
+            raise reason
+
+    with pytest.raises(TokenNotTradable if about_the_pair else VenueUnavailable):
+        market_of(better, Refusing()).price(A, B, 1_000, leg_lamports=0)

@@ -16,6 +16,7 @@ from chalicelib.problems import (
     AmountTooSmall,
     InsufficientLiquidity,
     PermanentError,
+    TokenNotTradable,
     VenueUnavailable,
 )
 from chalicelib.solana.accounts import Account, ChainClock
@@ -96,7 +97,8 @@ def test_reading_begins_with_the_pool_and_ends_with_the_nearest_arrays_on_both_s
     needed = set(read(pool, on_chain))
 
     nearest = {bin_array_address(pool, index) for index in range(1 - ARRAYS_EACH_WAY, ARRAYS_EACH_WAY)}
-    assert needed == nearest | {pool, X.address, Y.address, bitmap_extension_address(pool)}
+    reserves = {reserve_address(pool, mint) for mint in (X.address, Y.address)}
+    assert needed == nearest | reserves | {pool, X.address, Y.address, bitmap_extension_address(pool)}
 
 
 def test_arrays_that_only_the_bitmap_extension_names_are_read_too() -> None:
@@ -197,7 +199,7 @@ def test_a_mint_whose_transfers_need_more_than_the_program_is_given_is_refused()
     data = on_chain[X.address].data.ljust(165, b"\0") + b"\x01" + hook
     accounts = {**read(pool, on_chain), X.address: Account(TOKEN_2022_PROGRAM, 10**7, data)}
 
-    with pytest.raises(VenueUnavailable, match="transfer_hook"):
+    with pytest.raises(TokenNotTradable, match="transfer_hook"):
         VENUE.decode(pool, accounts)
 
 

@@ -26,7 +26,7 @@ from chalicelib.aws.dynamodb.attribute_values import deserialize, serialize
 from chalicelib.aws.dynamodb.order_item import item_to_order, order_to_item
 from chalicelib.contract.views import order_json, status_message
 from fillrate.models import Order, StatusEvent
-from infra.code_generation.documents import schemas
+from quality.code_generation.documents import schemas
 from tests.sample_orders import confirmed
 
 order = confirmed()
@@ -52,17 +52,16 @@ print(json.dumps({
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sources with one more line, and what is generated from them."""
     root = tmp_path_factory.mktemp("copy")
-    for part in ("chalicelib", "infra/code_generation", "client/fillrate"):
+    for part in ("chalicelib", "quality/code_generation", "client/fillrate"):
         shutil.copytree(PROJECT / part, root / part, ignore=shutil.ignore_patterns("__pycache__", "web"))
     (root / "tests").mkdir()
     shutil.copy(PROJECT / "tests" / "sample_orders.py", root / "tests")
-    (root / "infra" / "__init__.py").touch()
     orders = root / "chalicelib" / "orders" / "order.py"
     source = orders.read_text()
     assert source.count(LAST_FIELD) == 1, "the last field of Progress is no longer this one"
     orders.write_text(source.replace(LAST_FIELD, LAST_FIELD[:-1] + ADDED))
-    python(root, "-m", "infra.code_generation", "client")
-    python(root, "-m", "infra.code_generation", "schemas", "schemas.json")
+    python(root, "-m", "quality.code_generation", "client")
+    python(root, "-m", "quality.code_generation", "schemas", "schemas.json")
     return root
 
 

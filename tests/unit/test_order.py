@@ -30,14 +30,21 @@ from chalicelib.orders.order import (
     cancel,
     choose_route,
     claim,
+    draw_nonce,
+    expire,
     fail_attempt,
     fill,
+    fix_floor,
     place,
     queue,
     release,
+    reserve,
     sign,
     start_attempt,
 )
+from chalicelib.problems import OrderExpired, SlippageExceeded
+from chalicelib.risk.counters import Claims, Notional
+from chalicelib.times import time_text
 from tests.sample_orders import (
     CREATED_AT_MS,
     MIN_OUT,
@@ -58,13 +65,14 @@ NOW = CREATED_AT_MS + 60_000
 # Each event by the one function that makes it happen.
 HAPPEN: dict[Event, Callable[[Order], Order]] = {
     Event.ATTEMPT_STARTED: lambda order: start_attempt(order, NOW),
-    Event.ROUTE_CHOSEN: lambda order: choose_route(order, ROUTE, QUOTED_OUT, MIN_OUT, NOW),
+    Event.ROUTE_CHOSEN: lambda order: choose_route(fix_floor(order, QUOTED_OUT), ROUTE, QUOTED_OUT, NOW),
     Event.SIGNED: lambda order: sign(order, a_submission(), NOW),
     Event.FILLED: lambda order: fill(order, 1, NOW),
     Event.ATTEMPT_FAILED: lambda order: fail_attempt(order, "gone", "RPC_UNAVAILABLE", NOW, retry=True),
     Event.QUEUED: lambda order: queue(order, NOW + 1000, NOW),
     Event.GIVEN_UP: lambda order: fail_attempt(order, "no", "NO_POOL", NOW, retry=False),
     Event.CANCELLED: lambda order: cancel(order, NOW),
+    Event.EXPIRED: lambda order: expire(replace(order, expires_at_ms=NOW), NOW),
 }
 
 # The contract's picture of the life, written out a second time: what the table must say.
@@ -74,26 +82,38 @@ CONTRACT = {
         Event.ATTEMPT_STARTED: State.ROUTING,
         Event.GIVEN_UP: State.FAILED,
         Event.CANCELLED: State.CANCELLED,
+        Event.EXPIRED: State.EXPIRED,
     },
     State.ROUTING: {
         Event.ROUTE_CHOSEN: State.BUILDING,
         Event.ATTEMPT_FAILED: State.RETRYING,
         Event.GIVEN_UP: State.FAILED,
+        Event.CANCELLED: State.CANCELLED,
+        Event.EXPIRED: State.EXPIRED,
     },
     State.BUILDING: {
         Event.SIGNED: State.SUBMITTED,
         Event.ATTEMPT_FAILED: State.RETRYING,
         Event.GIVEN_UP: State.FAILED,
+        Event.CANCELLED: State.CANCELLED,
+        Event.EXPIRED: State.EXPIRED,
     },
     State.SUBMITTED: {
         Event.FILLED: State.CONFIRMED,
         Event.ATTEMPT_FAILED: State.RETRYING,
         Event.GIVEN_UP: State.FAILED,
+        Event.EXPIRED: State.EXPIRED,
     },
-    State.RETRYING: {Event.ATTEMPT_STARTED: State.ROUTING, Event.GIVEN_UP: State.FAILED},
+    State.RETRYING: {
+        Event.ATTEMPT_STARTED: State.ROUTING,
+        Event.GIVEN_UP: State.FAILED,
+        Event.CANCELLED: State.CANCELLED,
+        Event.EXPIRED: State.EXPIRED,
+    },
     State.CONFIRMED: {},
     State.FAILED: {},
     State.CANCELLED: {},
+    State.EXPIRED: {},
 }
 # A worker that takes over from a dead one repeats these; they are no second step.
 TAKEN_OVER = {
@@ -139,12 +159,13 @@ def test_a_worker_that_takes_over_repeats_a_step_without_a_second_line_of_histor
     assert (after.state, after.history) == (before.state, before.history)
 
 
-def test_a_builder_that_takes_over_works_by_the_market_of_its_own_time() -> None:
-    moved = (replace(ROUTE[0], share_ppm=1_000_000, amount_in=10_000_000_000, expected_out=777),)
-    order = choose_route(building(), moved, 777, 770, NOW)
-    assert (order.route, order.quoted_out, order.min_out, order.dex_used) == (moved, 777, 770, "raydium")
+def test_a_builder_that_takes_over_works_by_the_market_of_its_own_time_and_by_the_floor_of_the_first() -> None:
+    paid = MIN_OUT + 1
+    moved = (replace(ROUTE[0], share_ppm=1_000_000, amount_in=10_000_000_000, expected_out=paid),)
+    order = choose_route(fix_floor(building(), paid), moved, paid, NOW)
+    assert (order.route, order.quoted_out, order.min_out, order.dex_used) == (moved, paid, MIN_OUT, "raydium")
     signed = sign(order, a_submission(), NOW).history[-1]
-    assert (signed.route, signed.quoted_out, signed.min_out) == (moved, 777, 770)
+    assert (signed.route, signed.quoted_out, signed.min_out) == (moved, paid, MIN_OUT)
 
 
 def test_failed_is_the_one_status_that_may_be_final_or_not() -> None:
@@ -198,7 +219,7 @@ def test_an_order_that_failed_once_and_then_succeeded_bears_no_error() -> None:
 
 def test_two_pools_of_one_venue_are_named_once() -> None:
     legs = (ROUTE[0], ROUTE[1], replace(ROUTE[0], pool="another"))
-    assert choose_route(routing(), legs, 1, 1, NOW).dex_used == "raydium+meteora"
+    assert choose_route(fix_floor(routing(), 1), legs, 1, NOW).dex_used == "raydium+meteora"
 
 
 # --- attempts -----------------------------------------------------------------------------------------------------
@@ -225,6 +246,22 @@ def test_a_retry_is_due_when_its_wait_is_over() -> None:
     assert second.retry_at_ms == NOW + 3500
 
 
+@pytest.mark.parametrize("state", [State.PENDING, State.RETRYING])
+def test_each_attempt_has_a_nonce_of_its_own(state: State) -> None:
+    before = order_in(state)
+    assert before.attempt_nonce != "another"
+    assert draw_nonce(before, "another").attempt_nonce == "another"
+
+
+@pytest.mark.parametrize("state", [State.ROUTING, State.BUILDING, State.SUBMITTED])
+def test_an_attempt_keeps_its_nonce_whoever_takes_it_over(state: State) -> None:
+    under_way = order_in(state)
+    assert under_way.attempt_nonce is not None
+    assert draw_nonce(under_way, "another") == under_way
+    of_an_older_version = replace(under_way, attempt_nonce=None)
+    assert draw_nonce(of_an_older_version, "another").attempt_nonce == "another"
+
+
 @pytest.mark.parametrize("state", [State.PENDING, State.ROUTING, State.BUILDING, State.SUBMITTED, State.RETRYING])
 def test_a_permanent_reason_is_final_at_once_and_uses_up_no_attempt(state: State) -> None:
     before = order_in(state)
@@ -243,6 +280,70 @@ def test_a_failed_attempt_keeps_its_dead_transactions_signature_but_not_its_byte
     assert order.past_signatures == ("signature-1", "signature-2")
     order = fail_attempt(routing(order), "no answer", "RPC_UNAVAILABLE", NOW, retry=True)
     assert order.past_signatures == ("signature-1", "signature-2")
+
+
+# --- the floor ----------------------------------------------------------------------------------------------------
+
+
+def test_the_first_quote_fixes_the_floor_and_no_later_one_moves_it() -> None:
+    first = fix_floor(routing(), QUOTED_OUT)
+    assert (first.first_quoted_out, first.min_out) == (QUOTED_OUT, MIN_OUT)
+    for later in (1, QUOTED_OUT - 1, QUOTED_OUT * 2):
+        assert fix_floor(first, later) == first
+
+
+@given(quoted_out=st.integers(1, 2**64 - 1), min_out=st.integers(1, 2**64 - 1), slippage_ppm=st.integers(0, 500_000))
+def test_the_floor_is_the_stricter_of_the_clients_and_what_the_slippage_leaves(
+    quoted_out: int, min_out: int, slippage_ppm: int
+) -> None:
+    left = -(-quoted_out * (1_000_000 - slippage_ppm) // 1_000_000)
+    floor = fix_floor(replace(routing(), min_out=min_out, slippage_ppm=slippage_ppm), quoted_out).min_out
+    assert floor == max(left, min_out)
+
+
+def test_a_market_that_pays_a_unit_less_than_the_floor_is_no_route() -> None:
+    order = fix_floor(routing(), QUOTED_OUT)
+    assert choose_route(order, ROUTE, MIN_OUT, NOW).state is State.BUILDING
+    with pytest.raises(SlippageExceeded, match=r"1484\.999999 USDC now, and the order is for 1485 USDC at least"):
+        choose_route(order, ROUTE, MIN_OUT - 1, NOW)
+
+
+def test_the_floor_outlives_the_attempt_that_fixed_it() -> None:
+    order = start_attempt(retrying(fix_floor(new_order(), QUOTED_OUT)), NOW)
+    assert (order.first_quoted_out, order.min_out, order.quoted_out) == (QUOTED_OUT, MIN_OUT, None)
+
+
+def test_the_first_step_tells_the_floor_that_the_client_named() -> None:
+    order = place(replace(new_order(), history=(), min_out=5))
+    assert (order.min_out, order.history[0].min_out) == (5, 5)
+
+
+# --- the deadline -------------------------------------------------------------------------------------------------
+
+
+def test_from_the_deadline_on_no_attempt_starts_and_nothing_is_signed() -> None:
+    good = replace(new_order(), expires_at_ms=NOW)
+    assert start_attempt(good, NOW - 1).state is State.ROUTING
+    for now_ms in (NOW, NOW + 1):
+        with pytest.raises(OrderExpired):
+            start_attempt(good, now_ms)
+        with pytest.raises(OrderExpired):
+            sign(replace(building(), expires_at_ms=NOW), a_submission(), now_ms)
+
+
+def test_an_expired_order_says_until_when_it_was_good_and_frees_what_it_took_up() -> None:
+    order = expire(replace(reserve(building(), Notional("2026-01-01", 5)), expires_at_ms=NOW), NOW, "no answer")
+    assert (order.status, order.error_code, order.is_terminal) == (Status.EXPIRED, "EXPIRED", True)
+    assert order.error is not None
+    assert time_text(NOW) in order.error
+    assert "no answer" in order.error
+    assert order.history[-1].terminal is True
+    assert order.claims == Claims()
+
+
+def test_an_order_that_expires_after_its_transaction_died_keeps_its_signature_and_nothing_to_send() -> None:
+    order = expire(replace(submitted(), expires_at_ms=NOW), NOW)
+    assert (order.submission, order.past_signatures) == (None, ("signature-1",))
 
 
 # --- leases -------------------------------------------------------------------------------------------------------
@@ -295,13 +396,14 @@ class AnyLife(RuleBasedStateMachine):
         now_ms = self.life.now_ms = max(0, self.life.now_ms + clock_ms)
         events: dict[Event, Callable[[Order], Order]] = {
             Event.ATTEMPT_STARTED: lambda order: start_attempt(order, now_ms),
-            Event.ROUTE_CHOSEN: lambda order: choose_route(order, ROUTE, QUOTED_OUT, MIN_OUT, now_ms),
+            Event.ROUTE_CHOSEN: lambda order: choose_route(fix_floor(order, QUOTED_OUT), ROUTE, QUOTED_OUT, now_ms),
             Event.SIGNED: lambda order: sign(order, a_submission(order.attempt), now_ms),
             Event.FILLED: lambda order: fill(order, 1, now_ms),
             Event.ATTEMPT_FAILED: lambda order: fail_attempt(order, "x", "X", now_ms, retry=True),
             Event.QUEUED: lambda order: queue(order, NOW + 1000, NOW),
             Event.GIVEN_UP: lambda order: fail_attempt(order, "x", "X", now_ms, retry=False),
             Event.CANCELLED: lambda order: cancel(order, now_ms),
+            Event.EXPIRED: lambda order: expire(replace(order, expires_at_ms=now_ms), now_ms),
         }
         try:
             self.life.order = events[event](before)
@@ -369,7 +471,7 @@ def test_the_longest_life_there_can_be_fits_an_item_many_times() -> None:
     for _ in range(MAX_QUEUED_STEPS):
         order = queue(order, NOW, NOW)
     for _ in range(MAX_ATTEMPTS):
-        order = choose_route(start_attempt(order, NOW), ROUTE * 2, QUOTED_OUT, MIN_OUT, NOW)
+        order = choose_route(fix_floor(start_attempt(order, NOW), QUOTED_OUT), ROUTE * 2, QUOTED_OUT, NOW)
         order = fail_attempt(sign(order, a_submission(), NOW), "x" * 10**6, "X", NOW, retry=True)
     assert order.state is State.FAILED
     assert order.error == "x" * MAX_ERROR_LENGTH

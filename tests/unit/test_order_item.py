@@ -25,6 +25,7 @@ from chalicelib.orders.order import (
     claim,
     fail_attempt,
     fill,
+    fix_floor,
     place,
     reserve,
     sign,
@@ -50,7 +51,7 @@ def submitted_over_two_hops() -> Order:
     order = start_attempt(claim(order, "worker/1", now_ms, 25_000), now_ms + 1)
     order = fail_attempt(order, "no answer", "RPC_UNAVAILABLE", now_ms + 2, retry=True)
     order = start_attempt(claim(order, "worker/2", now_ms + 1002, 25_000), now_ms + 1002)
-    order = choose_route(order, route, 2_000_000_000, 1_980_000_000, now_ms + 1003)
+    order = choose_route(fix_floor(order, 2_000_000_000), route, 2_000_000_000, now_ms + 1003)
     order = reserve(order, Notional("2025-10-09", 1_500_000_000))
     return as_written(sign(order, a_submission(2), now_ms + 1004))
 

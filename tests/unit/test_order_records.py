@@ -61,7 +61,14 @@ def test_a_new_attempt_stands_by_nothing_that_an_earlier_one_chose_or_signed() -
     assert (order.route, order.tx_hash) == (ROUTE, "signature-1")
     order = start_attempt(order, NOW)
     assert (order.route, order.dex_used, order.tx_hash) == (None, None, None)
-    assert (order.quoted_out, order.min_out) == (None, None)
+    assert order.quoted_out is None
+
+
+def test_a_new_attempt_stands_by_the_floor_that_the_first_quote_fixed() -> None:
+    signed = submitted()
+    order = start_attempt(fail_attempt(signed, "expired", "TRANSACTION_EXPIRED", NOW, retry=True), NOW)
+    assert order.min_out is not None
+    assert (order.min_out, order.first_quoted_out) == (signed.min_out, signed.first_quoted_out)
 
 
 def test_a_signed_order_tells_its_route_by_the_venues_too() -> None:

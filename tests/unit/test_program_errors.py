@@ -13,6 +13,7 @@ from chalicelib.problems import (
     InsufficientBalance,
     PermanentError,
     SlippageExceeded,
+    TokenNotTradable,
     TransactionExpired,
     TransactionRejected,
     TransientError,
@@ -215,5 +216,79 @@ def test_a_landed_transactions_failure_is_read_from_its_json() -> None:
         },
     }
     assert isinstance(ERRORS.failure_of(transaction), SlippageExceeded)
+    transaction["meta"]["err"] = {"InstructionError": [1, {"Custom": 9_999}]}
+    refused = ERRORS.failure_of(transaction)
+    assert refused is not None
+    assert refused.leg == 0
     transaction["meta"]["err"] = None
     assert ERRORS.failure_of(transaction) is None
+
+
+# --- whose refusal it is --------------------------------------------------------------------------------------------
+
+
+def _refused_at(index: int, code: int, programs: list[Pubkey], logs: tuple[str, ...] = ()) -> ExecutionError:
+    error = ERRORS.classify({"InstructionError": [index, {"Custom": code}]}, programs, logs)
+    assert error is not None
+    return error
+
+
+@pytest.mark.parametrize(("index", "leg"), [(2, 0), (3, 1), (5, 2)])
+def test_the_leg_that_refused_is_told_by_the_swaps_before_it(index: int, leg: int) -> None:
+    programs = [BUDGET, TOKEN, RAYDIUM, METEORA, TOKEN, RAYDIUM, TOKEN]
+    assert _refused_at(index, 9_999, programs).leg == leg
+
+
+def test_a_token_programs_refusal_within_a_swap_is_that_legs() -> None:
+    logs = (
+        f"Program {TOKEN} failed: custom program error: 0x11",
+        f"Program {METEORA} failed: custom program error: 0x11",
+    )
+    assert _refused_at(2, 17, [BUDGET, RAYDIUM, METEORA], logs).leg == 1
+    assert ERRORS.classify({"InstructionError": [1, "ProgramFailedToComplete"]}, [BUDGET, METEORA]).leg == 0  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [(RAYDIUM, 6005), (METEORA, 6003), (METEORA, 3012), (SYSTEM, 1), (TOKEN, 17), (JUPITER, 6001)],
+    ids=["floor", "floor", "nothing to pay with", "no SOL", "outside a swap", "no swap program"],
+)
+def test_no_pool_is_blamed_for_the_floor_nor_for_what_isnt_its_own(program: Pubkey, code: int) -> None:
+    assert _custom(program, code).leg is None
+
+
+def test_no_pool_is_blamed_for_the_transaction_as_a_whole() -> None:
+    error = ERRORS.classify("WouldExceedMaxAccountCostLimit", [RAYDIUM])
+    assert error is not None
+    assert error.leg is None
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "words", "leg"),
+    [
+        (17, TransactionRejected, "frozen", 0),
+        (36, TransactionRejected, "disable-required-transfer-memos", 0),
+        (37, TokenNotTradable, "can't be transferred", 0),
+        (42, TransactionRejected, "disable-cpi-guard", None),
+        (67, TokenNotTradable, "paused", 0),
+    ],
+)
+def test_what_token_2022_refuses_is_said_in_words(
+    code: int, kind: type[ExecutionError], words: str, leg: int | None
+) -> None:
+    """A guard stops every pool. A program that sends no memo is not each of them, and a token is not all tokens."""
+    logs = (
+        f"Program {TOKEN_2022} failed: custom program error: {code:#x}",
+        f"Program {RAYDIUM} failed: custom program error: {code:#x}",
+    )
+    error = _custom(RAYDIUM, code, logs)
+    assert type(error) is kind
+    assert words in str(error)
+    assert error.leg == leg
+
+
+def test_a_hook_that_no_account_was_brought_for_is_the_tokens() -> None:
+    error = _custom(METEORA, 6077)
+    assert isinstance(error, TokenNotTradable)
+    assert error.http_status == 422
+    assert error.retry_after_seconds is None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.amounts import PPM
+from chalicelib.amounts import PPM, floor_of
 from chalicelib.problems import (
     AccountsMissing,
     AmountTooSmall,
@@ -23,12 +23,11 @@ from chalicelib.routing.quote import (
     MAX_REMAINING_ACCOUNTS,
     MAX_SWAP_COMPUTE_UNITS,
     ask_pools,
-    floor_of,
     price_impact,
     quote_pool,
 )
-from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits, best_route
-from tests.unit.model_market import CLOCK, ModelPool, address, pool_like
+from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits, best_routes
+from tests.unit.model_market import CLOCK, ModelPool, address, best_route, pool_like
 
 A, B, C = (address(number) for number in (1, 2, 3))
 U64 = st.integers(1, 2**64 - 1)
@@ -279,6 +278,18 @@ def test_a_way_over_a_third_token_is_taken_only_where_it_pays_more() -> None:
     first, second = two_hops.legs
     assert second.quote.amount_in == first.quote.amount_out
     assert two_hops.floors(1) == (first.quote.amount_out, 1)
+
+
+def test_the_best_of_each_way_is_told_and_the_best_of_all_first() -> None:
+    def over_c(worth: int) -> Bridge:
+        first = ModelPool(address(10), (A, C), (10**9, 10**9 * worth // 10))
+        return Bridge(C, (first,), (ModelPool(address(11), (C, B), (10**9, 10**9)),))
+
+    for worth, ways in ((9, [[1], [10, 11]]), (15, [[10, 11], [1]])):
+        routes = best_routes(pair(pool(1), bridges=(over_c(worth),)), 10**6, UNLIMITED)
+        assert [[leg.pool.address for leg in route.legs] for route in routes] == [
+            [address(number) for number in way] for way in ways
+        ]
 
 
 def test_a_route_is_worth_what_it_pays_less_what_its_legs_but_one_cost() -> None:

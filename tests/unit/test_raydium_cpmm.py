@@ -16,6 +16,7 @@ from chalicelib.problems import (
     AmountTooSmall,
     ExecutionError,
     InsufficientLiquidity,
+    TokenNotTradable,
     VenueUnavailable,
 )
 from chalicelib.solana.accounts import Account, ChainClock
@@ -372,7 +373,7 @@ def test_accounts_that_are_not_what_the_program_would_take_make_the_pool_unavail
             VENUE.decode(built.address, chain | {address: wrong})
 
 
-def test_a_mint_that_needs_more_than_a_plain_transfer_makes_the_pool_unavailable() -> None:
+def test_a_mint_that_needs_more_than_a_plain_transfer_can_not_be_traded() -> None:
     hooked = Mint(ADDRESS_0, TOKEN_2022_PROGRAM, 6)
     built, chain = on_chain(mints=(hooked, TOKEN_1))
     mint = chain[ADDRESS_0]
@@ -380,7 +381,7 @@ def test_a_mint_that_needs_more_than_a_plain_transfer_makes_the_pool_unavailable
     hook = b"\x0e\x00\x40\x00" + bytes(32) + bytes(STRANGER)
     chain[ADDRESS_0] = replace(mint, data=mint.data.ljust(165, b"\0") + b"\1" + hook)
 
-    with pytest.raises(VenueUnavailable, match="transfer_hook"):
+    with pytest.raises(TokenNotTradable, match="transfer_hook"):
         VENUE.decode(built.address, chain)
 
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import VenueUnavailable
-from chalicelib.risk.limits import Exposure
-from chalicelib.risk.reference_price import exposure_of, price_deviation, value_of
+from chalicelib.risk.limits import Exposure, PoolDeviation
+from chalicelib.risk.reference_price import exposure_of, lamport_value_of, price_deviation, value_of
 from chalicelib.routing.market import Market, PricedPair, Worth
 from chalicelib.routing.quote import ask_pools
-from chalicelib.routing.router import Bridge, PairPools, RouteLimits, best_route
+from chalicelib.routing.router import Bridge, PairPools, RouteLimits
 from chalicelib.solana.tokens import NATIVE_MINT as SOL
 from chalicelib.venues.venue import Pool
-from tests.unit.model_market import CLOCK, ModelChain, ModelPool, ModelVenue, address
+from tests.unit.model_market import CLOCK, ModelChain, ModelPool, ModelVenue, address, best_route
 from tests.unit.routing_pools import JUP, USDC, cpmm
 
 # A busy machine takes its time.
@@ -39,7 +39,7 @@ def priced(
 ) -> PricedPair:
     pools = PairPools(A, B, direct, bridges, CLOCK)
     route = best_route(pools, amount, RouteLimits(max_legs, 1, lambda route: True))
-    return PricedPair(1, 0, ask_pools(direct, A, amount, CLOCK), route, pools, worth)
+    return PricedPair(1, 0, 0, ask_pools(direct, A, amount, CLOCK), route, pools, worth)
 
 
 def deviation(direct: tuple[Pool, ...], amount: int = 1_000, bridges: tuple[Bridge, ...] = ()) -> Fraction | None:
@@ -63,20 +63,14 @@ def test_a_price_is_as_far_off_when_it_is_too_good_as_when_it_is_too_bad() -> No
     too_good = pool(2, (A, B), (DEEP, 2 * DEEP))
     assert deviation((FAIR, too_good)) == 1
     # the fair pool is too shallow for the order, and the bad one takes it
-    shallow, bad = replace(FAIR, reserves=(10**6, 10**6)), pool(2, (A, B), (2 * DEEP, DEEP))
-    assert deviation((shallow, bad), 10**8) == 1
+    shallow, bad = replace(FAIR, reserves=(DEEP // 4, DEEP // 4)), pool(2, (A, B), (DEEP, DEEP // 2))
+    assert deviation((shallow, bad), 26 * DEEP // 10) == 1
 
 
 def test_one_pool_that_was_moved_does_not_move_the_reference_of_the_others() -> None:
     others = (pool(2, (A, B), (DEEP, DEEP)), pool(3, (A, B), (DEEP, DEEP)), pool(4, (A, B), (DEEP, DEEP // 100)))
-    best = pool(5, (A, B), (100 * DEEP, 101 * DEEP))
+    best = pool(5, (A, B), (10 * DEEP, 10 * DEEP * 101 // 100))
     assert deviation((*others, best)) == Fraction(1, 100)
-
-
-def test_of_an_even_number_of_other_pools_the_middle_two_count_alike() -> None:
-    others = tuple(pool(1 + number, (A, B), (DEEP, price * DEEP)) for number, price in enumerate((8, 1, 4, 2)))
-    best = pool(9, (A, B), (DEEP, 9 * DEEP))
-    assert deviation((*others, best)) == 2, "nine against three"
 
 
 def test_neither_an_orders_own_size_nor_fees_are_taken_for_a_moved_market() -> None:
@@ -209,9 +203,12 @@ def test_a_value_asks_no_more_of_a_pool_than_to_take_a_hundredth_or_one_unit() -
 
 
 def test_an_exposure_is_what_it_is_worth_what_is_not_paid_and_how_far_the_price_is_off() -> None:
-    assert exposure_of(priced((FAIR,), 10**10, worth=worth())) == Exposure(10**10, 9_901, None)
+    def judged(ppm: int | None) -> tuple[PoolDeviation, ...]:
+        return (PoolDeviation(str(FAIR.address), ppm),)
+
+    assert exposure_of(priced((FAIR,), 10**10, worth=worth())) == Exposure(10**10, 9_901, None, judged(None))
     other = pool(2, (A, B), (DEEP, DEEP // 2))
-    assert exposure_of(priced((FAIR, other), 10**10)) == Exposure(None, 9_901, 1_000_000)
+    assert exposure_of(priced((FAIR, other), 10**10)) == Exposure(None, 9_901, 1_000_000, judged(1_000_000))
 
 
 def test_an_exposure_is_rounded_up_so_that_a_limit_is_never_passed_by_a_fraction() -> None:
@@ -243,3 +240,33 @@ def test_an_order_between_tokens_that_lead_nowhere_has_no_value_and_still_a_pric
     chain.add_pool(1, (A, B), (DEEP, DEEP))
     one = market_of(chain).price(A, B, 1_000, leg_lamports=0)
     assert (value_of(one), one.route.amount_out) == (None, 999)
+
+
+# --- what the network's fees are worth ----------------------------------------------------------------------------
+
+
+def test_a_lamport_is_worth_what_the_dearer_half_of_sols_pools_say() -> None:
+    pools = tuple(
+        pool(10 + number, (SOL, REFERENCE), (10**13, price * 10**10)) for number, price in enumerate((1, 150, 149))
+    )
+    worth = Worth(SOL, ((SOL, pools),))
+    assert lamport_value_of(replace(priced((FAIR,), 1_000), sol_worth=worth)) == Fraction(149, 1_000)
+
+
+@pytest.mark.parametrize("worth", [None, Worth(SOL, ((SOL, ()),))])
+def test_where_no_pool_tells_what_sol_is_worth_nothing_is_said(worth: Worth | None) -> None:
+    assert lamport_value_of(replace(priced((FAIR,), 1_000), sol_worth=worth)) is None
+
+
+def test_the_value_of_fees_is_read_with_the_pair_though_its_own_tokens_have_nothing_to_do_with_sol() -> None:
+    chain = ModelChain()
+    chain.add_pool(1, (A, REFERENCE), (DEEP, DEEP))
+    chain.add_pool(2, (SOL, REFERENCE), (10**13, 15 * 10**11))
+    market = Market(chain, chain.registry(ModelVenue()), lambda: 0, REFERENCE)
+    wallet = address(9)
+    one = market.price(A, REFERENCE, 1_000, leg_lamports=0, besides=frozenset({wallet}))
+    assert exposure_of(one).lamport_value == Fraction(15, 100)
+    assert one.besides == {wallet: None}, "beside the pools' own accounts, in the same read"
+    chain.reads.clear()
+    market.price(A, REFERENCE, 1_000, leg_lamports=0, besides=frozenset({wallet}))
+    assert len(chain.reads) == 1

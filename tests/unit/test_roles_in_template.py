@@ -104,8 +104,8 @@ def test_functions_move_counters_and_change_no_limit_and_no_kill_switch(resource
                     assert changes == {"dynamodb:UpdateItem"}
                     (keys,) = statement["Condition"]["ForAllValues:StringLike"].values()
                     allowed.setdefault(name, []).extend(keys)
-    counters = ["admission", "open#*", "notional#*"]
-    assert allowed == {"ApiHandlerRole": counters, "ExecuteOrderRole": [*counters, "outage"]}
+    counters = ["admission", "open#*", "notional#*", "fees#*"]
+    assert allowed == {"ApiHandlerRole": [*counters, "rpc-pace#*"], "ExecuteOrderRole": [*counters, "outage"]}
 
 
 def test_each_function_logs_to_its_own_group_which_forgets_after_a_year(resources: Json) -> None:

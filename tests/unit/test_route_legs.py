@@ -8,9 +8,9 @@ from solders.pubkey import Pubkey
 
 from chalicelib.orders.order import Leg, Token
 from chalicelib.orders.route_legs import order_legs, tokens_of
-from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits, best_route
+from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits
 from chalicelib.solana.tokens import NATIVE_MINT
-from tests.unit.model_market import CLOCK, ModelPool, address
+from tests.unit.model_market import CLOCK, ModelPool, address, best_route
 
 A, B, C = (address(number) for number in (1, 2, 3))
 SOLD, BOUGHT = Token("mine", str(A), 9), Token("yours", str(B), 5)

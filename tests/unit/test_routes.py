@@ -13,7 +13,7 @@ from solders.hash import Hash
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
 
-from chalicelib.amounts import PPM
+from chalicelib.amounts import PPM, floor_of
 from chalicelib.problems import (
     AccountsMissing,
     AmountTooSmall,
@@ -27,16 +27,16 @@ from chalicelib.routing.quote import (
     MAX_SWAP_COMPUTE_UNITS,
     PoolAsRead,
     ask_pools,
-    floor_of,
     quote_pool,
 )
-from chalicelib.routing.router import Bridge, Hop, PairPools, Route, RouteLeg, RouteLimits, best_route
+from chalicelib.routing.router import Bridge, Hop, PairPools, Route, RouteLeg, RouteLimits
 from chalicelib.routing.swap_plan import Trade, fits_a_transaction, plan_swap
 from chalicelib.solana.compute_budget import MAX_COMPUTE_UNITS, ComputeBudget
 from chalicelib.solana.tokens import Mint
 from chalicelib.solana.transaction import MAX_TRANSACTION_BYTES, OrderMemo, unsigned_wire
 from chalicelib.venues.meteora_dlmm.layout import bin_array_address
 from chalicelib.venues.venue import Pool
+from tests.unit.model_market import best_route
 from tests.unit.routing_pools import CLOCK, JUP, RAY, SOL, USDC, around, cpmm, dlmm, taxed
 
 LEVY = taxed(50, 10**12)
@@ -222,7 +222,7 @@ class TestFloors:
     @settings(deadline=None)
     def test_go_into_the_instructions_one_each(self, route: Route) -> None:
         min_out = floor_of(route.amount_out, 10_000)
-        plan = plan_swap(route, Trade(Pubkey(bytes([5] * 32)), OrderMemo("order", 1), 0), min_out)
+        plan = plan_swap(route, Trade(Pubkey(bytes([5] * 32)), OrderMemo("order", 1), 0, ""), min_out)
         # both programs' arguments end in amount_in and the minimum output, before what DLMM adds
         written = [int.from_bytes(bytes(swap.data)[16:24], "little") for swap in plan.swaps]
         assert tuple(written) == route.floors(min_out)
@@ -418,7 +418,10 @@ class TestWhatATransactionCanCarry:
     def test_is_the_same_for_every_wallet_and_order(self, route: Route) -> None:
         trades = [
             Trade(
-                Pubkey(bytes([number] * 32)), OrderMemo(f"{number:08}-0000-0000-0000-000000000000", number), 2_039_280
+                Pubkey(bytes([number] * 32)),
+                OrderMemo(f"{number:08}-0000-0000-0000-000000000000", number),
+                2_039_280,
+                nonce="9" * number,
             )
             for number in (1, 9)
         ]
@@ -439,7 +442,7 @@ class TestWhatATransactionCanCarry:
 
 def size_of(route: Route, trade: Trade | None = None) -> int:
     """The bytes of the route's transaction, whether they fit or not."""
-    trade = trade or Trade(Pubkey(bytes([5] * 32)), OrderMemo("00000000-0000-0000-0000-000000000000", 1), 0)
+    trade = trade or Trade(Pubkey(bytes([5] * 32)), OrderMemo("00000000-0000-0000-0000-000000000000", 1), 0, "")
     plan = plan_swap(route, trade, route.amount_out)
     instructions = plan.instructions(ComputeBudget(MAX_COMPUTE_UNITS, unit_price=1_000_000))
     return len(unsigned_wire(MessageV0.try_compile(plan.payer, instructions, [], Hash.default())))

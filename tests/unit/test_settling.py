@@ -37,6 +37,10 @@ class Node:
     now: float = 0.0
     sent_at: list[float] = field(default_factory=list)
     asked_at: list[float] = field(default_factory=list)
+    waits: float | None = None
+
+    def start_waiting(self, seconds: float) -> None:
+        self.waits = seconds
 
     def one_node(self) -> LandingRpc:
         return self
@@ -162,5 +166,11 @@ def test_the_bytes_that_are_stored_are_the_ones_that_are_sent() -> None:
             return super().send_transaction(wire, skip_preflight=skip_preflight)
 
     order = replace(selling_sol(), submission=SignedTransaction("signature-1", b"these", "blockhash", LAST_VALID))
-    settled(Noting(height=LAST_VALID + 1), order)
-    assert sent == [b"these"]
+    settled(Noting(), order)
+    assert sent == [b"these"] * 3
+
+
+def test_a_wait_for_the_nodes_limits_ends_with_the_invocation() -> None:
+    node = Node()
+    settled(node)
+    assert node.waits == POLICY.invocation

@@ -37,10 +37,10 @@ def test_not_a_unit_more_or_less_than_the_order_is_spent(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_floor_can_not_be_a_unit_below_what_the_slippage_allows(kind: str) -> None:
+def test_the_floor_can_not_be_a_unit_below_the_orders(kind: str) -> None:
     made = KINDS[kind]
     last = len(swaps_of(made)) - 1
-    assert "slippage" in refusal(with_amounts(made, {last: (0, -1)}), made.terms)
+    assert "floor" in refusal(with_amounts(made, {last: (0, -1)}), made.terms)
     policy().approve(with_amounts(made, {last: (0, 1)}), made.terms)
 
 
@@ -91,8 +91,8 @@ def test_a_swap_spends_not_even_a_unit_of_a_token_that_the_order_does_not_get() 
     assert refusal(message, SPLIT.terms) == f"a swap spends 1 of {MINTS['JUP']}, more than it may"
 
 
-def test_one_unit_is_a_quote() -> None:
-    policy().approve(as_bytes(SPLIT.message), replace(SPLIT.terms, quoted_out=1))
+def test_one_unit_is_a_floor() -> None:
+    policy().approve(as_bytes(SPLIT.message), replace(SPLIT.terms, min_out=1))
 
 
 def test_a_token_belongs_to_one_token_program() -> None:
@@ -111,18 +111,8 @@ def replaced(meta: AccountMeta, key: Pubkey) -> AccountMeta:
 def test_a_quote_without_slippage_must_be_met_to_the_unit() -> None:
     exact = trade("USDC", "SOL", 10**9, 0)
     policy().approve(as_bytes(exact.message), exact.terms)
-    assert "slippage" in refusal(as_bytes(BUYING_SOL.message), replace(BUYING_SOL.terms, slippage_ppm=0))
-
-
-@given(guaranteed=st.integers(0, 2**64 - 1), quoted=st.integers(1, 2**64 - 1), slippage_ppm=st.integers(0, 500_000))
-def test_the_floor_is_what_is_left_of_the_quote_after_the_slippage_and_at_least_a_unit(
-    guaranteed: int, quoted: int, slippage_ppm: int
-) -> None:
-    terms = replace(SPLIT.terms, quoted_out=quoted, slippage_ppm=slippage_ppm)
-    least = max(-(-quoted * (10**6 - slippage_ppm) // 10**6), 1)
-    assert terms.are_met_by(guaranteed) == (guaranteed >= least)
-    assert terms.are_met_by(least)
-    assert not terms.are_met_by(least - 1)
+    stricter = replace(BUYING_SOL.terms, min_out=BUYING_SOL.terms.min_out + 1)
+    assert "floor" in refusal(as_bytes(BUYING_SOL.message), stricter)
 
 
 @given(limit=st.integers(0, MAX_COMPUTE_UNITS), price=st.integers(0, 2**64 - 1), cap=st.integers(0, 10**7))
@@ -138,9 +128,19 @@ def test_the_priority_fee_stays_within_its_cap(limit: int, price: int, cap: int)
 def test_a_priority_fee_above_the_cap_is_told_rounded_up_to_the_lamport() -> None:
     for limit, price, lamports in ((1, 1_000_001, 2), (MAX_COMPUTE_UNITS, 2**63 + 1, 12_912_720_851_596_686_133)):
         message = compiled(BUYING_SOL.plan.instructions(ComputeBudget(limit, price)))
-        policy(fee_cap=lamports).approve(message, BUYING_SOL.terms)
-        told = refusal(message, BUYING_SOL.terms, policy(fee_cap=lamports - 1))
+        terms = replace(BUYING_SOL.terms, most_lamports=5_000 + lamports)
+        policy(fee_cap=lamports).approve(message, terms)
+        told = refusal(message, terms, policy(fee_cap=lamports - 1))
         assert f"its priority fee of {lamports} lamports is above the cap of {lamports - 1}" in told
+
+
+def test_base_fee_and_priority_fee_together_are_held_to_what_the_order_has_reserved() -> None:
+    for limit, price, lamports in ((1, 1_000_001, 2), (MAX_COMPUTE_UNITS, 1_000_000, MAX_COMPUTE_UNITS)):
+        message = compiled(BUYING_SOL.plan.instructions(ComputeBudget(limit, price)))
+        reserved = replace(BUYING_SOL.terms, most_lamports=5_000 + lamports)
+        policy(fee_cap=lamports).approve(message, reserved)
+        told = refusal(message, replace(reserved, most_lamports=4_999 + lamports), policy(fee_cap=lamports))
+        assert told == f"its fee of {5_000 + lamports} lamports is above the {4_999 + lamports} of the order"
 
 
 def test_what_is_lent_to_a_temporary_account_is_a_token_accounts_rent() -> None:

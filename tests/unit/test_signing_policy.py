@@ -275,14 +275,13 @@ def by(pools: dict[Pubkey, TradablePool]) -> SigningPolicy:
 OTHER_TERMS: dict[str, dict[str, Any]] = {
     "order": {"order_id": "0197c3d2-7a1f-7000-8000-0123456789ac"},
     "attempt": {"attempt": 2},
+    "nonce": {"nonce": "5e2b7d"},
     "token sold": {"mint_in": MINTS["USDC"]},
     "token bought": {"mint_out": MINTS["USDC"]},
     "amount": {"amount_in": SPLIT.terms.amount_in - 1},
-    "quote": {"quoted_out": SPLIT.terms.quoted_out * 2},
+    "floor": {"min_out": SPLIT.terms.min_out * 2},
     "nothing sold": {"amount_in": 0},
-    "nothing quoted": {"quoted_out": 0},
-    "all may slip": {"slippage_ppm": 1_000_000},
-    "less than nothing may slip": {"slippage_ppm": -1},
+    "nothing asked for": {"min_out": 0},
     "what it sells": {"mint_out": SPLIT.terms.mint_in},
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from struct import pack
 
 import pytest
@@ -217,3 +218,20 @@ def test_every_unknown_token_of_a_pair_is_named(directory: ChainTokenDirectory) 
     with pytest.raises(InvalidRequest) as refused:
         find_token(directory, "tokenOut", "PEPE")
     assert [problem.field for problem in refused.value.problems] == ["tokenOut"]
+
+
+@pytest.mark.parametrize("kind", [ExtensionType.SCALED_UI_AMOUNT, ExtensionType.INTEREST_BEARING_CONFIG])
+def test_the_listing_says_of_which_tokens_wallets_show_other_amounts(
+    chain: Chain, directory: ChainTokenDirectory, kind: ExtensionType
+) -> None:
+    mint = named_mint(ACME, "ACME", decimals=2)
+    chain.add(ACME, replace(mint, data=mint.data + pack("<HH", kind, 56) + bytes(56)))
+    listed = {token.symbol: token_json(token) for token in directory.tokens()}
+    assert listed["ACME"] == {
+        "symbol": "ACME",
+        "mint": str(ACME),
+        "decimals": 2,
+        "tokenProgram": str(TOKEN_2022_PROGRAM),
+        "scaledUi": True,
+    }
+    assert "scaledUi" not in listed["SOL"]

@@ -49,7 +49,7 @@ COMPUTE_BUDGET_PROGRAM = Pubkey.from_string("ComputeBudget1111111111111111111111
 SYSTEM_PROGRAM = Pubkey.from_string("11111111111111111111111111111111")
 BUDGET = ComputeBudget(200_000, 1_500)
 LATEST = LatestBlockhash(Hash.new_unique(), last_valid_block_height=1_150, slot=9)
-ORDER: dict[str, Any] = {"order_id": "order", "attempt": 1, "rent_lamports": 2_039_280}
+ORDER: dict[str, Any] = {"order_id": "order", "attempt": 1, "nonce": "5e2b7c", "rent_lamports": 2_039_280}
 
 
 def _swap(*accounts: Pubkey, signers: tuple[Pubkey, ...] = ()) -> Instruction:
@@ -106,20 +106,21 @@ def test_tokens_are_traded_from_and_into_the_wallets_associated_account(token: T
     assert destination_account(ME, token, **ORDER).address == address
 
 
-orders = st.tuples(st.text("0123456789abcdef-", min_size=1, max_size=40), st.integers(1, 9), st.booleans())
+hexadecimal = st.text("0123456789abcdef-", min_size=1, max_size=40)
+orders = st.tuples(hexadecimal, st.integers(1, 9), st.booleans(), st.sampled_from(["5e2b7c", "5e2b7d"]))
 
 
 @given(first=orders, second=orders)
 def test_no_two_attempts_share_a_temporary_account_and_none_is_the_wallets_own(
-    first: tuple[str, int, bool], second: tuple[str, int, bool]
+    first: tuple[str, int, bool, str], second: tuple[str, int, bool, str]
 ) -> None:
     one, other = (_temporary_account(*order) for order in (first, second))
     assert (one == other) == (first == second)
     assert one != associated_token_address(ME, NATIVE_MINT, TOKEN_PROGRAM)
 
 
-def _temporary_account(order_id: str, attempt: int, is_source: bool) -> Pubkey:
-    order: dict[str, Any] = {"order_id": order_id, "attempt": attempt, "rent_lamports": 1}
+def _temporary_account(order_id: str, attempt: int, is_source: bool, nonce: str) -> Pubkey:
+    order: dict[str, Any] = {"order_id": order_id, "attempt": attempt, "nonce": nonce, "rent_lamports": 1}
     return (source_account(ME, SOL, 1, **order) if is_source else destination_account(ME, SOL, **order)).address
 
 
@@ -155,10 +156,24 @@ def test_the_accounts_whose_fees_count_are_those_written() -> None:
     assert set(written) == {ME, plan.source.address, plan.destination.address}
 
 
-@given(units=st.integers(0, 2_000_000))
+@pytest.mark.parametrize("units", [None, 0])
+def test_units_that_no_simulation_told_leave_the_limit_where_the_simulation_had_it(units: int | None) -> None:
+    assert compute_unit_limit(units) == MAX_COMPUTE_UNITS
+
+
+def test_a_limit_that_is_not_known_costs_no_more_than_the_most_that_is_paid() -> None:
+    policy = PriorityFeePolicy(floor=7, cap=10_000_000, max_lamports=2_800_000)
+    budget = policy.within(ComputeBudget(compute_unit_limit(None), 10_000_000), policy.most_lamports)
+    assert budget is not None
+    assert 2_790_000 < budget.priority_fee_lamports <= 2_800_000
+
+
+@given(units=st.integers(1, 2_000_000))
 def test_the_unit_limit_is_a_fifth_above_the_simulation_within_what_is_allowed(units: int) -> None:
     limit = compute_unit_limit(units)
     assert limit <= MAX_COMPUTE_UNITS
+    if not units:  # the node didn't tell
+        assert limit == compute_unit_limit(None) == MAX_COMPUTE_UNITS
     assert limit == MAX_COMPUTE_UNITS or units * 6 <= limit * 5 < units * 6 + 5
 
 
@@ -194,13 +209,31 @@ def test_a_fee_policy_that_makes_no_sense_is_refused(percentile: int, floor: int
         PriorityFeePolicy(percentile, floor, cap)
 
 
+@given(units=st.integers(1, MAX_COMPUTE_UNITS), price=st.integers(1_000, 10**6), most=st.integers(0, 10**7))
+def test_a_transaction_that_must_cost_less_offers_the_highest_price_that_it_may_and_none_below_the_floor(
+    units: int, price: int, most: int
+) -> None:
+    policy, wanted = PriorityFeePolicy(75, 1_000, 10**6), ComputeBudget(units, price)
+    budget = policy.within(wanted, most)
+    if budget is None:
+        assert ComputeBudget(units, policy.floor).network_fee_lamports > most
+        return
+    assert budget.network_fee_lamports <= most
+    assert policy.floor <= budget.unit_price <= price
+    if budget.unit_price < price:
+        dearer = ComputeBudget(units, budget.unit_price + 1)
+        assert dearer.network_fee_lamports > most or dearer.priority_fee_lamports > policy.max_lamports
+
+
 @given(units=st.integers(1, 2_000_000), fee=st.integers(0, 10**9), most=st.integers(0, 10**7))
 def test_however_high_the_recent_fees_a_transaction_offers_no_more_than_its_cap_in_lamports(
     units: int, fee: int, most: int
 ) -> None:
     policy = PriorityFeePolicy(75, 0, 10**9, max_lamports=most)
-    budget = policy.budget(units, [fee])
+    limit = compute_unit_limit(units)
+    budget = policy.within(ComputeBudget(limit, fee), policy.most_lamports)
+    assert budget is not None
     assert budget.priority_fee_lamports <= most
-    assert budget.unit_limit == compute_unit_limit(units)
+    assert budget.unit_limit == limit
     if budget.unit_price < fee:
         assert ComputeBudget(budget.unit_limit, budget.unit_price + 1).priority_fee_lamports > most

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,6 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chalicelib.amounts import U64_MAX, parse_decimal, price_text, to_base_units, to_ppm, to_text
+from chalicelib.aws.dynamodb.attribute_values import deserialize, serialize
+from chalicelib.aws.dynamodb.order_item import item_to_order, order_to_item
 from chalicelib.contract.requests import (
     MAX_BODY_BYTES,
     ClientMessage,
@@ -25,10 +28,21 @@ from chalicelib.contract.requests import (
     validate_idempotency_key,
 )
 from chalicelib.contract.views import order_json, problem_json, status_message, step_json
-from chalicelib.orders.order import fail_attempt, start_attempt
+from chalicelib.orders.order import Offer, fail_attempt, start_attempt
 from chalicelib.problems import FieldProblem, InvalidRequest, NoPool, NotFound, RpcUnavailable
 from chalicelib.times import time_text
-from tests.sample_orders import CREATED_AT_MS, USDC, confirmed, failed, new_order, retrying, routing, submitted
+from tests.sample_orders import (
+    CREATED_AT_MS,
+    SOL,
+    USDC,
+    building,
+    confirmed,
+    failed,
+    new_order,
+    retrying,
+    routing,
+    submitted,
+)
 
 ORDER = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "10", "slippage": "0.01"}
 
@@ -360,8 +374,11 @@ def test_a_confirmed_order_looks_as_the_contract_says() -> None:
         "type": "market",
         "tokenIn": "SOL",
         "tokenOut": "USDC",
+        "mintIn": SOL.mint,
+        "mintOut": USDC.mint,
         "amount": "10",
         "slippage": "0.01",
+        "networkFees": "0",
         "status": "confirmed",
         "retryCount": 0,
         "createdAt": at[0],
@@ -380,9 +397,44 @@ def test_a_confirmed_order_looks_as_the_contract_says() -> None:
 
 def test_a_new_order_shows_only_what_exists_already() -> None:
     assert set(order_json(new_order())) == {
-        "orderId", "type", "tokenIn", "tokenOut", "amount", "slippage", "status", "retryCount", "createdAt",
-        "updatedAt", "history",
+        "orderId", "type", "tokenIn", "tokenOut", "mintIn", "mintOut", "amount", "slippage", "status", "retryCount",
+        "networkFees", "createdAt", "updatedAt", "history",
     }  # fmt: skip
+
+
+def test_an_order_shows_its_terms_and_what_each_pool_offered() -> None:
+    order = replace(
+        building(),
+        min_out=1_490_000_000,
+        expires_at_ms=CREATED_AT_MS + 300_000,
+        client_order_id="desk/7",
+        max_price_impact_ppm=5_000,
+        max_network_fee=10_000,
+        redrive_of="order-0",
+        redriven_as="order-2",
+        quotes=(
+            Offer(dex="raydium", pool="P", amount_out=1_500_000_000, price_impact_ppm=2_716, fee=25_000_000),
+            Offer(dex="meteora", pool="Q", amount_out=1, fee=2, fee_of_token_in=False),
+            Offer(dex="meteora", pool="R", error="it is closed", error_code="VENUE_UNAVAILABLE"),
+        ),
+    )
+    shown = order_json(item_to_order(deserialize(serialize(order_to_item(order)))))
+    terms = ("minOut", "expiresAt", "clientOrderId", "maxPriceImpact", "maxNetworkFee", "redriveOf", "redrivenAs")
+    assert [shown[name] for name in terms] == [
+        "1490", time_text(CREATED_AT_MS + 300_000), "desk/7", "0.005", "0.00001", "order-0", "order-2",
+    ]  # fmt: skip
+    assert shown["quotes"] == [
+        {
+            "dex": "raydium", "pool": "P", "amountOut": "1500", "price": "150", "priceImpact": "0.002716",
+            "fee": "0.025", "feeToken": "SOL",
+        },
+        {
+            "dex": "meteora", "pool": "Q", "amountOut": "0.000001", "price": "0.0000001", "priceImpact": None,
+            "fee": "0.000002", "feeToken": "USDC",
+        },
+        {"dex": "meteora", "pool": "R", "error": "it is closed", "errorCode": "VENUE_UNAVAILABLE"},
+    ]  # fmt: skip
+    assert all("quotes" not in step for step in shown["history"])
 
 
 def test_a_failed_attempt_tells_that_it_is_not_the_end_and_when_it_goes_on() -> None:

@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { reached, unreached } from "./reachability";
-import type { Accepted, Order, OrderBody, Page, Problem, Quote, Token } from "./wire";
+import type { Accepted, Order, OrderBody, Page, Problem, Quote, QuoteQuery, Token } from "./wire";
 
 /** The server refused: `problem` says why, `retryAfterMs` when it may be asked again. */
 export class Refused extends Error {
@@ -85,7 +85,7 @@ export interface Filter {
 }
 
 export const api = {
-  quote: (query: Omit<OrderBody, "type">, abort: AbortSignal): Promise<Quote> =>
+  quote: (query: QuoteQuery, abort: AbortSignal): Promise<Quote> =>
     call(`quotes?${new URLSearchParams({ ...query })}`, { signal: abort }),
 
   execute: (order: OrderBody, idempotencyKey: string): Promise<Accepted> =>

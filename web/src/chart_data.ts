@@ -8,7 +8,7 @@ const SHOWN = 60;
 
 export interface ChartedOrder {
   order: Order;
-  /** The fill against the quote, in basis points. */
+  /** The fill against the first quote, in basis points. */
   fill: number;
   seconds: Record<Step, number>;
   total: number;
@@ -22,7 +22,7 @@ export function charted(newestFirst: readonly Order[]): ChartedOrder[] {
     if (!fill) continue;
     const times = timeByStep(order);
     const seconds = Object.fromEntries(STEPS.map((step) => [step, times[step] / 1000])) as Record<Step, number>;
-    found.push({ order, fill: toPixels(fill), seconds, total: timeTaken(order) / 1000 });
+    found.push({ order, fill: toPixels(fill.basisPoints), seconds, total: timeTaken(order) / 1000 });
     if (found.length === SHOWN) break;
   }
   return found.reverse();

@@ -2,7 +2,7 @@ import { computed, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import uPlot from "uplot";
 import { charted, type ChartedOrder, percentile, stacked } from "./chart_data";
-import { clock, signed } from "./format";
+import { clock, bps as exactBps } from "./format";
 import { listed } from "./listing";
 import { fillAgainstQuote, type Step, STEPS } from "./order";
 import { Plot } from "./plot";
@@ -100,7 +100,7 @@ function FillTable({ orders }: { orders: readonly ChartedOrder[] }): JSX.Element
                       {nameOfOrder(one)}
                     </a>
                   </th>
-                  <td>{fill && `${signed(fill)} bps`}</td>
+                  <td>{fill && exactBps(fill)}</td>
                   {STEPS.map((step) => (
                     <td key={step}>{seconds(one.seconds[step])}</td>
                   ))}

@@ -46,6 +46,12 @@ export function compare(left: Decimal, right: Decimal): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+/** `left` − `right`, exactly. */
+export function minus(left: Decimal, right: Decimal): Decimal {
+  const [a, b] = aligned(left, right);
+  return { digits: a - b, scale: Math.max(left.scale, right.scale) };
+}
+
 /** How far `actual` is from `reference`, in basis points rounded to hundredths (half away from zero); null over zero. */
 export function basisPoints(actual: Decimal, reference: Decimal): Decimal | null {
   const [a, b] = aligned(actual, reference);

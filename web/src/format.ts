@@ -1,6 +1,7 @@
 /** How amounts, times and addresses look. Text in, text out: see decimal.ts for why. */
 
 import { type Decimal, must, rounded, shift, significant, toText } from "./decimal";
+import type { Difference } from "./order";
 
 /** "1234567.5" as "1,234,567.5", every digit kept. */
 export function grouped(text: string): string {
@@ -39,6 +40,18 @@ export function evenPercent(fraction: string): string {
 export function signed(value: Decimal): string {
   const text = grouped(toText(value));
   return value.digits > 0n ? `+${text}` : minus(text);
+}
+
+/** A difference in basis points; one too small for two decimals still shows its direction: "< +0.01 bps". */
+export function bps({ tokens, basisPoints }: Difference): string {
+  if (basisPoints.digits !== 0n || tokens.digits === 0n) return `${signed(basisPoints)} bps`;
+  return tokens.digits > 0n ? "< +0.01 bps" : "> −0.01 bps";
+}
+
+/** A difference to the last unit, with its share: "−0.000001 USDC (−0.02 bps)"; `equal` where there is none. */
+export function exactDifference(found: Difference, token: string, equal: string): string {
+  if (found.tokens.digits === 0n) return equal;
+  return `${signed(found.tokens)} ${tokenName(token)} (${bps(found)})`;
 }
 
 /** A duration of whole milliseconds: "84 ms", "1.24 s", "2 min 5 s". */

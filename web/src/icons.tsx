@@ -96,5 +96,11 @@ export function StatusIcon({ status, retrying }: { status: Status; retrying: boo
           <path d="M4 12 12 4" />
         </Icon>
       );
+    case "expired":
+      return (
+        <Icon size={14}>
+          <path d="M4 2.5h8M4 13.5h8M5 2.5c0 3 6 8 6 11M11 2.5c0 3-6 8-6 11" />
+        </Icon>
+      );
   }
 }

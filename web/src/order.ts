@@ -1,6 +1,6 @@
 /** An order and its changes. Pure: a message comes twice, late or out of order, and the order stays right. */
 
-import { basisPoints, must, type Decimal } from "./decimal";
+import { basisPoints, minus, must, type Decimal } from "./decimal";
 import type { HistoryStep, Order, StatusMessage } from "./wire";
 
 export type Applied = { order: Order } | "old" | "gap";
@@ -24,6 +24,7 @@ export function isEnded(order: Order): boolean {
   return (
     order.status === "confirmed" ||
     order.status === "cancelled" ||
+    order.status === "expired" ||
     (order.status === "failed" && last?.terminal === true)
   );
 }
@@ -35,9 +36,9 @@ export function apply(order: Order, message: StatusMessage): Applied {
   if (message.seq > known + 1) return "gap";
   const { type: _type, orderId: _orderId, ...step } = message;
   const next: Order = { ...order, updatedAt: step.at, history: [...order.history, step] };
-  // A new attempt chooses anew; a fill clears what went wrong before it.
+  // A new attempt chooses anew, above the same floor; a fill clears what went wrong before it.
   if (step.status === "routing")
-    for (const name of ["route", "dexUsed", "quotedOut", "minOut", "txHash"] as const) delete next[name];
+    for (const name of ["route", "dexUsed", "quotedOut", "txHash"] as const) delete next[name];
   if (step.status === "confirmed") for (const name of ["error", "errorCode"] as const) delete next[name];
   for (const [name, value] of Object.entries(step)) if (!(name in OF_THE_STEP)) Object.assign(next, { [name]: value });
   return { order: next };
@@ -54,10 +55,39 @@ export function compareNewestFirst(left: Order, right: Order): number {
   return left.orderId < right.orderId ? 1 : left.orderId > right.orderId ? -1 : 0;
 }
 
-/** The fill against the quote it was built on, in basis points: positive is better than quoted. */
-export function fillAgainstQuote(order: Order): Decimal | null {
-  if (order.status !== "confirmed" || !order.amountOut || !order.quotedOut) return null;
-  return basisPoints(must(order.amountOut), must(order.quotedOut));
+/** How much more was received than `reference`, exactly in whole tokens, and in basis points of it. */
+export interface Difference {
+  tokens: Decimal;
+  basisPoints: Decimal;
+}
+
+function difference(actual: string, reference: string): Difference | null {
+  const [received, expected] = [must(actual), must(reference)];
+  const share = basisPoints(received, expected);
+  return share && { tokens: minus(received, expected), basisPoints: share };
+}
+
+/** What the order's first attempt was quoted; later attempts quote anew, and what was agreed to is the first. */
+export function firstQuotedOut(order: Order): string | undefined {
+  return order.history.find((change) => change.quotedOut !== undefined)?.quotedOut ?? order.quotedOut;
+}
+
+/** The fill against the order's first quote: positive is better than quoted. */
+export function fillAgainstQuote(order: Order): Difference | null {
+  const quoted = firstQuotedOut(order);
+  return order.status === "confirmed" && order.amountOut && quoted ? difference(order.amountOut, quoted) : null;
+}
+
+/** The fill against the order's floor: never negative. */
+export function fillAgainstFloor(order: Order): Difference | null {
+  return order.status === "confirmed" && order.amountOut && order.minOut
+    ? difference(order.amountOut, order.minOut)
+    : null;
+}
+
+/** Whether it can be cancelled: until a transaction of it is signed, also between two attempts. */
+export function isCancellable(order: Order): boolean {
+  return !isEnded(order) && order.status !== "submitted";
 }
 
 export type Step = "waiting" | "routing" | "building" | "confirming" | "retrying";

@@ -4,9 +4,9 @@ import { useEffect, useRef } from "preact/hooks";
 import { announce } from "./announcer";
 import { api } from "./api";
 import { Copyable } from "./copyable";
-import { amount, clock, duration, percent, price, signed } from "./format";
+import { amount, clock, duration, exactDifference, percent, price } from "./format";
 import { CloseIcon } from "./icons";
-import { fillAgainstQuote, isEnded, timeTaken } from "./order";
+import { fillAgainstFloor, fillAgainstQuote, firstQuotedOut, isCancellable, isEnded, timeTaken } from "./order";
 import { keep } from "./orders_store";
 import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
 import { RouteDiagram } from "./route_diagram";
@@ -18,13 +18,22 @@ import { nameOf } from "./tokens";
 import type { Order } from "./wire";
 
 function Facts({ order }: { order: Order }): JSX.Element {
-  const fill = fillAgainstQuote(order);
+  const first = firstQuotedOut(order);
+  const againstQuote = fillAgainstQuote(order);
+  const aboveFloor = fillAgainstFloor(order);
+  const out = nameOf(order.tokenOut);
   return (
     <dl class="facts">
-      {order.quotedOut && (
+      {first && (
         <div>
-          <dt>Quoted</dt>
-          <dd>{amount(order.quotedOut, nameOf(order.tokenOut))}</dd>
+          <dt>Quoted at first</dt>
+          <dd>{amount(first, out)}</dd>
+        </div>
+      )}
+      {order.quotedOut && order.quotedOut !== first && (
+        <div>
+          <dt>Quoted at last</dt>
+          <dd>{amount(order.quotedOut, out)}</dd>
         </div>
       )}
       {order.minOut && (
@@ -47,10 +56,16 @@ function Facts({ order }: { order: Order }): JSX.Element {
           <dd>{amount(left.amount, nameOf(left.token))}</dd>
         </div>
       ))}
-      {fill && (
+      {againstQuote && (
         <div>
           <dt>Against quote</dt>
-          <dd>{fill.digits === 0n ? "exactly as quoted" : `${signed(fill)} bps`}</dd>
+          <dd data-test="against-quote">{exactDifference(againstQuote, out, "exactly as quoted")}</dd>
+        </div>
+      )}
+      {aboveFloor && (
+        <div>
+          <dt>Above the least</dt>
+          <dd data-test="above-floor">{exactDifference(aboveFloor, out, "exactly the least")}</dd>
         </div>
       )}
       {order.executedPrice && (
@@ -102,7 +117,7 @@ function CancelButton({ order }: { order: Order }): JSX.Element | null {
 
   return (
     <>
-      {order.status === "pending" && (
+      {isCancellable(order) && (
         <button type="button" class="secondary" aria-disabled={busy.value} onClick={() => void cancel()}>
           Cancel order
         </button>

@@ -1,7 +1,7 @@
 import { computed, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { amount, clock, duration, signed } from "./format";
+import { amount, bps, clock, duration } from "./format";
 import { feed, filter, listed, progress, readMore } from "./listing";
 import { fillAgainstQuote, isEnded, timeTaken } from "./order";
 import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
@@ -105,7 +105,7 @@ function Row({ order, index, top, height, reachable }: RowProps): JSX.Element {
         {order.amountOut ? amount(order.amountOut, nameOf(order.tokenOut)) : <span class="faint">–</span>}
       </span>
       <span role="cell" class="cell-fill">
-        {fill ? fill.digits === 0n ? "exact" : `${signed(fill)} bps` : <span class="faint">–</span>}
+        {fill ? fill.tokens.digits === 0n ? "exact" : bps(fill) : <span class="faint">–</span>}
       </span>
       <span role="cell" class="cell-took">
         {isEnded(order) ? duration(timeTaken(order)) : <span class="faint">…</span>}

@@ -4,9 +4,7 @@ import { effect, signal } from "@preact/signals";
 import { api, apiKey, Refused } from "./api";
 import { online } from "./reachability";
 import { noteServerTime } from "./server_clock";
-import type { OrderBody, Quote } from "./wire";
-
-export type QuoteRequest = Omit<OrderBody, "type">;
+import type { Quote, QuoteQuery } from "./wire";
 
 export interface QuoteState {
   /** The latest quote; still that of the former request until the first of a new one is there. */
@@ -23,19 +21,19 @@ const AFTER_TYPING_MS = 200;
 const NOTHING: QuoteState = { quote: null, madeAt: 0, current: false, problem: null };
 
 /** What to quote; null while the ticket isn't complete. */
-export const quoteRequest = signal<QuoteRequest | null>(null);
+export const quoteRequest = signal<QuoteQuery | null>(null);
 /** Whether the ticket can be seen: nobody's quote isn't asked for. */
 export const ticketIsVisible = signal(true);
 export const quoteState = signal<QuoteState>(NOTHING);
 
 const pageIsVisible = signal(document.visibilityState === "visible");
 
-function isSamePair(quote: Quote | null, request: QuoteRequest): boolean {
+function isSamePair(quote: Quote | null, request: QuoteQuery): boolean {
   return quote !== null && quote.tokenIn === request.tokenIn && quote.tokenOut === request.tokenOut;
 }
 
 /** Ask again and again until the returned function is called. */
-function quoteAgainAndAgain(request: QuoteRequest): () => void {
+function quoteAgainAndAgain(request: QuoteQuery): () => void {
   const abort = new AbortController();
   let timer: number | undefined;
 

@@ -26,6 +26,22 @@ export interface components {
       /** @default null */
       orderId: string | null;
     };
+    /**
+     * @description What would become of an order; nothing is stored or used up.
+     *
+     *     `quote` and `networkFee` are null where there is none now, and `minOut` where neither a quote nor the order says it.
+     *     `immediate`: the order would start at once and wait for no slot.
+     */
+    DryRun: {
+      wouldAccept: boolean;
+      refusals: components["schemas"]["Refusal"][];
+      warnings: string[];
+      quote: components["schemas"]["Quote"] | null;
+      minOut: string | null;
+      networkFee: string | null;
+      simulation: components["schemas"]["Simulation"];
+      immediate: boolean;
+    };
     /** @description What is wrong with the client's message. After 401, 413 and 429 the connection is closed. */
     ErrorMessage: {
       /** @constant */
@@ -85,8 +101,18 @@ export interface components {
       type: "market";
       tokenIn: string;
       tokenOut: string;
+      mintIn: string;
+      mintOut: string;
       amount: string;
       slippage: string;
+      maxPriceImpact?: string;
+      maxNetworkFee?: string;
+      networkFees: string;
+      /** Format: date-time */
+      expiresAt?: string;
+      clientOrderId?: string;
+      redriveOf?: string;
+      redrivenAs?: string;
       status: components["schemas"]["Status"];
       retryCount: number;
       /** Format: date-time */
@@ -104,14 +130,21 @@ export interface components {
       txHash?: string;
       error?: string;
       errorCode?: string;
+      quotes?: components["schemas"]["PoolOffer"][];
       history: components["schemas"]["HistoryStep"][];
     };
-    /** @description A token that can be traded; `symbol` is null where it has none of its own. */
+    /**
+     * @description A token that can be traded; `symbol` is null where it has none of its own.
+     *
+     *     `scaledUi` is there, and true, where wallets show the token's amounts multiplied (ScaledUiAmount, interest-bearing).
+     *     Fillrate's amounts never are: one whole token is 10^decimals base units, of this token too.
+     */
     ListedToken: {
       symbol: string | null;
       mint: string;
       decimals: number;
       tokenProgram: string;
+      scaledUi?: boolean;
     };
     OpenApi: {
       /** @constant */
@@ -124,7 +157,7 @@ export interface components {
       orders: components["schemas"]["ListedOrder"][];
       nextCursor: string | null;
     };
-    /** @description POST /orders/execute. */
+    /** @description POST /orders/execute. A field that is not of use is left out: null is no value. */
     OrderRequest: {
       /** @description a symbol or a mint address */
       tokenIn: string;
@@ -142,6 +175,24 @@ export interface components {
        * @constant
        */
       type: "market";
+      /** @description the least of tokenOut for the whole order, in whole tokens, above 0 */
+      minOut?: string | number;
+      /**
+       * Format: date-time
+       * @description from then on no attempt starts and nothing is signed; at most 30 days ahead
+       */
+      expiresAt?: string;
+      /** @description the client's own name for the order, unique in the account */
+      clientOrderId?: string;
+      /** @description the order's own ceiling: a fraction from 0 to 1 */
+      maxPriceImpact?: string | number;
+      /** @description the order's own ceiling for one transaction's base fee, priority fee and tip, in SOL */
+      maxNetworkFee?: string | number;
+      /**
+       * @description tell what would become of the order, and store nothing
+       * @default false
+       */
+      dryRun: boolean;
     };
     /** @description The answer to a ping. */
     PongMessage: {
@@ -160,21 +211,27 @@ export interface components {
       error?: string;
       errorCode?: string;
     };
-    /** @description RFC 9457 problem details; `errors` names each wrong field. */
+    /** @description RFC 9457 problem details; `errors` names each wrong field, `orderId` the order that has the clientOrderId. */
     Problem: {
       type: string;
       title: string;
       status: number;
       detail: string;
       errors?: components["schemas"]["WrongField"][];
+      orderId?: string;
     };
-    /** @description The best route and every pool's own offer, all as of one `slot` of the chain. */
+    /**
+     * @description The best route and every pool's own offer, all as of one `slot` of the chain.
+     *
+     *     `slotLag` is how many slots newer the chain was known to be when it was read, `ageMs` how old what was read is.
+     */
     Quote: {
       tokenIn: string;
       tokenOut: string;
       amount: string;
       slippage: string;
       slot: number;
+      slotLag: number;
       /** Format: date-time */
       at: string;
       ageMs: number;
@@ -186,6 +243,15 @@ export interface components {
       fees: components["schemas"]["RouteFee"][];
       quotes: components["schemas"]["PoolOffer"][];
     };
+    /** @description Why an order would be refused, as its problem would say it. */
+    Refusal: {
+      status: number;
+      type: string;
+      errorCode: string;
+      detail: string;
+      errors?: components["schemas"]["WrongField"][];
+    };
+    RepeatedOrTried: components["schemas"]["ShownOrder"] | components["schemas"]["DryRun"];
     /** @description Trading fees of a route, summed by the token that they are taken in. */
     RouteFee: {
       token: string;
@@ -208,8 +274,18 @@ export interface components {
       type: "market";
       tokenIn: string;
       tokenOut: string;
+      mintIn: string;
+      mintOut: string;
       amount: string;
       slippage: string;
+      maxPriceImpact?: string;
+      maxNetworkFee?: string;
+      networkFees: string;
+      /** Format: date-time */
+      expiresAt?: string;
+      clientOrderId?: string;
+      redriveOf?: string;
+      redrivenAs?: string;
       status: components["schemas"]["Status"];
       retryCount: number;
       /** Format: date-time */
@@ -227,12 +303,19 @@ export interface components {
       txHash?: string;
       error?: string;
       errorCode?: string;
+      quotes?: components["schemas"]["PoolOffer"][];
       history: components["schemas"]["HistoryStep"][];
       wsPath: string;
       wsUrl: string;
     };
+    /** @description Whether the order's transaction would succeed now, with the compute units it used, or in `error` why not. */
+    Simulation: {
+      ok: boolean;
+      unitsConsumed?: number;
+      error?: string;
+    };
     /** @enum {string} */
-    Status: "pending" | "routing" | "building" | "submitted" | "confirmed" | "failed" | "cancelled";
+    Status: "pending" | "routing" | "building" | "submitted" | "confirmed" | "failed" | "cancelled" | "expired";
     /** @description One step of an order's life, told over the WebSocket: first all there were, then each as it happens. */
     StatusMessage: {
       seq: number;
@@ -302,6 +385,7 @@ export interface components {
 export type AcceptedOrder = components["schemas"]["AcceptedOrder"];
 export type AsyncApi = components["schemas"]["AsyncApi"];
 export type ClientMessage = components["schemas"]["ClientMessage"];
+export type DryRun = components["schemas"]["DryRun"];
 export type ErrorMessage = components["schemas"]["ErrorMessage"];
 export type Health = components["schemas"]["Health"];
 export type HealthCheck = components["schemas"]["HealthCheck"];
@@ -316,9 +400,12 @@ export type PongMessage = components["schemas"]["PongMessage"];
 export type PoolOffer = components["schemas"]["PoolOffer"];
 export type Problem = components["schemas"]["Problem"];
 export type Quote = components["schemas"]["Quote"];
+export type Refusal = components["schemas"]["Refusal"];
+export type RepeatedOrTried = components["schemas"]["RepeatedOrTried"];
 export type RouteFee = components["schemas"]["RouteFee"];
 export type RouteLeg = components["schemas"]["RouteLeg"];
 export type ShownOrder = components["schemas"]["ShownOrder"];
+export type Simulation = components["schemas"]["Simulation"];
 export type Status = components["schemas"]["Status"];
 export type StatusMessage = components["schemas"]["StatusMessage"];
 export type SubscribedMessage = components["schemas"]["SubscribedMessage"];

@@ -18,7 +18,16 @@ export const STATUS_WORDS: Record<Status, StatusWords> = {
   submitted: { label: "Submitted", now: "Sent to Solana, waiting for confirmation", done: "Sent to Solana" },
   confirmed: { label: "Confirmed", now: "Confirmed on Solana", done: "Confirmed on Solana" },
   failed: { label: "Failed", now: "Failed", done: "Failed" },
-  cancelled: { label: "Cancelled", now: "Cancelled before it started", done: "Cancelled before it started" },
+  cancelled: {
+    label: "Cancelled",
+    now: "Cancelled before anything was signed",
+    done: "Cancelled before anything was signed",
+  },
+  expired: {
+    label: "Expired",
+    now: "Its time was over before it was filled",
+    done: "Its time was over before it was filled",
+  },
 };
 
 export const LIFE: readonly Status[] = ["pending", "routing", "building", "submitted", "confirmed"];

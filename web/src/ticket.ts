@@ -4,6 +4,8 @@ import { computed, signal } from "@preact/signals";
 import { api, Refused, Unreachable } from "./api";
 import { compare, must, parse, shift, toText } from "./decimal";
 import { sentence } from "./errors";
+import { boundBy } from "./floor";
+import { quoteState } from "./quote_feed";
 import { select } from "./selection";
 import { decimalsOf, nameOf } from "./tokens";
 import type { OrderBody } from "./wire";
@@ -83,11 +85,17 @@ export function swapTokens(): void {
   [tokenIn.value, tokenOut.value] = [tokenOut.peek(), tokenIn.peek()];
 }
 
-/** An intent to trade: the same until it has become an order, so that it can be sent again and stay one. */
+/**
+ * An intent to trade: the same until it has become an order, so that it can be sent again and stay one. Its floor is
+ * that of the quote at the first click: the quote moves on, and one key stands for one body.
+ */
 interface Intent {
   content: string;
+  body: OrderBody;
   key: string;
   placed: boolean;
+  /** No answer told whether there is an order of it. */
+  isOpen: boolean;
 }
 
 let intent: Intent | null = null;
@@ -97,35 +105,38 @@ function newKey(): string {
   return `page-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
 
-/** The key for sending `content`: a new one only where something else is ordered, or the last intent is an order now. */
-function keyFor(content: string): string {
-  if (!intent || intent.placed || intent.content !== content) intent = { content, key: newKey(), placed: false };
-  return intent.key;
+/** What to send for the ticket's order: something new only where it is another, or the last intent is an order now. */
+function intentFor(ticketed: OrderBody): Intent {
+  const content = JSON.stringify(ticketed);
+  if (intent && !intent.placed && intent.content === content) return intent;
+  const body = boundBy(quoteState.peek().quote, ticketed);
+  intent = { content, body, key: newKey(), placed: false, isOpen: false };
+  return intent;
 }
 
 /** Send the ticket's order. Returns whether it was accepted. */
 export async function place(): Promise<boolean> {
-  const body = order.peek();
-  if (!body || sending.peek() !== "idle") return false;
-  const key = keyFor(JSON.stringify(body));
+  const ticketed = order.peek();
+  if (!ticketed || sending.peek() !== "idle") return false;
+  const sent = intentFor(ticketed);
   sending.value = "sending";
   refusedFields.value = {};
   sendingProblem.value = null;
   try {
-    const accepted = await api.execute(body, key);
-    if (intent) intent.placed = true;
+    const accepted = await api.execute(sent.body, sent.key);
+    sent.placed = true;
     select(accepted.orderId, accepted.wsUrl);
     sending.value = "placed";
     setTimeout(() => (sending.value = "idle"), PLACED_MS);
     return true;
   } catch (error) {
     sending.value = "idle";
-    refuse(error as Error);
+    refuse(error as Error, sent);
     return false;
   }
 }
 
-function refuse(error: Error): void {
+function refuse(error: Error, sent: Intent): void {
   const fields: FieldErrors = {};
   for (const one of error instanceof Refused ? (error.problem.errors ?? []) : []) {
     const field = FIELDS.find((name) => name === one.field);
@@ -133,7 +144,9 @@ function refuse(error: Error): void {
   }
   refusedFields.value = fields;
   // A new try after a refusal is a new intent; after silence, the first may have become an order.
-  if (error instanceof Refused && error.status < 500 && error.status !== 429) intent = null;
+  const isAnswered = error instanceof Refused && error.status < 500;
+  if (!isAnswered) sent.isOpen = true;
+  else if (error.status !== 429 || !sent.isOpen) intent = null;
   if (!Object.keys(fields).length) sendingProblem.value = error;
 }
 

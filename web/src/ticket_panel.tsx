@@ -9,7 +9,7 @@ import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
 import { QuoteAge } from "./quote_age";
 import { quoteRequest, quoteState, ticketIsVisible } from "./quote_feed";
 import * as ticket from "./ticket";
-import { idOf, nameOf, tokens } from "./tokens";
+import { idOf, isShownScaled, nameOf, tokens } from "./tokens";
 import type { Quote } from "./wire";
 
 const PRESETS = ["0.1", "0.5", "1"];
@@ -82,7 +82,7 @@ const IMPACT_WORDS = {
   severe: "Very high price impact: you get much less than the market price.",
 };
 
-function Terms({ quote }: { quote: Quote | null }): JSX.Element {
+function Terms({ quote, current }: { quote: Quote | null; current: boolean }): JSX.Element {
   const nothing = <span class="faint">–</span>;
   const tone = impactTone(quote?.priceImpact ?? null);
   return (
@@ -95,7 +95,7 @@ function Terms({ quote }: { quote: Quote | null }): JSX.Element {
       </div>
       <div>
         <dt>Receive at least</dt>
-        <dd data-test="min-out">{quote ? amountText(quote.minOut, nameOf(quote.tokenOut)) : nothing}</dd>
+        <dd data-test="min-out">{quote && current ? amountText(quote.minOut, nameOf(quote.tokenOut)) : nothing}</dd>
       </div>
       <div>
         <dt>Price impact</dt>
@@ -117,6 +117,17 @@ function Terms({ quote }: { quote: Quote | null }): JSX.Element {
       </div>
       {IMPACT_WORDS[tone] && <p class={`caution caution-${tone}`}>{IMPACT_WORDS[tone]}</p>}
     </dl>
+  );
+}
+
+/** Of tokens whose amounts wallets show multiplied: that the ticket's are not. */
+function ScaledAmounts(): JSX.Element | null {
+  const scaled = [ticket.tokenIn.value, ticket.tokenOut.value].filter(isShownScaled).map(nameOf);
+  return scaled.length === 0 ? null : (
+    <p class="notice" data-test="scaled-ui">
+      Amounts of {scaled.join(" and ")} are what is moved on the chain. Wallets may show them multiplied, by the
+      issuer's factor or by interest.
+    </p>
   );
 }
 
@@ -273,7 +284,8 @@ export function TicketPanel(): JSX.Element {
           </div>
           <FieldError field="slippage" text={errors.slippage} />
         </fieldset>
-        <Terms quote={quote} />
+        <Terms quote={quote} current={current} />
+        <ScaledAmounts />
         {problem && (
           <p class="notice notice-warn" role="status">
             <PlainErrorText words={wordsFor(problem)} detail={detailOf(problem)} />

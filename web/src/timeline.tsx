@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { inPlainWords } from "./errors";
-import { amount, clock, duration, signed, shortened, venueName } from "./format";
+import { amount, clock, duration, exactDifference, shortened, venueName } from "./format";
 import { StatusIcon } from "./icons";
 import { attempts, fillAgainstQuote, isEnded, lastStep } from "./order";
 import { PlainErrorText } from "./plain_error";
@@ -50,7 +50,10 @@ function Known({ change, order }: { change: HistoryStep; order: Order }): JSX.El
     return (
       <>
         {amount(change.amountOut, nameOf(order.tokenOut))} received
-        {fill && (fill.digits === 0n ? ", exactly as quoted" : `, ${signed(fill)} bps against the quote`)}
+        {fill &&
+          (fill.tokens.digits === 0n
+            ? ", exactly as quoted"
+            : `, ${exactDifference(fill, nameOf(order.tokenOut), "")} against the first quote`)}
       </>
     );
   }
@@ -110,7 +113,11 @@ function Step({
   const isLast = next === undefined;
   const at = Date.parse(change.at);
   const failed = change.status === "failed";
-  const final = change.status === "confirmed" || change.status === "cancelled" || (failed && change.terminal !== false);
+  const final =
+    change.status === "confirmed" ||
+    change.status === "cancelled" ||
+    change.status === "expired" ||
+    (failed && change.terminal !== false);
   const state = failed ? (change.terminal === false ? "retry" : "bad") : isLast && !final ? "now" : "done";
   const spent = next ? Date.parse(next.at) - at : isLast && !final ? Math.max(0, now - at) : null;
   const known = failed ? <Failure change={change} now={now} waits={isLast} /> : <Known change={change} order={order} />;

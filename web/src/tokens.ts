@@ -30,6 +30,11 @@ export function decimalsOf(token: string): number | null {
   return tokens.value.find((one) => idOf(one) === canonical(token))?.decimals ?? null;
 }
 
+/** Whether wallets show the token's amounts multiplied, which no amount here is. */
+export function isShownScaled(token: string): boolean {
+  return tokens.value.find((one) => idOf(one) === canonical(token))?.scaledUi === true;
+}
+
 export function keepTokens(): void {
   effect(() => {
     void apiKey.value;

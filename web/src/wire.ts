@@ -22,8 +22,11 @@ export type {
 /** An order, however the page came to know it: only one that was asked for by itself tells where to watch it. */
 export type Order = ListedOrder & Partial<Pick<ShownOrder, "wsPath" | "wsUrl">>;
 
-/** What the page sends: each amount as text. */
-export type OrderBody = Pick<OrderRequest, "type"> & Record<Exclude<keyof OrderRequest, "type">, string>;
+/** What the page asks a quote for: each amount as text. */
+export type QuoteQuery = Record<"tokenIn" | "tokenOut" | "amount" | "slippage", string>;
+
+/** What the page orders. `minOut` is what the ticket showed as "receive at least". */
+export type OrderBody = Pick<OrderRequest, "type"> & QuoteQuery & { minOut?: string };
 
 export const STATUSES = Object.keys({
   pending: true,
@@ -33,4 +36,5 @@ export const STATUSES = Object.keys({
   confirmed: true,
   failed: true,
   cancelled: true,
+  expired: true,
 } satisfies Record<Status, true>) as readonly Status[];

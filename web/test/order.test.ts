@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { apply, attempts, fillAgainstQuote, isEnded, timeByStep } from "../src/order";
+import { apply, attempts, fillAgainstFloor, fillAgainstQuote, isCancellable, isEnded, timeByStep } from "../src/order";
+import { bps, exactDifference } from "../src/format";
 import type { Order, StatusMessage } from "../src/wire";
 import { toText } from "../src/decimal";
 
@@ -26,6 +27,9 @@ const placed: Order = {
   type: "market",
   tokenIn: "SOL",
   tokenOut: "USDC",
+  mintIn: "So11111111111111111111111111111111111111112",
+  mintOut: "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v",
+  networkFees: "0",
   amount: "10",
   slippage: "0.01",
   status: "pending",
@@ -47,7 +51,7 @@ const LIFE: StatusMessage[] = [
     errorCode: "SLIPPAGE_EXCEEDED",
   }),
   step(6, "routing", 2000, { retryCount: 1 }),
-  step(7, "building", 2010, { retryCount: 1, quotedOut: "101", minOut: "100", dexUsed: "raydium" }),
+  step(7, "building", 2010, { retryCount: 1, quotedOut: "100.5", minOut: "99", dexUsed: "raydium" }),
   step(8, "submitted", 2020, { retryCount: 1, txHash: "second" }),
   step(9, "confirmed", 2520, { retryCount: 1, amountOut: "100.99", txHash: "second" }),
 ];
@@ -74,15 +78,69 @@ test("a message after a missing one is a gap, and is not applied", () => {
   assert.equal(apply(placed, LIFE[1] as StatusMessage), "gap");
 });
 
-test("a new attempt forgets what the former chose, and a fill what went wrong", () => {
+test("a new attempt forgets what the former chose but not the floor, and a fill what went wrong", () => {
   const retrying = after(LIFE.slice(0, 5));
   assert.equal(retrying.txHash, undefined);
   assert.equal(retrying.quotedOut, undefined);
+  assert.equal(retrying.minOut, "99");
   assert.equal(retrying.errorCode, "SLIPPAGE_EXCEEDED");
   const confirmed = after(LIFE);
   assert.equal(confirmed.errorCode, undefined);
   assert.equal(confirmed.txHash, "second");
-  assert.equal(toText(fillAgainstQuote(confirmed) ?? { digits: 99n, scale: 0 }), "-0.99");
+});
+
+/** An order that received so much of what was quoted at first and may not be undercut. */
+const filled = (amountOut: string, firstQuote = "100", minOut = "99"): Order =>
+  after([
+    step(2, "routing", 10),
+    step(3, "building", 30, { quotedOut: firstQuote, minOut }),
+    step(4, "submitted", 60),
+    step(5, "confirmed", 90, { amountOut }),
+  ]);
+
+test("a fill is compared with the first quote, whatever later attempts were quoted", () => {
+  const against = fillAgainstQuote(after(LIFE));
+  assert.equal(toText(against?.tokens ?? { digits: 0n, scale: 0 }), "0.99");
+  assert.equal(toText(against?.basisPoints ?? { digits: 0n, scale: 0 }), "99");
+});
+
+test("a fill is compared with the floor too", () => {
+  const above = fillAgainstFloor(filled("99.5", "100", "99.5"));
+  assert.equal(above && exactDifference(above, "USDC", "exactly the least"), "exactly the least");
+  const more = fillAgainstFloor(filled("99.500001", "100", "99.5"));
+  assert.equal(more && exactDifference(more, "USDC", "exactly the least"), "+0.000001 USDC (< +0.01 bps)");
+});
+
+test("a fill is exactly as quoted only where it is so to the last unit", () => {
+  const words = (order: Order): string | null => {
+    const against = fillAgainstQuote(order);
+    return against && exactDifference(against, "USDC", "exactly as quoted");
+  };
+  assert.equal(words(filled("100")), "exactly as quoted");
+  assert.equal(words(filled("99.999999")), "−0.000001 USDC (> −0.01 bps)");
+  assert.equal(words(filled("100.000001")), "+0.000001 USDC (< +0.01 bps)");
+  assert.equal(words(filled("99.5")), "−0.5 USDC (−50 bps)");
+});
+
+test("basis points too few for two decimals are not shown as none", () => {
+  fc.assert(
+    fc.property(fc.bigInt(1n, 10n ** 18n), fc.bigInt(1n, 10n ** 18n), (received, quoted) => {
+      const against = fillAgainstQuote(filled(String(received), String(quoted), "0.1"));
+      assert.equal(against !== null && bps(against) === "0 bps", received === quoted);
+    }),
+  );
+});
+
+test("an order can be cancelled until it is signed, and between two attempts", () => {
+  const cancellable = LIFE.map((_, index) => isCancellable(after(LIFE.slice(0, index))));
+  assert.deepEqual(cancellable, [true, true, true, false, true, true, true, false]);
+  assert.equal(isCancellable(after(LIFE)), false);
+});
+
+test("an order whose time is over has ended", () => {
+  const expired = after([...LIFE.slice(0, 4), step(6, "expired", 900, { errorCode: "EXPIRED", terminal: true })]);
+  assert.equal(isEnded(expired), true);
+  assert.equal(isCancellable(expired), false);
 });
 
 test("whatever a step tells of the order's progress, the order has", () => {

@@ -1,7 +1,7 @@
 """Limits, kill switches and counters as they lie in the control table. Every read is consistent.
 
 Items by `name`: `limits#global`, `limits#default`, `limits#account#<account>`; `halt#global`, `halt#account#<account>`;
-the counters `open#<scope>` and `notional#<day>#<scope>`, which only order writes move.
+the counters `open#<scope>`, `notional#<day>#<scope>` and `fees#<day>#<scope>`, which only order writes move.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.aws.dynamodb.attribute_values import Item
 from chalicelib.aws.dynamodb.table import Table
-from chalicelib.risk.counters import GLOBAL, account_scope, counter_key
+from chalicelib.risk.counters import GLOBAL, Usage, account_scope, counter_key
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import LIMIT_NAMES, Defaults, Limits, LimitsInForce
 
@@ -100,12 +100,11 @@ class ControlTable:
 
     # --- counters -------------------------------------------------------------------------------------------------
 
-    def usage(self, scope: str, day: str) -> tuple[int, int]:
-        """A scope's open orders, and the day's notional in reference base units."""
-        keys = counter_key("open", scope), counter_key("notional", scope, day)
+    def usage(self, scope: str, day: str) -> Usage:
+        """What is used of a scope's limits on sums, on that UTC day."""
+        keys = counter_key("open", scope), counter_key("notional", scope, day), counter_key("fees", scope, day)
         items = self._read(keys)
-        open_orders, notional = (_counted(items.get(key, {})) for key in keys)
-        return open_orders, notional
+        return Usage(*(_counted(items.get(key, {})) for key in keys))
 
     def _read(self, names: Iterable[str]) -> dict[str, Item]:
         """The items that exist, by name."""

@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_camel, to_snake
 
 from chalicelib.aws.dynamodb.attribute_values import Item
 from chalicelib.orders.order import Order, dex_names
+from chalicelib.orders.recovery import due_at_ms
 
 ORDER_ITEM = "order"
 OPEN_SHARDS = 4
@@ -31,6 +32,8 @@ def order_to_item(order: Order) -> Item:
     token_in, token_out, lease = item["tokenIn"], item["tokenOut"], item.pop("lease", {})
     if not order.correlation_id:
         del item["correlationId"]
+    if order.booked is not None and not order.booked.fees:
+        del item["booked"]["fees"]
     return {
         **item,
         "item": ORDER_ITEM,
@@ -66,7 +69,9 @@ def item_to_order(item: Item) -> Order:
         found["submission"] = {**item["submission"], "wire": bytes(item["submission"]["wire"])}
     (order,) = _ORDERS.validate_python((found,))
     if order.route and order.dex_used is None:  # only steps had it once
-        return replace(order, dex_used=dex_names(order.route))
+        order = replace(order, dex_used=dex_names(order.route))
+    if order.first_quoted_out is None and order.quoted_out is not None:  # of before the first quote was kept
+        order = replace(order, first_quoted_out=order.quoted_out)
     return order
 
 
@@ -77,9 +82,7 @@ def _due(order: Order) -> Item:
     """
     if order.is_terminal:
         return {}
-    lease_until_ms = order.lease.until_ms if order.lease else 0
-    due_ms = max(order.start_at_ms, order.retry_at_ms, lease_until_ms, order.updated_at_ms)
-    return {"openShard": open_shard(order.order_id), "dueAtMs": due_ms}
+    return {"openShard": open_shard(order.order_id), "dueAtMs": due_at_ms(order)}
 
 
 def open_shard(order_id: str) -> str:

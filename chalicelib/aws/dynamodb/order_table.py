@@ -26,7 +26,7 @@ from chalicelib.aws.dynamodb.order_item import OPEN_SHARDS, ORDER_ITEM, item_to_
 from chalicelib.aws.dynamodb.table import Table
 from chalicelib.aws.errors import WriteConflict, translated
 from chalicelib.orders.order import Order, as_created, as_written, booked_before
-from chalicelib.orders.ports import OrderFilter, OrderPage, StaleOrder
+from chalicelib.orders.ports import ClientOrderIdInUse, OrderFilter, OrderPage, StaleOrder
 from chalicelib.problems import FieldProblem, InvalidRequest
 from chalicelib.risk.counters import Claims, Movement, movements
 from chalicelib.risk.limits import LimitsInForce
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 # Ids come from outside too, and DynamoDB answers an empty or overlong key with an error of its own.
 _ORDER_ID = re.compile(r"[\x21-\x7e]{1,64}")
 
+
+CLIENT_ORDER_ID_ITEM = "clientOrderId"
 
 # How often a write is tried that met another transaction on one of its items, a counter mostly.
 CONFLICT_TRIES = 8
@@ -69,11 +71,19 @@ class OrderTable:
     def create(self, order: Order, limits: LimitsInForce | None = None) -> bool:
         """Store a new order. False, and nothing written, where its id is taken.
 
-        Raises CounterFull, and nothing is written, where that would be one more than `limits` let through.
+        Its client order id is an item of its own, put in the same transaction and never deleted.
+
+        Raises CounterFull where that would be one more than `limits` let through, ClientOrderIdInUse where another
+        order of the account has its client order id; nothing is written then.
         """
         created = as_created(order)
         moved = movements(order.account, Claims(), order.claims, limits)
-        return self._write(created, "attribute_not_exists(orderId)", {}, moved)
+        return self._write(created, "attribute_not_exists(orderId)", {}, moved, order.client_order_id)
+
+    def called(self, account: str, client_order_id: str) -> Order | None:
+        """The account's order that has this client order id, as it stands; consistent with every write before."""
+        claim = self._table.get(_claim_key(account, client_order_id))
+        return None if claim is None else self.load(claim["claimedBy"])
 
     def load(self, order_id: str) -> Order | None:
         """The order as it stands, or None. Any text may be asked for."""
@@ -94,7 +104,9 @@ class OrderTable:
             raise StaleOrder(order.order_id)
         return written
 
-    def _write(self, order: Order, condition: str, values: Item, moved: Sequence[Movement]) -> bool:
+    def _write(
+        self, order: Order, condition: str, values: Item, moved: Sequence[Movement], claimed: str | None = None
+    ) -> bool:
         """Write the order if `condition` holds, and move the counters with it; False, and nothing written, if not.
 
         Where AWS's answer is lost botocore sends the write again. Each write has an id of its own, by which the second
@@ -103,9 +115,9 @@ class OrderTable:
         item = {**order_to_item(order), "writeId": uuid.uuid4().hex}
         for number in range(CONFLICT_TRIES):
             try:
-                if not moved:
+                if not moved and claimed is None:
                     return self._put(item, condition, values)
-                return self._transact(item, condition, values, moved)
+                return self._transact(item, condition, values, moved, claimed)
             except WriteConflict:
                 if number == CONFLICT_TRIES - 1:
                     raise
@@ -116,25 +128,40 @@ class OrderTable:
         ours = {**values, "write": item["writeId"]}
         return self._table.put_if(f"{condition} OR writeId = :write", item, ours)
 
-    def _transact(self, item: Item, condition: str, values: Item, moved: Sequence[Movement]) -> bool:
-        """The order and the counters, all or nothing.
+    def _transact(
+        self, item: Item, condition: str, values: Item, moved: Sequence[Movement], claimed: str | None
+    ) -> bool:
+        """The order, its client order id if it claims one, and the counters, all or nothing.
 
         Its own write doesn't meet the condition a second time, as it does in `_put`: the counters would move twice.
         """
         put = self._table.put_action(condition, item, values)
+        claims = [] if claimed is None else [self._claim(item, claimed)]
         updates: list[Any] = [counter_update(self._counters, movement) for movement in moved]
         with translated():
             try:
-                self._client.transact_write_items(TransactItems=[put, *updates])
+                self._client.transact_write_items(TransactItems=[put, *claims, *updates])
             except ClientError as error:
                 reasons = reasons_of(error)
                 if reasons and is_failed_condition(reasons[0]):
                     return self._is_stored(item)
-                full = full_counter(moved, reasons[1:])
+                if claimed is not None and reasons and is_failed_condition(reasons[1]):
+                    raise ClientOrderIdInUse(self._claimed_by(item["account"], claimed)) from None
+                full = full_counter(moved, reasons[1 + len(claims) :])
                 if full is not None:
                     raise full from None
                 raise
         return True
+
+    def _claim(self, item: Item, client_order_id: str) -> Any:
+        claim = {**_claim_key(item["account"], client_order_id), "claimedBy": item["orderId"]}
+        return self._table.put_action("attribute_not_exists(orderId)", claim)
+
+    def _claimed_by(self, account: str, client_order_id: str) -> str:
+        """Whose it is: what is claimed stays claimed, so there is an answer."""
+        claim = self._table.get(_claim_key(account, client_order_id))
+        assert claim is not None, "a claim is never deleted"
+        return str(claim["claimedBy"])
 
     def _is_stored(self, item: Item) -> bool:
         """Whether the order stands as this very write left it: it went through, and its answer was lost."""
@@ -199,6 +226,11 @@ class OrderTable:
 
 def _key(order_id: str) -> Item:
     return {"orderId": order_id, "item": ORDER_ITEM}
+
+
+def _claim_key(account: str, client_order_id: str) -> Item:
+    """No id of an order has a line break, and no client order id."""
+    return {"orderId": f"{account}\n{client_order_id}", "item": CLIENT_ORDER_ID_ITEM}
 
 
 def _encode_cursor(order: Order) -> str:

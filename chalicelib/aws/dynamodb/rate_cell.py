@@ -68,6 +68,15 @@ class RateCell:
             # where others take passes at this moment, what was found has changed by now: the condition tells
             behind_others = arrival > now
 
+    def look(self, key: Item, now: int, longest_wait: int) -> int:
+        """The time that `take` would answer now, for a rate of all items; nothing is written. Raises TooSoon."""
+        item = self._table.get(key) or {}
+        arrival = int(item.get(self._tat, 0))
+        latest = now + self._tolerance(item) + longest_wait
+        if arrival > latest:
+            raise TooSoon(arrival - latest)
+        return max(now, arrival - self._tolerance(item))
+
     def _after_others(self, key: Item, now: int, latest: int | None, usable: Usable) -> tuple[bool, Item]:
         condition, values = f"{self._tat} > :now", {"now": now}
         if latest is not None:

@@ -28,3 +28,10 @@ class SharedStartRate:
             return self._cell.take(_KEY, now_ms, longest_wait_ms)[0]
         except TooSoon as error:
             raise Backlogged(ceil_div(error.wait, 1000)) from None
+
+    def next_start(self, now_ms: int, longest_wait_ms: int) -> int:
+        """As StartRate.next_start."""
+        try:
+            return self._cell.look(_KEY, now_ms, longest_wait_ms)
+        except TooSoon as error:
+            raise Backlogged(ceil_div(error.wait, 1000)) from None

@@ -43,7 +43,13 @@ from chalicelib.venues.meteora_dlmm.math import (
     references_at,
 )
 from chalicelib.venues.meteora_dlmm.refusals import REFUSALS
-from chalicelib.venues.pool_accounts import InvalidAccount, account_at, existing_account, tradable_mint
+from chalicelib.venues.pool_accounts import (
+    InvalidAccount,
+    account_at,
+    existing_account,
+    tradable_mint,
+    vault_amount,
+)
 from chalicelib.venues.venue import PoolQuote, TokenSide
 
 SYSTEM_PROGRAM = Pubkey.from_string("11111111111111111111111111111111")
@@ -71,6 +77,8 @@ class MeteoraDlmmPool:
     has_bitmap_extension: bool
     mint_x: Mint
     mint_y: Mint
+    # What the pair can pay out of its reserves of X and Y. The bins may say that they hold more.
+    reserves: tuple[int, int]
     _accounts: AccountMap
     _columns: dict[tuple[int, bool], BinColumns] = field(default_factory=dict)
     _ladders: dict[tuple[bool, tuple[int, int]], Ladder] = field(default_factory=dict)
@@ -100,7 +108,7 @@ class MeteoraDlmmPool:
 
         Raises:
             AmountTooSmall: the output would be zero.
-            InsufficientLiquidity: the bins can't take the whole of `amount_in`.
+            InsufficientLiquidity: the bins can't take the whole of `amount_in`, or the reserve can't pay what they owe.
             VenueUnavailable: the pair is disabled or not active yet at `clock`.
             AccountsMissing: bin arrays further on must be read; they are named.
             ValueError: `mint_in` is not one of the pair's, or `amount_in` is not a u64 above zero.
@@ -112,6 +120,11 @@ class MeteoraDlmmPool:
         if not self.pair.is_open(clock):
             raise VenueUnavailable(f"pool {self.address} is not open for swaps")
         result = self.swap(swap_for_y, amount_in, clock)
+        payable = self.reserves[swap_for_y]
+        if result.amount_out > payable:
+            raise InsufficientLiquidity(
+                f"pool {self.address} owes {result.amount_out} base units for {amount_in}; its reserve holds {payable}"
+            )
         amount_out = mint_to.amount_after_transfer_fee(result.amount_out, clock.epoch)
         if not amount_out:
             raise AmountTooSmall(f"pool {self.address} pays nothing for {amount_in} base units")
@@ -224,12 +237,12 @@ class MeteoraDlmmVenue:
         return pair.mint_x, pair.mint_y
 
     def accounts_needed(self, pool: Pubkey, accounts: AccountMap) -> frozenset[Pubkey]:
-        """The pair; with it, its mints and bitmap extension; with those, the nearest bin arrays on both sides."""
+        """The pair; with it, its mints, reserves and bitmap extension; with those, the nearest bin arrays."""
         if pool not in accounts:
             return frozenset({pool})
         pair = _pair(pool, accounts)
         extension = bitmap_extension_address(pool)
-        needed = {pool, pair.mint_x, pair.mint_y, extension}
+        needed = {pool, pair.mint_x, pair.mint_y, pair.reserve_x, pair.reserve_y, extension}
         bitmap = BinArrayBitmap.build(pair, _bitmap_extension(pool, accounts) if extension in accounts else None)
         start = pair.active_id // BINS_PER_ARRAY
         for down in (True, False):
@@ -239,16 +252,20 @@ class MeteoraDlmmVenue:
 
     def decode(self, pool: Pubkey, accounts: AccountMap) -> MeteoraDlmmPool:
         """The pool, checked: owner, discriminator, length; its reserves and oracle are where the program derives them,
-        its mints are of the programs it names. Its bin arrays are looked up in `accounts` and checked as quotes need
-        them.
+        its reserves hold its mints for the pair, its mints are of the programs it names. Its bin arrays are looked up
+        in `accounts` and checked as quotes need them.
 
-        Raises VenueUnavailable, AccountsMissing.
+        Raises VenueUnavailable, TokenNotTradable, AccountsMissing.
         """
         pair = _pair(pool, accounts)
         extension = _bitmap_extension(pool, accounts)
         mint_x, mint_y = tradable_mint(pair.mint_x, accounts), tradable_mint(pair.mint_y, accounts)
         if pair.token_2022 != (mint_x.token_program == TOKEN_2022_PROGRAM, mint_y.token_program == TOKEN_2022_PROGRAM):
             raise VenueUnavailable(f"pool {pool} names other token programs than its mints'")
+        reserves = (
+            vault_amount(pair.reserve_x, accounts, pair.mint_x, pool),
+            vault_amount(pair.reserve_y, accounts, pair.mint_y, pool),
+        )
         return MeteoraDlmmPool(
             address=pool,
             pair=pair,
@@ -256,6 +273,7 @@ class MeteoraDlmmVenue:
             has_bitmap_extension=extension is not None,
             mint_x=mint_x,
             mint_y=mint_y,
+            reserves=reserves,
             _accounts=dict(accounts),
         )
 

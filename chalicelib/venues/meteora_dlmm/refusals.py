@@ -5,7 +5,7 @@ from __future__ import annotations
 from chalicelib.problems import VenueUnavailable
 from chalicelib.solana.program_errors import KnownError, ProgramRefusals, Refusal
 from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID
-from chalicelib.venues.refusals import CLOSED, PAYS_NOTHING, PRICE_MOVED, TOO_THIN
+from chalicelib.venues.refusals import CLOSED, HOOKED, PAYS_NOTHING, PRICE_MOVED, TOO_THIN
 
 _STALE = Refusal(VenueUnavailable, "the price moved out of the bins that the transaction names")
 
@@ -28,6 +28,7 @@ REFUSALS = ProgramRefusals(
         KnownError("InsufficientOutAmount", 6039, PAYS_NOTHING),
         KnownError("PoolDisabled", 6042, CLOSED),
         KnownError("InvalidStatus", 6066, CLOSED),
+        KnownError("MissingRemainingAccountForTransferHook", 6077, HOOKED),
         KnownError("InsufficientInAmount", 6104, PAYS_NOTHING),
     ),
     paying_account="user_token_in",

@@ -18,8 +18,8 @@ from chalicelib.problems import InsufficientLiquidity, VenueUnavailable
 from chalicelib.solana.accounts import AccountMap, ChainClock
 from chalicelib.solana.decoded_swap import DecodedSwap
 from chalicelib.solana.token_accounts import TokenMint
-from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, InvalidTokenData, Mint, spendable_amount
-from chalicelib.venues.pool_accounts import InvalidAccount, existing_account, tradable_mint
+from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, Mint
+from chalicelib.venues.pool_accounts import InvalidAccount, existing_account, tradable_mint, vault_amount
 from chalicelib.venues.raydium_cpmm.instruction import SwapBaseInput, decode_swap
 from chalicelib.venues.raydium_cpmm.layout import AUTHORITY, PROGRAM_ID, FeeRates, PoolState
 from chalicelib.venues.raydium_cpmm.math import (
@@ -213,7 +213,7 @@ class RaydiumCpmmVenue:
         """The pool, checked: owners, discriminators, lengths; its config, vaults and observation are where the program
         derives them, its vaults hold its mints for the program's authority, its mints are of the programs it names.
 
-        Raises VenueUnavailable, AccountsMissing.
+        Raises VenueUnavailable, TokenNotTradable, AccountsMissing.
         """
         state = _pool_state(pool, accounts)
         try:
@@ -224,7 +224,10 @@ class RaydiumCpmmVenue:
         rates = _fee_rates(config, accounts)
         mint_0, mint_1 = tradable_mint(Pubkey(state.mint_0), accounts), tradable_mint(Pubkey(state.mint_1), accounts)
         vault_0, vault_1 = Pubkey(state.vault_0), Pubkey(state.vault_1)
-        amounts = _vault_amount(vault_0, accounts, state.mint_0), _vault_amount(vault_1, accounts, state.mint_1)
+        amounts = (
+            vault_amount(vault_0, accounts, state.mint_0, _AUTHORITY_BYTES),
+            vault_amount(vault_1, accounts, state.mint_1, _AUTHORITY_BYTES),
+        )
         token_programs = bytes(mint_0.token_program), bytes(mint_1.token_program)
         if token_programs != (state.token_program_0, state.token_program_1):
             raise VenueUnavailable(f"pool {pool} names other token programs than its mints'")
@@ -267,10 +270,3 @@ def _fee_rates(config: Pubkey, accounts: AccountMap) -> FeeRates:
         return FeeRates.decode(config, account.owner, account.data)
     except InvalidAccount as error:
         raise VenueUnavailable(f"{config}: {error}") from error
-
-
-def _vault_amount(vault: Pubkey, accounts: AccountMap, mint: bytes) -> int:
-    try:
-        return spendable_amount(existing_account(vault, accounts), mint, _AUTHORITY_BYTES)
-    except InvalidTokenData as error:
-        raise VenueUnavailable(f"vault {vault}: {error}") from error

@@ -62,4 +62,11 @@ SlippageOption = Annotated[
         help="How much less than quoted may come out: 0.01 or 1%. The service's default is 1%.",
     ),
 ]
+MinOutOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="AMOUNT",
+        help="The least that may come out, in whole tokens, whatever the market does: `fillrate quote` tells one.",
+    ),
+]
 TimeoutOption = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Stop watching after this long.")]

@@ -18,7 +18,7 @@ from fillrate.cli.trading import follow_to_end, show_outcome
 from fillrate.client import Fillrate
 from fillrate.models import Order, Status, StatusEvent
 
-_STYLES = {Status.CONFIRMED: "green", Status.FAILED: "red", Status.CANCELLED: "yellow"}
+_STYLES = {Status.CONFIRMED: "green", Status.FAILED: "red", Status.CANCELLED: "yellow", Status.EXPIRED: "yellow"}
 _PAGE = 200
 
 OrderArgument = Annotated[str, typer.Argument(metavar="ID", help="The order's id.")]
@@ -72,7 +72,7 @@ def order(context: typer.Context, order_id: OrderArgument, as_json: JsonFlag = F
 
 
 def cancel(context: typer.Context, order_id: OrderArgument, as_json: JsonFlag = False) -> int:
-    """Cancel an order that has not started."""
+    """Cancel an order of which nothing is signed, also between two attempts."""
     output = Output(as_json=as_json)
     with connect(context) as fillrate:
         cancelled = fillrate.cancel(order_id)

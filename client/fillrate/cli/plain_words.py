@@ -19,6 +19,7 @@ _WORDS = {
     "FORBIDDEN": Words("The API key may not do this.", "Use a key with the scope that is named."),
     "NOT_FOUND": Words("There is no such thing in this account.", "`fillrate orders` lists its orders."),
     "CONFLICT": Words("That can't be done any more, or the key was used for another order."),
+    "CLIENT_ORDER_ID_TAKEN": Words("Another order of the account has this client order id.", "Use a new one."),
     "BACKLOGGED": Words("Too many orders are waiting.", "Try again after the time that is named."),
     "RATE_LIMITED": Words("The API key is used too often.", "Try again after the time that is named."),
     "TOO_MANY_OPEN_ORDERS": Words("Too many of the account's orders are open.", "Wait until some have ended."),
@@ -28,6 +29,9 @@ _WORDS = {
     "TOO_MANY_SUBSCRIPTIONS": Words("One connection watches too many orders.", "Watch all of them: `fillrate watch`."),
     # An order's, or a quote's.
     "NO_POOL": Words("No registered pool trades this pair.", "`fillrate tokens` lists what is traded."),
+    "TOKEN_NOT_TRADABLE": Words(
+        "The token's own rules keep it from being traded.", "`fillrate tokens` lists other tokens."
+    ),
     "INSUFFICIENT_LIQUIDITY": Words("The pools hold less than this order asks for.", "Try a smaller amount."),
     "INSUFFICIENT_BALANCE": Words(
         "The engine's wallet holds too little of the token sold, or of SOL for fees.", "Fund the wallet, or sell less."
@@ -53,8 +57,15 @@ _WORDS = {
     "WALLET_UNAVAILABLE": Words("The wallet can't sign just now; nothing was traded.", "Try again in a moment."),
     "AWS_UNAVAILABLE": Words("The order storage does not answer; nothing was stored.", "Try again in a moment."),
     "LIMIT_EXCEEDED": Words("The order is beyond a limit of the account.", "`fillrate limits show` lists the limits."),
+    "FEE_TOO_HIGH": Words(
+        "Solana's fees are more than the order, or a limit, lets a transaction cost.",
+        "Try a larger order, or a higher maxNetworkFee.",
+    ),
     "PRICE_IMPACT": Words("The order would move the price further than allowed.", "Try a smaller amount."),
     "PRICE_DEVIATION": Words("The route's price is too far from that of other pools.", "Try again later."),
+    "EXPIRED": Words(
+        "The order's time was over before it was filled; nothing was traded.", "Place it again if need be."
+    ),
     "HALTED": Words("Trading is halted by the operator; nothing was traded.", "Try again after `fillrate resume`."),
     "SIGNING_REFUSED": Words("The wallet refused to sign: the transaction was not what the order allows."),
     "INTERNAL": Words("Something went wrong on the service's side.", "It may be sent again."),

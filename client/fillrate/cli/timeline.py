@@ -22,6 +22,7 @@ _MARKS = {
     Status.CONFIRMED: ("✓", "bold green"),
     Status.FAILED: ("✗", "bold red"),
     Status.CANCELLED: ("–", "yellow"),
+    Status.EXPIRED: ("–", "yellow"),
 }
 # What happens after a step, until the next.
 _NEXT = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from fillrate.cli.exit_codes import ExitCode, of_error, of_outcome
 from fillrate.cli.options import (
     AmountArgument,
     JsonFlag,
+    MinOutOption,
     SlippageOption,
     TimeoutOption,
     TokenArgument,
@@ -24,6 +26,7 @@ from fillrate.cli.timeline import Timeline
 from fillrate.client import Fillrate
 from fillrate.errors import NotEnded
 from fillrate.models import Accepted, Order, Status
+from fillrate.terms import Terms
 
 WatchFlag = Annotated[bool, typer.Option("--watch/--no-watch", help="Watch the order to its end.")]
 KeyOption = Annotated[
@@ -40,6 +43,7 @@ def sell(
         str, typer.Option("--for", metavar="TOKEN", help="What to get.", autocompletion=complete_token)
     ],
     slippage: SlippageOption = None,
+    min_out: MinOutOption = None,
     watch: WatchFlag = True,
     timeout: TimeoutOption = None,
     idempotency_key: KeyOption = None,
@@ -47,7 +51,8 @@ def sell(
 ) -> int:
     """Sell exactly AMOUNT of TOKEN. How much comes out is up to the market, within the slippage."""
     output = Output(as_json=as_json)
-    return _trade(context, output, (token, for_token), amount, slippage, watch, timeout, idempotency_key)
+    terms = Terms(slippage, min_out)
+    return _trade(context, output, (token, for_token), amount, terms, watch, timeout, idempotency_key)
 
 
 def buy(
@@ -58,6 +63,7 @@ def buy(
         str, typer.Option("--with", metavar="TOKEN", help="What to spend.", autocompletion=complete_token)
     ],
     slippage: SlippageOption = None,
+    min_out: MinOutOption = None,
     watch: WatchFlag = True,
     timeout: TimeoutOption = None,
     idempotency_key: KeyOption = None,
@@ -68,7 +74,8 @@ def buy(
     `fillrate buy SOL 150 --with USDC` spends 150 USDC, and is the same as `fillrate sell USDC 150 --for SOL`.
     """
     output = Output(as_json=as_json)
-    return _trade(context, output, (with_token, token), amount, slippage, watch, timeout, idempotency_key)
+    terms = Terms(slippage, min_out)
+    return _trade(context, output, (with_token, token), amount, terms, watch, timeout, idempotency_key)
 
 
 def _trade(
@@ -76,13 +83,15 @@ def _trade(
     output: Output,
     pair: tuple[str, str],
     amount: str,
-    slippage: str | None,
+    terms: Terms,
     watch: bool,
     timeout: float | None,
     idempotency_key: str | None,
 ) -> int:
     with connect(context) as fillrate:
-        accepted = fillrate.execute(*pair, amount, slippage=slippage, idempotency_key=idempotency_key)
+        accepted = fillrate.execute(
+            *pair, amount, slippage=terms.slippage, min_out=terms.min_out, idempotency_key=idempotency_key
+        )
         if not watch:
             if output.as_json:
                 output.json(accepted.to_json())
@@ -127,11 +136,32 @@ def show_outcome(output: Output, order: Order) -> None:
             f"sold {amount_text(order.amount)} {token_in} for {amount_text(order.amount_out)} {token_out} in {took}",
             style="bold green",
         )
+        for told in _compared(order):
+            output.note(told)
         output.line(f"transaction {printable(order.tx_hash)}")
-    elif order.status is Status.FAILED:
+    elif order.status in (Status.FAILED, Status.EXPIRED):
         output.problem({"code": order.error_code or "FAILED", "detail": order.error or "no reason given"})
         words = words_for(order.error_code)
         if words is None:
             output.note("nothing is known of this error in this version of the command")
     elif order.status is Status.CANCELLED:
         output.line("the order was cancelled; nothing was traded", style="yellow")
+
+
+def _compared(order: Order) -> list[str]:
+    """What came out against the first quote and against the floor, to the last unit."""
+    references = (
+        (order.first_quoted_out, "exactly as quoted at first", "quoted at first"),
+        (order.min_out, "exactly the least", "the least"),
+    )
+    return [
+        _difference(order.amount_out - reference, order.token_out, equal, name)
+        for reference, equal, name in references
+        if order.amount_out is not None and reference is not None
+    ]
+
+
+def _difference(amount: Decimal, token: str, equal: str, name: str) -> str:
+    if not amount:
+        return equal
+    return f"{amount_text(abs(amount))} {printable(token)} {'more' if amount > 0 else 'less'} than {name}"

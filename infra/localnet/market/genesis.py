@@ -18,6 +18,7 @@ from chalicelib.solana.accounts import Account
 from chalicelib.solana.tokens import NATIVE_MINT, TokenAccount
 from infra.localnet.market.endowment import endowed
 from infra.localnet.market.genesis_pools import MAKERS, Liquidity
+from infra.localnet.market.genesis_pools import active_bin as active_bin  # for those who add pools of their own
 from infra.localnet.market.tokens import TOKENS, MarketToken, market_mint
 from infra.localnet.token_state import token_account
 

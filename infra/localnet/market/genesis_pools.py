@@ -76,7 +76,7 @@ def _raydium_cpmm(of: Liquidity) -> GenesisPool:
 
 def _meteora_dlmm(of: Liquidity) -> GenesisPool:
     tier = of.tier
-    active = _active_bin(of.ratio, tier.bin_step)
+    active = active_bin(of.ratio, tier.bin_step)
     of_base, of_quote = of.base.base_units(of.depth), of.quote.base_units(of.depth)
     # The further from the price, the less: the bin at distance d has (bins - d) parts.
     parts = sum(range(1, tier.bins + 1))
@@ -97,7 +97,7 @@ def _meteora_dlmm(of: Liquidity) -> GenesisPool:
     )
 
 
-def _active_bin(ratio: Fraction, bin_step: int) -> int:
+def active_bin(ratio: Fraction, bin_step: int) -> int:
     """The highest bin whose price is not above `ratio`."""
     low, high = -_HIGHEST_BIN // bin_step, _HIGHEST_BIN // bin_step
     while low < high:

@@ -1,7 +1,8 @@
 """Meteora DLMM emulated by the venue's own math: swap and swap2, exact-in.
 
 Accounts and arguments: MeteoraAg/dlmm-sdk, idls/dlmm.json. The program's source is not public: which check comes first
-and with which error was observed on the program itself. Left out: events, farming rewards, transfer hooks.
+and with which error was observed on the program itself. Left out: events, farming rewards, and that a transfer hook is
+called: a swap that brings accounts for one fails in the token program.
 """
 
 from __future__ import annotations
@@ -63,7 +64,10 @@ from infra.localnet.programs.meteora_dlmm_state import (
     pair_after,
 )
 from infra.localnet.programs.program import ProgramError, SwapEffect, TokenTransfer
+from infra.localnet.token_extensions import calls_a_hook, takes_no_transfer_without_memo
 
+# What the program says before a transfer to an account that asks for a memo.
+_MEMO = "DLMM Swap"
 SWAP_DISCRIMINATOR = anchor.discriminator("global", "swap")
 
 _ARGUMENTS = Struct("<QQ")
@@ -88,6 +92,7 @@ _ERRORS = {
     6042: ("PoolDisabled", "Pool disabled"),
     6043: ("InvalidPoolType", "Invalid pool type"),
     6058: ("InvalidActivationType", "Invalid activation type"),
+    6077: ("MissingRemainingAccountForTransferHook", "Missing remaining account for transfer hook"),
     6110: ("InvalidCollectFeeMode", "Invalid collect fee mode"),
 }
 
@@ -151,7 +156,7 @@ class MeteoraDlmmProgram:
         if amount_out < arguments.minimum_out:
             raise _error(6003)
         return SwapEffect(
-            transfers=_transfers(swap, mints, arguments.amount_in, record),
+            transfers=_transfers(swap, mints, accounts, arguments, record),
             writes=_writes(swap, accounts, bin_arrays, record, clock),
             compute_units=compute_units(record.result),
             logs=(f"Program log: Instruction: {'Swap2' if arguments.is_swap2 else 'Swap'}",),
@@ -349,9 +354,11 @@ def _liquidity_error(error: OutOfLiquidity, has_extension: bool) -> ProgramError
 
 
 def _transfers(
-    swap: _Swap2Accounts, mints: Sequence[Mint], amount_in: int, record: SwapRecord
+    swap: _Swap2Accounts, mints: Sequence[Mint], accounts: anchor.Accounts, arguments: _Arguments, record: SwapRecord
 ) -> tuple[TokenTransfer, ...]:
     """What the user pays, what a host gets where one is named, what the user gets."""
+    if not arguments.hook_accounts and any(calls_a_hook(accounts[mint.address]) for mint in mints):
+        raise _error(6077)
     reserves, programs = (swap.reserve_x, swap.reserve_y), (swap.program_x, swap.program_y)
     user, pair = swap.user.pubkey, swap.lb_pair.pubkey
 
@@ -364,10 +371,12 @@ def _transfers(
             authority=pair,
             amount=amount,
             decimals=mints[side].decimals,
+            memo=_MEMO if takes_no_transfer_without_memo(accounts[destination.pubkey]) else None,
         )
 
     side_in, side_out = (0, 1) if record.swap_for_y else (1, 0)
-    paid = replace(out_of(side_in, reserves[side_in], amount_in), source=swap.user_token_in.pubkey, authority=user)
+    paid = out_of(side_in, reserves[side_in], arguments.amount_in)
+    paid = replace(paid, source=swap.user_token_in.pubkey, authority=user)
     received = out_of(side_out, swap.user_token_out, record.result.amount_out)
     if not _is_given(swap.host_fee_in):
         return paid, received

@@ -24,13 +24,13 @@ from chalicelib.venues.meteora_dlmm.layout import (
     INTERNAL_REACH,
     LB_PAIR_DISCRIMINATOR,
     LB_PAIR_LENGTH,
-    PROGRAM_ID,
     PairType,
     bin_array_address,
     bitmap_extension_address,
     oracle_address,
-    reserve_address,
 )
+from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID as PROGRAM_ID
+from chalicelib.venues.meteora_dlmm.layout import reserve_address as reserve_address
 from chalicelib.venues.meteora_dlmm.math import price_of_bin
 from infra.localnet.programs.anchor import discriminator
 from infra.localnet.programs.genesis_pool import GenesisPool

@@ -16,7 +16,8 @@ from chalicelib.solana.accounts import Account, ChainClock
 class TokenTransfer:
     """A TransferChecked that the program would make by CPI, `amount` in base units before any transfer fee.
 
-    `authority` signs: the trader for what goes in, the pool's own authority for what comes out.
+    `authority` signs: the trader for what goes in, the pool's own authority for what comes out. `memo` is what the
+    program has the memo program say just before, where the destination takes no transfer without one.
     """
 
     token_program: Pubkey
@@ -26,6 +27,7 @@ class TokenTransfer:
     authority: Pubkey
     amount: int
     decimals: int
+    memo: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from solders.instruction import AccountMeta
 from solders.pubkey import Pubkey
 
-from chalicelib.problems import VenueUnavailable
+from chalicelib.problems import TokenNotTradable, VenueUnavailable
 from chalicelib.solana.accounts import ChainClock
 from chalicelib.venues.raydium_cpmm.instruction import SWAP_ARGUMENTS, SWAP_BASE_INPUT
 from chalicelib.venues.raydium_cpmm.layout import (
@@ -28,6 +28,7 @@ from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmmPool, RaydiumCpmmVenu
 from chalicelib.venues.raydium_cpmm.refusals import EXCEEDED_SLIPPAGE, SwapRefused
 from infra.localnet.programs import anchor
 from infra.localnet.programs.program import ProgramError, SwapEffect, TokenTransfer
+from infra.localnet.programs.token_accounts import as_if_movable
 
 OBSERVATION_DISCRIMINATOR = anchor.discriminator("account", "ObservationState")
 OBSERVATION_LENGTH = 4075
@@ -173,8 +174,10 @@ def _checked(metas: tuple[AccountMeta, ...], accounts: anchor.Accounts) -> _Swap
 
 def _decode(address: Pubkey, accounts: anchor.Accounts) -> RaydiumCpmmPool:
     try:
-        return RaydiumCpmmVenue().decode(address, accounts)
-    except VenueUnavailable as error:
+        # Whether tokens can be moved is the token programs' to say, and the program doesn't ask before it moves them.
+        movable = {key: as_if_movable(account) for key, account in accounts.items()}
+        return RaydiumCpmmVenue().decode(address, movable)
+    except (VenueUnavailable, TokenNotTradable) as error:
         # After the checks above only a mint or vault can be wrong that the venue refuses to trade.
         name, _ = _ERRORS[_NOT_SUPPORT_MINT]
         raise ProgramError(_NOT_SUPPORT_MINT, name, str(error)) from error

@@ -19,8 +19,8 @@ from chalicelib.venues.raydium_cpmm.layout import (
     AUTHORITY_BUMP,
     CONFIG_DISCRIMINATOR,
     POOL_DISCRIMINATOR,
-    PROGRAM_ID,
 )
+from chalicelib.venues.raydium_cpmm.layout import PROGRAM_ID as PROGRAM_ID
 from chalicelib.venues.raydium_cpmm.math import CREATOR_FEE_ON_BOTH, CREATOR_FEE_ON_TOKEN_0, CREATOR_FEE_ON_TOKEN_1
 from infra.localnet.programs.genesis_pool import GenesisPool
 from infra.localnet.programs.raydium_cpmm import (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from struct import Struct
 
 from solders.pubkey import Pubkey
@@ -9,13 +10,16 @@ from solders.pubkey import Pubkey
 from chalicelib.solana.accounts import Account
 from chalicelib.solana.tokens import (
     EXTENSIONS_OFFSET,
+    MINT_LENGTH,
     NATIVE_MINT,
+    TOKEN_2022_PROGRAM,
     TOKEN_ACCOUNT_LENGTH,
     TOKEN_PROGRAM,
     AccountState,
     ExtensionType,
     Mint,
 )
+from infra.localnet.token_extensions import mint_extensions
 
 # Both as the interface crate's `Pack` writes them; a COption is a u32 tag, then the value or zeros.
 _MINT = Struct("<I32sQB?I32s")  # mint_authority, supply, decimals, is_initialized, freeze_authority
@@ -24,6 +28,7 @@ _TOKEN_ACCOUNT = Struct(
 )  # mint, owner, amount, delegate, state, is_native, delegated_amount, close
 _EXTENSION_HEADER = Struct("<HH")
 _TRANSFER_FEE_CONFIG = Struct("<32s32sQQQHQQH")
+_STATE_OFFSET = 108
 _ACCOUNT_TYPE_MINT = 1
 _ACCOUNT_TYPE_TOKEN_ACCOUNT = 2
 
@@ -76,6 +81,25 @@ def token_account(mint: Mint, owner: Pubkey, amount: int) -> Account:
     if required:
         data = _extended(data, _ACCOUNT_TYPE_TOKEN_ACCOUNT, required)
     return Account(owner=mint.token_program, lamports=rent_exempt(len(data)) + (amount if native else 0), data=data)
+
+
+def as_if_movable(account: Account) -> Account:
+    """A mint or token account without what keeps its tokens from being moved; any other account as it is.
+
+    No token account is frozen, and a mint has no extension but its transfer fee.
+    """
+    data = account.data
+    if account.owner not in (TOKEN_PROGRAM, TOKEN_2022_PROGRAM):
+        return account
+    extensions = mint_extensions(account)
+    if extensions:
+        fee = extensions.get(ExtensionType.TRANSFER_FEE_CONFIG)
+        kept = [] if fee is None else [(int(ExtensionType.TRANSFER_FEE_CONFIG), fee)]
+        return replace(account, data=_extended(data[:MINT_LENGTH], _ACCOUNT_TYPE_MINT, kept))
+    if len(data) >= TOKEN_ACCOUNT_LENGTH and data[_STATE_OFFSET] == AccountState.FROZEN:
+        thawed = bytes([AccountState.INITIALIZED])
+        return replace(account, data=data[:_STATE_OFFSET] + thawed + data[_STATE_OFFSET + 1 :])
+    return account
 
 
 def _extended(data: bytes, account_type: int, extensions: list[tuple[int, bytes]]) -> bytes:

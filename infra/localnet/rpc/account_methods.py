@@ -20,7 +20,8 @@ from infra.localnet.rpc.banks import bank_for
 from infra.localnet.rpc.errors import invalid_params
 from infra.localnet.rpc.params import Config, Params, parse_pubkey
 from infra.localnet.rpc.token_view import mint_supply
-from infra.localnet.token_state import TOKEN_PROGRAMS, mint, token_account, ui_token_amount
+from infra.localnet.token_state import TOKEN_PROGRAMS, mint, token_account
+from infra.localnet.ui_amount import UiUnit
 
 _MAX_ACCOUNTS = 100
 _MAX_FILTERS = 4
@@ -80,7 +81,7 @@ class AccountMethods:
         of_mint = None if holding is None else mint(holding.mint, self._reader(bank))
         if holding is None or of_mint is None:
             raise invalid_params("Invalid param: not a Token account")
-        return in_context(bank, ui_token_amount(holding.amount, of_mint.decimals))
+        return in_context(bank, UiUnit.of(holding.mint, of_mint.decimals, self._reader(bank)).show(holding.amount))
 
     def token_accounts_by_owner(self, params: Params) -> RawJson:
         owner, config = params.pubkey(0), params.config(2)
@@ -103,7 +104,8 @@ class AccountMethods:
         supply = mint_supply(address, account)
         if supply is None:
             raise invalid_params("Invalid param: not a Token mint")
-        return in_context(bank, ui_token_amount(supply[0], supply[1].decimals))
+        amount, of_mint = supply
+        return in_context(bank, UiUnit.of(address, of_mint.decimals, self._reader(bank)).show(amount))
 
     def minimum_balance_for_rent_exemption(self, params: Params) -> int:
         return self._node.ledger.rent_exempt_minimum(params.number(0))

@@ -86,6 +86,9 @@ class StoreOf:
     def create(self, order: Order, limits: LimitsInForce | None = None) -> bool:
         return self._worker.call("creating the order", lambda: self._truth.create(order, limits), unreachable)
 
+    def called(self, account: str, client_order_id: str) -> Order | None:
+        return self._worker.call("reading the claim", lambda: self._truth.called(account, client_order_id), unreachable)
+
     def load(self, order_id: str) -> Order | None:
         return self._worker.call("reading the order", lambda: self._truth.load(order_id), unreachable)
 

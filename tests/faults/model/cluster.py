@@ -24,6 +24,9 @@ CONFIRMED_AFTER = 1
 FINALIZED_AFTER = 3
 FEE = 5_000
 
+# A price that no rounding hides: base units of USDC for each of SOL, in thousandths.
+PRICE = 149
+
 SLIPPAGE = {"InstructionError": [0, {"Custom": 6005}]}
 
 
@@ -34,8 +37,9 @@ class Transaction:
     signature: str
     order_id: str
     amount_in: int
-    amount_out: int
+    min_out: int
     last_valid: int
+    amount_out: int = 0  # once it landed
     under_way: bool = False
     landed_at: int | None = None
     failed: bool = False
@@ -62,15 +66,20 @@ class Cluster:
     carries: bool = True
     leaders: Leaders = Leaders.PROMPT
     fails: bool = False
+    price: int = PRICE
     lamports: int = 10**15
     usdc: int = 10**12
     known: dict[str, Transaction] = field(default_factory=dict)
 
-    def sign(self, order_id: str, amount_in: int, amount_out: int) -> Transaction:
+    def quote(self, amount_in: int) -> int:
+        """What the market pays now."""
+        return amount_in * self.price // 1000
+
+    def sign(self, order_id: str, amount_in: int, min_out: int) -> Transaction:
         """A transaction that exists with its signer alone. Its blockhash is read at `confirmed`, as the real one is."""
         number = len(self.known) + 1
         last_valid = self._seen() - CONFIRMED_AFTER + BLOCKHASH_LIFE
-        signed = Transaction(f"signature-{number}", order_id, amount_in, amount_out, last_valid)
+        signed = Transaction(f"signature-{number}", order_id, amount_in, min_out, last_valid)
         self.known[signed.signature] = signed
         return signed
 
@@ -83,7 +92,8 @@ class Cluster:
         self.height += 1
         for transaction in self.known.values():
             if transaction.under_way and self.may_land(transaction.signature) and self._wanted(transaction):
-                self._land(transaction, failed=self.fails)
+                paid = self.quote(transaction.amount_in)
+                self._land(transaction, paid, failed=self.fails or paid < transaction.min_out)
 
     def _wanted(self, transaction: Transaction) -> bool:
         match self.leaders:
@@ -94,8 +104,8 @@ class Cluster:
             case Leaders.DEAF:
                 return False
 
-    def _land(self, transaction: Transaction, *, failed: bool) -> None:
-        transaction.landed_at, transaction.failed = self.height, failed
+    def _land(self, transaction: Transaction, paid: int, *, failed: bool) -> None:
+        transaction.landed_at, transaction.failed, transaction.amount_out = self.height, failed, paid
         transaction.before = self.lamports, self.usdc
         self.lamports -= FEE
         if not failed:

@@ -11,15 +11,16 @@ from chalicelib.orders.order import Order
 from chalicelib.orders.settling import Settler, WatchPolicy
 from chalicelib.problems import ExecutionError, RpcUnavailable
 from chalicelib.risk.limits import Exposure
+from chalicelib.risk.network_fees import FeeRange
 from chalicelib.solana.rpc import Commitment, EpochInfo, SignatureStatuses
 from chalicelib.solana.signed_transaction import SignedTransaction
 from chalicelib.venues.supported import error_classifier
-from tests.faults.model.cluster import WALLET, Cluster
+from tests.faults.model.cluster import FEE, WALLET, Cluster
 from tests.faults.model.stage import PromiseBroken, Worker
 from tests.sample_orders import ROUTE
 
-# A price that no rounding hides: base units of USDC for each of SOL, in thousandths.
-PRICE = 149
+# What a transaction may cost, of which the cluster takes FEE.
+MOST_FEE = 8_000
 PATIENCE = WatchPolicy(watch=2.0, poll_every=1.0, rebroadcast_every=1.0)
 
 
@@ -37,6 +38,9 @@ class NodeOf:
 
     def one_node(self) -> Self:
         return self
+
+    def start_waiting(self, seconds: float) -> None:
+        """It has no limits."""
 
     def send_transaction(self, wire: bytes, *, skip_preflight: bool) -> str:
         signature = wire.decode()
@@ -85,17 +89,20 @@ class ModelTrader:
 
     def plan(self, order: Order) -> PlannedSwap:
         self._worker.call("reading the market", lambda: self._next_trouble(), silent)
-        amount_out = order.amount * PRICE // 1000
+        amount_out = self._cluster.quote(order.amount)
         exposure = Exposure(value=amount_out, price_impact_ppm=0, deviation_ppm=0)
-        return PlannedSwap(ROUTE, amount_out, amount_out * 99 // 100, lambda: self._sign(order, amount_out), exposure)
+        return PlannedSwap(ROUTE, amount_out, self._sign, exposure, FeeRange(FEE, MOST_FEE))
 
     def settle(self, order: Order, submission: SignedTransaction) -> Fate:
         return self._settler.settle(order, submission)
 
-    def _sign(self, order: Order, amount_out: int) -> SignedTransaction:
+    def _sign(self, order: Order) -> SignedTransaction:
+        if order.min_out is None or order.first_quoted_out is None:
+            raise PromiseBroken("the floor is fixed before anything is signed")
+        min_out = order.min_out
         self._worker.call("simulating", lambda: self._next_trouble(), silent)
         signed = self._worker.call(
-            "reading the blockhash", lambda: self._cluster.sign(order.order_id, order.amount, amount_out), silent
+            "reading the blockhash", lambda: self._cluster.sign(order.order_id, order.amount, min_out), silent
         )
         return SignedTransaction(signed.signature, signed.signature.encode(), "blockhash", signed.last_valid)
 

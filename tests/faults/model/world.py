@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from chalicelib.amounts import floor_of
 from chalicelib.contract.requests import OrderRequest
 from chalicelib.http.api import new_order_of
 from chalicelib.orders.delivery import Delivery, Message
@@ -16,7 +18,7 @@ from chalicelib.orders.intake import Intake
 from chalicelib.orders.message import message_body
 from chalicelib.orders.order import LEGAL, MAX_ATTEMPTS, Order, State, Status, Token
 from chalicelib.orders.recovery import Recovery
-from chalicelib.problems import ExecutionError
+from chalicelib.problems import ExecutionError, InvalidRequest
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Limits, LimitsInForce
 from tests.faults.model.cloud import KILL_SWITCH, Queue, QueuedMessage, QueueOf, StoreOf, unreachable
@@ -38,7 +40,7 @@ LIMITS = Limits(open_orders=2, daily_notional=2_500_000_000)
 
 class TwoTokens:
     def find(self, text: str) -> Token | None:
-        return {"SOL": SOL, "USDC": USDC}.get(text)
+        return next((token for token in (SOL, USDC) if text in (token.text, token.mint)), None)
 
 
 class StartRateOf:
@@ -50,6 +52,9 @@ class StartRateOf:
 
     def reserve(self, now_ms: int, longest_wait_ms: int | None = None) -> int:
         return self._worker.call("reserving a slot", lambda: now_ms + self._world.start_delay_ms, unreachable)
+
+    def next_start(self, now_ms: int, longest_wait_ms: int) -> int:
+        return now_ms + self._world.start_delay_ms
 
 
 class Operator:
@@ -100,6 +105,8 @@ class World:
     now_ms: int = BEGINNING_MS
     start_delay_ms: int = 0
     halted: bool = False
+    # how long an order is good for that names no time of its own
+    market_order_ms: int = 300_000
     # in a row, over all workers
     rpc_failures: int = 0
     # how many blocks come while a worker waits to ask again
@@ -119,14 +126,19 @@ class World:
 
     # --- who acts -------------------------------------------------------------------------------------------------
 
-    def post(self, amount: int, key: str | None, skew_ms: int = 0) -> Worker:
+    def post(self, amount: int, key: str | None, skew_ms: int = 0, least: str | None = None) -> Worker:
         """A client's POST, in a worker of its own."""
-        body = OrderRequest.model_validate(
-            {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": f"{amount}e-9", "slippage": "0.01"}
-        )
+        fields = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": f"{amount}e-9", "slippage": "0.01"}
+        if least is not None:
+            fields["minOut"] = least
+        body = OrderRequest.model_validate(fields)
 
         def job(worker: Worker) -> None:
-            submitted = self._intake(worker, skew_ms).submit("local", new_order_of(TwoTokens(), body), key)
+            try:
+                new_order = new_order_of(TwoTokens(), body, fields)
+                submitted = self._intake(worker, skew_ms).submit("local", new_order, key)
+            except InvalidRequest as refused:
+                raise PromiseBroken(f"a good order was refused: {refused}") from refused
             self.accepted.append((key, submitted.order.order_id))
 
         return self._start("post", _answering(job))
@@ -163,6 +175,7 @@ class World:
                 Operator(self, worker),
                 clock,
                 LEASE_MS,
+                new_nonce=secrets.token_hex,
             )
             failed = Delivery(execution, queue, LEASE_MS).handle([received], worker.name)
             if not failed and not deletion_is_lost:
@@ -199,6 +212,7 @@ class World:
             Operator(self, worker),
             self._clock(skew_ms),
             self._new_id,
+            market_order_ms=self.market_order_ms,
         )
 
     def _new_id(self) -> UUID:
@@ -242,8 +256,11 @@ class World:
         for order in self.table.orders():
             for scope in (f"account#{order.account}", "global"):
                 sums[f"open#{scope}"] += not order.is_terminal
-                if order.notional is not None and order.state not in (State.FAILED, State.CANCELLED):
+                if order.notional is not None and order.state not in (State.FAILED, State.CANCELLED, State.EXPIRED):
                     sums[f"notional#{order.notional.day}#{scope}"] += order.notional.value
+                reserved = (order.fees_reserved,) if order.fees_reserved and not order.is_terminal else ()
+                for fees in (*order.fees_paid, *reserved):
+                    sums[f"fees#{fees.day}#{scope}"] += fees.lamports
         counters = {name: number for name, number in self.table.counters.items() if number}
         assert counters == {name: number for name, number in sums.items() if number}, "the counters drifted"
         assert sums["open#account#local"] <= (LIMITS.open_orders or 0)
@@ -262,6 +279,8 @@ class World:
         if order.state is State.CONFIRMED:
             assert [swap.signature for swap in swaps] == [order.tx_hash], "confirmed is what landed"
             assert order.amount_out == swaps[0].amount_out
+            assert order.min_out is not None
+            assert order.amount_out >= order.min_out, "a fill under the order's floor"
         elif order.is_terminal:
             assert not swaps, f"{order.order_id} is {order.state} and was swapped"
             assert not [one for one in self._sent(order) if self.cluster.may_land(one.signature)], "it may still land"
@@ -315,9 +334,29 @@ def _check_step(before: Order, after: Order) -> None:
         assert after.state in {to for (source, _), to in LEGAL.items() if source is before.state}
     else:
         assert after.state is before.state, "a state that history doesn't tell"
+    _check_terms(before, after)
     assert before.retry_count <= after.retry_count <= MAX_ATTEMPTS
     failures = [change for change in after.history if change.status is Status.FAILED]
     assert after.retry_count in (len(failures), len(failures) - 1)
     assert len(after.past_signatures) <= MAX_ATTEMPTS
     waits = [change.retry_in_ms for change in failures if not change.terminal]
     assert waits == [1000, 2000][: len(waits)]
+
+
+def _check_terms(before: Order, after: Order) -> None:
+    """The first quote fixes the floor, which nothing moves then; the deadline stands as it was told at POST."""
+    assert after.expires_at_ms is not None
+    assert after.expires_at_ms == before.expires_at_ms
+    if before.first_quoted_out is not None:
+        assert (after.first_quoted_out, after.min_out) == (before.first_quoted_out, before.min_out), "the floor moved"
+    elif after.first_quoted_out is not None:
+        assert after.min_out == max(floor_of(after.first_quoted_out, after.slippage_ppm), before.min_out or 0)
+    if len(after.history) == len(before.history):
+        return
+    step = after.history[-1]
+    # by the clock of whoever wrote it, which the step bears unless another's clock was ahead
+    by_its_own_clock = step.at_ms > before.updated_at_ms
+    if step.status in (Status.ROUTING, Status.SUBMITTED) and by_its_own_clock:
+        assert step.at_ms < after.expires_at_ms, f"{step.status} after the deadline"
+    if step.status is Status.EXPIRED:
+        assert step.at_ms >= after.expires_at_ms, "expired before its time"

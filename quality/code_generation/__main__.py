@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from infra.code_generation import client_models, documents
+from quality.code_generation import client_models, documents
 
 PROJECT = Path(__file__).parents[2]
 CLIENT_MODELS = PROJECT / "client" / "fillrate" / "schemas.py"
@@ -15,7 +15,7 @@ CLIENT_MODELS = PROJECT / "client" / "fillrate" / "schemas.py"
 
 def main() -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m infra.code_generation", description="Write what is generated.")
+    parser = argparse.ArgumentParser(prog="python -m quality.code_generation", description="Write what is generated.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("client", help="the client's models of the service's answers")
     schemas = commands.add_parser("schemas", help="all schemas, of answers and of messages, as an OpenAPI document")

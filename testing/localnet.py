@@ -6,13 +6,13 @@ import json
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import urllib3
 
-_PROJECT = Path(__file__).resolve().parents[2]
+from infra.project import PROJECT
+
 _STOP_SECONDS = 10
 _CALL_SECONDS = 30.0
 _READY = "localnet: listening on "
@@ -59,7 +59,7 @@ class Localnet:
         with tempfile.TemporaryFile("w+") as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "infra.localnet", "--rpc-port", "0", *self._arguments],
-                cwd=_PROJECT,
+                cwd=PROJECT,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,

@@ -1,0 +1,52 @@
+"""What a client may ask of an order beside the trade itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from pydantic.alias_generators import to_camel
+
+from fillrate.amounts import decimal_text
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """None: left to the service. Amounts are Decimals or strings of whole tokens, fractions likewise."""
+
+    slippage: Decimal | str | None = None
+    min_out: Decimal | str | None = None
+    expires_at: datetime | str | None = None
+    client_order_id: str | None = None
+    max_price_impact: Decimal | str | None = None
+    max_network_fee: Decimal | str | None = None
+
+    def to_json(self) -> dict[str, str]:
+        """The fields that are given, as the service takes them.
+
+        Raises:
+            TypeError: a float.
+            ValueError: a number that is no amount, or a time without a zone.
+        """
+        numbers = {
+            "slippage": self.slippage,
+            "min_out": self.min_out,
+            "max_price_impact": self.max_price_impact,
+            "max_network_fee": self.max_network_fee,
+        }
+        fields = {to_camel(name): decimal_text(value, name) for name, value in numbers.items() if value is not None}
+        if self.expires_at is not None:
+            fields["expiresAt"] = _time_text(self.expires_at)
+        if self.client_order_id is not None:
+            fields["clientOrderId"] = self.client_order_id
+        return fields
+
+
+def _time_text(moment: datetime | str) -> str:
+    """RFC 3339. A string is sent as it is: the service says what is wrong with it."""
+    if isinstance(moment, str):
+        return moment
+    if moment.utcoffset() is None:
+        raise ValueError(f"expires_at has no time zone: {moment!r}")
+    return moment.isoformat()

@@ -1,0 +1,138 @@
+"""A retry learns: an order remembers the pools that refused it, and no pool's refusal ends it while others fill."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.orders.execution import Finished, PlannedSwap
+from chalicelib.orders.order import MAX_REFUSED_POOLS, Leg, Order, RefusedPool, State, leave_out
+from chalicelib.problems import (
+    ExecutionError,
+    InsufficientBalance,
+    NoPool,
+    PriceDeviation,
+    SlippageExceeded,
+    TokenNotTradable,
+    TransactionRejected,
+    VenueUnavailable,
+)
+from chalicelib.solana.signed_transaction import SignedTransaction
+from tests.integration.chain_model import FEES, ModelTrader, World
+from tests.orders_in_memory import OrdersInMemory
+from tests.sample_orders import MIN_OUT, QUOTED_OUT, ROUTE, new_order
+
+ORDER = "order-1"
+FIRST, SECOND = (leg.pool for leg in ROUTE)
+
+
+def refusal(kind: type[ExecutionError], leg: int | None) -> ExecutionError:
+    error = kind("it refused")
+    error.leg = leg
+    return error
+
+
+@pytest.fixture
+def world() -> World:
+    store = OrdersInMemory()
+    assert store.create(new_order(ORDER))
+    return World(store)
+
+
+def attempt(world: World) -> Order:
+    """One more run, when the order wants it."""
+    world.now_ms = max(world.now_ms, world.stored(ORDER).retry_at_ms)
+    world.worker().run(ORDER, f"worker/{world.now_ms}")
+    return world.stored(ORDER)
+
+
+@pytest.mark.parametrize("kind", [VenueUnavailable, TransactionRejected, TokenNotTradable, InsufficientBalance])
+def test_the_pool_that_refused_is_remembered_with_its_reason_and_the_order_goes_on(
+    world: World, kind: type[ExecutionError]
+) -> None:
+    world.building.append(refusal(kind, leg=1))
+    order = attempt(world)
+    assert (order.state, order.retry_count) == (State.RETRYING, 1)
+    assert order.refused_pools == (RefusedPool(SECOND, kind.code, "it refused"),)
+    assert attempt(world).state is State.CONFIRMED
+
+
+def test_each_attempt_knows_all_the_pools_that_refused_before(world: World) -> None:
+    world.building.extend([refusal(VenueUnavailable, 0), refusal(VenueUnavailable, 1)])
+    attempt(world)
+    assert {refused.pool for refused in attempt(world).refused_pools} == {FIRST, SECOND}
+
+
+def test_where_the_same_pool_is_all_there_is_its_reason_is_the_orders_after_the_third_attempt(world: World) -> None:
+    world.building.extend([refusal(TransactionRejected, 0) for _ in range(3)])
+    states = [attempt(world).state for _ in range(3)]
+    order = world.stored(ORDER)
+    assert states == [State.RETRYING, State.RETRYING, State.FAILED]
+    assert (order.error_code, order.error, order.retry_count) == ("TRANSACTION_REJECTED", "it refused", 3)
+    assert len(order.refused_pools) == 1
+
+
+def test_the_pools_whose_prices_were_moved_are_left_out_and_no_others(world: World) -> None:
+    world.market.append(PriceDeviation("moved", [FIRST]))
+    order = attempt(world)
+    assert (order.state, [refused.pool for refused in order.refused_pools]) == (State.RETRYING, [FIRST])
+    assert attempt(world).state is State.CONFIRMED
+
+
+@pytest.mark.parametrize("error", [SlippageExceeded("moved"), VenueUnavailable("no pool's own")])
+def test_what_is_no_pools_refusal_leaves_none_out(world: World, error: ExecutionError) -> None:
+    world.building.append(error)
+    order = attempt(world)
+    assert (order.state, order.refused_pools) == (State.RETRYING, ())
+
+
+@pytest.mark.parametrize("error", [NoPool("none"), TokenNotTradable("a hook"), TransactionRejected("a CPI guard")])
+def test_what_no_pool_can_help_ends_the_order_at_once(world: World, error: ExecutionError) -> None:
+    world.building.append(error)
+    order = attempt(world)
+    assert (order.state, order.error_code, order.retry_count) == (State.FAILED, error.code, 0)
+
+
+def test_an_order_remembers_only_so_many_pools_and_each_once() -> None:
+    order = new_order(ORDER)
+    for number in range(MAX_REFUSED_POOLS + 1):
+        order = leave_out(order, f"pool-{number}", "why", "CODE")
+    assert len(order.refused_pools) == MAX_REFUSED_POOLS
+    again = leave_out(order, "pool-5", "another reason", "CODE")
+    assert [each.error for each in again.refused_pools if each.pool == "pool-5"] == ["another reason"]
+    assert len(again.refused_pools) == MAX_REFUSED_POOLS
+
+
+class TestARouteWhoseRentTheWalletCanNotLend:
+    def plan(self, world: World, monkeypatch: pytest.MonkeyPatch, *ways: tuple[int, Leg]) -> list[str]:
+        """The best way can't be paid for; then `ways` come, each of so much output over that leg."""
+        built: list[str] = []
+
+        def build(order: Order) -> SignedTransaction:
+            assert order.route is not None
+            built.append(order.route[0].pool)
+            if order.route == ROUTE:
+                raise InsufficientBalance("the wallet holds too little SOL")
+            return SignedTransaction("signature-1", b"\1", "blockhash", 150)
+
+        others = tuple(PlannedSwap((leg,), paid, build, world.exposure, FEES) for paid, leg in ways)
+        best = PlannedSwap(ROUTE, QUOTED_OUT, build, world.exposure, FEES, otherwise=others)
+        monkeypatch.setattr(ModelTrader, "plan", lambda self, order: best)
+        return built
+
+    def test_gives_way_in_the_same_attempt(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        other = replace(ROUTE[1], pool=SECOND)
+        built = self.plan(world, monkeypatch, (QUOTED_OUT - 1, other))
+        outcome = world.worker().run(ORDER, "first/1")
+        order = world.stored(ORDER)
+        assert outcome == Finished(order)
+        assert (order.state, order.retry_count, order.route) == (State.CONFIRMED, 0, (other,))
+        assert built == [FIRST, SECOND]
+
+    def test_does_not_give_way_to_one_below_the_floor(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        built = self.plan(world, monkeypatch, (MIN_OUT - 1, ROUTE[1]))
+        world.worker().run(ORDER, "first/1")
+        order = world.stored(ORDER)
+        assert (order.state, order.error_code) == (State.FAILED, "INSUFFICIENT_BALANCE")
+        assert built == [FIRST]

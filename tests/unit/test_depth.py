@@ -1,0 +1,120 @@
+"""A pool's depth: what it trades either way at most a tenth off its mid price, whatever its venue and its fees."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.problems import VenueUnavailable
+from chalicelib.risk.depth import depth_of
+from chalicelib.venues.meteora_dlmm.layout import bin_array_address
+from chalicelib.venues.venue import Pool
+from tests.unit import routing_pools
+from tests.unit.model_market import CLOCK as MODEL_CLOCK
+from tests.unit.model_market import ModelPool, address
+from tests.unit.routing_pools import JUP, USDC, around, cpmm, dlmm, taxed
+
+A, B = address(1), address(2)
+
+
+def model(of_a: int, of_b: int, **more: object) -> ModelPool:
+    return ModelPool(address(101), (A, B), (of_a, of_b), **more)  # type: ignore[arg-type]
+
+
+def model_depth(pool: ModelPool) -> int:
+    return depth_of(pool, A, pool.mid_price(A), MODEL_CLOCK)
+
+
+def depth(pool: Pool) -> int:
+    mint = pool.sides[0].mint
+    return depth_of(pool, mint, pool.mid_price(mint), routing_pools.CLOCK)
+
+
+def is_about(found: int, expected: Fraction) -> bool:
+    """To within the search's own precision and the rounding of small amounts."""
+    return abs(Fraction(found) / expected - 1) <= Fraction(1, 25)
+
+
+@given(of_a=st.integers(10**9, 10**15), price=st.fractions(Fraction(1, 10**6), 10**6, max_denominator=10**6))
+def test_a_constant_products_depth_is_a_ninth_of_its_reserve(of_a: int, price: Fraction) -> None:
+    """For there the output is nine tenths of what the mid price says: R / (R + R/9)."""
+    of_b = int(of_a * price)
+    if 10**9 <= of_b < 2**64:
+        assert is_about(model_depth(model(of_a, of_b)), Fraction(of_a, 9))
+
+
+@given(factor=st.integers(1, 10**4))
+def test_a_pool_of_so_many_times_the_reserves_is_so_many_times_as_deep(factor: int) -> None:
+    one, many = model(10**11, 3 * 10**11), model(factor * 10**11, factor * 3 * 10**11)
+    assert is_about(model_depth(many), Fraction(model_depth(one) * factor))
+
+
+def test_fees_are_no_lack_of_depth() -> None:
+    without, dear = (cpmm((JUP, USDC), (10**12, 10**12), trade_fee_rate=rate) for rate in (1, 150_000))
+    assert is_about(depth(without), Fraction(10**12, 9))
+    assert is_about(depth(dear), Fraction(depth(without) * 100, 85))
+
+
+def test_what_a_tokens_own_transfer_fee_takes_is_not_paid() -> None:
+    tax = cpmm((taxed(300, 2**64 - 1), USDC), (10**12, 10**12))
+    assert is_about(depth(tax), Fraction(10**12 * 7, 90))
+    assert depth(cpmm((taxed(1_100, 2**64 - 1), USDC), (10**12, 10**12))) == 0
+
+
+def test_dust_at_another_price_does_not_lend_the_depth_of_far_off_liquidity_to_it() -> None:
+    """Few base units in the active bin cost nothing, and its price would be the pool's with all the pool's weight."""
+    asks = dict.fromkeys(range(150, 160), (10**12, 0))
+    bids = dict.fromkeys(range(-160, -149), (0, 10**12))
+    dust = dlmm((JUP, USDC), {**asks, **bids, 0: (900, 900)})
+    assert depth(dust) < 2_000
+    assert depth(dlmm((JUP, USDC), {**asks, **bids, 0: (10**9, 10**9)})) < 3 * 10**9
+
+
+def test_of_bins_those_around_the_price_count() -> None:
+    near = dlmm((JUP, USDC), around(0, 10, 10**9, 10**9))
+    assert is_about(depth(near), Fraction(11 * 10**9))
+    far_off = {150: (10**15, 0), -150: (0, 10**15)}
+    assert depth(near) <= depth(dlmm((JUP, USDC), {**around(0, 10, 10**9, 10**9), **far_off})) < 2 * depth(near)
+
+
+def test_a_pool_with_offers_on_one_side_only_has_no_depth() -> None:
+    bids = dict.fromkeys(range(-10, 1), (0, 10**12))
+    asks = dict.fromkeys(range(11), (10**12, 0))
+    assert depth(dlmm((JUP, USDC), bids)) == 0
+    assert depth(dlmm((JUP, USDC), asks)) == 0
+    assert depth(dlmm((JUP, USDC), {**bids, **asks, 0: (10**12, 10**12)})) > 10**12
+
+
+def test_a_depth_is_what_the_thinner_side_trades() -> None:
+    lopsided = {**dict.fromkeys(range(-10, 0), (0, 10**12)), 0: (10**9, 10**9), 1: (10**9, 0)}
+    assert is_about(depth(dlmm((JUP, USDC), lopsided)), Fraction(2 * 10**9))
+
+
+def test_what_was_not_read_does_not_count() -> None:
+    bins = around(0, 100, 10**9, 10**9)
+    whole = dlmm((JUP, USDC), bins, bin_step=1)
+    unread = frozenset({bin_array_address(whole.address, -2)})
+    assert 0 < depth(dlmm((JUP, USDC), bins, bin_step=1, without=unread)) < depth(whole)
+
+
+@pytest.mark.parametrize(
+    "useless",
+    [
+        model(10**12, 10**12, refusal=VenueUnavailable("closed")),
+        model(1, 5),
+        model(100, 10**12),
+        model(10**12, 100),
+    ],
+)
+def test_a_pool_that_is_closed_or_as_good_as_empty_has_no_depth(useless: ModelPool) -> None:
+    assert model_depth(useless) == 0
+
+
+def test_no_more_is_asked_of_a_pool_than_a_token_account_can_hold() -> None:
+    vast = model(2**70, 2**70)
+    assert 2**63 < model_depth(vast) < 2**64
+    assert model_depth(replace(vast, reserves=(2**70, 1))) == 0
