@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
@@ -116,13 +116,15 @@ def test_a_quote_without_slippage_must_be_met_to_the_unit() -> None:
 
 
 @given(limit=st.integers(0, MAX_COMPUTE_UNITS), price=st.integers(0, 2**64 - 1), cap=st.integers(0, 10**7))
+@example(limit=MAX_COMPUTE_UNITS, price=2_000_001, cap=2_800_002)
 def test_the_priority_fee_stays_within_its_cap(limit: int, price: int, cap: int) -> None:
     budget = ComputeBudget(limit, price)
     message = compiled(BUYING_SOL.plan.instructions(budget))
+    terms = replace(BUYING_SOL.terms, most_lamports=5_000 + cap)  # the order has reserved all that the cap allows
     if budget.priority_fee_lamports <= cap:
-        policy(fee_cap=cap).approve(message, BUYING_SOL.terms)
+        policy(fee_cap=cap).approve(message, terms)
     else:
-        assert "above the cap" in refusal(message, BUYING_SOL.terms, policy(fee_cap=cap))
+        assert "above the cap" in refusal(message, terms, policy(fee_cap=cap))
 
 
 def test_a_priority_fee_above_the_cap_is_told_rounded_up_to_the_lamport() -> None:
