@@ -9,12 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 NAME = "fillrate"
 
-# What all lines carry for now. A process serves one invocation at a time, and all its threads work for that one.
-_carried: Mapping[str, object] = {}
+# What all lines carry for now. A thread carries what its starter did if it runs in a copy of its context.
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+_carried: ContextVar[Mapping[str, object]] = ContextVar("carried", default=_NOTHING)
 
 _OF_LOGGING = ("exc_info", "stack_info", "stacklevel")
 
@@ -24,7 +27,7 @@ class Log(logging.LoggerAdapter[logging.Logger]):
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         passed_on = {name: kwargs.pop(name) for name in _OF_LOGGING if name in kwargs}
-        return msg, {**passed_on, "extra": {**_carried, **kwargs}}
+        return msg, {**passed_on, "extra": {**_carried.get(), **kwargs}}
 
 
 logger = Log(logging.getLogger(NAME))
@@ -33,14 +36,13 @@ logger = Log(logging.getLogger(NAME))
 @contextmanager
 def context(**fields: object) -> Iterator[None]:
     """What every line within carries too."""
-    global _carried
-    before, _carried = _carried, {**_carried, **fields}
+    token = _carried.set({**_carried.get(), **fields})
     try:
         yield
     finally:
-        _carried = before
+        _carried.reset(token)
 
 
 def carried(name: str) -> object:
     """What every line carries under `name` now; None where they carry no such field."""
-    return _carried.get(name)
+    return _carried.get().get(name)

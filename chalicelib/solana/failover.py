@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextvars import copy_context
 from dataclasses import replace
 from itertools import repeat
 from queue import Empty, SimpleQueue
@@ -390,5 +391,5 @@ def _outcome(node: RpcNode, send: Question[str], turn: Turn) -> str | Exception:
 
 
 def _on_a_thread(job: Callable[[], None]) -> None:
-    # a daemon: a process that ends doesn't wait for a dead node's time-out
-    Thread(target=job, daemon=True).start()
+    # a daemon: a process that ends doesn't wait for a dead node's time-out; its log lines carry what the caller's do
+    Thread(target=copy_context().run, args=(job,), daemon=True).start()

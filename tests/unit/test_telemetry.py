@@ -18,6 +18,8 @@ import app
 from chalicelib import telemetry
 from chalicelib.log import carried, context, logger
 from chalicelib.problems import RpcUnavailable
+from chalicelib.solana.circuit_breaker import BreakerPolicy
+from chalicelib.solana.failover import FailoverRpc
 from chalicelib.solana.rpc import SolanaRpc
 
 KEY = "s3cr3t-api-key-0123456789"
@@ -100,12 +102,33 @@ def test_what_lines_carry_ends_with_its_context_and_what_was_carried_before_is_b
     assert carried("function") is None
 
 
-def test_a_threads_lines_carry_what_the_invocations_do(log: io.StringIO) -> None:
-    with context(correlation_id="a-request"):
-        thread = threading.Thread(target=lambda: logger.info("beside"))
+def test_what_a_send_beside_the_invocation_logs_carries_what_the_invocations_lines_do(log: io.StringIO) -> None:
+    """Each node is told on a thread of its own."""
+    nobody = SolanaRpc("http://127.0.0.1:9")
+    rpc = FailoverRpc([nobody], lambda: 0, BreakerPolicy(failures_to_open=1))
+    with context(correlation_id="a-request"), pytest.raises(RpcUnavailable):
+        rpc.send_transaction(b"wire", skip_preflight=True)
+    (line,) = [json.loads(line) for line in written(log).splitlines()]
+    assert (line["message"], line["correlation_id"]) == ("solana node left alone", "a-request")
+
+
+def test_what_one_threads_lines_carry_is_nothing_to_anothers() -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with context(order_id="theirs"):
+            entered.set()
+            leave.wait(60)
+
+    thread = threading.Thread(target=other)
+    with context(order_id="ours"):
         thread.start()
-        thread.join()
-    assert json.loads(written(log))["correlation_id"] == "a-request"
+        assert entered.wait(60)
+        assert carried("order_id") == "ours"
+    assert carried("order_id") is None
+    leave.set()
+    thread.join()
+    assert carried("order_id") is None
 
 
 @pytest.mark.parametrize(
