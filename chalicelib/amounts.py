@@ -86,9 +86,24 @@ def to_ppm(slippage: Decimal, field: str, most: Decimal = MOST_SLIPPAGE) -> int:
     return int(ppm)
 
 
+def to_price(price: Decimal, field: str) -> str:
+    """A price as exact text, without an exponent or trailing zeros. Raises InvalidRequest: not above 0, or absurd."""
+    if price <= 0:
+        raise _wrong(field, "must be greater than zero")
+    # adjusted() first, as in to_least_base_units
+    if price.adjusted() > LARGEST_DIGITS or price.adjusted() < -LARGEST_DIGITS:
+        raise _wrong(field, f"is no price: it has more than {LARGEST_DIGITS} digits before or after the point")
+    return _plain(price)
+
+
 def to_text(base_units: int, decimals: int) -> str:
     """Base units as a decimal string in whole tokens, without trailing zeros."""
     return _plain(Decimal(base_units).scaleb(-decimals, _EXACT))
+
+
+def sol_text(lamports: int) -> str:
+    """Lamports as people write them: `0.000005 SOL`."""
+    return f"{to_text(lamports, SOL_DECIMALS)} SOL"
 
 
 def ppm_text(ppm: int) -> str:
@@ -104,6 +119,12 @@ def percent_text(ppm: int) -> str:
 def fraction_text(fraction: Fraction) -> str:
     """A fraction of one with six decimals, rounded towards zero."""
     return ppm_text(int(fraction * PPM))
+
+
+def signed_text(fraction: Fraction) -> str:
+    """A number to 18 significant digits, rounded half to even; with its sign where it is below zero."""
+    text = _plain(_PRICE.divide(Decimal(fraction.numerator), Decimal(fraction.denominator)))
+    return "0" if text == "-0" else text
 
 
 def price_text(amount_out: int, decimals_out: int, amount_in: int, decimals_in: int) -> str:

@@ -9,7 +9,10 @@ from typing import Protocol
 from chalicelib.amounts import to_text
 from chalicelib.orders.execution import Risk
 from chalicelib.orders.intake import Intake, NewOrder
+from chalicelib.orders.order import TriggerKind
+from chalicelib.orders.overselling import Overselling
 from chalicelib.orders.quoting import Quoter, SwapQuote
+from chalicelib.orders.triggers import judge
 from chalicelib.problems import ExecutionError, FeeTooHigh, FillrateError
 from chalicelib.risk.limits import (
     ReferenceCurrency,
@@ -62,7 +65,9 @@ class DryRun:
         risk: Risk,
         currency: ReferenceCurrency,
         fees: FeeRange,
+        overselling: Overselling,
     ) -> None:
+        self._overselling = overselling
         self._intake = intake
         self._quoter = quoter
         self._simulate = simulate
@@ -76,17 +81,25 @@ class DryRun:
         Raises InvalidRequest where it is no valid order.
         """
         refusals = self._intake.check(account, asked)
-        immediate = self._intake.starts_at_once()
+        order = self._intake.as_placed(account, asked)
+        immediate = not asked.waits and self._intake.starts_at_once(account)
         warnings = list(self._halted(account))
+        if asked.waits:
+            warnings += self._overselling.of_tried(account, asked.token_in, asked.amount)
         try:
             priced = self._quoter.price(asked.token_in, asked.token_out, asked.amount)
         except ExecutionError as error:
             warnings.append(str(error))
             unquoted = Trial(error=f"there is no quote to simulate: {error}")
-            return DryRunOutcome(asked, refusals, tuple(warnings), None, asked.min_out, unquoted, immediate)
+            return DryRunOutcome(asked, refusals, tuple(warnings), None, order.min_out, unquoted, immediate)
         quote = self._quoter.of_priced(asked.token_in, asked.token_out, asked.amount, asked.slippage_ppm, priced)
-        min_out = max(quote.min_out, asked.min_out or 0)
+        reached = judge(order, quote.amount_out) if asked.waits else None
+        immediate = immediate or (reached is not None and self._intake.starts_at_once(account))
         warnings += self._obstacles(account, asked, priced)
+        if asked.waits and reached is None:
+            unreached = Trial(error="its price is not reached, so no transaction would be signed now")
+            return DryRunOutcome(asked, refusals, tuple(warnings), quote, order.min_out, unreached, immediate)
+        min_out = max(order.min_out or 0, 0 if reached is TriggerKind.LIMIT else quote.min_out)
         if quote.amount_out < min_out:
             least, paid = (to_text(amount, asked.token_out.decimals) for amount in (min_out, quote.amount_out))
             warnings.append(f"the best route pays {paid} now, less than the {least} that the order asks for at least")
@@ -107,7 +120,7 @@ class DryRun:
         """What becomes of an order whose tokens can't be told, as no node answers: it would be refused with `error`."""
         warnings = tuple(self._halted(account))
         return DryRunOutcome(
-            None, (error,), warnings, None, None, Trial(error=str(error)), self._intake.starts_at_once()
+            None, (error,), warnings, None, None, Trial(error=str(error)), self._intake.starts_at_once(account)
         )
 
     def _halted(self, account: str) -> Iterator[str]:

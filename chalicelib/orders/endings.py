@@ -8,10 +8,13 @@ invocation does. Only one that dies between that and its own end is counted twic
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from itertools import pairwise
+from math import floor
 
 from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
+from chalicelib.orders.fills import basis_points_over
 from chalicelib.orders.order import MAX_ATTEMPTS, HistoryStep, Order, Status
 
 
@@ -52,18 +55,16 @@ def quote_to_fill_bps(order: Order) -> int | None:
 
     Rounded down, so that a shortfall never shows as none. None without a fill.
     """
-    return _bps_over(order.first_quoted_out, order.amount_out)
+    return _rounded_down(basis_points_over(order.amount_out, order.first_quoted_out))
 
 
 def floor_to_fill_bps(order: Order) -> int | None:
     """The fill against the order's floor, likewise: never negative, or the chain broke its word."""
-    return _bps_over(order.min_out, order.amount_out)
+    return _rounded_down(basis_points_over(order.amount_out, order.min_out))
 
 
-def _bps_over(reference: int | None, amount_out: int | None) -> int | None:
-    if amount_out is None or not reference:
-        return None
-    return (amount_out - reference) * 10_000 // reference
+def _rounded_down(basis_points: Fraction | None) -> int | None:
+    return None if basis_points is None else floor(basis_points)
 
 
 def log_post_mortem(order: Order) -> None:

@@ -6,10 +6,12 @@ undecided goes on with that one and never builds another: only a transaction tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from chalicelib.amounts import sol_text
 from chalicelib.log import logger
 from chalicelib.orders.endings import log_post_mortem
 from chalicelib.orders.order import (
@@ -26,11 +28,13 @@ from chalicelib.orders.order import (
     fail_attempt,
     fill,
     fix_floor,
+    hold_until,
     is_past_deadline,
     leave_out,
     pay_fees,
     queue,
     refuse_after_deadline,
+    refuse_leased,
     release,
     reserve,
     sign,
@@ -38,16 +42,21 @@ from chalicelib.orders.order import (
 )
 from chalicelib.orders.outage import Outages
 from chalicelib.orders.ports import Orders, StaleOrder
-from chalicelib.orders.start_rate import StartRate, is_on_time
+from chalicelib.orders.recovery import BEFORE_DEADLINE_MS
+from chalicelib.orders.starts import InLine
+from chalicelib.orders.triggers import DEFAULT_TRIES, may_wait_on, returned
+from chalicelib.orders.turns import TOLD_AGAIN_MS, Waiting
 from chalicelib.problems import (
     AllNodesDown,
+    DayIsFull,
     ExecutionError,
     Halted,
     InsufficientBalance,
-    LimitExceeded,
+    KeyRevoked,
     OrderExpired,
     PriceDeviation,
     RpcUnavailable,
+    SlippageExceeded,
     TransientError,
 )
 from chalicelib.risk.counters import GLOBAL, CounterFull, NetworkFees, Notional, day_of
@@ -60,10 +69,14 @@ from chalicelib.risk.limits import (
     check_own_price_impact,
     check_plan,
 )
-from chalicelib.risk.network_fees import FeeRange, most_network_fee, sol_text
+from chalicelib.risk.network_fees import FeeRange, most_network_fee
 from chalicelib.solana.signed_transaction import SignedTransaction
 
 UNDECIDED_AGAIN_MS = 1000
+# A worker that has watched for as long as it may still has a fill to read, and a write to make.
+WATCH_MARGIN_MS = 2_000
+# A deadline that is further away than this the sweeper, which comes each minute, sees to in time.
+_SWEPT_MS = BEFORE_DEADLINE_MS + 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +98,16 @@ class PlannedSwap:
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """The transaction is in the chain, at `confirmed` or better, and paid `amount_out` base units.
+    """The transaction is in the chain, where the cluster settles its blocks, and paid `amount_out` base units.
 
-    `network_fee` is what the network took for it, in lamports.
+    `network_fee` is what the network and a lane took for it, in lamports. `slot_delta`: how many slots after it was
+    sent first it landed, None where that isn't known.
     """
 
     amount_out: int
     leftover: tuple[Leftover, ...] = ()
     network_fee: int = field(default=0, kw_only=True, compare=False)
+    slot_delta: int | None = field(default=None, kw_only=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +142,22 @@ class Trader(Protocol):
     def settle(self, order: Order, submission: SignedTransaction) -> Fate:
         """Send the stored bytes, as often as need be, and watch for a while. Raises ExecutionError: undecided too."""
 
+    def watch_ms(self) -> int:
+        """How long `settle` watches at most."""
+
+
+class Starting(Protocol):
+    """Lets orders be worked on in their turn."""
+
+    def take(self, order: Order) -> InLine | None:
+        """A place for an order that is to be worked on, and a start slot if it starts; InLine where it must wait."""
+
+    def leave(self, order_id: str) -> None:
+        """The order's place is free. Never raises AwsError."""
+
+    def withdraw(self, order: Order) -> None:
+        """The order ended while it waited. Never raises AwsError."""
+
 
 class Risk(Protocol):
     """What the operator lets through."""
@@ -136,6 +167,13 @@ class Risk(Protocol):
 
     def limits_for(self, account: str) -> LimitsInForce:
         """What holds for the account's orders now."""
+
+
+class Revocations(Protocol):
+    """The keys that place orders."""
+
+    def is_revoked(self, key_id: str) -> bool:
+        """Whether the key of that public name was revoked, and not merely replaced by another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +191,16 @@ class ComeBack:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """The order is in line for its start, or waits for its price: a message of its own comes when it is its turn.
+
+    `instead`: whose turn it is meanwhile, and that this worker is to work on that order.
+    """
+
+    instead: Waiting | None = None
+
+
 class UnknownOrder(Exception):
     """A message about an order that isn't stored."""
 
@@ -164,7 +212,7 @@ class Execution:
         self,
         store: Orders,
         trader: Trader,
-        start_rate: StartRate,
+        starts: Starting,
         outages: Outages,
         risk: Risk,
         now_ms: Callable[[], int],
@@ -172,18 +220,20 @@ class Execution:
         currency: ReferenceCurrency = ReferenceCurrency(),  # noqa: B008 - immutable
         *,
         new_nonce: Callable[[], str],
+        keys: Revocations,
     ) -> None:
         self._store = store
         self._trader = trader
-        self._start_rate = start_rate
+        self._starts = starts
         self._outages = outages
         self._risk = risk
         self._now_ms = now_ms
         self._lease_ms = lease_ms
         self._new_nonce = new_nonce
+        self._keys = keys
         self._currency = currency
 
-    def run(self, order_id: str, owner: str) -> Finished | ComeBack:
+    def run(self, order_id: str, owner: str) -> Finished | ComeBack | Waits:
         """Carry the order as far as one invocation can. `owner` names this invocation and no other.
 
         Raises UnknownOrder.
@@ -193,48 +243,94 @@ class Execution:
             if order is None:
                 raise UnknownOrder(order_id)
             if order.is_terminal:
+                self._starts.leave(order_id)  # it may have ended between its turn and now
                 return Finished(order)
             now_ms = self._now_ms()
             try:
                 # whoever holds it: nothing that is not stored may be sent, and a stored transaction's fate comes first
                 if is_past_deadline(order, now_ms) and order.state is not State.SUBMITTED:
-                    return self._expire(order)
-                halt = self._halt_before(order)
-                if halt is None and order.state is State.RETRYING and order.retry_at_ms > now_ms:
+                    return self._expire_in_line(order)
+                if order.state is State.OPEN:
+                    return self._leave_open(order, now_ms)
+                stop = self._stop_before(order)
+                if stop is None and order.state is State.RETRYING and order.retry_at_ms > now_ms:
                     return _come_back(order, order.retry_at_ms - now_ms, now_ms, "backing off")
-                if halt is not None:
-                    return self._after_failure(claim(order, owner, now_ms, self._lease_ms), Halted(str(halt)))
-                waiting = self._await_turn(order, now_ms) if order.state is State.PENDING else None
-                return waiting or self._carry_on(self._take(order, owner, now_ms))
+                refuse_leased(order, owner, now_ms)
+                if stop is not None:
+                    with self._giving_its_place_back(order_id):
+                        return self._after_failure(claim(order, owner, now_ms, self._lease_ms), stop)
+                in_line = self._starts.take(order)
+                if in_line is not None:
+                    return self._wait(order, in_line)
+                with self._giving_its_place_back(order_id):
+                    return self._carry_on(self._take(order, owner, self._now_ms()))
             except Leased as leased:
                 return _come_back(order, leased.until_ms - now_ms, now_ms, "another worker has it")
-            except StaleOrder:
-                continue  # cancelled, or taken over: look at what it is now
+            except (StaleOrder, OrderExpired):
+                continue  # cancelled, taken over, or its time passed meanwhile: look at what it is now
 
-    def _halt_before(self, order: Order) -> Halt | None:
-        """The kill switch that stops the order; None once a transaction is stored, whose fate must be learnt."""
-        return None if order.state is State.SUBMITTED else self._risk.halt_of(order.account)
+    @contextmanager
+    def _giving_its_place_back(self, order_id: str) -> Iterator[None]:
+        """A worker that dies gives nothing back: its place is free when its lease is."""
+        try:
+            yield
+        except Exception:
+            self._starts.leave(order_id)
+            raise
+        self._starts.leave(order_id)
 
-    def _await_turn(self, order: Order, now_ms: int) -> ComeBack | None:
-        """None where the order may start now; one that comes too late for its slot gets the next, which may be now."""
-        if order.start_at_ms > now_ms:
-            return _come_back(order, order.start_at_ms - now_ms, now_ms, "its turn has not come")
-        if is_on_time(order.start_at_ms, now_ms):
+    def _stop_before(self, order: Order) -> Halted | KeyRevoked | None:
+        """What an operator has done that stops the order: thrown a kill switch, or revoked the key that placed it.
+
+        None once a transaction is stored, whose fate must be learnt.
+        """
+        if order.state is State.SUBMITTED:
             return None
-        start_at_ms = self._start_rate.reserve(now_ms)
-        if start_at_ms <= now_ms:
-            return None
-        self._store.replace(queue(order, start_at_ms, now_ms))
-        return _come_back(order, start_at_ms - now_ms, now_ms, "its turn had passed")
+        halt = self._risk.halt_of(order.account)
+        if halt is not None:
+            return Halted(str(halt))
+        if order.key_id is not None and self._keys.is_revoked(order.key_id):
+            return KeyRevoked(f"the API key that placed this order, {order.key_id}, was revoked")
+        return None
+
+    def _wait(self, order: Order, in_line: InLine) -> Waits | ComeBack:
+        """The client is told, unless it was told about the same. One message stays for a deadline that is near."""
+        start_at_ms = in_line.start_at_ms
+        if start_at_ms is not None and abs(start_at_ms - order.start_at_ms) > TOLD_AGAIN_MS:
+            self._store.replace(queue(order, start_at_ms, self._now_ms()))
+        now_ms = self._now_ms()
+        if in_line.is_new and in_line.instead is None and is_past_deadline(order, now_ms + _SWEPT_MS):
+            return _come_back(order, _SWEPT_MS, now_ms, "it waits for its turn")
+        return Waits(in_line.instead)
+
+    def _leave_open(self, order: Order, now_ms: int) -> Waits | ComeBack:
+        """No worker has to do with an order that waits for its price. One message stays for a deadline that is near."""
+        if is_past_deadline(order, now_ms + _SWEPT_MS):
+            return _come_back(order, _SWEPT_MS, now_ms, "it waits for its price")
+        return Waits()
+
+    def _expire_in_line(self, order: Order) -> Finished:
+        expired = self._expire(order)
+        self._starts.withdraw(order)
+        self._starts.leave(order.order_id)
+        return expired
 
     def _take(self, order: Order, owner: str, now_ms: int) -> Order:
+        if order.state is State.SUBMITTED:
+            return self._store.replace(claim(order, owner, now_ms, self._watch_lease_ms()))
         taken = claim(order, owner, now_ms, self._lease_ms)
-        if taken.state is State.SUBMITTED:
-            return self._store.replace(taken)
         # stored before it is used: whoever takes the attempt over builds with the same accounts
         return self._store.replace(start_attempt(draw_nonce(taken, self._new_nonce()), now_ms))
 
-    def _carry_on(self, order: Order) -> Finished | ComeBack:
+    def _watch_lease_ms(self) -> int:
+        """How long a worker has an order whose transaction is stored: no longer than it watches.
+
+        Two that send and watch the same bytes do no harm, and of their writes one counts. So if it dies, another comes
+        while the transaction can still be sent.
+        """
+        return min(self._trader.watch_ms() + WATCH_MARGIN_MS, self._lease_ms)
+
+    def _carry_on(self, order: Order) -> Finished | ComeBack | Waits:
         unquoted = order
         try:
             if order.state is not State.SUBMITTED:
@@ -242,7 +338,7 @@ class Execution:
                 order = fix_floor(order, planned.quoted_out)
                 otherwise = [way for way in planned.otherwise if way.quoted_out >= (order.min_out or 0)]
                 while True:
-                    order = self._choose(order, planned)
+                    order = unquoted = self._choose(order, planned)
                     refuse_after_deadline(order, self._now_ms())
                     try:
                         submission = planned.build(order)
@@ -253,16 +349,22 @@ class Execution:
                         planned = otherwise.pop(0)
                 self._outages.answered(self._now_ms())
                 # as late as can be: what is not stored is never sent
-                halt = self._halt_before(order)
-                if halt is not None:
-                    raise Halted(str(halt))
+                stop = self._stop_before(order)
+                if stop is not None:
+                    raise stop
                 # stored before anything is sent: whoever comes after a crash asks for this transaction's fate
-                order = self._store.replace(sign(order, submission, self._now_ms()))
+                now_ms = self._now_ms()
+                signed = sign(order, submission, now_ms)
+                order = self._store.replace(hold_until(signed, now_ms + self._watch_lease_ms()))
         except AllNodesDown as outage:
+            if order.waits_for_price:
+                return self._after_failure(order, outage)
             return self._wait_out(order, outage.retry_in_ms)
         except RpcUnavailable as error:
             wait_ms = self._outages.failed(self._now_ms())
-            return self._after_failure(order, error) if wait_ms is None else self._wait_out(order, wait_ms)
+            if wait_ms is None or order.waits_for_price:
+                return self._after_failure(order, error)
+            return self._wait_out(order, wait_ms)
         except PriceDeviation as error:
             # a quote at moved prices is none that the order's floor may follow from
             return self._after_failure(unquoted, error)
@@ -278,7 +380,7 @@ class Execution:
     def _choose(self, order: Order, planned: PlannedSwap) -> Order:
         """Store the route, if it keeps within the limits, and its value and its fees in the day's sums with it.
 
-        Raises SlippageExceeded, LimitExceeded, PriceImpact, PriceDeviation, FeeTooHigh.
+        Raises SlippageExceeded, LimitExceeded, DayIsFull, PriceImpact, PriceDeviation, FeeTooHigh.
         """
         limits, exposure = self._risk.limits_for(order.account), planned.exposure
         terms = SwapTerms(order.token_in.mint, order.token_out.mint, order.slippage_ppm)
@@ -294,7 +396,7 @@ class Execution:
         try:
             return self._store.replace(reserve(chosen, notional, NetworkFees(today, most)), limits)
         except CounterFull as full:
-            raise LimitExceeded(self._day_is_full(full)) from None
+            raise DayIsFull(self._day_is_full(full)) from None
 
     def _day_is_full(self, full: CounterFull) -> str:
         movement = full.movement
@@ -308,7 +410,7 @@ class Execution:
             f"{text(over)} more than {whose} may {may} a day, {text(movement.ceiling)}"
         )
 
-    def _settle(self, order: Order) -> Finished | ComeBack:
+    def _settle(self, order: Order) -> Finished | ComeBack | Waits:
         submission = order.submission
         assert submission is not None, "a submitted order has its transaction"
         try:
@@ -320,7 +422,7 @@ class Execution:
         match fate:
             case Landed(amount_out, leftover):
                 paid = pay_fees(order, fate.network_fee, self._now_ms())
-                return Finished(self._store.replace(fill(paid, amount_out, self._now_ms(), leftover)))
+                return Finished(self._store.replace(fill(paid, amount_out, self._now_ms(), leftover, fate.slot_delta)))
             case LandedFailed(reason):
                 return self._after_failure(pay_fees(order, fate.network_fee, self._now_ms()), reason)
             case NeverLands(reason):
@@ -334,13 +436,15 @@ class Execution:
         logger.info("order expired", attempts=order.retry_count, last_error=last_error)
         return Finished(expired)
 
-    def _after_failure(self, order: Order, error: ExecutionError) -> Finished | ComeBack:
+    def _after_failure(self, order: Order, error: ExecutionError) -> Finished | ComeBack | Waits:
         """Only where the order's transaction, if it had one, can't land any more."""
         if is_past_deadline(order, self._now_ms()):
             return self._expire(order, "" if isinstance(error, OrderExpired) else str(error))
         refusing = _refusing_pools(order, error)
         for pool in refusing:
             order = leave_out(order, pool, str(error), error.code)
+        if order.waits_for_price:
+            return self._wait_again(order, error, is_of_a_pool=bool(refusing))
         # what one pool refuses for good another may fill
         retry = isinstance(error, TransientError) or bool(refusing)
         failed = self._store.replace(fail_attempt(order, str(error), error.code, self._now_ms(), retry=retry))
@@ -350,6 +454,25 @@ class Execution:
         logger.warning("attempt failed", attempt=order.attempt, error_code=error.code, error=str(error))
         now_ms = self._now_ms()
         return _come_back(failed, failed.retry_at_ms - now_ms, now_ms, "backing off")
+
+    def _wait_again(self, order: Order, error: ExecutionError, *, is_of_a_pool: bool) -> Finished | Waits:
+        """Back to waiting for its price, whoever watches that: no message is needed. Or its end."""
+        text, code = str(error), error.code
+        tries = DEFAULT_TRIES if order.max_tries is None else order.max_tries
+        ends = not is_of_a_pool and not may_wait_on(error)
+        if not ends and order.submission is not None and order.signed_tries >= tries:
+            ends, text, code = (
+                True,
+                f"{order.signed_tries + 1} transactions did not fill; {text}",
+                SlippageExceeded.code,
+            )
+        if ends:
+            failed = self._store.replace(fail_attempt(order, text, code, self._now_ms(), retry=False))
+            log_post_mortem(failed)
+            return Finished(failed)
+        self._store.replace(returned(order, text, code, self._now_ms()))
+        logger.info("order waits for its price again", error_code=code, error=text)
+        return Waits()
 
 
 def _refusing_pools(order: Order, error: ExecutionError) -> tuple[str, ...]:

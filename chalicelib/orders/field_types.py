@@ -19,6 +19,7 @@ class Kind(Enum):
     ADDRESS = auto()
     SIGNATURE = auto()
     LAMPORTS = auto()
+    PRICE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,11 @@ class BaseUnitsOf:
 AmountIn = Annotated[int, BaseUnitsOf("token_in")]
 AmountOut = Annotated[int, BaseUnitsOf("token_out")]
 AmountOfToken = Annotated[int, BaseUnitsOf("token")]
+AmountOfFeeToken = Annotated[int, BaseUnitsOf("fee_token")]
 TimeMs = Annotated[int, Kind.TIME]  # milliseconds since the epoch, UTC; such fields end in `_ms`
 Millionths = Annotated[int, Kind.MILLIONTHS]  # of one; such fields end in `_ppm`
 Ordinal = Annotated[int, Kind.ORDINAL]  # counts from 1
 Address = Annotated[str, Kind.ADDRESS]  # base58
 Signature = Annotated[str, Kind.SIGNATURE]  # base58
 Lamports = Annotated[int, Kind.LAMPORTS]  # of SOL, shown in whole SOL
+Price = Annotated[str, Kind.PRICE]  # an exact decimal as text, without an exponent or trailing zeros

@@ -12,28 +12,35 @@ from typing import Protocol
 from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.order import IllegalTransition, Order, OrderType, State, Token, cancel, place
+from chalicelib.orders.order_changer import MarketPrices, OrderLimits
 from chalicelib.orders.pair import TokenDirectory, find_pair
 from chalicelib.orders.ports import ClientOrderIdInUse, Orders, OrdersQueue, StaleOrder
 from chalicelib.orders.same_request import is_same_request
-from chalicelib.orders.start_rate import LONGEST_WAIT_MS, StartRate
+from chalicelib.orders.sense import check_prices, check_sense
+from chalicelib.orders.triggers import DEFAULT_TRIES, floor_while_open, with_trailing_price
 from chalicelib.problems import (
     AwsError,
     AwsUnavailable,
     Backlogged,
     ClientOrderIdTaken,
     Conflict,
+    ExecutionError,
     FieldProblem,
+    FillrateError,
     InvalidRequest,
     NotFound,
     RequestError,
     SubmissionUnknown,
     TooManyOpenOrders,
+    TooManyWaitingOrders,
 )
 from chalicelib.risk.counters import GLOBAL, CounterFull
 from chalicelib.risk.limits import LimitsInForce, SwapTerms, check_request
 from chalicelib.times import DAY_MS, time_text
 
 LONGEST_LIFE_MS = 30 * DAY_MS
+# How long an order waits for its price that names no expiresAt.
+WAITING_ORDER_MS = DAY_MS
 ORDER_ID_NAMESPACE = uuid.UUID("5f0c9b1e-6f0b-4d53-9d0a-2f6f8f2f3b7a")
 
 
@@ -42,7 +49,9 @@ class NewOrder:
     """What is asked for: `amount` base units of `token_in` for `token_out`, at most `slippage_ppm` below the quote.
 
     `min_out`: base units of `token_out`, at least; `max_network_fee` in lamports. `expires_by_default` where the client
-    named no time of its own. `asked`: the request's fields as they were written, which tell a repetition.
+    named no time of its own. `asked`: the request's fields as they were written, which tell a repetition. `key_id`: of
+    the API key that it came with. `wallet`: base58, where it is for another one than the stage's own.
+    Prices are exact text, whole `token_out` for a whole `token_in`; `force` accepts ones that look like a mistake.
     """
 
     type: OrderType
@@ -58,11 +67,23 @@ class NewOrder:
     max_network_fee: int | None = None
     redrive_of: str | None = None
     asked: dict[str, str] | None = None
+    key_id: str | None = None
+    wallet: str | None = None
+    limit_price: str | None = None
+    stop_price: str | None = None
+    trailing_ppm: int | None = None
+    max_tries: int | None = None
+    force: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for a price."""
+        return self.type != "market"
 
     @property
     def terms(self) -> SwapTerms:
         """What the limits look at."""
-        return SwapTerms(self.token_in.mint, self.token_out.mint, self.slippage_ppm)
+        return SwapTerms(self.token_in.mint, self.token_out.mint, self.slippage_ppm, waits=self.waits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +94,17 @@ class Submitted:
     created: bool
 
 
-class OrderLimits(Protocol):
-    def limits_for(self, account: str) -> LimitsInForce:
-        """What holds for the account's orders now."""
+class StartTimes(Protocol):
+    """When orders start."""
+
+    def estimate(self, account: str, now_ms: int) -> int:
+        """When an order of the account that comes at `now_ms` would start, about: then or later.
+
+        Raises Backlogged where more orders of the account wait than 15 minutes can take.
+        """
+
+    def withdraw(self, order: Order) -> None:
+        """The order ended while it may have waited. Never raises AwsError."""
 
 
 class Intake:
@@ -86,26 +115,38 @@ class Intake:
         store: Orders,
         queue: OrdersQueue,
         tokens: TokenDirectory,
-        start_rate: StartRate,
+        starts: StartTimes,
         limits: OrderLimits,
         now_ms: Callable[[], int],
         new_id: Callable[[], uuid.UUID],
         correlation_id: Callable[[], str] = lambda: "",
         market_order_ms: int = 5 * 60_000,
+        wallet: str | None = None,
+        *,
+        prices: MarketPrices,
     ) -> None:
-        """`correlation_id` tells which request is being served; `market_order_ms`: how long an order is good for."""
+        """`correlation_id` tells which request is being served; `market_order_ms`: how long an order is good for.
+
+        `wallet` is the stage's address in base58, None where it isn't known here.
+        """
+        self._prices = prices
         self._store = store
         self._queue = queue
         self._tokens = tokens
-        self._start_rate = start_rate
+        self._starts = starts
         self._limits = limits
         self._now_ms = now_ms
         self._new_id = new_id
         self._correlation_id = correlation_id
         self._market_order_ms = market_order_ms
+        self._wallet = wallet
 
-    def submit(self, account: str, asked: NewOrder, idempotency_key: str | None) -> Submitted:
+    def submit(
+        self, account: str, asked: NewOrder, idempotency_key: str | None, *, looked_up: bool = False
+    ) -> Submitted:
         """Store the order and hand it to the workers. `idempotency_key`: 1 to 128 visible ASCII characters.
+
+        `looked_up`: the key was found to be used for none a moment ago (see `repeated`).
 
         The same key and order give the same order, however often and from however many clients at once: its id is
         derived from account and key, and only the first conditional write succeeds.
@@ -114,33 +155,77 @@ class Intake:
             InvalidRequest: a token is not traded, both are the same, the deadline has passed or is too far.
             Conflict: the key was used for another order, or the client order id is another's (ClientOrderIdTaken).
             LimitRefused: the slippage or a token is beyond the account's limits, or those of all.
-            TooManyOpenOrders: as many are open as may be.
-            Backlogged: more work waits than 15 minutes can take; nothing is stored.
+            TooManyOpenOrders, TooManyWaitingOrders: as many are open, or wait for a price, as may.
+            ImplausiblePrice: a price looks like a mistake beside the market's.
+            ExecutionError: what the market pays can't be told, which the order's prices are held to.
+            Backlogged: more orders of the account wait than 15 minutes can take; nothing is stored.
             SubmissionUnknown: AWS left it open whether the order is stored.
             AwsError: AWS did not do it; nothing is stored.
         """
-        # a repeated request takes no starting slot, unless it comes at the very moment of the first
-        known = None if idempotency_key is None else self.placed_with(account, idempotency_key)
+        known = None if idempotency_key is None or looked_up else self.placed_with(account, idempotency_key)
         if known is None:
-            order = self._new_order(account, asked, idempotency_key)
-            limits = self._limits.limits_for(account)
-            check_request(limits, asked.terms)
-            self._check_client_order_id(account, asked)
-            start_at_ms = self._start_rate.reserve(order.created_at_ms, LONGEST_WAIT_MS)
-            placed = place(self._with_deadline(order, start_at_ms), start_at_ms)
-            if self._create(placed, limits, repeatable=idempotency_key is not None):
-                self._hand_over(placed, start_at_ms - order.created_at_ms)
-                logger.info("order accepted", order_id=placed.order_id, start_at_ms=start_at_ms)
-                note(Metric.ORDERS_ACCEPTED)
-                return Submitted(placed, created=True)
-            known = self._store.load(order.order_id)
+            try:
+                placed = self._place(account, asked, idempotency_key)
+            except RequestError:
+                # of two at once the first may have taken the last place, or the client order id that both name
+                known = None if idempotency_key is None else self.placed_with(account, idempotency_key)
+                if known is None:
+                    raise
+            else:
+                if placed is not None:
+                    return Submitted(placed, created=True)
+                assert idempotency_key is not None, "only a derived id can be taken"
+                known = self.placed_with(account, idempotency_key)
         if known is None or not _is_placed_for(known, asked):
             raise _key_of_another()
         return Submitted(self._asked_for_again(known), created=False)
 
+    def _place(self, account: str, asked: NewOrder, idempotency_key: str | None) -> Order | None:
+        """The new order, stored and handed over; None where one of its id is stored already. Raises as `submit`."""
+        order = self._new_order(account, asked, idempotency_key)
+        limits = self._limits.limits_for(account)
+        check_request(limits, asked.terms)
+        self._check_client_order_id(account, asked)
+        if order.waits_for_price:
+            return self._place_open(self._at_the_door(order, asked), limits, repeatable=idempotency_key is not None)
+        start_at_ms = self._starts.estimate(account, order.created_at_ms)
+        placed = place(self._with_deadline(order, start_at_ms), start_at_ms)
+        if not self._create(placed, limits, repeatable=idempotency_key is not None):
+            return None
+        self._hand_over(placed)
+        logger.info("order accepted", order_id=placed.order_id, start_at_ms=start_at_ms)
+        note(Metric.ORDERS_ACCEPTED)
+        return placed
+
+    def _place_open(self, order: Order, limits: LimitsInForce, *, repeatable: bool) -> Order | None:
+        """The new order, stored, waiting for its price; None where one of its id is stored already."""
+        placed = place(self._with_deadline(order, 0))
+        if not self._create(placed, limits, repeatable=repeatable):
+            return None
+        logger.info("order accepted, waits for its price", order_id=placed.order_id)
+        note(Metric.ORDERS_ACCEPTED)
+        return placed
+
+    def _at_the_door(self, order: Order, asked: NewOrder) -> Order:
+        """The order with what the market pays now, from which its trailing stop follows it.
+
+        Raises InvalidRequest, ImplausiblePrice, ExecutionError.
+        """
+        check_prices(order)
+        try:
+            seen_out = self._prices(order.token_in, order.token_out, order.amount)
+        except ExecutionError:
+            if asked.force:
+                return order
+            raise
+        seen = with_trailing_price(replace(order, best_out=seen_out))
+        if not asked.force:
+            check_sense(seen, seen_out)
+        return seen
+
     def placed_with(self, account: str, idempotency_key: str) -> Order | None:
         """The order that the key was used for, as it is now."""
-        return self._store.load(_order_id(account, idempotency_key))
+        return self._store.load(order_id_for(account, idempotency_key))
 
     def repeated(self, account: str, fields: Mapping[str, str], idempotency_key: str) -> Order | None:
         """The order that the key was used for, as it is now; None where it was used for none.
@@ -155,44 +240,60 @@ class Intake:
             raise _key_of_another()
         return self._asked_for_again(known)
 
-    def check(self, account: str, asked: NewOrder) -> tuple[RequestError, ...]:
+    def check(self, account: str, asked: NewOrder) -> tuple[FillrateError, ...]:
         """Why the order would be refused now; nothing is stored or used up.
 
         Raises InvalidRequest where it is no valid order at all.
         """
         self._check_order(asked)
-        refusals: list[RequestError] = []
-        for look in (
+        refusals: list[FillrateError] = []
+        looks: list[Callable[[], object]] = [
             lambda: check_request(self._limits.limits_for(account), asked.terms),
             lambda: self._check_client_order_id(account, asked),
-            lambda: self._start_at_ms(),
-        ):
+        ]
+        if asked.waits:
+            order = self._new_order(account, asked, None)
+            check_prices(order)
+            looks.append(lambda: self._at_the_door(order, asked))
+        else:
+            looks.append(lambda: self._starts.estimate(account, self._now_ms()))
+        for look in looks:
             try:
                 look()
-            except RequestError as refusal:
+            except (RequestError, ExecutionError) as refusal:
                 refusals.append(refusal)
         return tuple(refusals)
 
-    def starts_at_once(self) -> bool:
-        """Whether an order that came now would wait for no slot."""
+    def as_placed(self, account: str, asked: NewOrder) -> Order:
+        """The order as it would stand, stored nowhere. Raises InvalidRequest where it is no valid order."""
+        return place(self._with_deadline(self._new_order(account, asked, None), 0))
+
+    def wrong_deadline(self, expires_at_ms: int | None) -> tuple[FieldProblem, ...]:
+        """What is wrong with an order's `expiresAt` now; None is its default."""
+        now_ms = self._now_ms()
+        if expires_at_ms is not None and expires_at_ms <= now_ms:
+            return (FieldProblem("expiresAt", f"has passed: it is {time_text(now_ms)}"),)
+        if expires_at_ms is not None and expires_at_ms > now_ms + LONGEST_LIFE_MS:
+            return (FieldProblem("expiresAt", "is more than 30 days ahead"),)
+        return ()
+
+    def starts_at_once(self, account: str) -> bool:
+        """Whether an order of the account that came now would wait for nothing."""
+        now_ms = self._now_ms()
         try:
-            return self._start_at_ms() <= self._now_ms()
+            return self._starts.estimate(account, now_ms) <= now_ms
         except Backlogged:
             return False
-
-    def _start_at_ms(self) -> int:
-        """When an order that came now would start; no slot is taken. Raises Backlogged."""
-        return self._start_rate.next_start(self._now_ms(), LONGEST_WAIT_MS)
 
     def _asked_for_again(self, known: Order) -> Order:
         if known.state is State.PENDING:
             # the first client may have died between put and enqueue; a second message for one order is harmless
-            self._hand_over(known, known.start_at_ms - self._now_ms())
+            self._hand_over(known)
         logger.info("order asked for again", order_id=known.order_id, status=known.status.value)
         return known
 
     def _check_client_order_id(self, account: str, asked: NewOrder) -> None:
-        """So that an order which can't be placed takes no slot; that nobody is quicker, its write makes sure."""
+        """So that it is refused in words before anything is stored; that nobody is quicker, its write makes sure."""
         if asked.client_order_id is not None:
             first = self._store.called(account, asked.client_order_id)
             if first is not None:
@@ -200,12 +301,9 @@ class Intake:
 
     def _check_order(self, asked: NewOrder) -> None:
         """Raises InvalidRequest: the deadline has passed or is too far, a token is not traded, or both are the same."""
-        now_ms = self._now_ms()
-        if asked.expires_at_ms is not None:
-            if asked.expires_at_ms <= now_ms:
-                raise InvalidRequest([FieldProblem("expiresAt", f"has passed: it is {time_text(now_ms)}")])
-            if asked.expires_at_ms > now_ms + LONGEST_LIFE_MS:
-                raise InvalidRequest([FieldProblem("expiresAt", "is more than 30 days ahead")])
+        wrong = self.wrong_deadline(asked.expires_at_ms)
+        if wrong:
+            raise InvalidRequest(wrong)
         find_pair(self._tokens, asked.token_in.mint, asked.token_out.mint)  # of a redrive: still traded?
 
     def _with_deadline(self, order: Order, start_at_ms: int) -> Order:
@@ -213,6 +311,8 @@ class Intake:
         if order.expires_at_ms is not None:
             return order
         begins_ms = max(start_at_ms, order.created_at_ms)
+        if order.waits_for_price:
+            return replace(order, expires_at_ms=begins_ms + WAITING_ORDER_MS)
         return replace(order, expires_at_ms=begins_ms + self._market_order_ms)
 
     def cancel(self, account: str, order_id: str) -> Order:
@@ -226,6 +326,7 @@ class Intake:
             order = self.find(account, order_id)
             try:
                 cancelled = self._store.replace(cancel(order, self._now_ms()))
+                self._starts.withdraw(order)
                 logger.info("order cancelled", order_id=order_id, placed_by=order.correlation_id)
                 return cancelled
             except IllegalTransition:
@@ -251,7 +352,8 @@ class Intake:
             raise ClientOrderIdTaken(order.client_order_id or "", used.order_id) from None
         except CounterFull as full:
             whose = "all accounts together" if full.movement.scope == GLOBAL else "the account"
-            raise TooManyOpenOrders(full.movement.ceiling or 0, whose) from None
+            too_many = TooManyWaitingOrders if order.waits_for_price else TooManyOpenOrders
+            raise too_many(full.movement.ceiling or 0, whose) from None
         except AwsUnavailable:
             stored = self._look_for(order, repeatable=repeatable)
             if stored is None:
@@ -265,17 +367,17 @@ class Intake:
         except AwsError:
             raise SubmissionUnknown(order.order_id, repeatable=repeatable) from None
 
-    def _hand_over(self, order: Order, delay_ms: int) -> None:
+    def _hand_over(self, order: Order) -> None:
         """Tell the workers. That this fails is no reason to refuse an order that is stored: the sweeper tells them."""
         try:
-            self._queue.enqueue(order.order_id, delay_ms, order.correlation_id)
+            self._queue.enqueue(order.order_id, correlation_id=order.correlation_id)
         except AwsError:
             logger.exception("order not enqueued; the sweeper will do it", order_id=order.order_id)
 
     def _new_order(self, account: str, asked: NewOrder, idempotency_key: str | None) -> Order:
         self._check_order(asked)
-        return Order(
-            order_id=str(self._new_id()) if idempotency_key is None else _order_id(account, idempotency_key),
+        new = Order(
+            order_id=str(self._new_id()) if idempotency_key is None else order_id_for(account, idempotency_key),
             account=account,
             type=asked.type,
             token_in=asked.token_in,
@@ -292,11 +394,24 @@ class Intake:
             max_network_fee=asked.max_network_fee,
             redrive_of=asked.redrive_of,
             asked=asked.asked,
+            wallet=asked.wallet or self._wallet,
+            key_id=asked.key_id,
             correlation_id=self._correlation_id(),
         )
+        if not asked.waits:
+            return new
+        waits = replace(
+            new,
+            limit_price=asked.limit_price,
+            stop_price=asked.stop_price,
+            trailing_ppm=asked.trailing_ppm,
+            max_tries=DEFAULT_TRIES if asked.max_tries is None else asked.max_tries,
+            own_min_out=asked.min_out,
+        )
+        return replace(waits, min_out=floor_while_open(waits))
 
 
-def _order_id(account: str, idempotency_key: str) -> str:
+def order_id_for(account: str, idempotency_key: str) -> str:
     """The id of the one order that there is for the key."""
     return str(uuid.uuid5(ORDER_ID_NAMESPACE, f"{account}\n{idempotency_key}"))
 
@@ -313,7 +428,8 @@ def _key_of_another() -> Conflict:
 
 def _digest_of(asked: NewOrder) -> str:
     mints = asked.token_in.mint, asked.token_out.mint
-    return _digest(asked.type, *mints, asked.amount, asked.slippage_ppm)
+    prices = (asked.limit_price, asked.stop_price, asked.trailing_ppm) if asked.waits else ()
+    return _digest(asked.type, *mints, asked.amount, asked.slippage_ppm, *prices)
 
 
 def _digest(*parts: object) -> str:

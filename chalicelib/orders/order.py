@@ -14,11 +14,13 @@ from chalicelib.amounts import floor_of, to_text
 from chalicelib.orders.field_types import (
     Address,
     AmountIn,
+    AmountOfFeeToken,
     AmountOfToken,
     AmountOut,
     Lamports,
     Millionths,
     Ordinal,
+    Price,
     Signature,
     TimeMs,
 )
@@ -34,12 +36,15 @@ MAX_ERROR_LENGTH = 1_000
 MAX_REFUSED_POOLS = 24
 MAX_OFFERS = 30
 MAX_OFFER_ERROR = 200
+# What waiting for a price adds to the history weighs no more than this in all; what comes later is not told.
+MAX_WAITING_WEIGHT = 80
+_LEG_WEIGHT = 2
 
-
-OrderType = Literal["market"]
+OrderType = Literal["market", "limit", "stop", "oco"]
 
 
 class Status(StrEnum):
+    OPEN = "open"
     PENDING = "pending"
     ROUTING = "routing"
     BUILDING = "building"
@@ -53,6 +58,11 @@ class Status(StrEnum):
 class Event(StrEnum):
     """What can happen to an order."""
 
+    TRIGGERED = "triggered"
+    LATCHED = "latched"  # a stop was triggered and can't be handed over yet
+    CHANGED = "changed"  # by its client
+    FOLLOWED = "followed"  # a trailing stop followed the price
+    RETURNED = "returned"  # it waits for its price again
     QUEUED = "queued"
     ATTEMPT_STARTED = "attempt_started"
     ROUTE_CHOSEN = "route_chosen"
@@ -67,6 +77,7 @@ class Event(StrEnum):
 class State(StrEnum):
     """A status, with `failed` told apart by whether another attempt follows."""
 
+    OPEN = "open"
     PENDING = "pending"
     ROUTING = "routing"
     BUILDING = "building"
@@ -79,6 +90,20 @@ class State(StrEnum):
 
 
 LEGAL: dict[tuple[State, Event], State] = {
+    (State.OPEN, Event.TRIGGERED): State.PENDING,
+    (State.OPEN, Event.LATCHED): State.OPEN,
+    (State.OPEN, Event.CHANGED): State.OPEN,
+    (State.OPEN, Event.FOLLOWED): State.OPEN,
+    (State.OPEN, Event.GIVEN_UP): State.FAILED,
+    (State.OPEN, Event.CANCELLED): State.CANCELLED,
+    (State.OPEN, Event.EXPIRED): State.EXPIRED,
+    # a market order's client may change it before its first quote
+    (State.PENDING, Event.CHANGED): State.PENDING,
+    # an order that waits for a price goes back to it, where no transaction of it can land
+    (State.PENDING, Event.RETURNED): State.OPEN,
+    (State.ROUTING, Event.RETURNED): State.OPEN,
+    (State.BUILDING, Event.RETURNED): State.OPEN,
+    (State.SUBMITTED, Event.RETURNED): State.OPEN,
     (State.PENDING, Event.QUEUED): State.PENDING,
     (State.PENDING, Event.ATTEMPT_STARTED): State.ROUTING,
     (State.PENDING, Event.GIVEN_UP): State.FAILED,
@@ -108,7 +133,28 @@ LEGAL: dict[tuple[State, Event], State] = {
 TERMINAL = frozenset({State.CONFIRMED, State.FAILED, State.CANCELLED, State.EXPIRED})
 
 _ENDS_AN_ATTEMPT = frozenset(
-    {Event.FILLED, Event.ATTEMPT_FAILED, Event.GIVEN_UP, Event.CANCELLED, Event.EXPIRED, Event.ATTEMPT_STARTED}
+    {
+        Event.FILLED,
+        Event.ATTEMPT_FAILED,
+        Event.GIVEN_UP,
+        Event.CANCELLED,
+        Event.EXPIRED,
+        Event.ATTEMPT_STARTED,
+        Event.RETURNED,
+    }
+)
+
+# What an order that waits does again and again: told as steps up to MAX_WAITING_WEIGHT.
+_OF_WAITING = frozenset(
+    {
+        Event.TRIGGERED,
+        Event.LATCHED,
+        Event.FOLLOWED,
+        Event.RETURNED,
+        Event.QUEUED,
+        Event.ATTEMPT_STARTED,
+        Event.ROUTE_CHOSEN,
+    }
 )
 
 STATUS_OF: dict[State, Status] = {
@@ -145,7 +191,10 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One pool's part in a route. `share_ppm`: its part, in millionths, of all that goes into its `token_out`."""
+    """One pool's part in a route. `share_ppm`: its part, in millionths, of all that goes into its `token_out`.
+
+    `dex` is the exchange, `program` the program of it that the pool is one of, `fee` what the pool keeps, as quoted.
+    """
 
     dex: str
     pool: Address
@@ -154,6 +203,10 @@ class Leg:
     token_out: Token
     amount_in: AmountIn
     expected_out: AmountOut
+    # Orders of before there were several programs of a dex don't tell it, nor those of before fees were kept theirs.
+    program: str | None = None
+    fee: AmountOfFeeToken | None = None
+    fee_token: Token | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +233,24 @@ class Offer:
     fee_of_token_in: bool = True
     error_code: str | None = None
     error: str | None = None
+    program: str | None = None
+
+
+class TriggerKind(StrEnum):
+    """Which of its prices an order reached."""
+
+    LIMIT = "limit"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What set off an order that waited: a unit's price, for the whole amount on the best route, seen in that slot."""
+
+    kind: TriggerKind
+    price: Price
+    slot: int
+    at_ms: TimeMs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,8 +259,14 @@ class Progress:
 
     A field is written here alone. The order has it as it stands and each step of its history as it was; the stored
     item, the API's JSON, its documents, the client and the page follow from the field's name and type.
+    Prices are whole `token_out` for a whole `token_in`. Of a stop with `trailing_ppm` `stop_price` is the one in force,
+    which follows the market.
     """
 
+    limit_price: Price | None = None
+    stop_price: Price | None = None
+    trailing_ppm: Millionths | None = None
+    trigger: Trigger | None = None
     route: tuple[Leg, ...] | None = None
     dex_used: str | None = None  # the venues of the route, each once, in its order
     quoted_out: AmountOut | None = None
@@ -197,6 +274,7 @@ class Progress:
     amount_out: AmountOut | None = None
     leftover: tuple[Leftover, ...] | None = None
     tx_hash: Signature | None = None
+    slot_delta: int | None = None  # how many slots after it was sent its transaction landed
     error: str | None = None
     error_code: str | None = None
 
@@ -238,6 +316,11 @@ class Order(Progress):
     `attempt_nonce` is random, so that nobody can foretell where the attempt under way keeps its wrapped SOL.
     `notional` is what it counts for on its day, since a route is chosen; `fees_reserved` is the most that the attempt's
     transaction may cost, and `fees_paid` what those that landed did cost, one each.
+    Of an order that waits for a price `own_min_out` is what its client asked for at least; `best_out` the most that its
+    amount would have been paid since it waits, which its trailing stop follows, in base units of `token_out`;
+    `signed_tries` how many of its transactions did not fill; `pauses` how often in a row it came back in vain, and
+    `wait_until_ms` until when it is not handed over again; `moved_at_ms` when it last changed without a step;
+    `waiting_weight` what its waiting added to its history; `changes` how often its client changed it.
     `booked`: what the counters hold for it as it is stored; None for an order that was not loaded, for which they hold
     what they hold for a new one.
     """
@@ -261,6 +344,18 @@ class Order(Progress):
     redrive_of: str | None = None
     redriven_as: str | None = None
     asked: dict[str, str] | None = None  # the fields of the request that placed it, as they were written
+    wallet: Address | None = None  # that it is for; None where the stage didn't tell its own
+    key_id: str | None = None  # of the API key that placed it; None without one, and of before it was kept
+    own_min_out: AmountOut | None = None
+    best_out: AmountOut | None = None
+    max_tries: int | None = None
+    signed_tries: int = 0
+    pauses: int = 0
+    wait_until_ms: TimeMs = 0
+    last_looked_at_ms: TimeMs | None = None
+    moved_at_ms: TimeMs = 0
+    waiting_weight: int = 0
+    changes: int = 0
     state: State = State.PENDING
     retry_count: int = 0
     history: tuple[HistoryStep, ...] = ()
@@ -287,6 +382,11 @@ class Order(Progress):
         return self.state in TERMINAL
 
     @property
+    def waits_for_price(self) -> bool:
+        """Whether its type waits until the market pays a price."""
+        return self.type != "market"
+
+    @property
     def mint_in(self) -> Address:
         return self.token_in.mint
 
@@ -296,7 +396,7 @@ class Order(Progress):
 
     @property
     def updated_at_ms(self) -> TimeMs:
-        return self.history[-1].at_ms if self.history else self.created_at_ms
+        return max(self.history[-1].at_ms if self.history else self.created_at_ms, self.moved_at_ms)
 
     @property
     def last_seq(self) -> int:
@@ -310,6 +410,8 @@ class Order(Progress):
         """
         if self.state in (State.FAILED, State.CANCELLED, State.EXPIRED):
             return Claims(fees=self.fees_paid)
+        if self.state is State.OPEN:
+            return Claims(waiting=1, fees=self.fees_paid)
         reserved = () if self.fees_reserved is None else (self.fees_reserved,)
         return Claims(open=0 if self.is_terminal else 1, notional=self.notional, fees=self.fees_paid + reserved)
 
@@ -330,7 +432,14 @@ def dex_names(route: Iterable[Leg]) -> str:
 
 
 def place(order: Order, start_at_ms: int = 0) -> Order:
-    """The first step of a new order: `pending`, told to whoever watches; and until when it must wait, if it must."""
+    """The first step of a new order: `pending`, told to whoever watches; and until when it must wait, if it must.
+
+    One that waits for a price is `open`, with the prices in force.
+    """
+    if order.waits_for_price:
+        prices = prices_in_force(order)
+        opened = HistoryStep(seq=1, status=Status.OPEN, at_ms=order.created_at_ms, retry_count=0, **_told(prices))
+        return replace(order, state=State.OPEN, history=(opened,))
     step = HistoryStep(
         seq=1,
         status=Status.PENDING,
@@ -342,10 +451,21 @@ def place(order: Order, start_at_ms: int = 0) -> Order:
     return replace(order, start_at_ms=start_at_ms, history=(step,))
 
 
+def prices_in_force(order: Order, **more: Any) -> Progress:
+    """What a step tells of the prices that an order waits for, with `more` that is told beside."""
+    return Progress(
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        trailing_ppm=order.trailing_ppm,
+        min_out=order.min_out,
+        **more,
+    )
+
+
 def queue(order: Order, start_at_ms: int, now_ms: int) -> Order:
     """The order came too late for its slot and has another: it waits on, and says so, though not for ever."""
     waiting = replace(order, start_at_ms=start_at_ms)
-    told = _step(waiting, Event.QUEUED, now_ms, queued_until_ms=start_at_ms)
+    told = take_step(waiting, Event.QUEUED, now_ms, queued_until_ms=start_at_ms)
     return told if len(order.history) < MAX_QUEUED_STEPS else waiting
 
 
@@ -354,10 +474,21 @@ def claim(order: Order, owner: str, now_ms: int, lease_ms: int) -> Order:
 
     Raises Leased while another owner's lease runs.
     """
+    refuse_leased(order, owner, now_ms)
+    return replace(order, lease=Lease(owner, now_ms + lease_ms))
+
+
+def refuse_leased(order: Order, owner: str, now_ms: int) -> None:
+    """Raises Leased while another owner's lease runs."""
     lease = order.lease
     if lease is not None and lease.owner != owner and lease.until_ms > now_ms:
         raise Leased(lease.until_ms)
-    return replace(order, lease=Lease(owner, now_ms + lease_ms))
+
+
+def hold_until(order: Order, until_ms: int) -> Order:
+    """The worker that has the order keeps it until then: longer than before, or not so long."""
+    assert order.lease is not None, "only who has an order can hold it"
+    return replace(order, lease=replace(order.lease, until_ms=until_ms))
 
 
 def placed_again_as(order: Order, order_id: str) -> Order:
@@ -388,7 +519,7 @@ def start_attempt(order: Order, now_ms: int) -> Order:
         return order
     # what an earlier attempt chose and signed is its history; the floor is the order's for good
     cleared = replace(order, route=None, dex_used=None, quoted_out=None, quotes=None, tx_hash=None)
-    return _step(cleared, Event.ATTEMPT_STARTED, now_ms)
+    return take_step(cleared, Event.ATTEMPT_STARTED, now_ms, Progress(trigger=order.trigger))
 
 
 def fix_floor(order: Order, quoted_out: int) -> Order:
@@ -419,7 +550,7 @@ def choose_route(
     chosen = replace(order, route=told.route, dex_used=told.dex_used, quoted_out=quoted_out, quotes=quotes or None)
     if order.state is State.BUILDING:  # real world possibility: the first builder died, the market has moved since
         return chosen
-    return _step(chosen, Event.ROUTE_CHOSEN, now_ms, told)
+    return take_step(chosen, Event.ROUTE_CHOSEN, now_ms, told)
 
 
 def _under_the_floor(order: Order, quoted_out: int, floor: int) -> str:
@@ -450,21 +581,38 @@ def sign(order: Order, submission: SignedTransaction, now_ms: int) -> Order:
     refuse_after_deadline(order, now_ms)
     signed = replace(order, submission=submission, tx_hash=submission.signature)
     told = Progress(
-        route=order.route,
+        # the order itself has the route, where its history is as long as it may be
+        route=order.route if order.waiting_weight < MAX_WAITING_WEIGHT else None,
         dex_used=order.dex_used,
         quoted_out=order.quoted_out,
         min_out=order.min_out,
         tx_hash=submission.signature,
     )
-    return _step(signed, Event.SIGNED, now_ms, told)
+    return take_step(signed, Event.SIGNED, now_ms, told)
 
 
-def fill(order: Order, amount_out: int, now_ms: int, leftover: tuple[Leftover, ...] = ()) -> Order:
-    """The transaction landed and paid `amount_out` base units of the output token, and left something between hops."""
+def fill(
+    order: Order,
+    amount_out: int,
+    now_ms: int,
+    leftover: tuple[Leftover, ...] = (),
+    slot_delta: int | None = None,
+) -> Order:
+    """The transaction landed and paid `amount_out` base units of the output token, and left something between hops.
+
+    `slot_delta`: so many slots after it was sent.
+    """
     left = leftover or None
-    filled = replace(order, amount_out=amount_out, leftover=left, error=None, error_code=None, submission=None)
-    told = Progress(dex_used=order.dex_used, amount_out=amount_out, leftover=left, tx_hash=order.tx_hash)
-    return release(_step(filled, Event.FILLED, now_ms, told))
+    landed = replace(order, amount_out=amount_out, leftover=left, slot_delta=slot_delta)
+    filled = replace(landed, error=None, error_code=None, submission=None)
+    told = Progress(
+        dex_used=order.dex_used,
+        amount_out=amount_out,
+        leftover=left,
+        tx_hash=order.tx_hash,
+        slot_delta=slot_delta,
+    )
+    return release(take_step(filled, Event.FILLED, now_ms, told))
 
 
 def fail_attempt(order: Order, error: str, error_code: str, now_ms: int, *, retry: bool) -> Order:
@@ -486,21 +634,27 @@ def fail_attempt(order: Order, error: str, error_code: str, now_ms: int, *, retr
         retry_in_ms = 1000 * 2 ** (retry_count - 1)
         told = Progress(error=error, error_code=error_code)
         waiting = replace(ended, retry_at_ms=now_ms + retry_in_ms)
-        return release(_step(waiting, Event.ATTEMPT_FAILED, now_ms, told, terminal=False, retry_in_ms=retry_in_ms))
+        return release(take_step(waiting, Event.ATTEMPT_FAILED, now_ms, told, terminal=False, retry_in_ms=retry_in_ms))
     told = Progress(error=error, error_code=error_code, tx_hash=order.tx_hash)
-    return release(_step(ended, Event.GIVEN_UP, now_ms, told, terminal=True))
+    return release(take_step(ended, Event.GIVEN_UP, now_ms, told, terminal=True))
 
 
 def leave_out(order: Order, pool: str, error: str, error_code: str) -> Order:
     """Remember that `pool` refused this attempt, so that the order's next ones go by others as long as these pay."""
     others = tuple(each for each in order.refused_pools if each.pool != pool)
-    refused = RefusedPool(pool, error_code, error[:MAX_ERROR_LENGTH])
+    # one that waits may meet every pool of its pair, and more than once
+    refused = RefusedPool(pool, error_code, error[: MAX_OFFER_ERROR if order.waits_for_price else MAX_ERROR_LENGTH])
     return replace(order, refused_pools=(*others, refused)[-MAX_REFUSED_POOLS:])
 
 
 def cancel(order: Order, now_ms: int) -> Order:
     """Cancel the order, whoever works on it. Raises IllegalTransition once a signed transaction is stored."""
-    return release(_step(order, Event.CANCELLED, now_ms))
+    return release(take_step(order, Event.CANCELLED, now_ms))
+
+
+def is_cancellable(order: Order) -> bool:
+    """Whether nothing of it is signed, and it has not ended."""
+    return (order.state, Event.CANCELLED) in LEGAL
 
 
 def is_past_deadline(order: Order, now_ms: int) -> bool:
@@ -519,7 +673,7 @@ def expire(order: Order, now_ms: int, last_error: str = "") -> Order:
         past_signatures=order.past_signatures + ((order.submission.signature,) if order.submission else ()),
     )
     told = Progress(error=error, error_code=OrderExpired.code, tx_hash=order.tx_hash)
-    return release(_step(ended, Event.EXPIRED, now_ms, told, terminal=True))
+    return release(take_step(ended, Event.EXPIRED, now_ms, told, terminal=True))
 
 
 def refuse_after_deadline(order: Order, now_ms: int) -> None:
@@ -545,10 +699,12 @@ def as_written(order: Order) -> Order:
 
 def booked_before(order: Order) -> Claims:
     """What the counters hold for the order before its next write."""
-    return Claims(open=1) if order.booked is None else order.booked
+    if order.booked is not None:
+        return order.booked
+    return Claims(waiting=1) if order.waits_for_price else Claims(open=1)
 
 
-def _step(
+def take_step(
     order: Order,
     event: Event,
     now_ms: int,
@@ -558,7 +714,10 @@ def _step(
     retry_in_ms: int | None = None,
     queued_until_ms: int | None = None,
 ) -> Order:
-    """The order after `event`, with a step in its history that tells `told`. Raises IllegalTransition."""
+    """The order after `event`, with a step in its history that tells `told`. Raises IllegalTransition.
+
+    Of what waiting does again and again only so much is told; what comes later changes the order without a step.
+    """
     state = LEGAL.get((order.state, event))
     if state is None:
         raise IllegalTransition(order.state, event)
@@ -566,7 +725,11 @@ def _step(
         order = replace(order, fees_reserved=None)  # no transaction of it can land any more
     # History never runs backwards, whatever two machines' clocks say.
     at_ms = max(now_ms, order.updated_at_ms)
-    progress: dict[str, Any] = {each.name: getattr(told, each.name) for each in fields(told)}
+    if order.waits_for_price and event in _OF_WAITING:
+        weight = order.waiting_weight + 1 + _LEG_WEIGHT * len(told.route or ())
+        if weight > MAX_WAITING_WEIGHT:
+            return replace(order, state=state, moved_at_ms=at_ms, waiting_weight=MAX_WAITING_WEIGHT)
+        order = replace(order, waiting_weight=weight)
     step = HistoryStep(
         seq=order.last_seq + 1,
         status=STATUS_OF[state],
@@ -575,6 +738,10 @@ def _step(
         terminal=terminal,
         retry_in_ms=retry_in_ms,
         queued_until_ms=queued_until_ms,
-        **progress,
+        **_told(told),
     )
     return replace(order, state=state, history=(*order.history, step))
+
+
+def _told(progress: Progress) -> dict[str, Any]:
+    return {each.name: getattr(progress, each.name) for each in fields(progress)}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 from chalicelib.orders.order import Token
 from chalicelib.problems import FieldProblem, InvalidRequest
 
+# 32 bytes in base58; no symbol is so long
+_ADDRESS = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32,44}")
 UNKNOWN_TOKEN = "is not a token that is traded here; GET /api/tokens lists them"  # noqa: S105
 
 
@@ -23,6 +26,14 @@ def find_token(tokens: TokenDirectory, field: str, text: str) -> Token:
     if token is None:
         raise InvalidRequest([FieldProblem(field, UNKNOWN_TOKEN)])
     return token
+
+
+def find_token_or_mint(tokens: TokenDirectory, field: str, text: str) -> str:
+    """A token's mint in base58, where it was traded once too: its mint address alone says which it is.
+
+    Raises InvalidRequest naming `field`, ExecutionError where no node tells what a symbol stands for.
+    """
+    return text if _ADDRESS.fullmatch(text) else find_token(tokens, field, text).mint
 
 
 def find_pair(tokens: TokenDirectory, text_in: str, text_out: str) -> tuple[Token, Token]:

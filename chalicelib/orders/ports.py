@@ -27,16 +27,20 @@ class ClientOrderIdInUse(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
-    """What a listing keeps; None keeps all. Mints in base58."""
+    """What a listing keeps; None keeps all. Mints in base58; placed at `from_ms` or later, and before `to_ms`."""
 
     status: str | None = None
     mint_in: str | None = None
     mint_out: str | None = None
+    from_ms: int | None = None
+    to_ms: int | None = None
 
     def keeps(self, order: Order) -> bool:
         """Whether the listing keeps it."""
         wanted = (self.status, self.mint_in, self.mint_out)
-        return all(
+        since = self.from_ms is None or order.created_at_ms >= self.from_ms
+        until = self.to_ms is None or order.created_at_ms < self.to_ms
+        return (since and until) and all(
             one in (None, is_so)
             for one, is_so in zip(wanted, (order.status.value, order.mint_in, order.mint_out), strict=True)
         )
@@ -88,11 +92,32 @@ class Orders(Protocol):
     def overdue(self, before_ms: int, limit: int) -> Iterable[Order]:
         """Orders that have not ended and that a worker should have come to before `before_ms`; about `limit`."""
 
-    def look_again_at(self, order: Order, due_at_ms: int) -> bool:
-        """Note when the order is overdue next. False, and nothing written, where someone wrote it meanwhile."""
+    def look_again_at(self, order: Order, due_at_ms: int, *, is_late: bool) -> bool:
+        """Note when the order is overdue next, and whether it is late now, which it counts as until somebody writes it.
+
+        False, and nothing written, where someone wrote it meanwhile.
+        """
 
     def page(self, account: str, keep: OrderFilter, limit: int, cursor: str | None) -> OrderPage:
-        """An account's orders, newest first. Raises InvalidRequest on a cursor that is not one of ours."""
+        """An account's orders, newest first. Raises InvalidRequest on a cursor that is not one of ours.
+
+        A page may be short, or empty, and have a cursor: it ends where enough was read.
+        """
+
+
+class StandingOrders(Protocol):
+    """An account's orders by how they stand: read without reading the others, and a moment behind what was written."""
+
+    def cancellable(self, account: str, *, waiting_alone: bool, placed_by_ms: int, at_most: int) -> Sequence[str]:
+        """The ids of orders that may be cancelled and were placed by then, newest first; those that wait, or all."""
+
+    def fills(
+        self, account: str, from_ms: int | None, to_ms: int | None, mint: str | None, limit: int, cursor: str | None
+    ) -> OrderPage:
+        """Filled orders, the latest fill first: filled at `from_ms` or later and before `to_ms`; that trade `mint`.
+
+        Raises InvalidRequest on a cursor that is not one of ours. A page may be short, or empty, and have a cursor.
+        """
 
 
 class OrdersQueue(Protocol):

@@ -14,6 +14,7 @@ from chalicelib.orders.route_legs import order_legs, order_offers, tokens_of
 from chalicelib.routing.market import Market, PricedPair
 from chalicelib.routing.quote import price_impact
 from chalicelib.routing.router import Route
+from chalicelib.venues.registry import RegisteredPool
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class SwapQuote:
     """The best route for `amount` base units of `token_in`, and every pool's own offer, best first, as of one slot.
 
     `min_out` is the floor that `slippage_ppm` allows. The chain was at `slot` at `at_ms`, `age_ms` ago, and known to be
-    `slot_lag` slots further when the pools were read.
+    `slot_lag` slots further when the pools were read. `not_looked_at` are the registered pools that were not read.
     """
 
     token_in: Token
@@ -46,6 +47,7 @@ class SwapQuote:
     route: tuple[Leg, ...]
     fees: tuple[FeeSum, ...]
     offers: tuple[Offer, ...]
+    not_looked_at: tuple[RegisteredPool, ...] = ()
 
 
 class Quoter:
@@ -88,6 +90,7 @@ class Quoter:
             route=order_legs(route, token_in, token_out),
             fees=_fees(route, token_in, token_out),
             offers=order_offers(priced, token_in),
+            not_looked_at=priced.not_looked_at,
         )
 
 

@@ -3,10 +3,13 @@
 An order that has failed stays failed: what is sent back of it is a new order for the same trade. Its Idempotency-Key
 is made of the failed order's id, so however often dead letters are redriven there is one new order for each.
 
-The new order keeps the failed one's terms: mints, amount, slippage, the floor in force, the ceilings, the deadline.
+The new order keeps the failed one's terms: type, mints, amount, prices, slippage, the floor in force, the ceilings, the
+deadline, the wallet. One that waits for a price waits for it anew.
 Where that deadline has passed nothing is placed, unless it was the default and the operator gives a new one.
 
 While executions are halted nothing is placed again: such an order would fail at once, and its key would be used up.
+Nor is an order whose API key has ended: whoever revoked it wants nothing more done in its name. A new order counts as
+placed with the first one's key.
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ from typing import Protocol
 from chalicelib.orders.intake import Intake, NewOrder
 from chalicelib.orders.message import MalformedMessage, order_id_of
 from chalicelib.orders.order import Order, State, placed_again_as
-from chalicelib.orders.ports import Orders, OrdersQueue, StaleOrder
+from chalicelib.orders.ports import Orders, OrdersQueue
+from chalicelib.orders.rewriting import rewrite
 from chalicelib.problems import ExecutionError, RequestError
 from chalicelib.risk.halt import Halt
 from chalicelib.times import time_text
@@ -38,6 +42,11 @@ class KillSwitches(Protocol):
         """Why the account's orders may not be executed now."""
 
 
+class PlacingKeys(Protocol):
+    def is_valid(self, key_id: str, now_ms: int) -> bool:
+        """Whether the key of that public name may be used now."""
+
+
 class Redrive:
     def __init__(
         self,
@@ -45,12 +54,14 @@ class Redrive:
         queue: OrdersQueue,
         intake: Intake,
         switches: KillSwitches,
+        keys: PlacingKeys,
         now_ms: Callable[[], int],
     ) -> None:
         self._store = store
         self._queue = queue
         self._intake = intake
         self._switches = switches
+        self._keys = keys
         self._now_ms = now_ms
 
     def run(self, limit: int, expires_in_ms: int | None = None) -> list[Redriven]:
@@ -90,6 +101,8 @@ class Redrive:
         if halt is not None:
             return Redriven(order.order_id, None, f"{halt}; left")
         now_ms = self._now_ms()
+        if order.key_id is not None and not self._keys.is_valid(order.key_id, now_ms):
+            return Redriven(order.order_id, None, f"was placed with the API key {order.key_id}, which has ended; left")
         expires_at_ms = order.expires_at_ms
         if expires_in_ms is not None and order.expires_by_default:
             expires_at_ms = now_ms + expires_in_ms
@@ -109,15 +122,10 @@ class Redrive:
         return self._intake.placed_with(order.account, _key(order)) is not None
 
     def _name_the_new_one(self, order: Order, order_id: str) -> None:
-        while True:
-            try:
-                self._store.replace(placed_again_as(order, order_id))
-                return
-            except StaleOrder:
-                found = self._store.load(order.order_id)
-                if found is None or found.redriven_as is not None:
-                    return
-                order = found
+        def named(stands: Order) -> Order | None:
+            return placed_again_as(stands, order_id) if stands.redriven_as is None else None
+
+        rewrite(self._store, order, named)
 
 
 def _key(order: Order) -> str:
@@ -137,6 +145,13 @@ def _same_terms(order: Order, expires_at_ms: int | None) -> NewOrder:
         max_price_impact_ppm=order.max_price_impact_ppm,
         max_network_fee=order.max_network_fee,
         redrive_of=order.order_id,
+        key_id=order.key_id,
+        wallet=order.wallet,
+        limit_price=order.limit_price,
+        stop_price=None if order.trailing_ppm is not None else order.stop_price,
+        trailing_ppm=order.trailing_ppm,
+        max_tries=order.max_tries,
+        force=True,  # what was sensible when it was placed is not judged again
     )
 
 

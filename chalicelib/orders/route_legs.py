@@ -7,9 +7,11 @@ from solders.pubkey import Pubkey
 from chalicelib.amounts import PPM
 from chalicelib.orders.order import Leg, Offer, Token
 from chalicelib.orders.token_directory import WELL_KNOWN_SYMBOLS
-from chalicelib.routing.market import PricedPair
+from chalicelib.problems import ExecutionError
+from chalicelib.routing.market import PricedPair, UnreadablePool
 from chalicelib.routing.quote import PoolOffer
 from chalicelib.routing.router import Route
+from chalicelib.venues.venue import Pool
 
 
 def order_legs(route: Route, token_in: Token, token_out: Token) -> tuple[Leg, ...]:
@@ -24,29 +26,40 @@ def order_legs(route: Route, token_in: Token, token_out: Token) -> tuple[Leg, ..
             token_out=tokens[leg.quote.mint_out],
             amount_in=leg.quote.amount_in,
             expected_out=leg.quote.amount_out,
+            program=leg.pool.program,
+            fee=leg.quote.fee,
+            fee_token=tokens[leg.quote.fee_mint],
         )
         for leg in route.legs
     )
 
 
 def order_offers(priced: PricedPair, token_in: Token) -> tuple[Offer, ...]:
-    """What each pool of the pair offers, best first."""
+    """What each pool of the pair offers, best first; then those that offer nothing, and why."""
 
-    def rank(offer: PoolOffer) -> tuple[int, str]:
-        return -(offer.quote.amount_out if offer.quote else 0), str(offer.pool.address)
+    def rank(offer: Offer) -> tuple[int, str]:
+        return -(offer.amount_out or 0), offer.pool
 
-    return tuple(_order_offer(offer, token_in) for offer in sorted(priced.offers, key=rank))
+    asked = (_order_offer(offer, token_in) for offer in priced.offers)
+    unread = (_refusing(pool, pool.refusal) for pool in priced.unreadable)
+    return tuple(sorted((*asked, *unread), key=rank))
+
+
+def _refusing(pool: Pool | UnreadablePool, refusal: ExecutionError) -> Offer:
+    return Offer(
+        dex=pool.dex, program=pool.program, pool=str(pool.address), error=str(refusal), error_code=refusal.code
+    )
 
 
 def _order_offer(offer: PoolOffer, token_in: Token) -> Offer:
-    dex, pool = offer.pool.dex, str(offer.pool.address)
     if offer.quote is None:
         assert offer.refusal is not None, "an offer is a quote or a refusal"
-        return Offer(dex=dex, pool=pool, error=str(offer.refusal), error_code=offer.refusal.code)
+        return _refusing(offer.pool, offer.refusal)
     impact = offer.price_impact
     return Offer(
-        dex=dex,
-        pool=pool,
+        dex=offer.pool.dex,
+        program=offer.pool.program,
+        pool=str(offer.pool.address),
         amount_out=offer.quote.amount_out,
         price_impact_ppm=None if impact is None else int(impact * PPM),
         fee=offer.quote.fee,

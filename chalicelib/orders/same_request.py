@@ -46,15 +46,19 @@ def _same_text(text: str, stored: str, order: Order) -> bool:
     return text == stored
 
 
-def _same_token(token: Callable[[Order], Token]) -> Callable[[str, str, Order], bool]:
-    def is_same(text: str, stored: str, order: Order) -> bool:
-        mint = token(order).mint
-        if text in (stored, mint):
-            return True
-        # symbols in any case, which addresses are not
-        return stored != mint and text.isascii() and text.upper() == stored.upper()
+def _same_token_in(text: str, stored: str, order: Order) -> bool:
+    return _is_token(text, stored, order.token_in)
 
-    return is_same
+
+def _same_token_out(text: str, stored: str, order: Order) -> bool:
+    return _is_token(text, stored, order.token_out)
+
+
+def _is_token(text: str, stored: str, token: Token) -> bool:
+    if text in (stored, token.mint):
+        return True
+    # symbols in any case, which addresses are not
+    return stored != token.mint and text.isascii() and text.upper() == stored.upper()
 
 
 def _same_number(text: str, stored: str, order: Order) -> bool:
@@ -77,12 +81,16 @@ def _same_time(text: str, stored: str, order: Order) -> bool:
 
 
 _SAME: dict[str, Callable[[str, str, Order], bool]] = {
-    "tokenIn": _same_token(lambda order: order.token_in),
-    "tokenOut": _same_token(lambda order: order.token_out),
+    "tokenIn": _same_token_in,
+    "tokenOut": _same_token_out,
     "amount": _same_number,
     "slippage": _same_number,
     "minOut": _same_number,
     "maxPriceImpact": _same_number,
     "maxNetworkFee": _same_number,
+    "limitPrice": _same_number,
+    "stopPrice": _same_number,
+    "trailing": _same_number,
+    "maxTries": _same_number,
     "expiresAt": _same_time,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from solders.pubkey import Pubkey
@@ -14,6 +14,7 @@ from chalicelib.orders.execution import Fate, Landed, LandedFailed, NeverLands, 
 from chalicelib.orders.order import Leftover, Order
 from chalicelib.problems import RpcRefused, TransactionExpired
 from chalicelib.solana import landing
+from chalicelib.solana.cluster import Cluster, Commitment
 from chalicelib.solana.fill import FillUnreadable, lamports_after, network_fee, read_fill
 from chalicelib.solana.program_errors import ErrorClassifier
 from chalicelib.solana.signed_transaction import SignedTransaction
@@ -21,15 +22,19 @@ from chalicelib.solana.signed_transaction import SignedTransaction
 
 @dataclass(frozen=True, slots=True)
 class WatchPolicy:
-    """How long one invocation watches a transaction, and how often it asks and sends, in seconds.
+    """How long one invocation watches a transaction at most, in seconds, and how often it asks and sends.
 
     `invocation` is how long it may run in all: neither the watch nor a wait for a node's limits goes beyond that.
     """
 
     watch: float
-    poll_every: float
-    rebroadcast_every: float
     invocation: float = 17.0
+    pace: landing.LandingPace = field(default=landing.LandingPace())
+
+    def watch_on(self, cluster: Cluster) -> float:
+        """No longer than a third of a blockhash's life: so whoever takes over from a dead worker has half of it."""
+        life_ms = cluster.blockhash_life_ms
+        return self.watch if life_ms is None else min(self.watch, life_ms / 3_000)
 
 
 class SettlingRpc(Protocol):
@@ -39,11 +44,18 @@ class SettlingRpc(Protocol):
 
     def one_node(self) -> landing.LandingRpc: ...
 
-    def get_transaction(self, signature: str) -> dict[str, Any] | None: ...
+    def cluster(self) -> Cluster: ...
+
+    def known_cluster(self) -> Cluster: ...
+
+    def get_transaction(self, signature: str, *, commitment: Commitment) -> dict[str, Any] | None: ...
 
 
 class Settler:
-    """`wallet` tells whose fills are read. `clock` is monotonic seconds, `sleep` waits so many."""
+    """`wallet` tells whose fills are read of orders that don't say it.
+
+    `clock` is monotonic seconds, `sleep` waits so many.
+    """
 
     def __init__(
         self,
@@ -69,6 +81,10 @@ class Settler:
         self._begun = (order.order_id, order.attempt)
         self._start_clock()
 
+    def watch_ms(self) -> int:
+        """How long `settle` watches at most, as far as is known now."""
+        return round(self._policy.watch_on(self._rpc.known_cluster()) * 1000)
+
     def settle(self, order: Order, submission: SignedTransaction) -> Fate:
         """Send the stored bytes and watch them. Raises RpcUnavailable where a landed fill can't be read yet."""
         sent_before = self._begun != (order.order_id, order.attempt)
@@ -78,16 +94,16 @@ class Settler:
         fate = landing.land(
             self._rpc.one_node(),
             submission,
+            cluster=self._rpc.cluster,
             clock=self._clock,
             sleep=self._sleep,
-            deadline=min(self._clock() + self._policy.watch, self._ends),
-            poll_every=self._policy.poll_every,
-            rebroadcast_every=self._policy.rebroadcast_every,
+            deadline=min(self._clock() + self._policy.watch_on(self._rpc.known_cluster()), self._ends),
+            pace=self._policy.pace,
             sent_before=sent_before,
         )
         match fate:
             case landing.InBlock():
-                return self._outcome(order, submission.signature)
+                return self._outcome(order, submission, fate.slot)
             case landing.Expired(block_height):
                 return NeverLands(TransactionExpired(f"the transaction never landed and expired at {block_height}"))
             case landing.Pending():
@@ -97,30 +113,38 @@ class Settler:
         self._ends = self._clock() + self._policy.invocation
         self._rpc.start_waiting(self._policy.invocation)
 
-    def _outcome(self, order: Order, signature: str) -> Fate:
+    def _outcome(self, order: Order, submission: SignedTransaction, slot: int) -> Fate:
         """What a landed transaction did. As long as that can't be read the order waits: the swap may have happened."""
+        signature = submission.signature
         try:
-            transaction = self._rpc.get_transaction(signature)
+            transaction = self._rpc.get_transaction(signature, commitment=self._rpc.known_cluster().settled_at)
             if transaction is None:
                 return Undecided()  # landed, but this node's history doesn't show it yet
             failure = self._errors.failure_of(transaction)
             if failure is not None:
                 return LandedFailed(failure, network_fee=network_fee(transaction))
-            landed = _landed(order, transaction, self._wallet())
-            note(Metric.WALLET_LAMPORTS, lamports_after(transaction, self._wallet()))
+            wallet = self._wallet() if order.wallet is None else Pubkey.from_string(order.wallet)
+            landed = _landed(order, submission, transaction, wallet, slot)
+            note(Metric.WALLET_LAMPORTS, lamports_after(transaction, wallet))
+            if landed.slot_delta is not None:
+                note(Metric.SLOT_DELTA, landed.slot_delta)
             return landed
         except (RpcRefused, FillUnreadable) as error:
             logger.error("a landed transaction can't be read", tx_hash=signature, error=str(error))
             return Undecided()
 
 
-def _landed(order: Order, transaction: Mapping[str, Any], wallet: Pubkey) -> Landed:
+def _landed(
+    order: Order, submission: SignedTransaction, transaction: Mapping[str, Any], wallet: Pubkey, slot: int
+) -> Landed:
     """Raises FillUnreadable."""
     mint_in, mint_out = mints_of(order)
     over = {Pubkey.from_string(leg.token_out.mint): leg.token_out for leg in order.route or ()}
-    fill = read_fill(transaction, wallet, mint_in, mint_out, [mint for mint in over if mint != mint_out])
+    between, tip = [mint for mint in over if mint != mint_out], submission.tip_lamports or 0
+    fill = read_fill(transaction, wallet, mint_in, mint_out, between, tip)
     leftover = tuple(Leftover(over[mint], amount) for mint, amount in fill.left_over)
-    return Landed(fill.amount_out, leftover, network_fee=fill.fee_lamports)
+    delta = None if submission.slot is None else max(0, slot - submission.slot)
+    return Landed(fill.amount_out, leftover, network_fee=fill.fee_lamports + tip, slot_delta=delta)
 
 
 def mints_of(order: Order) -> tuple[Pubkey, Pubkey]:

@@ -11,7 +11,8 @@ from solders.pubkey import Pubkey
 
 from chalicelib.orders.order import Token
 from chalicelib.solana.accounts import Account, AccountMap
-from chalicelib.solana.token_symbol import symbol_of
+from chalicelib.solana.mint_risks import MintRisk, risks_of
+from chalicelib.solana.token_symbol import name_of, symbol_of
 from chalicelib.solana.tokens import InvalidTokenData, Mint
 
 # Symbols are not unique on Solana, so the well-known ones are bound to their mints here and can't be taken by another.
@@ -26,6 +27,17 @@ WELL_KNOWN_SYMBOLS = {
 }
 
 
+# What those mints are called, in the same lists.
+_WELL_KNOWN_NAMES = {
+    "SOL": "Solana",
+    "USDC": "USD Coin",
+    "USDT": "Tether USD",
+    "JUP": "Jupiter",
+    "RAY": "Raydium",
+    "BONK": "Bonk",
+}
+
+
 class MintSource(Protocol):
     def mints(self) -> frozenset[Pubkey]:
         """Every mint that some registered pool trades."""
@@ -33,10 +45,16 @@ class MintSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TradedToken:
-    """A token that a registered pool trades; `symbol` is None where it has none that is its own."""
+    """A token that a registered pool trades; `symbol` is None where it has none that is its own.
+
+    `verified`: its mint is known to be the token that its symbol and name say. Else `name` is what its maker wrote.
+    """
 
     mint: Mint
     symbol: str | None
+    name: str | None = None
+    verified: bool = False
+    risks: tuple[MintRisk, ...] = ()
 
 
 class ChainTokenDirectory:
@@ -81,10 +99,21 @@ class ChainTokenDirectory:
             if account is None:
                 continue
             try:
-                mint = Mint.decode(address, account)
+                # the powers over it are read once, too: one can be given up, and none be taken anew
+                self._known[address] = _traded(Mint.decode(address, account), account)
             except InvalidTokenData:
                 continue  # a pool of what is no token must not take all others down with it
-            self._known[address] = TradedToken(mint, _claimed_symbol(address, account))
+
+
+def _traded(mint: Mint, account: Account) -> TradedToken:
+    well_known = WELL_KNOWN_SYMBOLS.get(str(mint.address))
+    return TradedToken(
+        mint,
+        _claimed_symbol(mint.address, account),
+        name_of(account) if well_known is None else _WELL_KNOWN_NAMES[well_known],
+        well_known is not None,
+        risks_of(mint.address, account),
+    )
 
 
 def _claimed_symbol(address: Pubkey, account: Account) -> str | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
-from solders.message import MessageV0, to_bytes_versioned
+from solders.message import to_bytes_versioned
 from solders.pubkey import Pubkey
 
 from chalicelib.log import logger
@@ -13,28 +14,64 @@ from chalicelib.orders.execution import Fate, PlannedSwap
 from chalicelib.orders.order import Order, refuse_after_deadline
 from chalicelib.orders.route_legs import order_legs, order_offers
 from chalicelib.orders.settling import Settler, mints_of
-from chalicelib.problems import ExecutionError, InsufficientBalance, SigningRefused
+from chalicelib.problems import ExecutionError, SigningRefused, WalletUnavailable
 from chalicelib.risk.network_fees import FeeRange
 from chalicelib.risk.reference_price import exposure_of
 from chalicelib.routing.market import BRIDGE_MINTS, Market, PricedPair
 from chalicelib.routing.router import Route
-from chalicelib.routing.swap_plan import Trade, plan_swap, tokens_of
-from chalicelib.solana.accounts import AccountMap
+from chalicelib.routing.swap_plan import Trade, fits_a_transaction, plan_swap, tokens_of, with_spare_accounts
+from chalicelib.solana.accounts import AccountMap, AccountsRead
 from chalicelib.solana.compute_budget import BASE_FEE_LAMPORTS, ComputeBudget, PriorityFeePolicy
 from chalicelib.solana.program_errors import ErrorClassifier
-from chalicelib.solana.rpc import SolanaRpc
+from chalicelib.solana.rpc import Beside, LatestBlockhash, SolanaRpc
 from chalicelib.solana.signed_transaction import SignedTransaction
 from chalicelib.solana.signing import sign
 from chalicelib.solana.signing_policy import ApprovedMessage, OrderTerms, SigningPolicy
-from chalicelib.solana.simulation import simulate
+from chalicelib.solana.simulation import Opened, Simulated, VersionRefused, simulate
+from chalicelib.solana.tips import NO_TIPS, Tips
 from chalicelib.solana.tokens import NATIVE_MINT, TOKEN_ACCOUNT_LENGTH
-from chalicelib.solana.transaction import OrderMemo
+from chalicelib.solana.transaction import OrderMemo, SwapMessage, TransactionVersion
+from chalicelib.solana.versions import Versions
 from chalicelib.solana.wallet import Wallet
 from chalicelib.solana.wallet_funds import funds_in, sol_needs, wallet_accounts
 from chalicelib.solana.wallet_refusals import told_apart
 
 # About what a swap burns; what a second leg costs is told by it.
 LEG_COMPUTE_UNITS = 100_000
+
+
+# A blockhash that has lived for this part of its life is not built on any more.
+_OLD_AT_PART_OF_LIFE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadAt:
+    """What was read with the market, when, and for a transaction of which version."""
+
+    opened: Opened
+    version: TransactionVersion
+    at_ms: int
+
+
+class _OpeningReads:
+    """The reads that an attempt begins with: the first brings along all else that the transaction needs."""
+
+    def __init__(self, rpc: SolanaRpc, *, asks_rent: bool) -> None:
+        self.latest: LatestBlockhash | None = None
+        self.recent_fees: tuple[int, ...] | None = None
+        self.rent_lamports: int | None = None
+        self._rpc = rpc
+        self._asks_rent = asks_rent
+        self._is_first = True
+
+    def __call__(self, addresses: Sequence[Pubkey], *, pools: Sequence[Pubkey]) -> AccountsRead:
+        if not self._is_first:
+            return self._rpc.get_multiple_accounts(addresses)
+        rent_of = TOKEN_ACCOUNT_LENGTH if self._asks_rent else None
+        found = self._rpc.read_beside(addresses, Beside(blockhash=True, fees_of=tuple(pools), rent_of=rent_of))
+        self._is_first = False
+        self.latest, self.recent_fees, self.rent_lamports = found.latest, found.recent_fees or (), found.rent_lamports
+        return found.read
 
 
 class ChainTrader:
@@ -50,7 +87,12 @@ class ChainTrader:
         fees: PriorityFeePolicy,
         settler: Settler,
         now_ms: Callable[[], int],
+        version: TransactionVersion = 1,
+        tips: Tips = NO_TIPS,
     ) -> None:
+        """`version` is that of the transactions, where the cluster takes it."""
+        self._versions = Versions(version)
+        self._tips = tips
         self._rpc = rpc
         self._market = market
         self._wallet = wallet
@@ -65,7 +107,10 @@ class ChainTrader:
     def plan(self, order: Order) -> PlannedSwap:
         """Read every pool of the pair at one slot and choose the best route that fits. Raises ExecutionError."""
         self._settler.start_invocation(order)
+        self._refuse_another_wallet(order)
         mint_in, mint_out = mints_of(order)
+        version, proven = self._versions.to_try(self._now_ms())
+        reads = _OpeningReads(self._rpc, asks_rent=self._rent_lamports is None)
         besides = wallet_accounts(self._wallet.address, {mint_out, *BRIDGE_MINTS} - {NATIVE_MINT})
         priced = self._market.price(
             mint_in,
@@ -75,29 +120,33 @@ class ChainTrader:
             without=frozenset(Pubkey.from_string(refused.pool) for refused in order.refused_pools),
             floor=order.min_out or 0,
             besides=besides,
+            version=version,
+            or_in_version_0=not proven,
+            read=reads,
         )
-        # a way over a third token opens one account more, whose rent the wallet may not have
-        others = priced.other_routes if len(priced.route.hops) > 1 else ()
-        planned: list[PlannedSwap] = []
-        too_dear: InsufficientBalance | None = None
-        for route in (priced.route, *others):
-            try:
-                planned.append(self._planned(order, replace(priced, route=route)))
-            except InsufficientBalance as error:
-                too_dear = too_dear or error
-        if not planned:
-            assert too_dear is not None, "a route that isn't planned was too dear"
-            raise too_dear
-        return replace(planned[0], otherwise=tuple(planned[1:]))
+        self._rent_lamports = self._rent_lamports or reads.rent_lamports
+        read_at = _ReadAt(Opened(reads.latest, reads.recent_fees), version, self._now_ms())
+        # a way over a third token opens one account more, whose rent the wallet may not have; and one that only a
+        # version 1 transaction can carry is none where the cluster turns out not to take it
+        routes = (priced.route, *priced.other_routes) if len(priced.route.hops) > 1 or not proven else (priced.route,)
+        planned, *otherwise = (self._planned(order, replace(priced, route=route), read_at) for route in routes)
+        return replace(planned, otherwise=tuple(otherwise))
 
-    def _planned(self, order: Order, priced: PricedPair) -> PlannedSwap:
-        """Raises InsufficientBalance."""
-        route, fees = priced.route, FeeRange(BASE_FEE_LAMPORTS, self._fees.most_lamports)
+    def _refuse_another_wallet(self, order: Order) -> None:
+        """Raises WalletUnavailable where the order is for a wallet that is not ours: it is the order's for ever."""
+        own = str(self._wallet.address)
+        if order.wallet not in (None, own):
+            raise WalletUnavailable(f"the order is for the wallet {order.wallet}, and this stage signs for {own}")
+
+    def _planned(self, order: Order, priced: PricedPair, read_at: _ReadAt) -> PlannedSwap:
+        """Whether the wallet can pay for it is looked at as it is built."""
+        tip = self._tips.lamports
+        route, fees = priced.route, FeeRange(BASE_FEE_LAMPORTS + tip, self._fees.most_lamports + tip)
         legs = order_legs(route, order.token_in, order.token_out)
         return PlannedSwap(
             legs,
             route.amount_out,
-            lambda stored: self._build(stored, route, self._check_funds(stored, route, priced.besides)),
+            lambda stored: self._build(stored, route, self._check_funds(stored, route, priced.besides), read_at),
             exposure_of(priced),
             fees,
             order_offers(priced, order.token_in),
@@ -111,6 +160,10 @@ class ChainTrader:
         """As Settler.settle."""
         return self._settler.settle(order, submission)
 
+    def watch_ms(self) -> int:
+        """As Settler.watch_ms."""
+        return self._settler.watch_ms()
+
     def _check_funds(self, order: Order, route: Route, accounts: AccountMap) -> Callable[[int], None]:
         """Raises InsufficientBalance where the wallet, as it was read, can't pay so many lamports of fees."""
         wallet, rent = self._wallet.address, self._token_account_rent()
@@ -118,25 +171,64 @@ class ChainTrader:
         funds = funds_in(accounts, wallet, rent)
         return lambda fee: funds.check(needs, fee)
 
-    def _build(self, order: Order, route: Route, check_wallet: Callable[[int], None]) -> SignedTransaction:
-        """Price, simulate and sign: what is signed is what was simulated, but for a lower compute-unit limit."""
-        assert order.min_out is not None, "a stored route has its floor"
-        memo = OrderMemo(order.order_id, order.attempt)
-        trade = Trade(self._wallet.address, memo, self._token_account_rent(), _nonce(order))
-        plan = plan_swap(route, trade, order.min_out)
+    def _build(
+        self, order: Order, route: Route, check_wallet: Callable[[int], None], read_at: _ReadAt
+    ) -> SignedTransaction:
+        """Price, simulate and sign: what is signed is what was simulated, but for the limit and the fee (Simulated).
+
+        Where the simulation refuses version 1, before anything is signed, it is tried as version 0: once it is stored a
+        transaction's version never changes.
+        """
+        version = self._versions.to_try(self._now_ms())[0] if read_at.version == 1 else read_at.version
         try:
-            simulated = simulate(self._rpc, plan, self._fees, self._errors, _most_lamports(order), check_wallet)
+            simulated = self._simulate(order, route, check_wallet, read_at, version)
+        except VersionRefused as refused:
+            logger.warning("version 0 is built instead", reason=str(refused))
+            self._versions.refused(self._now_ms())
+            version = 0
+            simulated = self._simulate(order, route, check_wallet, read_at, version)
+        if version == 1:
+            self._versions.taken()
+        self._unit_price = simulated.budget.unit_price
+        approved = self._approve(simulated.message, order)
+        refuse_after_deadline(order, self._now_ms())  # simulating took its time
+        slot = max(simulated.slot, self._rpc.newest_slot())
+        return sign(approved, self._wallet, simulated.latest, slot, self._tips.lamports)
+
+    def _simulate(
+        self,
+        order: Order,
+        route: Route,
+        check_wallet: Callable[[int], None],
+        read_at: _ReadAt,
+        version: TransactionVersion,
+    ) -> Simulated:
+        assert order.min_out is not None, "a stored route has its floor"
+        tip = self._tips.tip_for(order.order_id)
+        trade = Trade(
+            self._wallet.address,
+            OrderMemo(order.order_id, order.attempt),
+            self._token_account_rent(),
+            _nonce(order),
+            tip,
+        )
+        fits = partial(fits_a_transaction, version=version, with_tip=tip is not None)
+        plan = plan_swap(with_spare_accounts(route, fits), trade, order.min_out)
+        opened = read_at.opened
+        life_ms = self._rpc.known_cluster().blockhash_life_ms
+        if life_ms is not None and self._now_ms() - read_at.at_ms > life_ms // _OLD_AT_PART_OF_LIFE:
+            opened = replace(opened, latest=None)  # it would hardly have time to land
+        try:
+            return simulate(
+                self._rpc, plan, version, self._fees, self._errors, _most_lamports(order), check_wallet, opened
+            )
         except ExecutionError as error:
             better = told_apart(error, plan, order.amount, self._read_accounts)
             if better is error:
                 raise
             raise better from error
-        self._unit_price = simulated.budget.unit_price
-        approved = self._approve(simulated.message, order)
-        refuse_after_deadline(order, self._now_ms())  # simulating took its time
-        return sign(approved, self._wallet, simulated.latest)
 
-    def _approve(self, message: MessageV0, order: Order) -> ApprovedMessage:
+    def _approve(self, message: SwapMessage, order: Order) -> ApprovedMessage:
         """Let the policy read the final bytes, on its own. A refusal is a fault of ours, or an attack: it is loud."""
         mint_in, mint_out = mints_of(order)
         terms = OrderTerms(

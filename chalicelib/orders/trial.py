@@ -13,9 +13,10 @@ from chalicelib.routing.swap_plan import Trade, plan_swap
 from chalicelib.solana.compute_budget import PriorityFeePolicy
 from chalicelib.solana.program_errors import ErrorClassifier
 from chalicelib.solana.rpc import SolanaRpc
-from chalicelib.solana.simulation import simulate
+from chalicelib.solana.simulation import Simulated, VersionRefused, simulate
+from chalicelib.solana.tips import NO_TIPS, Tips
 from chalicelib.solana.tokens import TOKEN_ACCOUNT_LENGTH
-from chalicelib.solana.transaction import OrderMemo
+from chalicelib.solana.transaction import OrderMemo, SwapPlan, TransactionVersion
 
 # Of the length of an order's own: the memo is part of what is burned.
 _MEMO = OrderMemo("00000000-0000-0000-0000-000000000000", 1)
@@ -38,7 +39,11 @@ class RouteTrial:
         errors: ErrorClassifier,
         fees: PriorityFeePolicy,
         new_nonce: Callable[[], str],
+        version: TransactionVersion = 1,
+        tips: Tips = NO_TIPS,
     ) -> None:
+        self._version = version
+        self._tips = tips
         self._rpc = rpc
         self._wallet = wallet
         self._errors = errors
@@ -51,8 +56,16 @@ class RouteTrial:
             return Trial(error="the wallet's address is not known here, so nothing can be simulated")
         try:
             rent = self._rpc.get_minimum_balance_for_rent_exemption(TOKEN_ACCOUNT_LENGTH)
-            plan = plan_swap(route, Trade(self._wallet, _MEMO, rent, self._new_nonce()), min_out)
-            simulated = simulate(self._rpc, plan, self._fees, self._errors, most_lamports, check_wallet=_not_asked)
+            tip = self._tips.tip_for(_MEMO.order_id)
+            plan = plan_swap(route, Trade(self._wallet, _MEMO, rent, self._new_nonce(), tip), min_out)
+            try:
+                simulated = self._simulate(plan, self._version, most_lamports)
+            except VersionRefused:
+                simulated = self._simulate(plan, 0, most_lamports)
         except ExecutionError as error:
             return Trial(error=str(error))
-        return Trial(units_consumed=simulated.units_consumed, network_fee=simulated.budget.network_fee_lamports)
+        fee = simulated.budget.network_fee_lamports + plan.tip_lamports
+        return Trial(units_consumed=simulated.units_consumed, network_fee=fee)
+
+    def _simulate(self, plan: SwapPlan, version: TransactionVersion, most_lamports: int) -> Simulated:
+        return simulate(self._rpc, plan, version, self._fees, self._errors, most_lamports, check_wallet=_not_asked)

@@ -1,0 +1,36 @@
+"""For how long pairs of which orders wait have not been looked at: what tells that looks don't come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chalicelib.waiting.ports import Circulations
+
+# A pair whose watcher was killed is looked at again within this.
+LATE_LOOK_MS = 15_000
+
+
+@dataclass(frozen=True, slots=True)
+class LooksNow:
+    """Of how many pairs orders wait, and for how long the one looked at longest ago has waited, in ms."""
+
+    pairs: int
+    longest_ms: int
+
+    @property
+    def late_ms(self) -> int:
+        """The same, where that is late; else 0."""
+        return self.longest_ms if self.longest_ms > LATE_LOOK_MS else 0
+
+
+class LateLooks:
+    def __init__(self, circulations: Circulations, now_ms: Callable[[], int]) -> None:
+        self._circulations = circulations
+        self._now_ms = now_ms
+
+    def now(self) -> LooksNow:
+        """As it stands. Raises AwsError."""
+        now_ms = self._now_ms()
+        waits = [one.late_ms(now_ms) for one in self._circulations.all() if one.orders > 0]
+        return LooksNow(len(waits), max(waits, default=0))

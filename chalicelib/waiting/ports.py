@@ -1,0 +1,93 @@
+"""What watching needs of a store, of a queue and of the market, whatever these are built on.
+
+Each method of a store or a queue raises AwsUnavailable where the answer is lost or late, and AwsRefused where asking
+again is of no use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from chalicelib.waiting.circulation import Circulation, WatchMessage
+from chalicelib.waiting.look import Payments
+from chalicelib.waiting.waiting_order import WaitingOrder
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class LookTaken:
+    """The watcher has the pair, which stands so."""
+
+    circulation: Circulation
+
+
+@dataclass(frozen=True, slots=True)
+class LookRefused:
+    """Somebody else has it, or a later message goes round; None where no order of the pair waits any more."""
+
+    circulation: Circulation | None
+
+
+class WaitingOrders(Protocol):
+    """The open orders by pair. What was written just now may not be there yet, and what ended may be there still."""
+
+    def of_pair(self, pair: str) -> Iterable[WaitingOrder]:
+        """Those of both directions."""
+
+
+class Circulations(Protocol):
+    """A circulation for each pair of which orders wait."""
+
+    def load(self, pair: str) -> Circulation | None:
+        """As it stands, or None."""
+
+    def all(self) -> Iterable[Circulation]:
+        """Those of all pairs, in no order."""
+
+    def take(self, pair: str, ticket: int, owner: str, now_ms: int) -> LookTaken | LookRefused:
+        """Have the pair for one look: nobody else has it, and the message is the one that counts or nobody is alive."""
+
+    def pass_on(self, pair: str, owner: str, ticket: int, now_ms: int, looked_at_ms: int | None) -> bool:
+        """The look is over, and the message of this `ticket` is the next; False where another has the pair by now.
+
+        `looked_at_ms` is None where not every order was judged.
+        """
+
+    def end(self, pair: str, owner: str) -> bool:
+        """The circulation ends, if no order waits; False, and nothing is changed, where one does."""
+
+
+class WatchQueue(Protocol):
+    """Carries the messages that go round, and only those."""
+
+    def send(self, message: WatchMessage, delay_ms: int = 0) -> None:
+        """Let it come to a watcher after `delay_ms` or so."""
+
+    def show_again_in(self, receipt_handle: str, delay_ms: int) -> None:
+        """Let a message that is being handled come back after `delay_ms`."""
+
+
+class LookPace(Protocol):
+    """Shares what the nodes' pace leaves for looks evenly among all pairs."""
+
+    def next_at_ms(self, now_ms: int) -> int:
+        """From when on the pair that asks may be looked at next. Each pair asks once a look, so all wait alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarketSeen:
+    """What a pair's market pays, by the token sold, as of `slot`."""
+
+    slot: int
+    payments: Mapping[str, Payments]
+
+
+class PairMarket(Protocol):
+    def __call__(self, pair: tuple[str, str], largest: Mapping[str, int], use: Callable[[MarketSeen], T]) -> T:
+        """What `use` makes of one read of the pair's market; it may be called again with a later read.
+
+        `largest` is the largest amount that is asked for, by the token sold. Raises ExecutionError.
+        """
