@@ -11,23 +11,25 @@ from solders.pubkey import Pubkey
 
 from chalicelib.problems import AccountsMissing, AmountTooSmall, ExecutionError, InsufficientLiquidity
 from chalicelib.solana.accounts import ChainClock
+from chalicelib.solana.transaction import TransactionVersion
 from chalicelib.venues.venue import Pool, PoolQuote, TokenSide
 
 # What a route's swaps together may use of the 1.4 million units that a transaction has: the rest opens and closes
 # accounts, and pays for a fifth more than was simulated (chalicelib/solana/compute_budget.py).
 MAX_SWAP_COMPUTE_UNITS = 1_100_000
-# Of 1232 bytes, 966 are taken in the worst case, a swap of SOL for a Token-2022 token at the program with the
-# most fixed accounts: the signature, the budget, the memo, the opening and closing of the temporary account and of the
-# token's, the swap's fixed accounts. Each account more takes 33, its address and its place in the instruction: 8 fit
-# in 266.
-MAX_REMAINING_ACCOUNTS = 8
+# How many accounts beyond its fixed ones a single swap may name in a transaction of each version, in the worst case: a
+# swap of SOL for a Token-2022 token at the program with the most fixed accounts. Version 0: of 1232 bytes, 966 are
+# taken by the signature, the budget, the memo, the opening and closing of the temporary account and of the token's, the
+# swap's fixed accounts. Each account more takes 33, its address and its place in the instruction: 8 fit in 266.
+# Version 1: the same swap names 18 of 64 accounts, and a tip 2 more; 44 are left, which take 1,452 of 4,096 bytes.
+MAX_REMAINING_ACCOUNTS: dict[TransactionVersion, int] = {0: 8, 1: 44}
 
 
 @dataclass(frozen=True, slots=True)
 class LegLimits:
     """What a single leg may use of the transaction: accounts beyond its fixed ones, compute units."""
 
-    remaining_accounts: int = MAX_REMAINING_ACCOUNTS
+    remaining_accounts: int = MAX_REMAINING_ACCOUNTS[1]
     compute_units: int = MAX_SWAP_COMPUTE_UNITS
 
 
@@ -59,17 +61,27 @@ def price_impact(ideal_out: Fraction, amount_out: int) -> Fraction:
 def quote_pool(
     pool: Pool, mint_in: Pubkey, amount_in: int, clock: ChainClock, limits: LegLimits = WHOLE_TRANSACTION
 ) -> PoolQuote:
-    """The pool's quote, if the swap keeps within the limits.
+    """The pool's quote, if the swap keeps within the limits: no more than what a floor can make sure of.
 
     Raises what `Pool.quote` raises, and InsufficientLiquidity where the swap takes more than the limits allow.
     """
     quote = pool.quote(mint_in, amount_in, clock)
+    if quote.not_guaranteed:
+        quote = _guaranteed(quote)
     if len(quote.remaining_accounts) > limits.remaining_accounts or quote.compute_units > limits.compute_units:
         raise InsufficientLiquidity(
             f"a swap of this size names {len(quote.remaining_accounts)} accounts besides its fixed ones and takes "
             f"about {quote.compute_units} compute units; that is more than one transaction can carry"
         )
     return quote
+
+
+def _guaranteed(quote: PoolQuote) -> PoolQuote:
+    """The part of the quote that a floor can hold. Raises AmountTooSmall where that is nothing."""
+    guaranteed = quote.amount_out - quote.not_guaranteed
+    if guaranteed < 1:
+        raise AmountTooSmall(f"of what pool {quote.pool} pays for {quote.amount_in} base units nothing is sure")
+    return quote._replace(amount_out=guaranteed, not_guaranteed=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +140,12 @@ class PoolAsRead:
                 f"a swap of this size at pool {self.address} names more accounts than one transaction can carry"
             ) from None
 
+    def rounding(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> int | None:
+        try:
+            return self.pool.rounding(mint_in, amount_in, clock)
+        except AccountsMissing:
+            return None
+
     def swap_instruction(
         self, quote: PoolQuote, *, trader: Pubkey, source: Pubkey, destination: Pubkey, minimum_out: int
     ) -> Instruction:
@@ -136,7 +154,13 @@ class PoolAsRead:
         )
 
 
-def ask_pools(pools: Iterable[Pool], mint_in: Pubkey, amount_in: int, clock: ChainClock) -> tuple[PoolOffer, ...]:
+def ask_pools(
+    pools: Iterable[Pool],
+    mint_in: Pubkey,
+    amount_in: int,
+    clock: ChainClock,
+    limits: LegLimits = WHOLE_TRANSACTION,
+) -> tuple[PoolOffer, ...]:
     """Each pool's offer for exactly `amount_in` base units of `mint_in`.
 
     Raises AccountsMissing with the accounts that all quotes together still need.
@@ -145,7 +169,8 @@ def ask_pools(pools: Iterable[Pool], mint_in: Pubkey, amount_in: int, clock: Cha
     missing: list[str] = []
     for pool in pools:
         try:
-            offers.append(PoolOffer(pool, quote_pool(pool, mint_in, amount_in, clock), None, pool.mid_price(mint_in)))
+            quote = quote_pool(pool, mint_in, amount_in, clock, limits)
+            offers.append(PoolOffer(pool, quote, None, pool.mid_price(mint_in)))
         except AccountsMissing as error:
             missing.extend(error.addresses)
         except ExecutionError as error:

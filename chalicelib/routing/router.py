@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Protocol
 
 from solders.pubkey import Pubkey
 
 from chalicelib.amounts import PPM, ceil_div
 from chalicelib.problems import (
+    AccountsMissing,
     AmountTooSmall,
     ExecutionError,
     InsufficientLiquidity,
@@ -17,17 +19,26 @@ from chalicelib.problems import (
     PermanentError,
     TransientError,
 )
+from chalicelib.routing.outlet import Outlet
 from chalicelib.routing.quote import (
     MAX_SWAP_COMPUTE_UNITS,
     WHOLE_TRANSACTION,
     LegLimits,
+    PoolOffer,
     PoolPayment,
     ask_pools,
     quote_pool,
 )
-from chalicelib.routing.split import Outlet, divide
+from chalicelib.routing.split import divide
 from chalicelib.solana.accounts import ChainClock
 from chalicelib.venues.venue import Pool, PoolQuote
+
+# Up to so many legs are few: every way to share them is tried, and each is cut before one is given up.
+FEW_LEGS = 4
+# What such a part of a leg is paid tells its marginal price.
+_LAST_PART = 64
+# In such steps of halvings an amount is sought that some pool takes.
+_QUICKLY = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +130,21 @@ class PairPools:
     direct: tuple[Pool, ...]
     bridges: tuple[Bridge, ...]
     clock: ChainClock
+    # Those that may be traded, and say nothing of what a token is worth.
+    uncounted: frozenset[Pubkey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class RouteLimits:
     """`max_legs` at most; `leg_cost`: what one more leg must gain, in base units of the output.
 
-    `fits` tells whether one transaction can carry a route.
+    `fits` tells whether one transaction can carry a route; `leg` is what a single leg may use of one.
     """
 
     max_legs: int
     leg_cost: int
     fits: Callable[[Route], bool]
+    leg: LegLimits = WHOLE_TRANSACTION
 
     def worth(self, route: Route) -> int:
         """What the route pays, less what its legs but one cost."""
@@ -147,44 +161,170 @@ def best_routes(pools: PairPools, amount: int, limits: RouteLimits) -> tuple[Rou
         TransientError: none quotes now, but one may soon (closed, not open yet); AccountsMissing among them.
         AmountTooSmall, InsufficientLiquidity: none can, and waiting won't help.
     """
+    _ask_over(pools, amount, limits.leg)
     found = [_direct(pools, amount, limits), *(_over(bridge, pools, amount, limits) for bridge in pools.bridges)]
     routes = [route for route in found if route is not None]
     if not routes:
-        raise _why_none(pools, amount)
+        raise _why_none(pools, amount, limits.leg)
     # of equal ones the first, so that every worker chooses alike: the direct one before those over a third token
     return tuple(sorted(routes, key=limits.worth, reverse=True))
 
 
-def _direct(pools: PairPools, amount: int, limits: RouteLimits) -> Route | None:
-    """Over the pair's own pools.
+class _Way(Protocol):
+    """Builds the best route of one way: at most so many legs, each within its limits, over these pools alone, or all.
 
-    Where one transaction can't carry that, the longest legs are cut, so that more goes to others, or there are fewer.
+    None where there is none.
     """
+
+    def __call__(self, max_legs: int, leg: LegLimits, among: frozenset[Pubkey] | None) -> Route | None: ...
+
+
+def _best_carried(way: _Way, limits: RouteLimits, clock: ChainClock) -> Route | None:
+    """The best route of the way that one transaction can carry.
+
+    Where that isn't the best of all, of many legs those go that gain least for the room that they take. Of few the
+    longest are cut, so that more goes to others, or there are fewer.
+    """
+    route, among = way(limits.max_legs, limits.leg, None), None
+    while route is not None and len(route.legs) > FEW_LEGS and not _is_carried(route, limits):
+        among = _with_room(route, limits, clock)
+        route = way(len(among), limits.leg, among)
     found: list[Route] = []
-    while limits.max_legs:
-        leg_limits = WHOLE_TRANSACTION
-        whole = hop = _split_hop(pools, amount, limits, leg_limits)
-        while hop is not None and not _is_carried(Route((hop,)), limits):
-            leg_limits = _tightened(leg_limits, hop)
-            hop = _split_hop(pools, amount, limits, leg_limits)
-        if hop is not None:
-            found.append(Route((hop,)))
-        if whole is None or hop is whole:
+    while route is not None:
+        whole, leg_limits = route, limits.leg
+        while route is not None and not _is_carried(route, limits):
+            leg_limits = _tightened(leg_limits, route)
+            route = None if leg_limits.remaining_accounts < 0 else way(len(whole.legs), leg_limits, among)
+        if route is not None:
+            found.append(route)
+        if route is whole or len(whole.legs) == 1:
             break
-        limits = replace(limits, max_legs=len(whole.legs) - 1)
+        route = way(len(whole.legs) - 1, limits.leg, among)
     return max(found, key=limits.worth, default=None)
+
+
+def _with_room(route: Route, limits: RouteLimits, clock: ChainClock) -> frozenset[Pubkey]:
+    """The pools of the route's legs that one transaction can carry together, at least one fewer than all.
+
+    Of each hop the leg that pays most goes in first, and then those that gain most of their hop's output; whatever
+    there is no more room for stays out.
+    """
+    chosen = [[max(hop.legs, key=lambda leg: leg.quote.amount_out)] for hop in route.hops]
+    others = [
+        (_gain(leg, clock) / hop.amount_out, number, leg)
+        for number, hop in enumerate(route.hops)
+        for leg in hop.legs
+        if leg is not chosen[number][0]
+    ]
+    for _, number, leg in sorted(others, key=lambda other: -other[0]):
+        if sum(map(len, chosen)) + 1 == len(route.legs):
+            break
+        chosen[number].append(leg)
+        if not _is_carried(Route(tuple(Hop(tuple(legs)) for legs in chosen)), limits):
+            chosen[number].remove(leg)
+    return frozenset(leg.pool.address for legs in chosen for leg in legs)
+
+
+def _gain(leg: RouteLeg, clock: ChainClock) -> Fraction:
+    """What the leg is paid more than if all of it were paid as its last units are."""
+    quote = leg.quote
+    last = max(quote.amount_in // _LAST_PART, 1)
+    try:
+        before = quote_pool(leg.pool, quote.mint_in, quote.amount_in - last, clock).amount_out
+    except (AmountTooSmall, ValueError):
+        return Fraction(quote.amount_out)
+    return quote.amount_out - Fraction((quote.amount_out - before) * quote.amount_in, last)
+
+
+def _direct(pools: PairPools, amount: int, limits: RouteLimits) -> Route | None:
+    """Over the pair's own pools."""
+    outlets = _Outlets(pools.direct, pools.mint_in, pools.clock)
+
+    def way(max_legs: int, leg: LegLimits, among: frozenset[Pubkey] | None) -> Route | None:
+        hop = outlets.hop(amount, max_legs, limits.leg_cost, leg, among)
+        return None if hop is None else Route((hop,))
+
+    return _best_carried(way, limits, pools.clock) if limits.max_legs else None
+
+
+def _over(bridge: Bridge, pools: PairPools, amount: int, limits: RouteLimits) -> Route | None:
+    """Over a third token, each hop split over its pools."""
+    first = _Outlets(bridge.first, pools.mint_in, pools.clock)
+    second = _Outlets(bridge.second, bridge.mint, pools.clock)
+
+    def with_legs(legs: int, others: int, leg: LegLimits, among: frozenset[Pubkey] | None) -> Route | None:
+        """With at most so many legs in the first hop, and so many in the second."""
+        between = first.about(amount, leg, among)
+        bought = second.about(between, leg, among)
+        if not bought:
+            return None
+        # what a leg costs, in the token between
+        first_hop = first.hop(amount, legs, ceil_div(limits.leg_cost * between, bought), leg, among)
+        second_hop = first_hop and second.hop(first_hop.amount_out, others, limits.leg_cost, leg, among)
+        return None if first_hop is None or second_hop is None else Route((first_hop, second_hop))
+
+    def way(max_legs: int, leg: LegLimits, among: frozenset[Pubkey] | None) -> Route | None:
+        if max_legs < len((first, second)):
+            return None
+        free = with_legs(max_legs - 1, max_legs - 1, leg, among)
+        if free is None or len(free.legs) <= max_legs:
+            return free
+        wanted = len(free.hops[0].legs)
+        share = min(max(max_legs * wanted // len(free.legs), 1), max_legs - 1)
+        shares = range(1, max_legs) if max_legs <= FEW_LEGS else (share,)
+        found = (with_legs(legs, max_legs - legs, leg, among) for legs in shares)
+        return max((route for route in found if route is not None), key=limits.worth, default=None)
+
+    return _best_carried(way, limits, pools.clock)
+
+
+class _Outlets:
+    """A hop's pools as the search for a split sees them, in order of their addresses; each amount is quoted once."""
+
+    def __init__(self, pools: Sequence[Pool], mint_in: Pubkey, clock: ChainClock) -> None:
+        self._pools = sorted(pools, key=lambda pool: bytes(pool.address))
+        self._mint_in = mint_in
+        self._clock = clock
+        self._of_limits: dict[LegLimits, list[Outlet]] = {}
+
+    def about(self, amount: int, leg: LegLimits, among: frozenset[Pubkey] | None) -> int:
+        """About what the best pays for `amount`, by what one pays for that or for a part of it; 0 where none pays."""
+        for halvings in range(0, amount.bit_length(), _QUICKLY):
+            part = amount >> halvings
+            if (paid := max((outlet.paid(part) for _, outlet in self._chosen(leg, among)), default=0)) > 0:
+                return paid * amount // part
+        return 0
+
+    def hop(
+        self, amount: int, max_legs: int, leg_cost: int, leg: LegLimits, among: frozenset[Pubkey] | None
+    ) -> Hop | None:
+        """All of `amount` over some of them; None where they can't take it."""
+        chosen = self._chosen(leg, among)
+        if not chosen:
+            return None
+        division = divide([outlet for _, outlet in chosen], amount, max_legs, leg_cost)
+        if division is None:
+            return None
+        parts = [(pool, part) for (pool, _), part in zip(chosen, division.amounts, strict=True) if part]
+        return _hop(parts, self._mint_in, self._clock)
+
+    def _chosen(self, leg: LegLimits, among: frozenset[Pubkey] | None) -> list[tuple[Pool, Outlet]]:
+        if leg not in self._of_limits:
+            self._of_limits[leg] = [Outlet(PoolPayment(pool, self._mint_in, self._clock, leg)) for pool in self._pools]
+        pairs = zip(self._pools, self._of_limits[leg], strict=True)
+        return [(pool, outlet) for pool, outlet in pairs if among is None or pool.address in among]
 
 
 def _is_carried(route: Route, limits: RouteLimits) -> bool:
     return sum(leg.quote.compute_units for leg in route.legs) <= MAX_SWAP_COMPUTE_UNITS and limits.fits(route)
 
 
-def _tightened(limits: LegLimits, hop: Hop) -> LegLimits:
-    """Limits that the longest of the hop's legs don't keep: they will be shorter, or not be."""
-    units = [leg.quote.compute_units for leg in hop.legs]
+def _tightened(limits: LegLimits, route: Route) -> LegLimits:
+    """Limits that the longest of the route's legs don't keep: they will be shorter, or not be."""
+    units = [leg.quote.compute_units for leg in route.legs]
     if sum(units) > MAX_SWAP_COMPUTE_UNITS:
         return replace(limits, compute_units=_level(units, MAX_SWAP_COMPUTE_UNITS))
-    return replace(limits, remaining_accounts=max(len(leg.quote.remaining_accounts) for leg in hop.legs) - 1)
+    return replace(limits, remaining_accounts=max(len(leg.quote.remaining_accounts) for leg in route.legs) - 1)
 
 
 def _level(heights: Sequence[int], total: int) -> int:
@@ -198,38 +338,6 @@ def _level(heights: Sequence[int], total: int) -> int:
     return max(heights)
 
 
-def _split_hop(pools: PairPools, amount: int, limits: RouteLimits, leg_limits: LegLimits) -> Hop | None:
-    """All of `amount` over some of the direct pools, in order of their addresses; None where they can't take it."""
-    if leg_limits.remaining_accounts < 0 or not pools.direct:
-        return None
-    ordered = sorted(pools.direct, key=lambda pool: bytes(pool.address))
-    outlets = [Outlet(PoolPayment(pool, pools.mint_in, pools.clock, leg_limits)) for pool in ordered]
-    division = divide(outlets, amount, limits.max_legs, limits.leg_cost)
-    if division is None:
-        return None
-    parts = [(pool, part) for pool, part in zip(ordered, division.amounts, strict=True) if part]
-    return _hop(parts, pools.mint_in, pools.clock)
-
-
-def _over(bridge: Bridge, pools: PairPools, amount: int, limits: RouteLimits) -> Route | None:
-    """Over a third token, by the pair of pools that pays most and fits."""
-    if limits.max_legs < 2:
-        return None
-    routes = [
-        Route((_hop([(first.pool, amount)], pools.mint_in, pools.clock), second_hop))
-        for first in ask_pools(bridge.first, pools.mint_in, amount, pools.clock)
-        if first.quote is not None
-        for second_hop in _single_hops(bridge.second, bridge.mint, first.quote.amount_out, pools.clock)
-    ]
-    routes.sort(key=lambda route: (-route.amount_out, [bytes(leg.pool.address) for leg in route.legs]))
-    return next((route for route in routes if _is_carried(route, limits)), None)
-
-
-def _single_hops(pools: Sequence[Pool], mint_in: Pubkey, amount: int, clock: ChainClock) -> list[Hop]:
-    offers = ask_pools(pools, mint_in, amount, clock)
-    return [_hop([(offer.pool, amount)], mint_in, clock) for offer in offers if offer.quote is not None]
-
-
 def _hop(parts: Sequence[tuple[Pool, int]], mint_in: Pubkey, clock: ChainClock) -> Hop:
     total, taken, shared, legs = sum(part for _, part in parts), 0, 0, []
     for pool, part in parts:
@@ -240,15 +348,29 @@ def _hop(parts: Sequence[tuple[Pool, int]], mint_in: Pubkey, clock: ChainClock) 
     return Hop(tuple(legs))
 
 
-def _why_none(pools: PairPools, amount: int) -> ExecutionError:
-    """The most telling refusal: one that may pass first, then too little liquidity, then too small."""
-    offers = ask_pools(pools.direct, pools.mint_in, amount, pools.clock)
+def _ask_over(pools: PairPools, amount: int, limits: LegLimits) -> tuple[PoolOffer, ...]:
+    """What the pools of the ways over a third token offer, for all that the best of a first hop pays.
+
+    Raises AccountsMissing with all that they still need, so that one read brings it.
+    """
+    offers: list[PoolOffer] = []
+    missing: list[str] = []
     for bridge in pools.bridges:
-        first_offers = ask_pools(bridge.first, pools.mint_in, amount, pools.clock)
-        paid = [offer.quote.amount_out for offer in first_offers if offer.quote is not None]
-        offers += first_offers
-        if paid:
-            offers += ask_pools(bridge.second, bridge.mint, max(paid), pools.clock)
+        try:
+            first = ask_pools(bridge.first, pools.mint_in, amount, pools.clock, limits)
+            offers += first
+            if paid := max((offer.quote.amount_out for offer in first if offer.quote is not None), default=0):
+                offers += ask_pools(bridge.second, bridge.mint, paid, pools.clock, limits)
+        except AccountsMissing as error:
+            missing += error.addresses
+    if missing:
+        raise AccountsMissing(missing)
+    return tuple(offers)
+
+
+def _why_none(pools: PairPools, amount: int, limits: LegLimits) -> ExecutionError:
+    """The most telling refusal: one that may pass first, then too little liquidity, then too small."""
+    offers = ask_pools(pools.direct, pools.mint_in, amount, pools.clock, limits) + _ask_over(pools, amount, limits)
     refusals = [offer.refusal for offer in offers if offer.refusal is not None]
     for kind in (TransientError, InsufficientLiquidity, AmountTooSmall, PermanentError):
         for refusal in refusals:

@@ -14,11 +14,14 @@ For a small input the first stage is all, with cells of a single unit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
 from operator import add
+
+from chalicelib.routing.outlet import IMPOSSIBLE, Outlet
+from chalicelib.routing.water_filling import Basin, Level, level
 
 # Up to this input the cells of the grid are single units.
 EXHAUSTIVE_INPUT = 512
@@ -34,51 +37,22 @@ NEAR_STEPS = 8
 UNIT_STEPS = 8
 # Steps of this part of the input tell which legs are worth their cost: a finer division hardly pays any more.
 COARSE_PARTS = 1024
-# So little that no sum with it is above zero: amounts are u64.
-_IMPOSSIBLE = -(1 << 96)
-
-
-@dataclass(slots=True)
-class Outlet:
-    """A pool as the search sees it: base units out for base units in, None where the pool can't take that much.
-
-    A leg that would be paid nothing counts as impossible, for the program refuses it.
-    """
-
-    pay: Callable[[int], int | None]
-    _answers: dict[int, int | None] = field(default_factory=dict)
-
-    def paid(self, amount: int) -> int:
-        """Output for `amount`: 0 for nothing, else above zero, or _IMPOSSIBLE."""
-        return (self._answer(amount) or _IMPOSSIBLE) if amount else 0
-
-    def room(self, limit: int) -> int:
-        """The most, up to `limit`, that the pool takes; 0 where it pays nothing for that."""
-        taken = limit if self._takes(limit) else _last(self._takes, limit)
-        return taken if self.paid(taken) > 0 else 0
-
-    def least(self, room: int) -> int:
-        """The least that the pool pays for, if it pays for `room` and takes no more; 0 where `room` is nothing."""
-        return _last(lambda amount: self.paid(amount) <= 0, room) + 1 if room else 0
-
-    def _takes(self, amount: int) -> bool:
-        return self._answer(amount) is not None
-
-    def _answer(self, amount: int) -> int | None:
-        try:
-            return self._answers[amount]
-        except KeyError:
-            answer = self._answers[amount] = self.pay(amount)
-            return answer
-
-
-def _last(holds: Callable[[int], bool], beyond: int) -> int:
-    """The last amount below `beyond` for which it holds, as it does for nothing, and from which on it doesn't."""
-    last, first_other = 0, beyond
-    while first_other - last > 1:
-        middle = (last + first_other) // 2
-        last, first_other = (middle, first_other) if holds(middle) else (last, middle)
-    return last
+# From this input and output on rounding makes hills only where the next unit is paid alike everywhere.
+LARGE = 1 << 16
+# Up to this input both ways are tried.
+SURELY_LARGE = 1 << 24
+# How many outlets are searched for a smaller input: those that pay most for it, and for a part of it.
+SMALL_SEARCH = 8
+# So many amounts about its own each leg tries for what rounding gives and takes, and so many where an input unit is
+# worth more than a few output units, so that rounding takes more.
+ROUNDING_TRIES, DEAR_ROUNDING_TRIES = 16, 64
+DEAR_PRICE = 2
+# Of so few legs it is done so often, each time from where the last one led.
+ROUNDED_AGAIN, ROUNDING_PASSES = 4, 4
+# What a leg gains is known about: it isn't looked at where it seems to be so many times what it costs.
+DOUBT = 4
+# The golden ratio in 32 bits: its multiples spread evenly, however many they are.
+_GOLDEN = 0x9E3779B9
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +75,136 @@ def divide(outlets: Sequence[Outlet], amount: int, max_legs: int, leg_cost: int)
     miss what rounding takes from a leg: a base unit for each fee of the input, and one for the output.
     """
     if amount <= EXHAUSTIVE_INPUT:
-        return _best_on_grid(outlets, amount, amount, max_legs, leg_cost)
+        return _best_of_all(outlets, amount, max_legs, leg_cost)
+    found = []
+    if amount >= LARGE:
+        found.append(_divide_large(outlets, amount, max_legs, leg_cost))
+    if amount < SURELY_LARGE or None in found:
+        found.append(_divide_small(outlets, amount, max_legs, leg_cost))
+    possible = [division for division in found if division is not None]
+    return max(possible, key=lambda division: division.amount_out - leg_cost * division.legs, default=None)
+
+
+def _divide_large(outlets: Sequence[Outlet], amount: int, max_legs: int, leg_cost: int) -> Division | None:
+    """The best division where rounding is small beside what is paid; None where it isn't, or it can't be found so."""
+    single = _best_single(outlets, amount)
+    if single is not None and single.amount_out < LARGE:
+        return None
+    basins = [Basin(outlet, index, amount) for index, outlet in enumerate(outlets)]
+    found = level(basins, amount, max_legs)
+    spread = None if found is None else _rounded(outlets, found)
+    if found is None or spread is None or spread.amount_out < LARGE:
+        return None
+    while fewer := _without_a_doubtful_leg(outlets, basins, found, leg_cost):
+        found, division = fewer
+        if division.amount_out + leg_cost < spread.amount_out:
+            break
+        spread = division
+    if single is not None and single.amount_out >= spread.amount_out - leg_cost * (spread.legs - 1):
+        return single
+    return spread
+
+
+def _without_a_doubtful_leg(
+    outlets: Sequence[Outlet], basins: Sequence[Basin], found: Level, leg_cost: int
+) -> tuple[Level, Division] | None:
+    """The best division without the leg that gains least, where that may be no more than `leg_cost`."""
+    *others, last = found.legs
+    if not others or last.gain > DOUBT * (leg_cost + 1 + found.price):
+        return None
+    fewer = level([basins[leg.index] for leg in others], sum(leg.amount for leg in found.legs), len(others))
+    division = None if fewer is None else _rounded(outlets, fewer)
+    return None if fewer is None or division is None else (fewer, division)
+
+
+def _rounded(outlets: Sequence[Outlet], found: Level) -> Division | None:
+    """The level's division, each leg moved by so little that only rounding tells to where that gives most.
+
+    All legs but the two flattest take the best of some amounts about their own, up and down by turns so that these add
+    up to little; the two flattest take the best of such amounts together. None where a leg would be paid nothing.
+    """
+    amounts = [0] * len(outlets)
+    for leg in found.legs:
+        amounts[leg.index] = leg.amount
+    if any(outlets[leg.index].paid(leg.amount) < 0 for leg in found.legs):
+        return None
+    reach = sorted(leg.plateau for leg in found.legs)[len(found.legs) // 2]
+    paid = sum(_payments(outlets, amounts))
+    for number in range(ROUNDING_PASSES if len(found.legs) <= ROUNDED_AGAIN else 1):
+        moved = _moved_for_rounding(outlets, found, amounts, reach, downwards=number % 2 == 1)
+        moved_paid = sum(_payments(outlets, moved)) if min(moved) >= 0 else IMPOSSIBLE
+        if moved_paid > paid:
+            amounts, paid = moved, moved_paid
+    return _division(outlets, amounts)
+
+
+def _moved_for_rounding(
+    outlets: Sequence[Outlet], found: Level, amounts: Sequence[int], reach: int, *, downwards: bool
+) -> list[int]:
+    """The amounts, moved once; the first of them as told."""
+    moved = list(amounts)
+    flattest, *others = sorted(found.legs, key=lambda leg: _bend(outlets[leg.index], amounts[leg.index], reach))
+    last, rest = outlets[flattest.index], amounts[flattest.index]
+    for leg in reversed(others):
+        outlet, here = outlets[leg.index], amounts[leg.index]
+        over = rest - moved[flattest.index]
+        steps = _roundings(here, min(leg.plateau, reach), found.price, downwards=over > 0 if over else downwards)
+        gained = [outlet.paid(here + step) - outlet.paid(here) for step in steps]
+        if leg is not others[0]:
+            worth = [gain - found.price * step for gain, step in zip(gained, steps, strict=True)]
+        else:
+            left = moved[flattest.index]
+            worth = [gain + last.paid(max(left - step, 0)) for gain, step in zip(gained, steps, strict=True)]
+        step = steps[worth.index(max(worth))]
+        moved[leg.index] += step
+        moved[flattest.index] -= step
+    return moved
+
+
+def _bend(outlet: Outlet, amount: int, reach: int) -> int:
+    """How much less is paid a little above and below than at an amount, twice."""
+    reach = min(reach, amount - 1)
+    return 2 * outlet.paid(amount) - outlet.paid(amount - reach) - outlet.paid(amount + reach)
+
+
+def _roundings(amount: int, reach: int, price: float, *, downwards: bool) -> list[int]:
+    """By how much a leg's amount may change, the least first."""
+    tries = ROUNDING_TRIES if price < DEAR_PRICE else DEAR_ROUNDING_TRIES
+    spread = {(number * _GOLDEN & 0xFFFFFFFF) * reach >> 32 for number in range(tries + 1)}
+    return [-step if downwards else step for step in sorted(spread) if step < amount]
+
+
+def _best_single(outlets: Sequence[Outlet], amount: int) -> Division | None:
+    """All of it in one outlet, the first of the best."""
+    paid = [outlet.paid(amount) for outlet in outlets]
+    best = max(range(len(outlets)), key=lambda index: paid[index], default=None)
+    if best is None or paid[best] <= 0:
+        return None
+    return Division(tuple(amount if index == best else 0 for index in range(len(outlets))), paid[best])
+
+
+def _divide_small(outlets: Sequence[Outlet], amount: int, max_legs: int, leg_cost: int) -> Division | None:
+    """The best division where rounding makes hills of its own everywhere, over few outlets."""
+    chosen = _most_paying(outlets, amount)
+    found = _search([outlets[index] for index in chosen], amount, max_legs, leg_cost)
+    if found is None:
+        return None
+    parts = dict(zip(chosen, found.amounts, strict=True))
+    return Division(tuple(parts.get(index, 0) for index in range(len(outlets))), found.amount_out)
+
+
+def _most_paying(outlets: Sequence[Outlet], amount: int) -> list[int]:
+    """The outlets that pay most for a part of the input, and those that take most of it, in their order."""
+    rooms = [outlet.room(amount) for outlet in outlets]
+    half = SMALL_SEARCH // 2
+    usable = [index for index, room in enumerate(rooms) if room]
+    roomy = sorted(usable, key=lambda index: (-rooms[index], -outlets[index].paid(rooms[index])))[:half]
+    others = [index for index in usable if index not in roomy]
+    part = max(amount // GRID_CELLS, 1)
+    return sorted(roomy + sorted(others, key=lambda index: -outlets[index].paid(part))[: SMALL_SEARCH - half])
+
+
+def _search(outlets: Sequence[Outlet], amount: int, max_legs: int, leg_cost: int) -> Division | None:
     single = _best_on_grid(outlets, amount, 1, 1, 0)
     spread = _climb(outlets, range(len(outlets)), amount)
     if spread is None or (single is not None and spread.amount_out - leg_cost <= single.amount_out):
@@ -198,7 +301,7 @@ def _move(outlets: Sequence[Outlet], amounts: list[int], step: int) -> int:
         for giver, outlet in enumerate(outlets)
         if amounts[giver] >= step and (less := outlet.paid(amounts[giver] - step)) >= 0
     )
-    best_gain, best_giver, best_taker = _IMPOSSIBLE, 0, 0
+    best_gain, best_giver, best_taker = IMPOSSIBLE, 0, 0
     for taker, outlet in enumerate(outlets):
         # the second where the first would give to itself
         for loss, giver in [each for each in losses[:2] if each[1] != taker][:1]:
@@ -229,7 +332,7 @@ def _try_all_near(outlets: Sequence[Outlet], amounts: list[int], legs: Sequence[
     tables = []
     for leg in legs:
         parts = [amounts[leg] + count * step for count in near]
-        tables.append([0, *(outlets[leg].paid(part) if part > 0 else _IMPOSSIBLE for part in parts)])
+        tables.append([0, *(outlets[leg].paid(part) if part > 0 else IMPOSSIBLE for part in parts)])
     (positions,) = _best_sums(tables, len(legs) * (steps + 1), range(len(legs), len(legs) + 1))
     assert positions is not None, "the division as it is is one of them"
     for leg, position in zip(legs, positions, strict=True):
@@ -278,6 +381,39 @@ def _doubtful_legs(outlets: Sequence[Outlet], division: Division, amount: int, l
     return [leg for leg in legs if outlets[leg].paid(division.amounts[leg]) <= price * division.amounts[leg] + leg_cost]
 
 
+def _best_of_all(outlets: Sequence[Outlet], amount: int, max_legs: int, leg_cost: int) -> Division | None:
+    """The best of all divisions there are; of equal ones, one with the fewest legs.
+
+    As if there might be any number of legs, each at its cost, and only where those are too many, for each number.
+    """
+    finer = len(outlets) + 1
+    tables = [
+        [0, *((outlet.paid(part) - leg_cost) * finer - 1 for part in range(1, amount + 1))]
+        for outlet in outlets
+        if outlet.room(amount)
+    ]
+    sums = [[0] + [IMPOSSIBLE * finer] * amount]
+    for table in tables:
+        before, entries = sums[-1], table[1:]
+        others = before[::-1]
+        # others[-total:] goes from the sum for total - 1 down to the one for 0
+        sums.append([0, *(max(before[t], max(map(add, entries, others[-t:]))) for t in range(1, amount + 1))])
+    if sums[-1][amount] < IMPOSSIBLE // 2:
+        return None
+    parts, total = [], amount
+    for table, before, after in zip(reversed(tables), reversed(sums[:-1]), reversed(sums), strict=False):
+        part = 0
+        if before[total] != after[total]:
+            part = next(part for part in range(1, total + 1) if before[total - part] + table[part] == after[total])
+        parts.append(part)
+        total -= part
+    found = iter(reversed(parts))
+    amounts = [next(found) if outlet.room(amount) else 0 for outlet in outlets]
+    if sum(1 for part in amounts if part) > max_legs:
+        return _best_on_grid(outlets, amount, amount, max_legs, leg_cost)
+    return _division(outlets, amounts)
+
+
 def _best_on_grid(outlets: Sequence[Outlet], amount: int, cells: int, max_legs: int, leg_cost: int) -> Division | None:
     """The best of all divisions of `amount` into so many equal cells; of equal ones, one with the fewest legs."""
     cell = amount // cells
@@ -296,7 +432,7 @@ def _best_sums(tables: Sequence[Sequence[int]], total: int, legs: range) -> list
     A leg is a position above zero; position 0 is worth 0. None where all sums are impossible.
     """
     # sums[n][k][t]: the most that k legs in the first n tables are worth whose positions add up to t
-    sums = [{0: [0] + [_IMPOSSIBLE] * total}]
+    sums = [{0: [0] + [IMPOSSIBLE] * total}]
     for number, table in enumerate(tables, 1):
         left = len(tables) - number
         counts = range(max(legs.start - left, 0), min(legs.stop - 1, number) + 1)
@@ -308,7 +444,7 @@ def _best_sums(tables: Sequence[Sequence[int]], total: int, legs: range) -> list
 
 def _with_table(table: Sequence[int], before: dict[int, list[int]], count: int, totals: range) -> list[int]:
     """The best sums of `count` legs once one more table may have one of them; right for `totals` only."""
-    best = list(before[count]) if count in before else [_IMPOSSIBLE] * totals.stop
+    best = list(before[count]) if count in before else [IMPOSSIBLE] * totals.stop
     if count - 1 in before:
         entries, others = table[1:], before[count - 1][::-1]
         for total in totals:

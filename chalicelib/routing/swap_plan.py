@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import TransactionTooLarge
-from chalicelib.routing.router import Route
+from chalicelib.routing.router import Hop, Route
 from chalicelib.solana.compute_budget import MAX_COMPUTE_UNITS, ComputeBudget
 from chalicelib.solana.token_accounts import TokenMint, destination_account, source_account
-from chalicelib.solana.transaction import OrderMemo, SwapPlan, build_message
+from chalicelib.solana.transaction import OrderMemo, SwapPlan, Tip, TransactionVersion, build_message
+from chalicelib.venues.venue import PoolQuote
 
 # A size is all that these stand for: as long as real ones, and equal to none.
 _ANYBODY = Pubkey(bytes([7] * 32))
+_A_LANE = Pubkey(bytes([8] * 32))
 _ANY_ORDER = OrderMemo("00000000-0000-0000-0000-000000000000", attempt=1)
+
+# How many accounts a leg names beyond those that it needs for its quote, where there is room.
+MAX_SPARE_ACCOUNTS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Trade:
     """Whose swap it is, and for which attempt at which order. `rent_lamports`: of a token account.
 
-    `nonce` is the attempt's: nobody else knows where its temporary account will be.
+    `nonce` is the attempt's: nobody else knows where its temporary account will be. `tip` is what a lane is paid.
     """
 
     wallet: Pubkey
     memo: OrderMemo
     rent_lamports: int
     nonce: str
+    tip: Tip | None = None
 
 
 def tokens_of(route: Route) -> tuple[TokenMint, ...]:
@@ -81,14 +88,37 @@ def plan_swap(route: Route, trade: Trade, min_out: int) -> SwapPlan:
         destination=destinations[-1],
         between=tuple(destinations[:-1]),
         swaps=swaps,
+        tip=trade.tip,
     )
 
 
-def fits_a_transaction(route: Route) -> bool:
+def fits_a_transaction(route: Route, version: TransactionVersion, *, with_tip: bool = False) -> bool:
     """Whether one transaction can carry the route, whoever's it is: bytes and accounts are the same for everybody."""
-    plan = plan_swap(route, Trade(_ANYBODY, _ANY_ORDER, rent_lamports=0, nonce=""), min_out=route.amount_out)
+    tip = Tip(_A_LANE, 1) if with_tip else None
+    trade = Trade(_ANYBODY, _ANY_ORDER, rent_lamports=0, nonce="", tip=tip)
+    plan = plan_swap(route, trade, min_out=route.amount_out)
     try:
-        build_message(plan, ComputeBudget(MAX_COMPUTE_UNITS, unit_price=1), Hash.default())
+        build_message(plan, ComputeBudget(MAX_COMPUTE_UNITS, unit_price=1), Hash.default(), version)
     except TransactionTooLarge:
         return False
     return True
+
+
+def with_spare_accounts(route: Route, fits: Callable[[Route], bool]) -> Route:
+    """The route with as many of its quotes' spare accounts as fit besides, up to MAX_SPARE_ACCOUNTS each.
+
+    What a leg doesn't need now, it may need when it lands: the price moves over the edge of an array meanwhile.
+    """
+    for spares in range(MAX_SPARE_ACCOUNTS, 0, -1):
+        wider = replace(route, hops=tuple(_wider(hop, spares) for hop in route.hops))
+        if wider == route or fits(wider):
+            return wider
+    return route
+
+
+def _wider(hop: Hop, spares: int) -> Hop:
+    return replace(hop, legs=tuple(replace(leg, quote=_with_spares(leg.quote, spares)) for leg in hop.legs))
+
+
+def _with_spares(quote: PoolQuote, spares: int) -> PoolQuote:
+    return quote._replace(remaining_accounts=quote.remaining_accounts + quote.spare_accounts[:spares])

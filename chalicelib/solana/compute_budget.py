@@ -11,12 +11,16 @@ from dataclasses import dataclass
 
 from solders.compute_budget import set_compute_unit_limit, set_compute_unit_price
 from solders.instruction import Instruction
+from solders.message import TransactionConfig
 
 from chalicelib.amounts import ceil_div
 
 BASE_FEE_LAMPORTS = 5_000  # of one signature, which all of ours have
 # What one transaction may ask for at most (agave, program-runtime/src/execution_budget.rs, MAX_COMPUTE_UNIT_LIMIT).
 MAX_COMPUTE_UNITS = 1_400_000
+# How much data a transaction's accounts may have in all, and have where it doesn't say (the same file,
+# MAX_LOADED_ACCOUNTS_DATA_SIZE_BYTES).
+MAX_LOADED_ACCOUNTS_BYTES = 64 * 1024 * 1024
 # A swap can cross more bins or ticks than it did when simulated: a fifth more.
 _MARGIN_NUMERATOR = 6
 _MARGIN_DENOMINATOR = 5
@@ -29,7 +33,20 @@ class ComputeBudget:
     unit_limit: int
     unit_price: int
 
+    @property
+    def config(self) -> TransactionConfig:
+        """As a version 1 message carries it: the priority fee is a total there, in lamports.
+
+        What is left out counts as 0. How much data of accounts may be loaded is what other versions have by default.
+        """
+        return TransactionConfig(
+            priority_fee=self.priority_fee_lamports,
+            compute_unit_limit=self.unit_limit,
+            loaded_accounts_data_size_limit=MAX_LOADED_ACCOUNTS_BYTES,
+        )
+
     def instructions(self) -> tuple[Instruction, Instruction]:
+        """As a version 0 message carries it."""
         return set_compute_unit_limit(self.unit_limit), set_compute_unit_price(self.unit_price)
 
     @property

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
 from chalicelib.solana.token_accounts import TokenMint
+
+# Ways that a swap can go: input, output.
+Directions = tuple[tuple[TokenMint, TokenMint], ...]
 
 
 class NotOurSwap(ValueError):
@@ -22,7 +25,9 @@ class DecodedSwap:
 
     `instruction` is what our encoder writes for it, with each account's own flags: a message doesn't keep these for
     each instruction. `directions` are the ways (input, output) that it can go; where the program tells the way by the
-    accounts that it is given, there are two.
+    accounts that it is given, there are two. An instruction that names no mints has none of its own:
+    `directions_between` tells them from the two mints that its pool is registered with, and raises NotOurSwap where an
+    account that is derived from these is another.
     """
 
     instruction: Instruction
@@ -30,9 +35,10 @@ class DecodedSwap:
     trader: Pubkey
     source: Pubkey
     destination: Pubkey
-    directions: tuple[tuple[TokenMint, TokenMint], ...]
+    directions: Directions
     amount_in: int
     minimum_out: int
+    directions_between: Callable[[tuple[Pubkey, Pubkey]], Directions] | None = field(default=None, compare=False)
 
 
 class SwapDecoder(Protocol):

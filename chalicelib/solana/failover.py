@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 from itertools import repeat
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -24,15 +25,19 @@ from solders.pubkey import Pubkey
 
 from chalicelib.metrics import Metric, note
 from chalicelib.problems import AllNodesDown, NodesAtTheirLimit, RpcRefused, RpcUnavailable
-from chalicelib.solana.accounts import AccountsRead
+from chalicelib.solana.accounts import Account, AccountsRead
 from chalicelib.solana.circuit_breaker import BreakerPolicy
+from chalicelib.solana.cluster import Cluster, Commitment, KnownCluster, SlotSample, slot_ms_of
 from chalicelib.solana.nodes import STALE_SLOTS, LeftAlone, Question, RpcNode, RpcNodes, Start
 from chalicelib.solana.pacing import Pace, Turn
 from chalicelib.solana.rpc import (
     ACCOUNTS_PER_REQUEST,
-    Commitment,
+    SAMPLES,
+    AccountFilter,
+    Beside,
     EpochInfo,
     LatestBlockhash,
+    ReadBeside,
     SignatureStatuses,
     Simulation,
     SolanaRpc,
@@ -92,6 +97,7 @@ class FailoverRpc(SolanaRpc):
         policy: BreakerPolicy | None = None,
         *,
         paces: Sequence[Pace] | None = None,
+        lanes: Sequence[SolanaRpc] = (),
         survey_every_ms: int = 15_000,
         send_patience: float = 1.0,
         longest_wait: float = 5.0,
@@ -100,9 +106,10 @@ class FailoverRpc(SolanaRpc):
     ) -> None:
         """Times in seconds, but for names that say otherwise.
 
-        `paces`: each node's, where they have any. `send_patience`: how long a send waits for the next answer while none
-        has accepted. `longest_wait`: how long one call waits for nodes' limits, unless somebody called `start_waiting`.
-        `start` runs a job beside the caller, on a thread of its own unless told otherwise.
+        `paces`: each node's, where they have any. `lanes` are sent to besides the nodes, and asked nothing.
+        `send_patience`: how long a send waits for the next answer while none has accepted. `longest_wait`: how long one
+        call waits for nodes' limits, unless somebody called `start_waiting`. `start` runs a job beside the caller, on a
+        thread of its own unless told otherwise.
         """
         if not nodes:
             raise ValueError("no nodes")
@@ -112,7 +119,12 @@ class FailoverRpc(SolanaRpc):
             for number, (rpc, pace) in enumerate(zip(nodes, paces or repeat(None), strict=False), start=1)
         ]
         self._nodes = RpcNodes(known, now_ms, survey_every_ms, start or _on_a_thread)
+        self._lanes = tuple(
+            RpcNode(len(known) + number, lane, policy, now_ms, None) for number, lane in enumerate(lanes, 1)
+        )
+        self._is_paced = paces is not None
         self._slots = SlotTimes()
+        self._cluster = KnownCluster()
         self._now_ms = now_ms
         self._send_patience = send_patience
         self._waiting = _Waiting(now_ms, sleep, int(longest_wait * 1000))
@@ -122,7 +134,9 @@ class FailoverRpc(SolanaRpc):
 
     def one_node(self) -> OneNodeRpc:
         """A view for one task and one thread, whose reads never change the node without an error in between."""
-        return OneNodeRpc(self._nodes, self._slots, self._now_ms, self._send_patience, self._waiting)
+        return OneNodeRpc(
+            self._nodes, self._lanes, self._slots, self._cluster, self._now_ms, self._send_patience, self._waiting
+        )
 
     def start_waiting(self, seconds: float) -> None:
         """From now on all calls together wait for nodes' limits no longer than so many seconds from now."""
@@ -132,30 +146,79 @@ class FailoverRpc(SolanaRpc):
         self, addresses: Iterable[Pubkey], *, commitment: Commitment | None = None, beside_slot: bool = False
     ) -> AccountsRead:
         """As of the node that serves the newest, where one serves them many slots old. The age is told in any case."""
-        wanted = list(addresses)  # the next node is asked for the same
+        wanted, at = list(addresses), self._at(commitment)  # the next node is asked for the same
         calls = -(-len(wanted) // ACCOUNTS_PER_REQUEST) + beside_slot
-        best: AccountsRead | None = None
+        read = self._newest(
+            lambda node: node.get_multiple_accounts(wanted, commitment=at, beside_slot=beside_slot), calls, _itself
+        )
+        return self._with_age(read)
+
+    def read_beside(
+        self, addresses: Iterable[Pubkey], beside: Beside, *, commitment: Commitment | None = None
+    ) -> ReadBeside:
+        """As `get_multiple_accounts`. What is asked for beside them is the same node's.
+
+        What is known of the cluster is asked for with them whenever it is time to. Where the nodes have a pace, that
+        and the rent are left for calls of their own: a process's share may be no larger than the rest.
+        """
+        wanted, at, now_ms = list(addresses), self._at(commitment), self._now_ms()
+        if self._is_paced:
+            beside = replace(beside, rent_of=None)
+        elif self._cluster.take_question(now_ms):
+            beside = replace(beside, cluster=True)
+        calls = -(-len(wanted) // ACCOUNTS_PER_REQUEST) + beside.calls
+        found = self._newest(lambda node: node.read_beside(wanted, beside, commitment=at), calls, lambda one: one.read)
+        if beside.cluster:
+            self._cluster.learn(found.migrated, found.slot_ms, now_ms)
+        return replace(found, read=self._with_age(found.read))
+
+    def cluster(self) -> Cluster:
+        """What is known of the cluster. Asks for it where it is time to, and never fails: it may be unknown."""
+        now_ms = self._now_ms()
+        if self._cluster.take_question(now_ms):
+            migrated = _or_unknown(self.has_migrated)
+            # where calls are few the slots that other answers tell must do
+            samples = None if self._is_paced else _or_unknown(self.get_recent_performance_samples)
+            self._cluster.learn(migrated, slot_ms_of(samples or ()), now_ms)
+        return self.known_cluster()
+
+    def known_cluster(self) -> Cluster:
+        """What is known of the cluster, without asking."""
+        return self._cluster.now(self._slots.slot_ms())
+
+    def newest_slot(self) -> int:
+        """The newest slot that any answer told so far; 0 before any did."""
+        return self._slots.newest()
+
+    def has_migrated(self) -> bool:
+        return self._read("getAgGenesisCert", lambda node: node.has_migrated())
+
+    def get_recent_performance_samples(self, limit: int = SAMPLES) -> tuple[SlotSample, ...]:
+        return self._read("getRecentPerformanceSamples", lambda node: node.get_recent_performance_samples(limit))
+
+    def _at(self, commitment: Commitment | None) -> Commitment:
+        """The commitment to ask at, where the caller names none."""
+        return commitment or self.known_cluster().settled_at
+
+    def _newest(self, question: Question[T], calls: int, read_of: Callable[[T], AccountsRead]) -> T:
+        """Of the answers that hold accounts, those of the node that serves the newest."""
+        best: T | None = None
         asked: list[RpcNode] = []
         while True:
             try:
-                node, read = self._ask(
-                    "getMultipleAccounts",
-                    lambda node: node.get_multiple_accounts(wanted, commitment=commitment, beside_slot=beside_slot),
-                    calls,
-                    passing_over=asked,
-                )
+                node, answer = self._ask("getMultipleAccounts", question, calls, passing_over=asked)
             except (RpcUnavailable, RpcRefused):
                 if best is None:
                     raise
-                break
+                return best
+            read = read_of(answer)
             lag_slots = max(read.newest_slot, self._slots.newest()) - read.slot
             node.note_accounts_of(lag_slots)
             asked.append(node)
-            if best is None or read.slot > best.slot:
-                best = read
+            if best is None or read.slot > read_of(best).slot:
+                best = answer
             if lag_slots <= STALE_SLOTS or not self._nodes.others_up_to_date(asked):
-                break
-        return self._with_age(best)
+                return best
 
     def _with_age(self, read: AccountsRead) -> AccountsRead:
         now_ms = self._now_ms()
@@ -165,14 +228,26 @@ class FailoverRpc(SolanaRpc):
             note(Metric.SLOT_LAG, lag_slots)
         return replace(read, newest_slot=newest_slot, age_ms=self._slots.age_ms(read.slot, now_ms))
 
+    def get_program_accounts(
+        self, program: Pubkey, wanted: AccountFilter, *, part: range, commitment: Commitment | None = None
+    ) -> dict[Pubkey, Account]:
+        at = self._at(commitment)
+        return self._read(
+            f"getProgramAccounts of {program}",
+            lambda node: node.get_program_accounts(program, wanted, part=part, commitment=at),
+        )
+
     def get_latest_blockhash(self, *, commitment: Commitment | None = None) -> LatestBlockhash:
-        return self._read("getLatestBlockhash", lambda node: node.get_latest_blockhash(commitment=commitment))
+        at = self._at(commitment)
+        return self._read("getLatestBlockhash", lambda node: node.get_latest_blockhash(commitment=at))
 
     def get_epoch_info(self, *, commitment: Commitment | None = None) -> EpochInfo:
-        return self._read("getEpochInfo", lambda node: node.get_epoch_info(commitment=commitment))
+        at = self._at(commitment)
+        return self._read("getEpochInfo", lambda node: node.get_epoch_info(commitment=at))
 
     def get_slot(self, *, commitment: Commitment | None = None) -> int:
-        return self._read("getSlot", lambda node: node.get_slot(commitment=commitment))
+        at = self._at(commitment)
+        return self._read("getSlot", lambda node: node.get_slot(commitment=at))
 
     def get_minimum_balance_for_rent_exemption(self, data_length: int) -> int:
         return self._read(
@@ -190,11 +265,12 @@ class FailoverRpc(SolanaRpc):
     def get_transaction(self, signature: str, *, commitment: Commitment | None = None) -> dict[str, Any] | None:
         """A node that doesn't know it may have no history so old: then the others are asked too."""
         ignorant: list[RpcNode] = []
+        at = self._at(commitment)
         while True:
             try:
                 node, transaction = self._ask(
                     "getTransaction",
-                    lambda node: node.get_transaction(signature, commitment=commitment),
+                    lambda node: node.get_transaction(signature, commitment=at),
                     passing_over=ignorant,
                 )
             except (RpcUnavailable, RpcRefused):
@@ -210,7 +286,8 @@ class FailoverRpc(SolanaRpc):
                 return None  # with one node alone that may pass: it lags
 
     def simulate_transaction(self, wire: bytes, *, commitment: Commitment | None = None) -> Simulation:
-        return self._read("simulateTransaction", lambda node: node.simulate_transaction(wire, commitment=commitment))
+        at = self._at(commitment)
+        return self._read("simulateTransaction", lambda node: node.simulate_transaction(wire, commitment=at))
 
     def send_transaction(
         self,
@@ -220,10 +297,11 @@ class FailoverRpc(SolanaRpc):
         preflight_commitment: Commitment | None = None,
         max_retries: int = 0,
     ) -> str:
-        """Hand the bytes to every node that isn't left alone, once each and to all at once.
+        """Hand the bytes to every lane and every node that isn't left alone, once each and to all at once.
 
-        Returns at the first acceptance, while slower nodes are still being told. Gives up waiting where none has
-        accepted and the next answer takes longer than the patience: the caller had better watch than wait.
+        They are the same bytes for all: whichever brings them into a block, it is one transaction. Returns at the first
+        acceptance, while slower nodes are still being told. Gives up waiting where none has accepted and the next
+        answer takes longer than the patience: the caller had better watch than wait.
         """
 
         def send(node: SolanaRpc) -> str:
@@ -234,9 +312,11 @@ class FailoverRpc(SolanaRpc):
                 max_retries=max_retries,
             )
 
+        answers: SimpleQueue[str | Exception] = SimpleQueue()
+        self._send_to_lanes(answers, send)
         ends_ms = self._waiting.ends_ms()
         while True:
-            told = self._send_to_all(self._all_that_may_be_asked(ends_ms), send)
+            told = self._send_to_all(answers, self._all_that_may_be_asked(ends_ms), send)
             if isinstance(told, str):
                 return told
             if not all(isinstance(error, NodeLimited) for error in told):
@@ -254,9 +334,22 @@ class FailoverRpc(SolanaRpc):
         node = min(turns, key=lambda pair: pair[1].wait_ms)[0]
         return [(node, self._waiting.wait_for(node, 1, ends_ms))]
 
-    def _send_to_all(self, turns: Sequence[tuple[RpcNode, Turn]], send: Question[str]) -> str | list[Failure]:
+    def _send_to_lanes(self, answers: SimpleQueue[str | Exception], send: Question[str]) -> None:
+        """Nobody waits for a lane, and what it says against it is no answer: only its acceptance is one."""
+
+        def tell(lane: RpcNode) -> None:
+            answer = _outcome(lane, send, Turn(0, taken=True))
+            if isinstance(answer, str):
+                answers.put(answer)
+
+        for lane in self._lanes:
+            if lane.admits_in_ms() == 0 and lane.pause_ms() == 0:
+                self._nodes.start(partial(tell, lane))
+
+    def _send_to_all(
+        self, answers: SimpleQueue[str | Exception], turns: Sequence[tuple[RpcNode, Turn]], send: Question[str]
+    ) -> str | list[Failure]:
         """The first acceptance, or what was said instead."""
-        answers: SimpleQueue[str | Exception] = SimpleQueue()
         for node, turn in turns:
             # a thread each, so that a node which hangs holds up no other; its time-out ends it, its breaker the waste
             self._nodes.start(lambda node=node, turn=turn: answers.put(_outcome(node, send, turn)))  # type: ignore[misc]
@@ -285,7 +378,13 @@ class FailoverRpc(SolanaRpc):
         told: dict[RpcNode, Failure] = {}
         while True:
             waits: dict[RpcNode, int] = {}
-            for node in self._nodes.in_turn(topic):
+            try:
+                nodes = self._nodes.in_turn(topic)
+            except NodeLacks:
+                if told:  # it was just now that the last one said so, and why
+                    raise self._failure(list(told.values())) from None
+                raise
+            for node in nodes:
                 if node in told or node in passing_over:
                     continue
                 if not node.in_service and any(isinstance(error, RpcRefused) for error in told.values()):
@@ -347,18 +446,28 @@ class OneNodeRpc(FailoverRpc):
     A read that fails isn't asked of another node: it raises, and only the next read chooses a node anew. So all
     answers between two errors are one node's.
 
-    That is what landing.decide_fate needs. It calls a transaction expired because a node whose finalized chain has
+    That is what landing.FateWatch needs. It calls a transaction expired because a node whose finalized chain has
     outgrown it doesn't find it; any error ends the try with nothing decided. With one node for both questions the
     node that doesn't find it has itself finalized every block that could hold it. Were the search answered by another,
     its slot alone would speak for it: it may be as far and yet have no history that old (started from a snapshot
-    since), or be on a minority's fork. decide_fate's check of the slots stays: behind one URL several nodes may sit.
+    since), or be on a minority's fork. FateWatch's check of the slots stays: behind one URL several nodes may sit.
     """
 
     def __init__(
-        self, nodes: RpcNodes, slots: SlotTimes, now_ms: Callable[[], int], send_patience: float, waiting: _Waiting
+        self,
+        nodes: RpcNodes,
+        lanes: tuple[RpcNode, ...],
+        slots: SlotTimes,
+        cluster: KnownCluster,
+        now_ms: Callable[[], int],
+        send_patience: float,
+        waiting: _Waiting,
     ) -> None:
         self._nodes = nodes
+        self._lanes = lanes
         self._slots = slots
+        self._cluster = cluster
+        self._is_paced = False  # of what it asks nothing depends on that
         self._now_ms = now_ms
         self._send_patience = send_patience
         self._waiting = waiting
@@ -381,6 +490,17 @@ class OneNodeRpc(FailoverRpc):
             except (RpcUnavailable, RpcRefused) as error:
                 self._node, self._left = None, node
                 raise error if isinstance(error, NodesAtTheirLimit) else self._failure([error]) from None
+
+
+def _or_unknown(ask: Callable[[], T]) -> T | None:
+    try:
+        return ask()
+    except (RpcUnavailable, RpcRefused):
+        return None
+
+
+def _itself(read: AccountsRead) -> AccountsRead:
+    return read
 
 
 def _outcome(node: RpcNode, send: Question[str], turn: Turn) -> str | Exception:

@@ -31,14 +31,20 @@ class Fill:
 
 
 def read_fill(
-    transaction: Mapping[str, Any], wallet: Pubkey, mint_in: Pubkey, mint_out: Pubkey, between: Sequence[Pubkey] = ()
+    transaction: Mapping[str, Any],
+    wallet: Pubkey,
+    mint_in: Pubkey,
+    mint_out: Pubkey,
+    between: Sequence[Pubkey] = (),
+    tip_lamports: int = 0,
 ) -> Fill:
     """The fill of a successful swap, from `getTransaction`'s JSON (encoding "json" or "jsonParsed").
 
     `between` are the tokens that it went over: the first hop may have paid more of one than the second spent.
+    `tip_lamports` went from the wallet to a lane: they are neither sold nor a fee of the network's.
 
     A token's amount is the change of all the wallet's accounts of its mint. SOL's is the change in lamports of the
-    wallet and of all its token accounts together, without the fee: what an account's rent takes from the wallet it
+    wallet and of all its token accounts together, without fee and tip: what an account's rent takes from the wallet it
     holds itself, so opening and closing accounts cancels out, and wrapping is no spending.
 
     Raises:
@@ -50,7 +56,7 @@ def read_fill(
     if meta.get("err") is not None:
         raise FillUnreadable(f"the transaction failed: {meta['err']}")
     try:
-        balances = _Balances.read(transaction, meta, str(wallet))
+        balances = _Balances.read(transaction, meta, str(wallet), tip_lamports)
         amount_in = -balances.change(mint_in)
         amount_out = balances.change(mint_out)
         left_over = tuple((mint, left) for mint in between if (left := balances.change(mint)) > 0)
@@ -69,8 +75,8 @@ def lamports_after(transaction: Mapping[str, Any], wallet: Pubkey) -> int:
     """
     try:
         meta = transaction["meta"]
-        return int(meta["postBalances"][_account_keys(transaction, meta).index(str(wallet))])
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+        return int(meta["postBalances"][account_keys(transaction, meta).index(str(wallet))])
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise FillUnreadable(f"the transaction lacks the wallet's balance ({error!r})") from error
 
 
@@ -93,8 +99,8 @@ class _Balances:
         return self.lamports if mint == NATIVE_MINT else self.tokens.get(str(mint), 0)
 
     @classmethod
-    def read(cls, transaction: Mapping[str, Any], meta: Mapping[str, Any], owner: str) -> _Balances:
-        keys = _account_keys(transaction, meta)
+    def read(cls, transaction: Mapping[str, Any], meta: Mapping[str, Any], owner: str, tip_lamports: int) -> _Balances:
+        keys = account_keys(transaction, meta)
         before = _owned(meta["preTokenBalances"], owner)
         after = _owned(meta["postTokenBalances"], owner)
         tokens: dict[str, int] = {}
@@ -107,19 +113,22 @@ class _Balances:
         indices = {keys.index(owner)} | {int(balance["accountIndex"]) for balance in (*before, *after)}
         lamports = sum(int(meta["postBalances"][index]) - int(meta["preBalances"][index]) for index in indices)
         if keys[0] == owner:
-            lamports += int(meta["fee"])
+            lamports += int(meta["fee"]) + tip_lamports
         return cls(lamports, tokens)
 
 
-def _account_keys(transaction: Mapping[str, Any], meta: Mapping[str, Any]) -> list[str]:
-    """All accounts in the order of the balances: the message's own, then those from lookup tables."""
+def account_keys(transaction: Mapping[str, Any], meta: Mapping[str, Any]) -> list[str]:
+    """All accounts in the order of the balances: the message's own, then those from lookup tables.
+
+    Raises KeyError, TypeError or AttributeError where the transaction is of another shape.
+    """
     own = transaction["transaction"]["message"]["accountKeys"]
     keys = [key["pubkey"] if isinstance(key, dict) else key for key in own]
     if any(isinstance(key, dict) for key in own):
         # jsonParsed lists the loaded ones too.
         return keys
     loaded = meta.get("loadedAddresses") or {}
-    return [*keys, *loaded.get("writable", ()), *loaded.get("readonly", ())]
+    return [*keys, *(loaded.get("writable") or ()), *(loaded.get("readonly") or ())]
 
 
 def _owned(balances: Sequence[Mapping[str, Any]], owner: str) -> list[Mapping[str, Any]]:

@@ -32,7 +32,7 @@ Question = Callable[[SolanaRpc], T]
 # Runs a job beside the caller.
 Start = Callable[[Callable[[], None]], None]
 
-# More slots of 400 ms than pass while a slow node's answer is waited for: its number would else be the others' lag.
+# More slots than pass while a slow node's answer is waited for: its number would else be the others' lag.
 _TOLERATED_LAG_SLOTS = 20
 # Accounts are compared with a slot that was told before they were, or with them: that takes less.
 STALE_SLOTS = 8

@@ -17,7 +17,7 @@ WINDOW_MS = 10_000
 SECOND_MS = 1_000
 _CLOCK_SET_BACK_MS = 600_000
 # Of ten calls, how many the processes that execute orders have together; the rest is the API's.
-_WORKERS_IN_TEN = 8
+_WORKERS_IN_TEN = 9
 # An attempt makes five calls or six before it has something stored. With fewer calls in a window than this it would
 # not get so far while its process is allowed to run, and begin again and again.
 LEAST_CALLS_IN_WINDOW = 3
@@ -31,16 +31,22 @@ class Shares:
     api: int
 
 
+def workers_for(orders_at_once: int) -> int:
+    """How many processes execute orders: so many for those of one account, and one that is never that account's."""
+    return orders_at_once + 1
+
+
 def shares_of(calls_per_second: Decimal, orders_at_once: int) -> Shares:
     """The shares of a pace. Raises ValueError where it is too slow for so many orders at once."""
     in_window = int(calls_per_second * WINDOW_MS / SECOND_MS)
-    worker = in_window * _WORKERS_IN_TEN // 10 // orders_at_once
+    workers = workers_for(orders_at_once)
+    worker = in_window * _WORKERS_IN_TEN // 10 // workers
     if worker < LEAST_CALLS_IN_WINDOW:
-        most = in_window * _WORKERS_IN_TEN // 10 // LEAST_CALLS_IN_WINDOW
+        most = max(0, in_window * _WORKERS_IN_TEN // 10 // LEAST_CALLS_IN_WINDOW - workers_for(0))
         raise ValueError(
             f"{calls_per_second} requests a second carry at most {most} orders at once, not {orders_at_once}"
         )
-    return Shares(worker, in_window - worker * orders_at_once)
+    return Shares(worker, in_window - worker * workers)
 
 
 @dataclass(slots=True)

@@ -26,6 +26,7 @@ from chalicelib.problems import (
     TransientError,
     VenueUnavailable,
 )
+from chalicelib.solana.fill import FillUnreadable, account_keys
 from chalicelib.solana.rpc_answers import TransactionErrorJson
 from chalicelib.solana.tokens import ASSOCIATED_TOKEN_PROGRAM, TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 
@@ -64,7 +65,7 @@ class ProgramRefusals:
     """What one program's errors mean to an order.
 
     An error is known by its name where the log has one, for releases of a program may number the same errors otherwise;
-    without one, by its code.
+    without one, by its code, where that means the same in every release that is listed.
     `paying_account` is what the program calls the account that a swap pays from.
     """
 
@@ -76,7 +77,10 @@ class ProgramRefusals:
         self.name = name
         self.paying_account = paying_account
         self._by_name = {error.name: error.refusal for error in listed}
-        self._by_code = {error.code: error.refusal for error in listed}
+        meanings: dict[int, set[Refusal]] = {}
+        for error in listed:
+            meanings.setdefault(error.code, set()).add(error.refusal)
+        self._by_code = {code: next(iter(refusals)) for code, refusals in meanings.items() if len(refusals) == 1}
 
     def refusal(self, code: int, name: str | None = None) -> Refusal | None:
         """None where the error is not listed."""
@@ -198,15 +202,22 @@ class ErrorClassifier:
         return refusal.kind(f"{refusal.text} ({name})")
 
     def failure_of(self, transaction: Mapping[str, Any]) -> ExecutionError | None:
-        """Why a landed transaction failed, from `getTransaction`'s JSON (encoding "json"); None if it succeeded."""
-        meta = transaction["meta"]
-        if meta["err"] is None:
-            return None
-        message = transaction["transaction"]["message"]
-        loaded = meta.get("loadedAddresses") or {}
-        keys = [*message["accountKeys"], *loaded.get("writable", ()), *loaded.get("readonly", ())]
-        programs = [Pubkey.from_string(keys[instruction["programIdIndex"]]) for instruction in message["instructions"]]
-        return self.classify(meta["err"], programs, meta.get("logMessages") or ())
+        """Why a landed transaction failed, from `getTransaction`'s JSON (encoding "json"); None if it succeeded.
+
+        Raises FillUnreadable where it doesn't say: a node may keep a transaction without its `meta`.
+        """
+        try:
+            meta = transaction["meta"]
+            if meta["err"] is None:
+                return None
+            keys = account_keys(transaction, meta)
+            called = transaction["transaction"]["message"]["instructions"]
+            programs = [Pubkey.from_string(keys[instruction["programIdIndex"]]) for instruction in called]
+            return self.classify(meta["err"], programs, meta.get("logMessages") or ())
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise FillUnreadable(
+                f"the transaction lacks what its fate is read from ({type(error).__name__})"
+            ) from error
 
     def _instruction_refusal(
         self, index: int, cause: str | Mapping[str, Any], called: str, logs: Sequence[str]

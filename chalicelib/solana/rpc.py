@@ -10,11 +10,13 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from typing import Any, Literal
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import urllib3
@@ -25,6 +27,7 @@ from chalicelib.metrics import Metric, note
 from chalicelib.problems import RpcRefused, RpcUnavailable
 from chalicelib.solana import rpc_answers
 from chalicelib.solana.accounts import Account, AccountsRead
+from chalicelib.solana.cluster import Cluster, Commitment, SlotSample, slot_ms_of
 from chalicelib.solana.rpc_answers import MAX_ANSWER_BYTES, TransactionErrorJson, reading, whole_number
 from chalicelib.solana.rpc_errors import (
     HttpAnswer,
@@ -35,7 +38,8 @@ from chalicelib.solana.rpc_errors import (
     failure_of_http,
 )
 
-Commitment = Literal["processed", "confirmed", "finalized"]
+T = TypeVar("T")
+
 _COMMITMENTS: dict[str, Commitment] = {
     "processed": "processed",
     "confirmed": "confirmed",
@@ -44,12 +48,37 @@ _COMMITMENTS: dict[str, Commitment] = {
 ACCOUNTS_PER_REQUEST = 100
 SIGNATURES_PER_REQUEST = 256
 _FEE_ACCOUNTS_PER_REQUEST = 128
+# The newest version of transactions that can be read: a node refuses to tell of a newer one.
+_NEWEST_TRANSACTION_VERSION = 1
+# A sample is a minute.
+SAMPLES = 2
 
+# Of one node, where it takes no batches; as many connections are kept.
+_REQUESTS_AT_ONCE = 8
 _READ_AT_ONCE = 256 * 1024
 # How often as long as one read may take a whole answer may take: a node that trickles holds nobody up for ever.
 _READS_PER_ANSWER = 3
 # Path segments of a URL shorter than this are words, not keys.
 _SHORTEST_SECRET = 12
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFilter:
+    """Which of a program's accounts are wanted: by the length of their data, and by bytes that stand in it at offsets.
+
+    A node takes at most four conditions.
+    """
+
+    length: int | None
+    matches: tuple[tuple[int, bytes], ...]
+
+    def as_json(self) -> list[dict[str, object]]:
+        """As getProgramAccounts has it."""
+        sized: list[dict[str, object]] = [] if self.length is None else [{"dataSize": self.length}]
+        return sized + [
+            {"memcmp": {"offset": offset, "bytes": _base64(data), "encoding": "base64"}}
+            for offset, data in self.matches
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +130,42 @@ class Simulation:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What to ask for in the same request as accounts; each costs a call, and its failing costs nothing else.
+
+    `fees_of`: the accounts whose recent prioritization fees are asked for. `rent_of`: the length of an account's data.
+    `cluster`: the certificate of its migration, and how fast it makes slots.
+    """
+
+    blockhash: bool = False
+    fees_of: tuple[Pubkey, ...] = ()
+    rent_of: int | None = None
+    cluster: bool = False
+
+    @property
+    def calls(self) -> int:
+        """As many as a node counts."""
+        return self.blockhash + bool(self.fees_of) + (self.rent_of is not None) + 2 * self.cluster
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBeside:
+    """Accounts and what was asked for beside them; None for what wasn't, or what the node didn't answer."""
+
+    read: AccountsRead
+    latest: LatestBlockhash | None = None
+    recent_fees: tuple[int, ...] | None = None
+    rent_lamports: int | None = None
+    migrated: bool | None = None
+    slot_ms: int | None = None
+
+    @property
+    def newest_slot(self) -> int:
+        """The newest that any of the answers told."""
+        return max(self.read.newest_slot, self.latest.slot if self.latest else 0)
+
+
+@dataclass(frozen=True, slots=True)
 class _Call:
     method: str
     params: Sequence[object] = field(default=())
@@ -128,7 +193,7 @@ class SolanaRpc:
         self._clock = clock
         self._wall_clock = wall_clock
         self._patience = read_timeout * _READS_PER_ANSWER
-        self._http = http or urllib3.PoolManager(maxsize=4)
+        self._http = http or urllib3.PoolManager(maxsize=_REQUESTS_AT_ONCE)
         self._timeout = urllib3.Timeout(connect=connect_timeout, read=read_timeout)
         self._commitment = commitment
         self._ids = count(1)
@@ -152,27 +217,70 @@ class SolanaRpc:
 
         `beside_slot` asks for the node's slot in the same request: accounts out of a cache are older than that.
         """
+        calls = self._account_calls(addresses, commitment)
+        beside = [_Call("getSlot", (self._config(commitment),))] if beside_slot else []
+        answers = self._batch(calls, beside)
+        # accounts without a slot beside them are still accounts
+        told = [slot for slot in answers[len(calls) :] if type(slot) is int and 0 <= slot < 1 << 64]
+        return _accounts_read(calls, answers[: len(calls)], told)
+
+    def read_beside(
+        self, addresses: Iterable[Pubkey], beside: Beside, *, commitment: Commitment | None = None
+    ) -> ReadBeside:
+        """Accounts, and all that is asked for beside them, in one round trip."""
+        calls = self._account_calls(addresses, commitment)
+        asked: list[tuple[str, _Call, Callable[[Any], Any]]] = []
+        if beside.blockhash:
+            call = _Call("getLatestBlockhash", (self._config(commitment),))
+            asked.append(("latest", call, _latest_of))
+        if beside.fees_of:
+            call = _Call("getRecentPrioritizationFees", (_texts(beside.fees_of[:_FEE_ACCOUNTS_PER_REQUEST]),))
+            asked.append(("recent_fees", call, _fees_of))
+        if beside.rent_of is not None:
+            call = _Call("getMinimumBalanceForRentExemption", (beside.rent_of,))
+            asked.append(("rent_lamports", call, whole_number))
+        if beside.cluster:
+            asked.append(("migrated", _Call("getAgGenesisCert"), _is_certificate))
+            call = _Call("getRecentPerformanceSamples", (SAMPLES,))
+            asked.append(("slot_ms", call, lambda answer: slot_ms_of(_samples_of(answer))))
+        with _counted(calls[0].method):
+            answers = self._answers([*calls, *(call for _, call, _ in asked)], retry=True)
+            accounts = [answer() for answer in answers[: len(calls)]]
+        told = {
+            name: _told(call.method, read, answer)
+            for (name, call, read), answer in zip(asked, answers[len(calls) :], strict=True)
+        }
+        return ReadBeside(_accounts_read(calls, accounts, []), **told)
+
+    def _account_calls(self, addresses: Iterable[Pubkey], commitment: Commitment | None) -> list[_Call]:
         wanted = list(dict.fromkeys(addresses))
         if not wanted:
             raise ValueError("no addresses to read")
-        chunks = [wanted[at : at + ACCOUNTS_PER_REQUEST] for at in range(0, len(wanted), ACCOUNTS_PER_REQUEST)]
         config = {"encoding": "base64", "commitment": commitment or self._commitment}
-        calls = [_Call("getMultipleAccounts", ([str(key) for key in chunk], config)) for chunk in chunks]
-        beside = [_Call("getSlot", (self._config(commitment),))] if beside_slot else []
-        answers = self._batch(calls, beside)
-        accounts: dict[Pubkey, Account | None] = {}
-        with reading("getMultipleAccounts"):
-            for chunk, answer in zip(chunks, answers, strict=False):
-                accounts |= zip(chunk, map(rpc_answers.account, answer["value"]), strict=True)
-            slots = [whole_number(answer["context"]["slot"]) for answer in answers[: len(chunks)]]
-            # accounts without a slot beside them are still accounts
-            told = [slot for slot in answers[len(chunks) :] if type(slot) is int and 0 <= slot < 1 << 64]
-            return AccountsRead(min(slots), accounts, max(slots + told))
+        chunks = [wanted[at : at + ACCOUNTS_PER_REQUEST] for at in range(0, len(wanted), ACCOUNTS_PER_REQUEST)]
+        return [_Call("getMultipleAccounts", (_texts(chunk), config)) for chunk in chunks]
+
+    def get_program_accounts(
+        self, program: Pubkey, wanted: AccountFilter, *, part: range, commitment: Commitment | None = None
+    ) -> dict[Pubkey, Account]:
+        """Every account of `program` that passes the filter, each with only the bytes `part` of its data.
+
+        Many nodes offer this not at all, or not for large programs. An answer may take many seconds.
+        """
+        config = {
+            **self._config(commitment),
+            "encoding": "base64",
+            "filters": wanted.as_json(),
+            "dataSlice": {"offset": part.start, "length": len(part)},
+        }
+        answer = self._call("getProgramAccounts", str(program), config)
+        with reading("getProgramAccounts"):
+            return rpc_answers.keyed_accounts(answer)
 
     def get_latest_blockhash(self, *, commitment: Commitment | None = None) -> LatestBlockhash:
         answer = self._call("getLatestBlockhash", self._config(commitment))
         with reading("getLatestBlockhash"):
-            return _latest_blockhash(answer["value"], whole_number(answer["context"]["slot"]))
+            return _latest_of(answer)
 
     def get_epoch_info(self, *, commitment: Commitment | None = None) -> EpochInfo:
         answer = self._call("getEpochInfo", self._config(commitment))
@@ -192,11 +300,36 @@ class SolanaRpc:
 
         In micro-lamports per compute unit. Of more than 128 accounts the first 128 count.
         """
-        addresses = [str(key) for key in writable][:_FEE_ACCOUNTS_PER_REQUEST]
-        answer = self._call("getRecentPrioritizationFees", addresses)
+        answer = self._call("getRecentPrioritizationFees", _texts(writable)[:_FEE_ACCOUNTS_PER_REQUEST])
         with reading("getRecentPrioritizationFees"):
-            fees = sorted(answer or (), key=lambda entry: whole_number(entry["slot"]))
-            return tuple(whole_number(entry["prioritizationFee"]) for entry in fees)
+            return _fees_of(answer)
+
+    def has_migrated(self) -> bool:
+        """Whether the cluster has the certificate of its migration to Alpenglow (getAgGenesisCert).
+
+        Raises NodeLacks where the node is older than the method, which says nothing.
+        """
+        answer = self._call("getAgGenesisCert")
+        with reading("getAgGenesisCert"):
+            return _is_certificate(answer)
+
+    def get_recent_performance_samples(self, limit: int = SAMPLES) -> tuple[SlotSample, ...]:
+        """How many slots the chain went through of late, in samples of a minute or so, the newest first."""
+        answer = self._call("getRecentPerformanceSamples", limit)
+        with reading("getRecentPerformanceSamples"):
+            return _samples_of(answer)
+
+    def cluster(self) -> Cluster:
+        """What is known of the cluster: one node alone remembers nothing (see FailoverRpc)."""
+        return Cluster()
+
+    def known_cluster(self) -> Cluster:
+        """The same, without asking."""
+        return Cluster()
+
+    def newest_slot(self) -> int:
+        """The newest slot that any answer told so far, 0 before any did: one node alone remembers none."""
+        return 0
 
     def get_signature_statuses(self, signatures: Sequence[str], *, search_history: bool) -> SignatureStatuses:
         """What the node knows of up to 256 transactions. Without `search_history`: of the last few minutes only."""
@@ -211,8 +344,12 @@ class SolanaRpc:
             return SignatureStatuses(whole_number(answer["context"]["slot"]), statuses)
 
     def get_transaction(self, signature: str, *, commitment: Commitment | None = None) -> dict[str, Any] | None:
-        """A landed transaction as the node's JSON, legacy or v0; None while the node doesn't know it."""
-        config = {**self._config(commitment), "encoding": "json", "maxSupportedTransactionVersion": 0}
+        """A landed transaction as the node's JSON, of any version; None while the node doesn't know it."""
+        config = {
+            **self._config(commitment),
+            "encoding": "json",
+            "maxSupportedTransactionVersion": _NEWEST_TRANSACTION_VERSION,
+        }
         answer = self._call("getTransaction", signature, config)
         with reading("getTransaction"):
             return rpc_answers.landed_transaction(answer)
@@ -289,9 +426,23 @@ class SolanaRpc:
             answer = self._exchange(json.dumps(requests).encode(), retry=retry)
             if not _refuses_batch(answer):
                 return self._read_each(requests, calls, answer)
-        answers = [self._answers([call], retry)[0] for call in calls]
+        answers = self._one_by_one(calls, retry)
         self._takes_batches = False  # it was the batch: one by one they are answered
         return answers
+
+    def _one_by_one(self, calls: Sequence[_Call], retry: bool) -> list[Callable[[], Any]]:
+        """Each call by a request of its own, all at once: together they take as long as the slowest.
+
+        Raises what the first comes to where it isn't answered; a later one's trouble is its own.
+        """
+        contexts = [copy_context() for _ in calls]  # what is noted meanwhile carries what the caller's does
+        with ThreadPoolExecutor(max_workers=min(len(calls), _REQUESTS_AT_ONCE)) as threads:
+            asked = [
+                threads.submit(context.run, self._answers, [call], retry)
+                for context, call in zip(contexts, calls, strict=True)
+            ]
+        first, *others = asked
+        return [first.result()[0], *(partial(_answer_of, one) for one in others)]
 
     def _request(self, call: _Call) -> dict[str, object]:
         return {"jsonrpc": "2.0", "id": next(self._ids), "method": call.method, "params": call.params}
@@ -423,8 +574,59 @@ def _or_none(answer: Callable[[], Any]) -> Any:
         return None
 
 
-def _latest_blockhash(value: Mapping[str, Any], slot: int) -> LatestBlockhash:
+def _answer_of(asked: Future[list[Callable[[], Any]]]) -> Any:
+    (answer,) = asked.result()
+    return answer()
+
+
+def _told(method: str, read: Callable[[Any], T], answer: Callable[[], Any]) -> T | None:
+    """What was asked for beside something else; None where the node doesn't tell it, or not so that it can be read."""
+    try:
+        with _counted(method):
+            value = answer()
+            with reading(method):
+                return read(value)
+    except (RpcUnavailable, RpcRefused):
+        return None
+
+
+def _texts(addresses: Iterable[Pubkey]) -> list[str]:
+    return [str(address) for address in addresses]
+
+
+def _accounts_read(calls: Sequence[_Call], answers: Sequence[Any], told_slots: Sequence[int]) -> AccountsRead:
+    """The accounts of these calls, of which the lowest slot counts."""
+    accounts: dict[Pubkey, Account | None] = {}
+    with reading("getMultipleAccounts"):
+        for call, answer in zip(calls, answers, strict=True):
+            keys: Any = call.params[0]
+            accounts |= zip(map(Pubkey.from_string, keys), map(rpc_answers.account, answer["value"]), strict=True)
+        slots = [whole_number(answer["context"]["slot"]) for answer in answers]
+        return AccountsRead(min(slots), accounts, max([*slots, *told_slots]))
+
+
+def _latest_of(answer: Any) -> LatestBlockhash:
+    value, slot = answer["value"], whole_number(answer["context"]["slot"])
     return LatestBlockhash(rpc_answers.blockhash(value["blockhash"]), whole_number(value["lastValidBlockHeight"]), slot)
+
+
+def _fees_of(answer: Any) -> tuple[int, ...]:
+    fees = sorted(answer or (), key=lambda entry: whole_number(entry["slot"]))
+    return tuple(whole_number(entry["prioritizationFee"]) for entry in fees)
+
+
+def _is_certificate(answer: Any) -> bool:
+    """An object of the certificate's parts, null before the migration. Nothing else is an answer."""
+    if answer is not None and not isinstance(answer, dict):
+        raise TypeError("neither a certificate nor null")
+    return answer is not None
+
+
+def _samples_of(answer: Any) -> tuple[SlotSample, ...]:
+    return tuple(
+        SlotSample(whole_number(sample["numSlots"]), whole_number(sample["samplePeriodSecs"]))
+        for sample in answer or ()
+    )
 
 
 def _decode_status(value: Mapping[str, Any] | None) -> SignatureStatus | None:

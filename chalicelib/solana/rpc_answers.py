@@ -67,6 +67,14 @@ def account(value: Mapping[str, Any] | None) -> Account | None:
     )
 
 
+def keyed_accounts(value: object) -> dict[Pubkey, Account]:
+    """getProgramAccounts's accounts by address."""
+    if not isinstance(value, list):
+        raise TypeError("not a list of accounts")
+    found = {Pubkey.from_string(one["pubkey"]): account(one["account"]) for one in value}
+    return {address: one for address, one in found.items() if one is not None}
+
+
 def blockhash(value: str) -> Hash:
     try:
         return Hash.from_string(value)
@@ -152,7 +160,7 @@ def landed_transaction(value: object) -> dict[str, Any] | None:
     transaction_error(meta["err"])
     meta["logMessages"] = list(log_lines(meta.get("logMessages")))
     loaded = meta.get("loadedAddresses") or {}
-    keys = [*message["accountKeys"], *loaded.get("writable", ()), *loaded.get("readonly", ())]
+    keys = [*message["accountKeys"], *(loaded.get("writable") or ()), *(loaded.get("readonly") or ())]
     for key in keys:
         Pubkey.from_string(key)
     for instruction in message["instructions"]:

@@ -10,10 +10,13 @@ class SignedTransaction:
     """All that must be stored before a transaction is sent: with it, its fate can be learned by anybody.
 
     `signature` is base58, `wire` the bytes to send, always the same. It can land in blocks up to and including
-    `last_valid_block_height`, and never after.
+    `last_valid_block_height`, and never after. `slot` is the newest that was known as it was signed, and about to be
+    sent; `tip_lamports` is what it pays a lane, if it lands and takes effect; None where it pays nothing.
     """
 
     signature: str
     wire: bytes
     blockhash: str
     last_valid_block_height: int
+    slot: int | None = None
+    tip_lamports: int | None = None

@@ -10,8 +10,10 @@ from chalicelib.solana.signing_policy import ApprovedMessage
 from chalicelib.solana.wallet import Wallet
 
 
-def sign(approved: ApprovedMessage, wallet: Wallet, latest: LatestBlockhash) -> SignedTransaction:
-    """Sign a message that was built on `latest`.
+def sign(
+    approved: ApprovedMessage, wallet: Wallet, latest: LatestBlockhash, slot: int = 0, tip_lamports: int = 0
+) -> SignedTransaction:
+    """Sign a message that was built on `latest` and tips so much, while the chain was at `slot`.
 
     Raises ValueError if it was built on another blockhash or is another wallet's, and WalletUnavailable.
     """
@@ -24,4 +26,6 @@ def sign(approved: ApprovedMessage, wallet: Wallet, latest: LatestBlockhash) -> 
         wire=bytes(VersionedTransaction.populate(message, [signature])),
         blockhash=str(latest.blockhash),
         last_valid_block_height=latest.last_valid_block_height,
+        slot=slot or latest.slot,
+        tip_lamports=tip_lamports or None,
     )

@@ -1,8 +1,9 @@
 """What the wallet may sign: the final bytes of a transaction are read back and held against the order. Pure.
 
 Neither the code that built the transaction is trusted, nor what a Solana node said. From the bytes only the swaps and
-the compute budget are taken over, and only where they keep the order's terms; everything else is written anew from the
-order alone, by code of this file's own. The message must then be, byte for byte, what these instructions compile to.
+the compute budget and the tip are taken over, and only where they keep the order's terms; everything else is written
+anew from the order alone, by code of this file's own. The message must then be, byte for byte, what these instructions
+compile to.
 
 Two things are taken from elsewhere. A swap is read by its venue (`decode_swap`), whose encoder the builder uses too: a
 fault of both in the same place would pass. And what the slippage is measured from, `OrderTerms.quoted_out`, is what
@@ -11,12 +12,15 @@ know; the limits of an order and the check against a reference price are.
 
 What may differ between two messages that pass for one order:
     the blockhash;
-    the compute-unit limit and price, up to the cap in lamports and to the fee that the stored order has reserved;
+    the version, of which 0 and 1 pass, without lookup tables: each names all its accounts;
+    the compute-unit limit and the priority fee, and a tip to one of the lanes' accounts, together up to the cap in
+    lamports and, with the base fee, to what the stored order has reserved;
     over which registered pools it goes, and how much of the order each leg takes and promises, as long as all of
     `amount_in` is spent, no hop spends more than the ones before it guarantee, and the last ones together guarantee
     the stored order's floor;
     of a swap's accounts, those that a venue's `decode_swap` leaves open (one of the program's configs for another, some
-    of a pool's arrays for others): the programs refuse those that don't go with the swap.
+    of a pool's arrays for others, at Raydium AMM v4 a pool's vaults): the programs refuse those that don't go with the
+    swap.
 
 A first quote that is far off the market fixes a floor as far off, unless the client named one. That is not for the
 signer to know; the limits of an order and the check against a reference price are.
@@ -25,7 +29,7 @@ signer to know; the limits of an order and the check against a reference price a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import zip_longest
 from struct import Struct
@@ -33,7 +37,7 @@ from typing import NamedTuple
 
 from solders.hash import Hash
 from solders.instruction import AccountMeta, Instruction
-from solders.message import MessageV0, from_bytes_versioned, to_bytes_versioned
+from solders.message import MessageV0, MessageV1, TransactionConfig, from_bytes_versioned, to_bytes_versioned
 from solders.pubkey import Pubkey
 from solders.system_program import ID as SYSTEM_PROGRAM
 
@@ -56,6 +60,14 @@ MEMO_PROGRAM = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
 # (anza-xyz/solana-sdk, rent/src/lib.rs): a cap, for the node alone is not to say how much is lent.
 MAX_RENT_LAMPORTS = (128 + TOKEN_ACCOUNT_LENGTH) * 3480 * 2
 
+# What a version 1 message must say, or it counts as 0: what other versions have by default (agave,
+# program-runtime/src/execution_budget.rs, MAX_LOADED_ACCOUNTS_DATA_SIZE_BYTES).
+_LOADED_ACCOUNTS_BYTES = 64 * 1024 * 1024
+# An account whose address begins so keeps a bundle from placing others before the transaction that names it
+# (https://docs.jito.wtf/lowlatencytxnsend/#sandwich-mitigation).
+_DONT_FRONT = Pubkey.from_string("jitodontfront111111111111111111111111111111")
+# SystemInstruction::Transfer (solana-sdk, system-interface/src/instruction.rs), tag 2: lamports
+_TRANSFER, _TRANSFER_TAG = Struct("<IQ"), 2
 # What the network takes for one signature (https://solana.com/docs/core/fees).
 _BASE_FEE_LAMPORTS = 5_000
 # ComputeBudgetInstruction (anza-xyz/solana-sdk, compute-budget-interface/src/lib.rs): SetComputeUnitLimit(u32), tag 2,
@@ -70,6 +82,9 @@ _CREATE_WITH_SEED_TAG = 3
 _CLOSE_ACCOUNT, _INITIALIZE_ACCOUNT_3 = bytes([9]), bytes([18])
 # AssociatedTokenAccountInstruction (solana-program/associated-token-account, interface/src/instruction.rs)
 _CREATE_IDEMPOTENT = bytes([1])
+
+
+_Message = MessageV0 | MessageV1
 
 
 class TradablePool(NamedTuple):
@@ -113,14 +128,14 @@ class ApprovedMessage:
 
     __slots__ = ("_message", "_signer")
 
-    def __init__(self, seal: _Seal, message: MessageV0, signer: Pubkey) -> None:
+    def __init__(self, seal: _Seal, message: _Message, signer: Pubkey) -> None:
         if not isinstance(seal, _Seal):
             raise TypeError("only the signing policy approves messages")
         self._message = message
         self._signer = signer
 
     @property
-    def message(self) -> MessageV0:
+    def message(self) -> _Message:
         return self._message
 
     @property
@@ -140,8 +155,13 @@ class SigningPolicy:
         swap_programs: Iterable[SwapDecoder],
         pools: Callable[[], Mapping[Pubkey, TradablePool]],
         max_priority_fee_lamports: int,
+        tip_accounts: Iterable[Pubkey] = (),
     ) -> None:
-        """`pools` gives the registered pools by address; it may raise RpcUnavailable."""
+        """`pools` gives the registered pools by address; it may raise RpcUnavailable.
+
+        Priority fee and tip together are at most `max_priority_fee_lamports`; a tip goes to one of `tip_accounts`.
+        """
+        self._tip_accounts = frozenset(tip_accounts)
         self._swap_programs = {program.program_id: program for program in swap_programs}
         self._pools = pools
         self._max_priority_fee_lamports = max_priority_fee_lamports
@@ -156,35 +176,38 @@ class SigningPolicy:
         found = [_Found.of(parsed, index) for index in range(len(parsed.instructions))]
         swaps = self._swaps(found, terms)
         tokens = _follow(swaps, terms)
+        budget = _config_budget(parsed) if isinstance(parsed, MessageV1) else _instructed_budget(found)
+        tip = _tip(found)
+        self._check_fees(budget, tip, terms)
         expected = [
-            *self._budget(found, terms),
+            *budget.instructions,
             *_opening(tokens, terms),
             *(swap.instruction for swap in swaps),
             *_closing(tokens, terms),
+            *tip.instructions(terms),
             _memo(terms),
         ]
         _compare(found, expected)
-        if _compiled(terms.wallet, expected, parsed.recent_blockhash) != message:
+        if _compiled(terms.wallet, expected, parsed.recent_blockhash, budget.config) != message:
             raise SigningRefused("its header gives accounts other rights than its instructions need")
         return ApprovedMessage(_Seal(), parsed, terms.wallet)
 
-    def _budget(self, found: Sequence[_Found], terms: OrderTerms) -> tuple[Instruction, Instruction]:
-        """The first two instructions: a limit and a price that cost no more than the cap, and than the order allows."""
-        limit = _argument(found, 0, _UNIT_LIMIT, _UNIT_LIMIT_TAG)
-        price = _argument(found, 1, _UNIT_PRICE, _UNIT_PRICE_TAG)
-        lamports = ceil_div(limit * price, 1_000_000)
+    def _check_fees(self, budget: _Budget, tip: _Tip, terms: OrderTerms) -> None:
+        """Raises SigningRefused where it costs more than the cap, or than the order allows, or tips a stranger."""
+        if tip.lamports and tip.account not in self._tip_accounts:
+            raise SigningRefused(f"it tips {tip.account}, which is no lane's account")
+        lamports, named = (
+            budget.priority_lamports + tip.lamports,
+            "priority fee and tip" if tip.lamports else "priority fee",
+        )
         if lamports > self._max_priority_fee_lamports:
             raise SigningRefused(
-                f"its priority fee of {lamports} lamports is above the cap of {self._max_priority_fee_lamports}"
+                f"its {named} of {lamports} lamports is above the cap of {self._max_priority_fee_lamports}"
             )
         if _BASE_FEE_LAMPORTS + lamports > terms.most_lamports:
             raise SigningRefused(
                 f"its fee of {_BASE_FEE_LAMPORTS + lamports} lamports is above the {terms.most_lamports} of the order"
             )
-        return (
-            Instruction(COMPUTE_BUDGET_PROGRAM, _UNIT_LIMIT.pack(_UNIT_LIMIT_TAG, limit), []),
-            Instruction(COMPUTE_BUDGET_PROGRAM, _UNIT_PRICE.pack(_UNIT_PRICE_TAG, price), []),
-        )
 
     def _swaps(self, found: Sequence[_Found], terms: OrderTerms) -> list[DecodedSwap]:
         """The swaps in their order, each at a registered pool."""
@@ -201,12 +224,44 @@ class SigningPolicy:
             pool = pools.get(swap.pool)
             if pool is None or pool.program != one.program:
                 raise SigningRefused(f"pool {swap.pool} is not registered")
+            swap = _with_directions(swap, pool.mints)
             if {token.mint for token in swap.directions[0]} != set(pool.mints):
                 raise SigningRefused(f"pool {swap.pool} trades other tokens than its swap names")
             if swap.trader != terms.wallet:
                 raise SigningRefused("a swap is another trader's")
             swaps.append(swap)
         return swaps
+
+
+def _with_directions(swap: DecodedSwap, mints: tuple[Pubkey, Pubkey]) -> DecodedSwap:
+    """The swap with the ways that it can go, where the instruction leaves its mints to the pool."""
+    if swap.directions_between is None:
+        return swap
+    try:
+        return replace(swap, directions=swap.directions_between(mints))
+    except NotOurSwap as error:
+        raise SigningRefused(f"a swap at pool {swap.pool} is none of ours: {error}") from error
+
+
+class _Budget(NamedTuple):
+    """What a message says of its computing: by instructions or, in version 1, by its config; and what that costs."""
+
+    priority_lamports: int
+    instructions: tuple[Instruction, ...] = ()
+    config: TransactionConfig | None = None
+
+
+class _Tip(NamedTuple):
+    """What a message pays to whom besides; nothing, to nobody, where it has no such instruction."""
+
+    account: Pubkey | None = None
+    lamports: int = 0
+
+    def instructions(self, terms: OrderTerms) -> tuple[Instruction, ...]:
+        if self.account is None:
+            return ()
+        metas = [_payer(terms), _writable(self.account), _readonly(_DONT_FRONT)]
+        return (Instruction(SYSTEM_PROGRAM, _TRANSFER.pack(_TRANSFER_TAG, self.lamports), metas),)
 
 
 class _Found(NamedTuple):
@@ -217,7 +272,7 @@ class _Found(NamedTuple):
     data: bytes
 
     @classmethod
-    def of(cls, message: MessageV0, index: int) -> _Found:
+    def of(cls, message: _Message, index: int) -> _Found:
         compiled, keys = message.instructions[index], message.account_keys
         accounts = tuple(keys[account] for account in compiled.accounts)
         return cls(keys[compiled.program_id_index], accounts, bytes(compiled.data))
@@ -237,23 +292,61 @@ def _check_terms(terms: OrderTerms) -> None:
         raise SigningRefused(f"a token account's rent can't be {terms.rent_lamports} lamports")
 
 
-def _parse(message: bytes, wallet: Pubkey) -> MessageV0:
-    """A v0 message that names all its accounts, for the wallet alone to sign and to pay for."""
+def _parse(message: bytes, wallet: Pubkey) -> _Message:
+    """A message of version 0 or 1 that names all its accounts, for the wallet alone to sign and to pay for."""
     try:
         parsed = from_bytes_versioned(message)
-        if isinstance(parsed, MessageV0):
+        if isinstance(parsed, MessageV0 | MessageV1):
             parsed.sanitize()
+        if isinstance(parsed, MessageV1):
+            parsed.validate()
     except Exception as error:
         raise SigningRefused("the bytes are no transaction message") from error
-    if not isinstance(parsed, MessageV0):
-        raise SigningRefused("it is not a version 0 message")
-    if parsed.address_table_lookups:
+    if not isinstance(parsed, MessageV0 | MessageV1):
+        raise SigningRefused("it is neither a version 0 nor a version 1 message")
+    if isinstance(parsed, MessageV0) and parsed.address_table_lookups:
         raise SigningRefused("it loads accounts through lookup tables")
     if parsed.header.num_required_signatures != 1:
         raise SigningRefused("others than the wallet must sign it")
     if parsed.account_keys[0] != wallet:
         raise SigningRefused("another account than the wallet pays its fee")
     return parsed
+
+
+def _instructed_budget(found: Sequence[_Found]) -> _Budget:
+    """By the first two instructions: a limit, and a price of each unit in millionths of a lamport."""
+    limit = _argument(found, 0, _UNIT_LIMIT, _UNIT_LIMIT_TAG)
+    price = _argument(found, 1, _UNIT_PRICE, _UNIT_PRICE_TAG)
+    instructions = (
+        Instruction(COMPUTE_BUDGET_PROGRAM, _UNIT_LIMIT.pack(_UNIT_LIMIT_TAG, limit), []),
+        Instruction(COMPUTE_BUDGET_PROGRAM, _UNIT_PRICE.pack(_UNIT_PRICE_TAG, price), []),
+    )
+    return _Budget(ceil_div(limit * price, 1_000_000), instructions)
+
+
+def _config_budget(message: MessageV1) -> _Budget:
+    """By the message's config, whose fee is a total in lamports. What it leaves out counts as 0 (SIMD-0385)."""
+    config = message.config
+    fee, limit = config.priority_fee, config.compute_unit_limit
+    if fee is None or not limit:
+        raise SigningRefused("it does not say its compute-unit limit and its priority fee")
+    if config.loaded_accounts_data_size_limit != _LOADED_ACCOUNTS_BYTES or config.heap_size is not None:
+        raise SigningRefused("it asks for other memory than a swap of ours needs")
+    config = TransactionConfig(
+        priority_fee=fee, compute_unit_limit=limit, loaded_accounts_data_size_limit=_LOADED_ACCOUNTS_BYTES
+    )
+    return _Budget(fee, config=config)
+
+
+def _tip(found: Sequence[_Found]) -> _Tip:
+    """By the last instruction but one, where it is a transfer of lamports; whose, is compared with all the others."""
+    if len(found) > 1:
+        program, accounts, data = found[-2]
+        if program == SYSTEM_PROGRAM and len(accounts) > 1 and len(data) == _TRANSFER.size:
+            tag, lamports = _TRANSFER.unpack(data)
+            if tag == _TRANSFER_TAG and lamports:
+                return _Tip(accounts[1], lamports)
+    return _Tip()
 
 
 def _argument(found: Sequence[_Found], index: int, layout: Struct, tag: int) -> int:
@@ -375,8 +468,16 @@ def _compare(found: Sequence[_Found], expected: Sequence[Instruction]) -> None:
             raise SigningRefused(f"instruction {number} is {what}; the order needs {needed}, with its own content")
 
 
-def _compiled(wallet: Pubkey, instructions: Sequence[Instruction], blockhash: Hash) -> bytes:
-    return bytes(to_bytes_versioned(MessageV0.try_compile(wallet, list(instructions), [], blockhash)))
+def _compiled(
+    wallet: Pubkey, instructions: Sequence[Instruction], blockhash: Hash, config: TransactionConfig | None
+) -> bytes:
+    """Of version 1 where it has a config."""
+    message = (
+        MessageV0.try_compile(wallet, list(instructions), [], blockhash)
+        if config is None
+        else MessageV1.try_compile(wallet, list(instructions), blockhash, config)
+    )
+    return bytes(to_bytes_versioned(message))
 
 
 def _payer(terms: OrderTerms) -> AccountMeta:

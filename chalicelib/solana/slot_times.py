@@ -13,6 +13,9 @@ _APART_MS = 200
 _MOST_SIGHTINGS = 256
 # Nothing but slots below the newest for so long are another chain's: a localnet was started again.
 _FORGOTTEN_AFTER_MS = 30_000
+# A node tells of a slot up to one late, and with the time that its answer took: over so many that is a tenth or less.
+_LEAST_SLOTS_TO_MEASURE = 20
+_MEASURED_OVER_MS = 60_000
 
 
 class SlotTimes:
@@ -42,6 +45,15 @@ class SlotTimes:
         """The newest slot that was seen; 0 before any was."""
         with self._lock:
             return self._slots[-1] if self._slots else 0
+
+    def slot_ms(self) -> int | None:
+        """How long a slot took of late, rounded to a millisecond; None where what was seen is too little to tell."""
+        with self._lock:
+            if not self._slots:
+                return None
+            since = bisect_left(self._times_ms, self._times_ms[-1] - _MEASURED_OVER_MS)
+            slots, passed_ms = self._slots[-1] - self._slots[since], self._times_ms[-1] - self._times_ms[since]
+            return max(1, round(passed_ms / slots)) if slots >= _LEAST_SLOTS_TO_MEASURE else None
 
     def age_ms(self, slot: int, now_ms: int) -> int | None:
         """How long ago the chain came to `slot`; None where what was seen doesn't reach back to it."""

@@ -1,4 +1,4 @@
-"""The symbol that a Token-2022 mint carries in its own metadata extension."""
+"""The symbol and the name that a Token-2022 mint carries in its own metadata extension."""
 
 from __future__ import annotations
 
@@ -13,22 +13,47 @@ _HEADER = Struct("<HH")
 _LENGTH = Struct("<I")
 _NAME_OFFSET = 64
 _LONGEST_SYMBOL = 10
+_LONGEST_NAME = 64
 
 
 def symbol_of(account: Account) -> str | None:
     """The symbol, where the mint is Token-2022's, has the extension, and the symbol is short visible ASCII."""
+    text = written_symbol(account)
+    return text if text and len(text) <= _LONGEST_SYMBOL and text.isalnum() and text.isascii() else None
+
+
+def written_symbol(account: Account) -> str | None:
+    """What the mint's own metadata calls it, whatever that is: to be looked at, not to be traded by."""
+    written = _written(account)
+    return None if written is None else written[1]
+
+
+def name_of(account: Account) -> str | None:
+    """The mint's name in its own metadata, as far as it can be shown: its first characters that have a glyph.
+
+    Whoever made the mint chose it: it may be another token's name, or no name at all. What would turn the text around
+    it, or end a line, is left out.
+    """
+    written = _written(account)
+    if written is None:
+        return None
+    name = "".join(character for character in written[0] if character.isprintable()).strip()
+    return name[:_LONGEST_NAME].strip() or None
+
+
+def _written(account: Account) -> tuple[str, str] | None:
+    """The name and the symbol."""
     if account.owner != TOKEN_2022_PROGRAM:
         return None
     try:
         metadata = _metadata(account.data)
         if metadata is None:
             return None
-        _, offset = _text(metadata, _NAME_OFFSET)
+        name, offset = _text(metadata, _NAME_OFFSET)
         symbol, _ = _text(metadata, offset)
     except error:
         return None
-    text = symbol.decode("ascii", errors="replace").strip()
-    return text if 0 < len(text) <= _LONGEST_SYMBOL and text.isalnum() and text.isascii() else None
+    return name.decode(errors="replace").strip(), symbol.decode(errors="replace").strip()
 
 
 def _metadata(data: bytes) -> bytes | None:

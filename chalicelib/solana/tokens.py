@@ -197,6 +197,12 @@ def spendable_amount(account: Account, mint: bytes, owner: bytes) -> int:
     return amount
 
 
+def extensions_of(address: Pubkey, mint: Account) -> dict[int, bytes]:
+    """Each extension's own bytes of a mint by its type; none of an SPL Token mint. Raises InvalidTokenData."""
+    Mint.decode(address, mint)
+    return {} if mint.owner == TOKEN_PROGRAM else _extensions(address, mint.data)
+
+
 def associated_account_length(mint: Mint) -> int:
     """Bytes of an associated account of the mint, as its program opens it: with it go the extensions that it asks for.
 

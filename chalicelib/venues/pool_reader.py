@@ -34,25 +34,34 @@ class PoolReader:
         pools: Iterable[tuple[Venue, Pubkey]],
         use: Callable[[AccountsRead], T],
         besides: frozenset[Pubkey] = frozenset(),
+        read_accounts: AccountReader | None = None,
     ) -> T:
         """What `use` makes of one read that holds every account that `pools` need, and those named `besides`.
 
-        Where `use` raises AccountsMissing, the missing ones are read too, and it is called again.
+        Where `use` raises AccountsMissing, the missing ones are read too, and it is called again. Pools that have moved
+        on, so that they need others than last time, are read again only where `use` can't do without those: the next
+        read has them. `read_accounts` is asked in place of the reader's own.
         Raises VenueUnavailable where no read holds all that its own accounts ask for, and what `use` and reading raise.
         """
         listed = tuple(pools)
+        known = all(pool in self._needed for _, pool in listed)
         wanted = besides.union(*(self._needed.get(pool, frozenset({pool})) for _, pool in listed))
         for _ in range(self._max_reads):
-            read = self._read_accounts(sorted(wanted, key=bytes))
+            read = (read_accounts or self._read_accounts)(sorted(wanted, key=bytes))
             needed = besides.union(*(self._needed_by(venue, pool, read.accounts) for venue, pool in listed))
-            if not needed <= read.accounts.keys():
+            if not known and not needed <= read.accounts.keys():
                 wanted = needed
                 continue
             try:
                 return use(read)
             except AccountsMissing as error:
+                known = False
                 wanted = wanted | needed | {Pubkey.from_string(address) for address in error.addresses}
         raise VenueUnavailable("the pools' accounts changed at every read")
+
+    def needed(self, pool: Pubkey) -> frozenset[Pubkey] | None:
+        """The accounts that the pool needed last time; None where it wasn't read yet."""
+        return self._needed.get(pool)
 
     def _needed_by(self, venue: Venue, pool: Pubkey, accounts: AccountMap) -> frozenset[Pubkey]:
         try:

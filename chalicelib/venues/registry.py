@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
 
 from solders.pubkey import Pubkey
 
@@ -13,16 +12,17 @@ from chalicelib.solana.accounts import AccountMap
 from chalicelib.solana.signing_policy import TradablePool
 from chalicelib.venues.venue import Venue
 
-# A quote reads every pool of its pair, so there must be an end: the first so many that are listed take part.
-MAX_POOLS_PER_PAIR = 24
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class PoolEntry:
-    """A line of the registry: base58 addresses of the pool and of its program."""
+    """A line of the registry: base58 addresses of the pool and of its program.
+
+    `counts`: whether reference prices and values may come from it. Those don't that no operator has added.
+    """
 
     address: str
     program: str
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class RegisteredPool:
     address: Pubkey
     venue: Venue
     mints: tuple[Pubkey, Pubkey]
+    counts: bool = True
 
 
 class PoolRegistry:
@@ -55,6 +56,7 @@ class PoolRegistry:
         self._max_age_ms = max_age_ms
         self._known: dict[str, RegisteredPool] = {}
         self._pools: tuple[RegisteredPool, ...] = ()
+        self._by_pair: dict[frozenset[Pubkey], tuple[RegisteredPool, ...]] = {}
         self._loaded_at_ms: int | None = None
 
     def pools(self) -> tuple[RegisteredPool, ...]:
@@ -63,14 +65,22 @@ class PoolRegistry:
         if self._loaded_at_ms is None or now_ms - self._loaded_at_ms > self._max_age_ms:
             entries = [entry for entry in self._load() if entry.program in self._venues]
             self._learn([entry for entry in entries if entry.address not in self._known])
-            self._pools = tuple(self._known[entry.address] for entry in entries if entry.address in self._known)
+            self._pools = _operators_first(
+                replace(self._known[entry.address], counts=entry.counts)
+                for entry in entries
+                if entry.address in self._known
+            )
+            by_pair: dict[frozenset[Pubkey], list[RegisteredPool]] = {}
+            for pool in self._pools:
+                by_pair.setdefault(frozenset(pool.mints), []).append(pool)
+            self._by_pair = {pair: tuple(pools) for pair, pools in by_pair.items()}
             self._loaded_at_ms = now_ms
         return self._pools
 
     def for_pair(self, mint_a: Pubkey, mint_b: Pubkey) -> tuple[RegisteredPool, ...]:
-        """The pools that trade the two mints, either way round, at most MAX_POOLS_PER_PAIR. Raises RpcUnavailable."""
-        wanted = {mint_a, mint_b}
-        return tuple(islice((pool for pool in self.pools() if set(pool.mints) == wanted), MAX_POOLS_PER_PAIR))
+        """The pools that trade the two mints, either way round, in the registry's order. Raises RpcUnavailable."""
+        self.pools()
+        return self._by_pair.get(frozenset((mint_a, mint_b)), ())
 
     def tradable(self) -> dict[Pubkey, TradablePool]:
         """The pools by address, for the signing policy. Raises RpcUnavailable."""
@@ -92,6 +102,14 @@ class PoolRegistry:
             except VenueUnavailable:
                 continue  # not there yet, or not such a pool: it is asked again at the next load
             self._known[entry.address] = RegisteredPool(address, venue, mints)
+
+
+def _operators_first(pools: Iterable[RegisteredPool]) -> tuple[RegisteredPool, ...]:
+    """Those that operators added, and then the others of the same pairs: these bring in no token, and no pair."""
+    listed = tuple(pools)
+    counted = tuple(pool for pool in listed if pool.counts)
+    pairs = {frozenset(pool.mints) for pool in counted}
+    return counted + tuple(pool for pool in listed if not pool.counts and frozenset(pool.mints) in pairs)
 
 
 def _address_of(entry: PoolEntry) -> Pubkey | None:

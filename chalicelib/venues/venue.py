@@ -27,7 +27,7 @@ class PoolQuote(NamedTuple):
 
     `amount_in` leaves the trader's token account whole; `amount_out` arrives in it (Token-2022 transfer fees of both
     mints are already taken off). `fee` is the pool's trading fee, in units of `fee_mint`. A tuple, because the search
-    for the best split makes thousands, and a frozen dataclass takes four times as long to make.
+    for the best split makes thousands, and a frozen dataclass takes four times as long to make; see records.py.
     """
 
     pool: Pubkey
@@ -41,6 +41,14 @@ class PoolQuote(NamedTuple):
     remaining_accounts: tuple[Pubkey, ...] = ()
     # What the venue's program is expected to burn for this swap, in compute units, rounded up.
     compute_units: int = 0
+    # Accounts that the instruction may name besides the remaining ones, the most useful first, so that a price that has
+    # moved when the transaction lands finds what it needs: of a row of arrays the next ones. A quote that is given to
+    # `swap_instruction` may end its `remaining_accounts` with some of them, as many as there is room for: the pool puts
+    # them where they belong.
+    spare_accounts: tuple[Pubkey, ...] = ()
+    # How much of `amount_out` no floor can make sure of, where the program compares its floor with something else than
+    # what arrives. What routing plans with is the rest.
+    not_guaranteed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,20 @@ class TokenSide:
     token_program: Pubkey
     decimals: int
     vault: Pubkey
+
+
+class PoolAccount(NamedTuple):
+    """What tells a program's pool accounts from its others, and where a pool's account has its two mints.
+
+    `length` is in bytes, None where pools have several. `discriminator` is what the account begins with, empty where
+    the program has none. The mints are 32 bytes each at `mints_offset`, one behind the other; `mints_in_order` where
+    the program has the smaller one first in every pool.
+    """
+
+    length: int | None
+    discriminator: bytes
+    mints_offset: int
+    mints_in_order: bool = False
 
 
 class Pool(Protocol):
@@ -85,6 +107,15 @@ class Pool(Protocol):
             ValueError: `mint_in` is not a token of this pool, or `amount_in` is not a u64 above zero.
         """
 
+    def rounding(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> int | None:
+        """How many base units of the output rounding takes at most of a swap of up to `amount_in` of `mint_in`.
+
+        But for that, what the pool pays for each unit falls as more is sold: for all a below b up to `amount_in`, a is
+        paid at least b's payment × a / b, less this; being refused as too small counts as being paid nothing. None
+        where that isn't known to hold. Raises ExecutionError where the pool takes no swap at all, and AccountsMissing
+        and ValueError as `quote` does.
+        """
+
     def swap_instruction(
         self, quote: PoolQuote, *, trader: Pubkey, source: Pubkey, destination: Pubkey, minimum_out: int
     ) -> Instruction:
@@ -111,6 +142,24 @@ class Venue(SwapDecoder, Protocol):
     @property
     def refusals(self) -> tuple[ProgramRefusals, ...]:
         """What the errors of this program mean, and those of each program that it calls besides the token programs."""
+
+    @property
+    def pool_account(self) -> PoolAccount:
+        """By what a pool is found among the program's accounts."""
+
+    def derived_pools(self, mint_a: Pubkey, mint_b: Pubkey) -> tuple[Pubkey, ...]:
+        """Addresses that the program derives for pools of the two mints, in either order, the usual ones first.
+
+        Only those that can be worked out without reading anything, so few that one call reads them; none where a pool's
+        address is anybody's choice. There may be nothing at them, and there may be other pools of the pair.
+        """
+
+    def existed_at(self, pool: Pubkey, accounts: AccountMap) -> int | None:
+        """A Unix time at which the pool was there for certain; None where its account doesn't tell one.
+
+        Only a time counts that the program doesn't let the pool's creator set back. It may lie ahead: then trading has
+        not begun. Raises VenueUnavailable, AccountsMissing.
+        """
 
     def mints(self, pool: Pubkey, accounts: AccountMap) -> tuple[Pubkey, Pubkey]:
         """The pool's two mints, from the pool account alone. Raises VenueUnavailable where it isn't such a pool."""

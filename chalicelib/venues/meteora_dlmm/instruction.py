@@ -14,6 +14,7 @@ from struct import Struct
 from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
+from chalicelib.solana.account_metas import readonly, writable
 from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwap
 from chalicelib.solana.token_accounts import TokenMint
 from chalicelib.venues.derived_addresses import DerivedAddresses
@@ -54,25 +55,25 @@ class Swap2:
     def encode(self) -> Instruction:
         token_x, token_y = self.tokens
         # The program takes its own id for an optional account that is not given.
-        none = _readonly(PROGRAM_ID)
+        none = readonly(PROGRAM_ID)
         metas = [
-            _writable(self.pool),
-            _writable(bitmap_extension_address(self.pool)) if self.has_bitmap_extension else none,
-            _writable(self.reserves[0]),
-            _writable(self.reserves[1]),
-            _writable(self.source),
-            _writable(self.destination),
-            _readonly(token_x.mint),
-            _readonly(token_y.mint),
-            _writable(self.oracle),
+            writable(self.pool),
+            writable(bitmap_extension_address(self.pool)) if self.has_bitmap_extension else none,
+            writable(self.reserves[0]),
+            writable(self.reserves[1]),
+            writable(self.source),
+            writable(self.destination),
+            readonly(token_x.mint),
+            readonly(token_y.mint),
+            writable(self.oracle),
             none,
             AccountMeta(self.trader, is_signer=True, is_writable=False),
-            _readonly(token_x.token_program),
-            _readonly(token_y.token_program),
-            _readonly(MEMO_PROGRAM),
-            _readonly(EVENT_AUTHORITY),
-            _readonly(PROGRAM_ID),
-            *(_writable(address) for address in self.bin_arrays),
+            readonly(token_x.token_program),
+            readonly(token_y.token_program),
+            readonly(MEMO_PROGRAM),
+            readonly(EVENT_AUTHORITY),
+            readonly(PROGRAM_ID),
+            *(writable(address) for address in self.bin_arrays),
         ]
         return Instruction(PROGRAM_ID, _SWAP2.pack(SWAP2_DISCRIMINATOR, self.amount_in, self.minimum_out, 0), metas)
 
@@ -132,11 +133,3 @@ def _bin_arrays(pool: Pubkey) -> DerivedAddresses:
     """All that the pool can have, looked through outwards from index 0."""
     outwards = (index for distance in range(EXTENDED_REACH) for index in (distance, -distance - 1))
     return DerivedAddresses(partial(bin_array_address, pool), outwards)
-
-
-def _readonly(address: Pubkey) -> AccountMeta:
-    return AccountMeta(address, is_signer=False, is_writable=False)
-
-
-def _writable(address: Pubkey) -> AccountMeta:
-    return AccountMeta(address, is_signer=False, is_writable=True)

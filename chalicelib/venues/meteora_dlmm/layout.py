@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from struct import Struct
 from typing import NamedTuple
 
 from solders.pubkey import Pubkey
 
 from chalicelib.solana.accounts import ChainClock
-from chalicelib.venues.pool_accounts import InvalidAccount
+from chalicelib.venues.pool_accounts import InvalidAccount, check_account
 
 PROGRAM_ID = Pubkey.from_string("LBUZKhRxPF3XUpBCjp4YzTKgLccjZhTSDM9YuVaPwxo")
+# What the addresses of customisable pairs are derived from (commons/src/constants.rs, ILM_BASE_KEY).
+_CUSTOMIZABLE_BASE = Pubkey.from_string("MFGQxwAmB91SwuYX36okv2Qmdc9aMuHTwWGUrp4AtB1")
 EVENT_AUTHORITY = Pubkey.find_program_address([b"__event_authority"], PROGRAM_ID)[0]
 
 LB_PAIR_DISCRIMINATOR = bytes([33, 11, 49, 98, 181, 101, 177, 13])
@@ -51,6 +53,8 @@ _ORACLE_AND_BITMAP = Struct("<32s128s")
 # pre_activation_swap_address; (base_key) activation_point, pre_activation_duration u64
 _ACTIVATION = Struct("<32s32xQQ")
 
+# Of LbPair: token_x_mint, token_y_mint.
+MINTS_OFFSET = 88
 _STATIC_PARAMETERS_OFFSET = 8
 VARIABLE_PARAMETERS_OFFSET = 40
 _PAIR_OFFSET = 75
@@ -341,6 +345,13 @@ def bin_array_address(pair: Pubkey, index: int) -> Pubkey:
 
 
 @lru_cache(maxsize=1024)
+def customizable_pair_address(mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
+    """Where the one pair of two mints is whose creator chooses the fee and when it opens."""
+    first, second = sorted((bytes(mint_a), bytes(mint_b)))
+    return Pubkey.find_program_address([bytes(_CUSTOMIZABLE_BASE), first, second], PROGRAM_ID)[0]
+
+
+@lru_cache(maxsize=1024)
 def bitmap_extension_address(pair: Pubkey) -> Pubkey:
     return Pubkey.find_program_address([b"bitmap", bytes(pair)], PROGRAM_ID)[0]
 
@@ -355,11 +366,7 @@ def reserve_address(pair: Pubkey, mint: Pubkey) -> Pubkey:
     return Pubkey.find_program_address([bytes(pair), bytes(mint)], PROGRAM_ID)[0]
 
 
-def _check(owner: Pubkey, data: bytes, discriminator: bytes, length: int, name: str) -> None:
-    if owner != PROGRAM_ID:
-        raise InvalidAccount(f"no {name} of Meteora DLMM: owned by {owner}")
-    if data[:8] != discriminator or len(data) != length:
-        raise InvalidAccount(f"no {name} of Meteora DLMM")
+_check = partial(check_account, PROGRAM_ID, "Meteora DLMM")
 
 
 def _reversed_bits(half: int) -> int:

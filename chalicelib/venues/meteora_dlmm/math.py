@@ -13,12 +13,15 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import pairwise
 from typing import NamedTuple
 
+from chalicelib.venues.fixed_point import ONE, power
 from chalicelib.venues.meteora_dlmm.layout import BINS_PER_ARRAY, BinArrayBitmap, BinColumns, FeeParameters, LbPair
+from chalicelib.venues.records import new_record
 
 U64_MAX = (1 << 64) - 1
-ONE = 1 << 64
 BASIS_POINT_MAX = 10_000
 FEE_PRECISION = 1_000_000_000
 MAX_FEE_RATE = 100_000_000
@@ -121,13 +124,7 @@ def price_of_bin(bin_id: int, bin_step: int) -> int:
         raise OverflowError(f"bin {bin_id} has no price")
     base = ONE + (bin_step << 64) // BASIS_POINT_MAX
     # The program powers the inverse, which is below one and can't overflow, and inverts the result of positive ids.
-    square = _U128_MAX // base
-    result = ONE
-    while exponent:
-        if exponent & 1:
-            result = result * square >> 64
-        square = square * square >> 64
-        exponent >>= 1
+    result = power(_U128_MAX // base, exponent)
     if result == 0:
         raise OverflowError(f"bin {bin_id} has no price")
     return _U128_MAX // result if bin_id > 0 else result
@@ -236,14 +233,34 @@ class Ladder:
             fills.extend(self._emptied(index) for index in range(last))
             fills.append(fill)
         amount_out = out_before + market_out + processed_out + open_out
-        return SwapResult(
-            amount_out if self._fee_on_input else amount_out - fee,
-            fee_before + fee,
-            last + 1,
-            tuple(self._arrays[: bisect_right(self._entered_at, last)]),
-            rung.bin_id,
-            rung.volatility_accumulator,
+        return new_record(
+            SwapResult,
+            (
+                amount_out if self._fee_on_input else amount_out - fee,
+                fee_before + fee,
+                last + 1,
+                tuple(self._arrays[: bisect_right(self._entered_at, last)]),
+                rung.bin_id,
+                rung.volatility_accumulator,
+            ),
         )
+
+    def rungs_of_falling(self, amount_in: int) -> int | None:
+        """How many bins a swap of up to `amount_in` comes to; None where one pays more for a unit than the one before.
+
+        Of an input that is too large for the bins, all of them. Raises what `columns` raises.
+        """
+        with suppress(OutOfLiquidity):
+            while not self._ends or amount_in > self._ends[-1]:
+                self._climb(amount_in)
+        rungs = self._rungs[: bisect_left(self._ends, amount_in) + 1]
+        for rung, following in pairwise(rungs):
+            # what a unit more brings: price, or its inverse, less the fee
+            kept, kept_next = FEE_PRECISION - rung.rate, FEE_PRECISION - following.rate
+            before, after = (rung.price, following.price) if self._swap_for_y else (following.price, rung.price)
+            if kept_next * after > kept * before:
+                return None
+        return len(rungs)
 
     def _fill(self, rung: Rung, amount_in: int) -> BinFill:
         """What the bin in which `amount_in` ends makes of it (quote.rs, swap_exact_in_quote_at_bin)."""
@@ -264,7 +281,8 @@ class Ladder:
                 open_in, open_out = left, left * price >> 64 if down else (left << 64) // price
         if not fee_on_input:
             fee = -(-(market_out + processed_out + open_out) * rate // FEE_PRECISION)
-        return BinFill(rung, market_in, market_out, processed_in, processed_out, open_in, open_out, fee)
+        fill = (rung, market_in, market_out, processed_in, processed_out, open_in, open_out, fee)
+        return new_record(BinFill, fill)
 
     def _emptied(self, index: int) -> BinFill:
         """What a swap takes from a bin that it goes beyond."""

@@ -16,13 +16,17 @@ from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import AccountsMissing, AmountTooSmall, InsufficientLiquidity, VenueUnavailable
-from chalicelib.solana.accounts import AccountMap, ChainClock
+from chalicelib.solana.accounts import Account, AccountMap, ChainClock
 from chalicelib.solana.decoded_swap import DecodedSwap
 from chalicelib.solana.token_accounts import TokenMint
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, Mint
+from chalicelib.venues.fixed_point import ONE
 from chalicelib.venues.meteora_dlmm.instruction import Swap2, decode_swap
 from chalicelib.venues.meteora_dlmm.layout import (
     BINS_PER_ARRAY,
+    LB_PAIR_DISCRIMINATOR,
+    LB_PAIR_LENGTH,
+    MINTS_OFFSET,
     PROGRAM_ID,
     BinArrayBitmap,
     BinColumns,
@@ -31,9 +35,9 @@ from chalicelib.venues.meteora_dlmm.layout import (
     bin_array_address,
     bitmap_extension_address,
     check_bin_array,
+    customizable_pair_address,
 )
 from chalicelib.venues.meteora_dlmm.math import (
-    ONE,
     U64_MAX,
     BinFill,
     Ladder,
@@ -43,25 +47,26 @@ from chalicelib.venues.meteora_dlmm.math import (
     references_at,
 )
 from chalicelib.venues.meteora_dlmm.refusals import REFUSALS
-from chalicelib.venues.pool_accounts import (
-    InvalidAccount,
-    account_at,
-    existing_account,
-    tradable_mint,
-    vault_amount,
-)
-from chalicelib.venues.venue import PoolQuote, TokenSide
+from chalicelib.venues.pool_accounts import InvalidAccount, account_if_made, decoded, tradable_mint, vault_amount
+from chalicelib.venues.records import new_record
+from chalicelib.venues.rounding import rounding_between
+from chalicelib.venues.sides import side_of, token_sides
+from chalicelib.venues.venue import PoolAccount, PoolQuote, TokenSide
 
-SYSTEM_PROGRAM = Pubkey.from_string("11111111111111111111111111111111")
 PROGRAM, DEX = "meteora-dlmm", "meteora"
 
 # How many bin arrays with liquidity are read on each side of the active bin, or further on when a quote needs more.
 ARRAYS_EACH_WAY = 4
+# How many arrays beyond those of a quote a transaction names where it has room, besides the one before them.
+SPARE_ARRAYS_AHEAD = 2
 
 # Compute units of a swap2, measured on the program and rounded up: a bin with limit orders costs half as much again.
 _UNITS_FIXED = 60_000
 _UNITS_PER_ARRAY = 15_000
 _UNITS_PER_BIN = 7_500
+# How often a swap rounds: both transfer fees; in each bin the fee, and what each of its three sources takes and pays.
+_ROUNDINGS = 2
+_ROUNDINGS_IN_A_BIN = 4
 
 
 @dataclass(slots=True)
@@ -82,15 +87,14 @@ class MeteoraDlmmPool:
     _accounts: AccountMap
     _columns: dict[tuple[int, bool], BinColumns] = field(default_factory=dict)
     _ladders: dict[tuple[bool, tuple[int, int]], Ladder] = field(default_factory=dict)
+    # The spare arrays of each row that was quoted, and the index of every array that quotes named.
+    _spares: dict[tuple[bool, int, int], tuple[Pubkey, ...]] = field(default_factory=dict)
+    _index_of: dict[Pubkey, int] = field(default_factory=dict)
 
     @property
     def sides(self) -> tuple[TokenSide, TokenSide]:
         """X and Y."""
-        x, y, pair = self.mint_x, self.mint_y, self.pair
-        return (
-            TokenSide(x.address, x.token_program, x.decimals, pair.reserve_x),
-            TokenSide(y.address, y.token_program, y.decimals, pair.reserve_y),
-        )
+        return token_sides((self.mint_x, self.mint_y), (self.pair.reserve_x, self.pair.reserve_y))
 
     def mid_price(self, mint_in: Pubkey) -> Fraction:
         """The active bin's price, from the token `mint_in` to the other, in base units.
@@ -120,30 +124,52 @@ class MeteoraDlmmPool:
         if not self.pair.is_open(clock):
             raise VenueUnavailable(f"pool {self.address} is not open for swaps")
         result = self.swap(swap_for_y, amount_in, clock)
+        owed, fee, _, arrays, _, _ = result
         payable = self.reserves[swap_for_y]
-        if result.amount_out > payable:
+        if owed > payable:
             raise InsufficientLiquidity(
-                f"pool {self.address} owes {result.amount_out} base units for {amount_in}; its reserve holds {payable}"
+                f"pool {self.address} owes {owed} base units for {amount_in}; its reserve holds {payable}"
             )
-        amount_out = mint_to.amount_after_transfer_fee(result.amount_out, clock.epoch)
+        amount_out = mint_to.amount_after_transfer_fee(owed, clock.epoch)
         if not amount_out:
             raise AmountTooSmall(f"pool {self.address} pays nothing for {amount_in} base units")
-        return PoolQuote(
-            pool=self.address,
-            mint_in=mint_in,
-            mint_out=mint_to.address,
-            amount_in=amount_in,
-            amount_out=amount_out,
-            fee=result.fee,
-            fee_mint=mint_in if self.pair.fee_on_input(swap_for_y) else mint_to.address,
-            remaining_accounts=tuple([bin_array_address(self.address, index) for index in result.arrays]),
-            compute_units=compute_units(result),
+        mint_out = mint_to.address
+        return new_record(
+            PoolQuote,
+            (
+                self.address,
+                mint_in,
+                mint_out,
+                amount_in,
+                amount_out,
+                fee,
+                mint_in if self.pair.fee_on_input(swap_for_y) else mint_out,
+                tuple([self._array(index) for index in arrays]),
+                compute_units(result),
+                self._spare_arrays(swap_for_y, arrays),
+                0,
+            ),
         )
+
+    def rounding(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> int | None:
+        """As `Pool.rounding`: bins whose price less the fee gets worse from each to the next, with roundings in each.
+
+        None where it gets better somewhere: the fee falls while the price comes back to where it was not long ago.
+        """
+        swap_for_y = self._is_swap_for_y(mint_in)
+        mints = (self.mint_x, self.mint_y) if swap_for_y else (self.mint_y, self.mint_x)
+        received = mints[0].amount_after_transfer_fee(amount_in, clock.epoch)
+        rungs = self._ladder(swap_for_y, clock).rungs_of_falling(received)
+        if rungs is None:
+            return None
+        roundings = _ROUNDINGS + rungs * _ROUNDINGS_IN_A_BIN
+        return rounding_between(mints, self.mid_price(mint_in), amount_in, clock.epoch, roundings)
 
     def swap_instruction(
         self, quote: PoolQuote, *, trader: Pubkey, source: Pubkey, destination: Pubkey, minimum_out: int
     ) -> Instruction:
-        """swap2 without host fee, with the quote's bin arrays.
+        """swap2 without host fee, with the quote's bin arrays in the order in which a swap comes to them: the program
+        takes those that it needs one after the other, and skips the others.
 
         Raises ValueError for a quote of another pool.
         """
@@ -159,7 +185,7 @@ class MeteoraDlmmPool:
             trader=trader,
             source=source,
             destination=destination,
-            bin_arrays=quote.remaining_accounts,
+            bin_arrays=self._in_order(quote.remaining_accounts, self._is_swap_for_y(quote.mint_in)),
             amount_in=quote.amount_in,
             minimum_out=minimum_out,
         ).encode()
@@ -175,6 +201,14 @@ class MeteoraDlmmPool:
         received = mint_from.amount_after_transfer_fee(amount_in, clock.epoch)
         if not received:
             raise AmountTooSmall(f"the transfer fee of {mint_from.address} takes all of {amount_in} base units")
+        ladder = self._ladder(swap_for_y, clock)
+        try:
+            return ladder.swap(received, fills)
+        except OutOfLiquidity as error:
+            raise InsufficientLiquidity(f"pool {self.address} can't take {amount_in} base units: {error}") from error
+
+    def _ladder(self, swap_for_y: bool, clock: ChainClock) -> Ladder:
+        """Raises VenueUnavailable."""
         try:
             key = swap_for_y, references_at(self.pair, clock.unix_timestamp)
         except OverflowError as error:
@@ -182,10 +216,30 @@ class MeteoraDlmmPool:
         ladder = self._ladders.get(key)
         if ladder is None:
             ladder = self._ladders[key] = Ladder(self.pair, self.bitmap, partial(self._columns_of, swap_for_y), *key)
-        try:
-            return ladder.swap(received, fills)
-        except OutOfLiquidity as error:
-            raise InsufficientLiquidity(f"pool {self.address} can't take {amount_in} base units: {error}") from error
+        return ladder
+
+    def _array(self, index: int) -> Pubkey:
+        address = bin_array_address(self.address, index)
+        self._index_of[address] = index
+        return address
+
+    def _spare_arrays(self, swap_for_y: bool, row: Sequence[int]) -> tuple[Pubkey, ...]:
+        """The next arrays with liquidity on a swap's way, and the one before its first: prices may go back."""
+        if not row:
+            return ()
+        key = swap_for_y, row[0], row[-1]
+        spares = self._spares.get(key)
+        if spares is None:
+            step = -1 if swap_for_y else 1
+            ahead = self.bitmap.indexes_from(row[-1] + step, swap_for_y, SPARE_ARRAYS_AHEAD)
+            behind = self.bitmap.indexes_from(row[0] - step, not swap_for_y, 1)
+            spares = self._spares[key] = tuple(self._array(index) for index in (*ahead[:1], *behind, *ahead[1:]))
+        return spares
+
+    def _in_order(self, arrays: tuple[Pubkey, ...], swap_for_y: bool) -> tuple[Pubkey, ...]:
+        if not self._index_of.keys() >= set(arrays):
+            return arrays  # of a quote that was made elsewhere, without spare ones
+        return tuple(sorted(arrays, key=self._index_of.__getitem__, reverse=swap_for_y))
 
     def _columns_of(self, swap_for_y: bool, index: int) -> BinColumns:
         key = index, swap_for_y
@@ -211,16 +265,13 @@ class MeteoraDlmmPool:
         return account.data
 
     def _is_swap_for_y(self, mint_in: Pubkey) -> bool:
-        if mint_in == self.pair.mint_x:
-            return True
-        if mint_in == self.pair.mint_y:
-            return False
-        raise ValueError(f"{mint_in} is not a token of pool {self.address}")
+        return side_of(mint_in, (self.mint_x, self.mint_y), self.address) == 0
 
 
 def compute_units(result: SwapResult) -> int:
     """What a swap2 with this result burns, rounded up."""
-    return _UNITS_FIXED + len(result.arrays) * _UNITS_PER_ARRAY + result.bins * _UNITS_PER_BIN
+    _, _, bins, arrays, _, _ = result
+    return _UNITS_FIXED + len(arrays) * _UNITS_PER_ARRAY + bins * _UNITS_PER_BIN
 
 
 class MeteoraDlmmVenue:
@@ -230,6 +281,15 @@ class MeteoraDlmmVenue:
     dex = DEX
     program_id = PROGRAM_ID
     refusals = (REFUSALS,)
+    pool_account = PoolAccount(LB_PAIR_LENGTH, LB_PAIR_DISCRIMINATOR, MINTS_OFFSET)
+
+    def derived_pools(self, mint_a: Pubkey, mint_b: Pubkey) -> tuple[Pubkey, ...]:
+        """The one customisable pair of the two mints; the others' come from presets that only the chain tells."""
+        return (customizable_pair_address(mint_a, mint_b),)
+
+    def existed_at(self, pool: Pubkey, accounts: AccountMap) -> int | None:
+        """None: pairs that are open to everybody have no time."""
+        return None
 
     def mints(self, pool: Pubkey, accounts: AccountMap) -> tuple[Pubkey, Pubkey]:
         """X and Y, from the pool account alone. Raises VenueUnavailable, AccountsMissing."""
@@ -283,19 +343,17 @@ class MeteoraDlmmVenue:
 
 
 def _pair(pool: Pubkey, accounts: AccountMap) -> LbPair:
-    account = existing_account(pool, accounts)
-    try:
+    def checked(account: Account) -> LbPair:
         pair = LbPair.decode(account.owner, account.data)
         pair.check_addresses(pool)
-    except InvalidAccount as error:
-        raise VenueUnavailable(f"{pool}: {error}") from error
-    return pair
+        return pair
+
+    return decoded(pool, accounts, checked)
 
 
 def _bitmap_extension(pool: Pubkey, accounts: AccountMap) -> BitmapExtension | None:
-    account = account_at(bitmap_extension_address(pool), accounts)
-    # Anyone can send lamports to the address before the program makes the account.
-    if account is None or account.owner == SYSTEM_PROGRAM:
+    account = account_if_made(bitmap_extension_address(pool), accounts)
+    if account is None:
         return None
     try:
         return BitmapExtension.decode(account.owner, account.data, pool)

@@ -12,6 +12,7 @@ from struct import Struct
 from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
+from chalicelib.solana.account_metas import readonly, writable
 from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwap
 from chalicelib.solana.token_accounts import TokenMint
 from chalicelib.venues.derived_addresses import DerivedAddresses
@@ -48,18 +49,18 @@ class SwapBaseInput:
         token_in, token_out = self.tokens
         metas = [
             AccountMeta(self.trader, is_signer=True, is_writable=False),
-            _readonly(AUTHORITY),
-            _readonly(self.config),
-            _writable(self.pool),
-            _writable(self.source),
-            _writable(self.destination),
-            _writable(self.vaults[0]),
-            _writable(self.vaults[1]),
-            _readonly(token_in.token_program),
-            _readonly(token_out.token_program),
-            _readonly(token_in.mint),
-            _readonly(token_out.mint),
-            _writable(self.observation),
+            readonly(AUTHORITY),
+            readonly(self.config),
+            writable(self.pool),
+            writable(self.source),
+            writable(self.destination),
+            writable(self.vaults[0]),
+            writable(self.vaults[1]),
+            readonly(token_in.token_program),
+            readonly(token_out.token_program),
+            readonly(token_in.mint),
+            readonly(token_out.mint),
+            writable(self.observation),
         ]
         return Instruction(PROGRAM_ID, SWAP_BASE_INPUT + SWAP_ARGUMENTS.pack(self.amount_in, self.minimum_out), metas)
 
@@ -101,11 +102,3 @@ def decode_swap(accounts: Sequence[Pubkey], data: bytes) -> DecodedSwap:
 
 # The program numbers its configs; the numbers in use are small.
 _CONFIGS = DerivedAddresses(config_address, range(1 << 16))
-
-
-def _readonly(address: Pubkey) -> AccountMeta:
-    return AccountMeta(address, is_signer=False, is_writable=False)
-
-
-def _writable(address: Pubkey) -> AccountMeta:
-    return AccountMeta(address, is_signer=False, is_writable=True)

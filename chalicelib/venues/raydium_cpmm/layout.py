@@ -6,13 +6,14 @@ instructions/initialize.rs and admin/create_config.rs (addresses).
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from struct import Struct
 from typing import NamedTuple
 
 from solders.pubkey import Pubkey
 
-from chalicelib.venues.pool_accounts import InvalidAccount
+from chalicelib.venues import raydium_addresses
+from chalicelib.venues.pool_accounts import InvalidAccount, check_account
 
 PROGRAM_ID = Pubkey.from_string("CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C")
 # Owns every vault and mints every LP token of the program.
@@ -24,6 +25,8 @@ CONFIG_DISCRIMINATOR = bytes.fromhex("daf42168cbcb2b6f")
 
 POOL_LENGTH = 637
 CONFIG_LENGTH = 236
+# Of PoolState: token_0_mint, token_1_mint.
+MINTS_OFFSET = 168
 # What PoolState names; between them creator, LP mint, decimals, LP supply, recent_epoch.
 _POOL = Struct("<8x32s32x32s32s32x32s32s32s32s32sxB3x8xQQQQQ8xB?6xQQ")
 # states/config.rs AmmConfig, of which: its index, the trade, protocol, fund and creator fee rates.
@@ -88,19 +91,10 @@ class FeeRates(NamedTuple):
         return cls._make(rates)
 
 
-@lru_cache(maxsize=1024)
-def vault_address(pool: Pubkey, mint: Pubkey) -> Pubkey:
-    return Pubkey.find_program_address([b"pool_vault", bytes(pool), bytes(mint)], PROGRAM_ID)[0]
-
-
-@lru_cache(maxsize=1024)
-def observation_address(pool: Pubkey) -> Pubkey:
-    return Pubkey.find_program_address([b"observation", bytes(pool)], PROGRAM_ID)[0]
-
-
-@lru_cache(maxsize=256)
-def config_address(index: int) -> Pubkey:
-    return Pubkey.find_program_address([b"amm_config", index.to_bytes(2, "big")], PROGRAM_ID)[0]
+config_address = partial(raydium_addresses.config_address, PROGRAM_ID)
+pool_address = partial(raydium_addresses.pool_address, PROGRAM_ID)
+vault_address = partial(raydium_addresses.vault_address, PROGRAM_ID)
+observation_address = partial(raydium_addresses.observation_address, PROGRAM_ID)
 
 
 @lru_cache(maxsize=4096)
@@ -110,8 +104,4 @@ def _addresses_of(pool: Pubkey, mint_0: bytes, mint_1: bytes) -> tuple[bytes, by
     return vault_0, vault_1, bytes(observation_address(pool))
 
 
-def _check(owner: Pubkey, data: bytes, discriminator: bytes, length: int, name: str) -> None:
-    if owner != PROGRAM_ID:
-        raise InvalidAccount(f"no {name} of Raydium CPMM: owned by {owner}")
-    if data[:8] != discriminator or len(data) != length:
-        raise InvalidAccount(f"no {name} of Raydium CPMM")
+_check = partial(check_account, PROGRAM_ID, "Raydium CPMM")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from chalicelib.venues.raydium_cpmm.refusals import INVALID_FEE_MODEL, ZERO_TRADING_TOKENS, SwapRefused
+from chalicelib.venues.raydium_cpmm.refusals import INVALID_FEE_MODEL, ZERO_TRADING_TOKENS, CpmmSwapRefused
 
 FEE_RATE_DENOMINATOR = 1_000_000
 CREATOR_FEE_ON_BOTH, CREATOR_FEE_ON_TOKEN_0, CREATOR_FEE_ON_TOKEN_1 = range(3)
@@ -41,7 +41,7 @@ class SwapOutcome(NamedTuple):
 def is_creator_fee_on_input(creator_fee_on: int, side_in: int) -> bool:
     """Whether the creator's fee is taken from the input, token `side_in`. Raises SwapRefused."""
     if creator_fee_on > CREATOR_FEE_ON_TOKEN_1:
-        raise SwapRefused(INVALID_FEE_MODEL)
+        raise CpmmSwapRefused(INVALID_FEE_MODEL)
     return creator_fee_on in (CREATOR_FEE_ON_BOTH, CREATOR_FEE_ON_TOKEN_0 + side_in)
 
 
@@ -50,28 +50,26 @@ def traded_on_curve(
 ) -> tuple[int, int, int]:
     """Trade fee, creator fee, and what leaves the vault for `amount` that arrives in the other; reserves above zero.
 
+    Both fees on the input are rounded up together, then split (`Fees::split_creator_fee`).
     Raises SwapRefused with the program's code.
     """
-    if creator_fee_on_input:
-        trade_fee, creator_fee = _input_fees(amount, trade_rate, creator_rate)
-    else:
-        trade_fee, creator_fee = -(-amount * trade_rate // FEE_RATE_DENOMINATOR), 0
-    traded = amount - trade_fee - creator_fee
-    if traded < 0:
-        raise SwapRefused(ZERO_TRADING_TOKENS)
+    rate = trade_rate + creator_rate if creator_fee_on_input else trade_rate
+    # -(-a // b) rounds up, here and below.
+    fees = -(-amount * rate // FEE_RATE_DENOMINATOR)
+    traded = amount - fees
+    # The program divides by the sum of both rates to split the fee, and so can't trade without one.
+    if traded < 0 or (creator_fee_on_input and not rate):
+        raise CpmmSwapRefused(ZERO_TRADING_TOKENS)
     vault_out = traded * reserve_out // (reserve_in + traded)
-    if not creator_fee_on_input:
-        creator_fee = -(-vault_out * creator_rate // FEE_RATE_DENOMINATOR)
-        vault_out -= creator_fee
-    return trade_fee, creator_fee, vault_out
+    if not creator_rate:
+        return fees, 0, vault_out
+    if creator_fee_on_input:
+        creator_fee = fees * creator_rate // rate
+        return fees - creator_fee, creator_fee, vault_out
+    creator_fee = -(-vault_out * creator_rate // FEE_RATE_DENOMINATOR)
+    return fees, creator_fee, vault_out - creator_fee
 
 
-def _input_fees(amount: int, trade_rate: int, creator_rate: int) -> tuple[int, int]:
-    """Trade and creator fee on `amount` of input, rounded up together, then split (`Fees::split_creator_fee`)."""
-    rate = trade_rate + creator_rate
-    if rate == 0:
-        # The program divides by the sum to split the fee, and so can't trade without one.
-        raise SwapRefused(ZERO_TRADING_TOKENS)
-    total_fee = -(-amount * rate // FEE_RATE_DENOMINATOR)
-    creator_fee = total_fee * creator_rate // rate
-    return total_fee - creator_fee, creator_fee
+def shares_of_trade_fee(trade_fee: int, protocol_rate: int, fund_rate: int) -> tuple[int, int]:
+    """The protocol's and the fund's parts of it, rounded down."""
+    return trade_fee * protocol_rate // FEE_RATE_DENOMINATOR, trade_fee * fund_rate // FEE_RATE_DENOMINATOR

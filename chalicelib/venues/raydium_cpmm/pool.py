@@ -7,7 +7,7 @@ is in layout.py, what a swap computes in math.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import ClassVar
 
@@ -18,14 +18,23 @@ from chalicelib.problems import InsufficientLiquidity, VenueUnavailable
 from chalicelib.solana.accounts import AccountMap, ChainClock
 from chalicelib.solana.decoded_swap import DecodedSwap
 from chalicelib.solana.token_accounts import TokenMint
-from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, Mint
-from chalicelib.venues.pool_accounts import InvalidAccount, existing_account, tradable_mint, vault_amount
+from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, Mint, TransferFeeConfig
+from chalicelib.venues.pool_accounts import InvalidAccount, decoded, tradable_mint, vault_amount
+from chalicelib.venues.raydium_addresses import usual_pools
 from chalicelib.venues.raydium_cpmm.instruction import SwapBaseInput, decode_swap
-from chalicelib.venues.raydium_cpmm.layout import AUTHORITY, PROGRAM_ID, FeeRates, PoolState
+from chalicelib.venues.raydium_cpmm.layout import (
+    AUTHORITY,
+    MINTS_OFFSET,
+    POOL_DISCRIMINATOR,
+    POOL_LENGTH,
+    PROGRAM_ID,
+    FeeRates,
+    PoolState,
+)
 from chalicelib.venues.raydium_cpmm.math import (
-    FEE_RATE_DENOMINATOR,
     SwapOutcome,
     is_creator_fee_on_input,
+    shares_of_trade_fee,
     traded_on_curve,
 )
 from chalicelib.venues.raydium_cpmm.refusals import (
@@ -34,9 +43,12 @@ from chalicelib.venues.raydium_cpmm.refusals import (
     NOT_APPROVED,
     REFUSALS,
     REQUIRE_GT_VIOLATED,
-    SwapRefused,
+    CpmmSwapRefused,
 )
-from chalicelib.venues.venue import PoolQuote, TokenSide
+from chalicelib.venues.records import new_record
+from chalicelib.venues.rounding import rounding_between
+from chalicelib.venues.sides import side_of, token_sides
+from chalicelib.venues.venue import PoolAccount, PoolQuote, TokenSide
 
 PROGRAM, DEX = "raydium-cpmm", "raydium"
 STATUS_SWAP_DISABLED = 1 << 2
@@ -44,9 +56,26 @@ STATUS_SWAP_DISABLED = 1 << 2
 # Measured on the program: 33.2k to 33.7k with two SPL tokens; a Token-2022 side costs up to 5.6k more.
 _COMPUTE_UNITS = 34_000
 _COMPUTE_UNITS_TOKEN_2022 = 6_000
+# How often a swap rounds: both fees, both transfer fees, the curve.
+_ROUNDINGS = 5
 
 _AUTHORITY_BYTES = bytes(AUTHORITY)
 _U64_MAX = (1 << 64) - 1
+
+
+@dataclass(slots=True)
+class _CpmmTerms:
+    """All of a swap that depends on its direction alone. No tuple: a quote reads all of it, and slots are faster."""
+
+    refused_for: int | None  # the program's code, where it takes no swap at all
+    input_fees: TransferFeeConfig | None
+    output_fees: TransferFeeConfig | None
+    reserve_in: int
+    reserve_out: int
+    creator_fee_on_input: bool
+    room: int  # that the vault has for the input
+    mint_out: Pubkey
+    compute_units: int
 
 
 @dataclass(slots=True, eq=False)
@@ -71,14 +100,15 @@ class RaydiumCpmmPool:
     creator_fee_on: int
     status: int
     open_time: int
+    # For token 0 in and for token 1 in.
+    _terms: tuple[_CpmmTerms, _CpmmTerms] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._terms = self._terms_of(0), self._terms_of(1)
 
     @property
     def sides(self) -> tuple[TokenSide, TokenSide]:
-        (mint_0, mint_1), (vault_0, vault_1) = self.mints, self.vaults
-        return (
-            TokenSide(mint_0.address, mint_0.token_program, mint_0.decimals, vault_0),
-            TokenSide(mint_1.address, mint_1.token_program, mint_1.decimals, vault_1),
-        )
+        return token_sides(self.mints, self.vaults)
 
     @property
     def compute_units(self) -> int:
@@ -89,80 +119,127 @@ class RaydiumCpmmPool:
 
     def mid_price(self, mint_in: Pubkey) -> Fraction:
         """Output base units per input base unit at the margin, before fees. Raises InsufficientLiquidity when empty."""
-        side = self._side(mint_in)
+        side = side_of(mint_in, self.mints, self.address)
         reserve_in, reserve_out = self.reserves[side], self.reserves[1 - side]
         if reserve_in <= 0 or reserve_out <= 0:
-            raise SwapRefused(EMPTY_SUPPLY).execution_error(self.address)
+            raise CpmmSwapRefused(EMPTY_SUPPLY).execution_error(self.address)
         return Fraction(reserve_out, reserve_in)
 
     def quote(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> PoolQuote:
         """What swap_base_input pays for `amount_in`; `fee` sums all fees in input tokens. Raises as `Pool.quote`."""
-        side = self._side(mint_in)
+        side = side_of(mint_in, self.mints, self.address)
         if not 0 < amount_in <= _U64_MAX:
             raise ValueError(f"{amount_in} is not a u64 above zero")
+        terms = self._terms[side]
         try:
-            outcome = self.swap(side, amount_in, clock)
-        except SwapRefused as refusal:
+            input_transfer_fee, trade_fee, creator_fee, vault_out, output_transfer_fee = self._traded(
+                terms, amount_in, clock
+            )
+        except CpmmSwapRefused as refusal:
             raise refusal.execution_error(self.address) from None
-        if self.vault_amounts[side] + amount_in - outcome.input_transfer_fee > _U64_MAX:
+        if amount_in - input_transfer_fee > terms.room:
             raise InsufficientLiquidity(f"Raydium CPMM pool {self.address}: the vault can't hold this much")
-        mint_out = self.mints[1 - side].address
-        return PoolQuote(
-            pool=self.address,
-            mint_in=mint_in,
-            mint_out=mint_out,
-            amount_in=amount_in,
-            amount_out=outcome.vault_out - outcome.output_transfer_fee,
-            fee=outcome.trade_fee + (outcome.creator_fee if outcome.creator_fee_on_input else 0),
-            fee_mint=mint_in,
-            compute_units=self.compute_units,
+        return new_record(
+            PoolQuote,
+            (
+                self.address,
+                mint_in,
+                terms.mint_out,
+                amount_in,
+                vault_out - output_transfer_fee,
+                trade_fee + creator_fee if terms.creator_fee_on_input else trade_fee,
+                mint_in,
+                (),
+                terms.compute_units,
+                (),
+                0,
+            ),
         )
 
     def swap(self, side_in: int, amount_in: int, clock: ChainClock) -> SwapOutcome:
         """All effects of swap_base_input on tokens and fees; `side_in` 0 or 1 says which token comes in.
 
-        The inner half of `quote`, shared with the program's emulation.
-        Raises SwapRefused with the program's code, in the order of the program's own checks.
-        Source: instructions/swap_base_input.rs; states/pool.rs `vault_amount_without_fee`.
+        Shared with the program's emulation. Raises SwapRefused with the program's code, in the order of the program's
+        own checks.
         """
-        if self.status & STATUS_SWAP_DISABLED or clock.unix_timestamp < self.open_time:
-            raise SwapRefused(NOT_APPROVED)
-        fee_config = self.mints[side_in].transfer_fee
-        input_transfer_fee = 0 if fee_config is None else fee_config.fee(amount_in, clock.epoch)
-        amount = amount_in - input_transfer_fee
-        if amount <= 0:
-            raise SwapRefused(REQUIRE_GT_VIOLATED)
-
-        reserve_in, reserve_out = self.reserves[side_in], self.reserves[1 - side_in]
-        if reserve_in <= 0 or reserve_out <= 0:
-            # At exactly zero the program divides by zero and panics, which has no code: the nearest stands for it.
-            raise SwapRefused(INSUFFICIENT_VAULT if reserve_in < 0 or reserve_out < 0 else EMPTY_SUPPLY)
-        creator_fee_on_input = is_creator_fee_on_input(self.creator_fee_on, side_in)
-        trade_fee, creator_fee, vault_out = traded_on_curve(
-            amount, reserve_in, reserve_out, self.trade_fee_rate, self.creator_fee_rate, creator_fee_on_input
+        terms = self._terms[side_in]
+        input_transfer_fee, trade_fee, creator_fee, vault_out, output_transfer_fee = self._traded(
+            terms, amount_in, clock
         )
-
-        fee_config = self.mints[1 - side_in].transfer_fee
-        output_transfer_fee = 0 if fee_config is None else fee_config.fee(vault_out, clock.epoch)
-        if vault_out <= output_transfer_fee:
-            raise SwapRefused(REQUIRE_GT_VIOLATED)
         return SwapOutcome(
             amount_in,
             input_transfer_fee,
             trade_fee,
-            trade_fee * self.protocol_fee_rate // FEE_RATE_DENOMINATOR,
-            trade_fee * self.fund_fee_rate // FEE_RATE_DENOMINATOR,
+            *shares_of_trade_fee(trade_fee, self.protocol_fee_rate, self.fund_fee_rate),
             creator_fee,
-            creator_fee_on_input,
+            terms.creator_fee_on_input,
             vault_out,
             output_transfer_fee,
         )
+
+    def _traded(self, terms: _CpmmTerms, amount_in: int, clock: ChainClock) -> tuple[int, int, int, int, int]:
+        """The input's transfer fee, trade fee, creator fee, what leaves the vault, the transfer fee of that.
+
+        Raises SwapRefused. Source: instructions/swap_base_input.rs.
+        """
+        if self.status & STATUS_SWAP_DISABLED or clock.unix_timestamp < self.open_time:
+            raise CpmmSwapRefused(NOT_APPROVED)
+        input_fees, output_fees = terms.input_fees, terms.output_fees
+        input_transfer_fee = 0 if input_fees is None else input_fees.fee(amount_in, clock.epoch)
+        amount = amount_in - input_transfer_fee
+        if amount <= 0:
+            raise CpmmSwapRefused(REQUIRE_GT_VIOLATED)
+        if terms.refused_for is not None:
+            raise CpmmSwapRefused(terms.refused_for)
+        trade_fee, creator_fee, vault_out = traded_on_curve(
+            amount,
+            terms.reserve_in,
+            terms.reserve_out,
+            self.trade_fee_rate,
+            self.creator_fee_rate,
+            terms.creator_fee_on_input,
+        )
+        output_transfer_fee = 0 if output_fees is None else output_fees.fee(vault_out, clock.epoch)
+        if vault_out <= output_transfer_fee:
+            raise CpmmSwapRefused(REQUIRE_GT_VIOLATED)
+        return input_transfer_fee, trade_fee, creator_fee, vault_out, output_transfer_fee
+
+    def _terms_of(self, side_in: int) -> _CpmmTerms:
+        """Source: states/pool.rs `vault_amount_without_fee`."""
+        reserve_in, reserve_out = self.reserves[side_in], self.reserves[1 - side_in]
+        refused_for, creator_fee_on_input = None, False
+        if reserve_in <= 0 or reserve_out <= 0:
+            # At exactly zero the program divides by zero and panics, which has no code: the nearest stands for it.
+            refused_for = INSUFFICIENT_VAULT if reserve_in < 0 or reserve_out < 0 else EMPTY_SUPPLY
+        else:
+            try:
+                creator_fee_on_input = is_creator_fee_on_input(self.creator_fee_on, side_in)
+            except CpmmSwapRefused as refusal:
+                refused_for = refusal.code
+        mint_in, mint_out = self.mints[side_in], self.mints[1 - side_in]
+        return _CpmmTerms(
+            refused_for,
+            mint_in.transfer_fee,
+            mint_out.transfer_fee,
+            reserve_in,
+            reserve_out,
+            creator_fee_on_input,
+            _U64_MAX - self.vault_amounts[side_in],
+            mint_out.address,
+            self.compute_units,
+        )
+
+    def rounding(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> int | None:
+        """As `Pool.rounding`: a constant product of what is left after fees at fixed rates."""
+        side = side_of(mint_in, self.mints, self.address)
+        mints = self.mints[side], self.mints[1 - side]
+        return rounding_between(mints, self.mid_price(mint_in), amount_in, clock.epoch, _ROUNDINGS)
 
     def swap_instruction(
         self, quote: PoolQuote, *, trader: Pubkey, source: Pubkey, destination: Pubkey, minimum_out: int
     ) -> Instruction:
         """swap_base_input of the quoted amount. Raises ValueError for a quote of another pair."""
-        side = self._side(quote.mint_in)
+        side = side_of(quote.mint_in, self.mints, self.address)
         mint_in, mint_out = self.mints[side], self.mints[1 - side]
         return SwapBaseInput(
             pool=self.address,
@@ -180,13 +257,6 @@ class RaydiumCpmmPool:
             minimum_out=minimum_out,
         ).encode()
 
-    def _side(self, mint: Pubkey) -> int:
-        if mint == self.mints[0].address:
-            return 0
-        if mint == self.mints[1].address:
-            return 1
-        raise ValueError(f"{mint} is not a token of pool {self.address}")
-
 
 class RaydiumCpmmVenue:
     """The CPMM program."""
@@ -195,6 +265,15 @@ class RaydiumCpmmVenue:
     dex = DEX
     program_id = PROGRAM_ID
     refusals = (REFUSALS,)
+    pool_account = PoolAccount(POOL_LENGTH, POOL_DISCRIMINATOR, MINTS_OFFSET, mints_in_order=True)
+
+    def derived_pools(self, mint_a: Pubkey, mint_b: Pubkey) -> tuple[Pubkey, ...]:
+        """One for each of the first configs; a pool may also be at an address of its creator's choice."""
+        return usual_pools(PROGRAM_ID, mint_a, mint_b)
+
+    def existed_at(self, pool: Pubkey, accounts: AccountMap) -> int | None:
+        """When it opens, which is later than its creation (instructions/initialize.rs). 0 on pools of before that."""
+        return _pool_state(pool, accounts).open_time or None
 
     def mints(self, pool: Pubkey, accounts: AccountMap) -> tuple[Pubkey, Pubkey]:
         """Token 0 and 1, from the pool account alone. Raises VenueUnavailable, AccountsMissing."""
@@ -257,16 +336,8 @@ class RaydiumCpmmVenue:
 
 
 def _pool_state(pool: Pubkey, accounts: AccountMap) -> PoolState:
-    account = existing_account(pool, accounts)
-    try:
-        return PoolState.decode(account.owner, account.data)
-    except InvalidAccount as error:
-        raise VenueUnavailable(f"{pool}: {error}") from error
+    return decoded(pool, accounts, lambda account: PoolState.decode(account.owner, account.data))
 
 
 def _fee_rates(config: Pubkey, accounts: AccountMap) -> FeeRates:
-    account = existing_account(config, accounts)
-    try:
-        return FeeRates.decode(config, account.owner, account.data)
-    except InvalidAccount as error:
-        raise VenueUnavailable(f"{config}: {error}") from error
+    return decoded(config, accounts, lambda account: FeeRates.decode(config, account.owner, account.data))

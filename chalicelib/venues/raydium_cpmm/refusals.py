@@ -5,14 +5,10 @@ Source: raydium-io/raydium-cp-swap, programs/cp-swap/src/error.rs ErrorCode; cor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from solders.pubkey import Pubkey
-
-from chalicelib.problems import AmountTooSmall, ExecutionError, InsufficientLiquidity, VenueUnavailable
+from chalicelib.problems import AmountTooSmall, InsufficientLiquidity, VenueUnavailable
 from chalicelib.solana.program_errors import KnownError, ProgramRefusals
 from chalicelib.venues.raydium_cpmm.layout import PROGRAM_ID
-from chalicelib.venues.refusals import CLOSED, PAYS_NOTHING, PRICE_MOVED, TOO_THIN
+from chalicelib.venues.refusals import CLOSED, PAYS_NOTHING, PRICE_MOVED, TOO_THIN, Foreseen, SwapRefused
 
 NOT_APPROVED = 6000
 EMPTY_SUPPLY = 6002
@@ -36,7 +32,7 @@ REFUSALS = ProgramRefusals(
 )
 
 # What a quote makes of the refusal that it foresees: no other quote of this pool would do better.
-_FORESEEN: Mapping[int, tuple[type[ExecutionError], str]] = {
+_FORESEEN: Foreseen = {
     NOT_APPROVED: (VenueUnavailable, "the pool is closed for swaps or not open yet"),
     EMPTY_SUPPLY: (InsufficientLiquidity, "the pool is empty"),
     ZERO_TRADING_TOKENS: (AmountTooSmall, "the fees leave nothing to trade"),
@@ -46,14 +42,8 @@ _FORESEEN: Mapping[int, tuple[type[ExecutionError], str]] = {
 }
 
 
-class SwapRefused(Exception):
-    """The program would fail with this custom error code. Only the program's emulation gets to see it."""
+class CpmmSwapRefused(SwapRefused):
+    """The program's own."""
 
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-    def execution_error(self, pool: Pubkey) -> ExecutionError:
-        """What it means to an order."""
-        kind, message = _FORESEEN[self.code]
-        return kind(f"Raydium CPMM pool {pool}: {message}")
+    program = "Raydium CPMM"
+    foreseen = _FORESEEN
