@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from chalicelib.access.caller import Caller
+from chalicelib.access.key_meter import KeyMeter
 from chalicelib.access.key_table import KeyTable
 from chalicelib.access.keys import ApiKey, Scope, digest_of, is_key
 from chalicelib.amounts import ceil_div
-from chalicelib.aws.dynamodb.rate_cell import TooSoon, Unusable
+from chalicelib.aws.dynamodb.rate_cell import TooSoon
 from chalicelib.log import logger
 from chalicelib.problems import RateLimited, Unauthorized
 
@@ -18,8 +19,9 @@ HEADER = "x-api-key"
 class Authentication:
     """Who calls. `keyless` is whoever comes without a key, None where nobody may."""
 
-    def __init__(self, keys: KeyTable, now_ms: Callable[[], int], keyless: Caller | None) -> None:
+    def __init__(self, keys: KeyTable, meter: KeyMeter, now_ms: Callable[[], int], keyless: Caller | None) -> None:
         self._keys = keys
+        self._meter = meter
         self._now_ms = now_ms
         self._keyless = keyless
 
@@ -37,8 +39,7 @@ class Authentication:
 
     def recognise(self, key: str) -> ApiKey | None:
         """The key, if it is valid now; counts nothing. For the gateway's authorizer."""
-        found = self._keys.find(digest_of(key)) if is_key(key) else None
-        valid = found if found is not None and found.is_valid(self._now_ms()) else None
+        valid = self._valid(key, self._now_ms()) if is_key(key) else None
         logger.info("authorized" if valid else "not authorized", key_id=valid.key_id if valid else None)
         return valid
 
@@ -47,10 +48,16 @@ class Authentication:
             return self._keyless
         if not key or not is_key(key):
             raise Unauthorized(f"send a valid API key in the {HEADER} header")
+        now_ms = self._now_ms()
+        valid = self._valid(key, now_ms)
+        if valid is None:
+            raise Unauthorized(f"this API key is unknown or was revoked; send a valid one in {HEADER}")
         try:
-            used = self._keys.use(digest_of(key), self._now_ms())
-        except Unusable:
-            raise Unauthorized(f"this API key is unknown or was revoked; send a valid one in {HEADER}") from None
+            self._meter.count(valid, now_ms)
         except TooSoon as error:
             raise RateLimited("too many requests with this API key", ceil_div(error.wait, 1_000_000)) from None
-        return Caller(used.account, used.scopes, used.key_id)
+        return Caller(valid.account, valid.scopes, valid.key_id)
+
+    def _valid(self, key: str, now_ms: int) -> ApiKey | None:
+        found = self._keys.find(digest_of(key))
+        return found if found is not None and found.is_valid(now_ms) else None

@@ -81,9 +81,9 @@ class KeyAdministration:
         return new
 
     def revoke(self, key_id: str) -> ApiKey:
-        """End a key now: its next request is refused. Raises UnfitKey."""
+        """End a key now: its next request is refused, and its open orders before they are signed. Raises UnfitKey."""
         key = self._find(key_id)
-        self._keys.end(key.digest, self._now_ms())
+        self._keys.end(key.digest, self._now_ms(), revoked=True)
         return self._find(key_id)
 
     def is_valid(self, secret: str) -> bool:

@@ -1,49 +1,52 @@
-"""The table of API keys, by the SHA-256 of each. A key's rate and how much of it is used stand on its own item."""
+"""The table of API keys, by the SHA-256 of each. The operators write it, and no function: see key_meter.py."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.access.keys import ApiKey, Scope
 from chalicelib.aws.dynamodb.attribute_values import Item
-from chalicelib.aws.dynamodb.meter import Meter
+from chalicelib.aws.dynamodb.recorder import Recorder, no_record
 from chalicelib.aws.dynamodb.table import Table
-from chalicelib.rate import per_minute
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
 class KeyTable:
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
+    """What is changed is written with what `record` adds, in one transaction."""
+
+    def __init__(self, client: DynamoDBClient, table: str, record: Recorder = no_record) -> None:
         self._table = Table(client, table)
-        self._meter = Meter(client, table)
+        self._record = record
+        # The digest of a public name, which never changes.
+        self._digests: dict[str, str] = {}
 
     def add(self, key: ApiKey) -> None:
         """Store a new key."""
         item = {
-            **_at(key.digest),
             "keyId": key.key_id,
             "account": key.account,
             "scopes": sorted(scope.value for scope in key.scopes),
             "label": key.label,
             "ratePerMinute": key.rate_per_minute,
             "createdAtMs": key.created_at_ms,
-            "validUntilMs": key.valid_until_ms,
-            **self._meter.attributes(per_minute(key.rate_per_minute)),
+            **({} if key.valid_until_ms is None else {"validUntilMs": key.valid_until_ms}),
         }
-        if not self._table.put_if("attribute_not_exists(#name)", item):
-            raise ValueError("a new key is not new: its digest is taken")
+
+        def added(before: Item | None) -> Item:
+            if before is not None:
+                raise ValueError("a new key is not new: its digest is taken")
+            return item
+
+        self._table.change(_at(key.digest), added, partial(self._record, "keys", "create", key.key_id))
 
     def find(self, digest: str) -> ApiKey | None:
         """The key as it stands, or None; whether it is still valid is for the caller to ask."""
         item = self._table.get(_at(digest))
         return _to_key(item) if item else None
-
-    def use(self, digest: str, now_ms: int) -> ApiKey:
-        """Count one use of the key and return it, in one conditional write. Raises Unusable or TooSoon."""
-        return _to_key(self._meter.use(_at(digest), now_ms))
 
     def by_id(self, key_id: str) -> ApiKey | None:
         """The key of that public name."""
@@ -61,14 +64,32 @@ class KeyTable:
             if (key := self._of(item)) is not None:
                 yield key
 
-    def end(self, digest: str, at_ms: int) -> None:
-        """Make the key invalid from `at_ms` on. An end that was set before is brought forward, never put off."""
-        self._table.update_if(
-            "attribute_exists(#name) AND (attribute_not_exists(validUntilMs) OR validUntilMs > :at)",
-            _at(digest),
-            "SET validUntilMs = :at",
-            {"at": at_ms},
-        )
+    def is_revoked(self, key_id: str) -> bool:
+        """Whether the key of that public name was revoked, and not merely replaced. Keys are never deleted."""
+        if key_id not in self._digests:
+            found = self.by_id(key_id)
+            if found is None:  # made a moment ago: the index lags behind
+                return False
+            self._digests[key_id] = found.digest
+        key = self.find(self._digests[key_id])
+        return key is not None and key.revoked_at_ms is not None
+
+    def end(self, digest: str, at_ms: int, *, revoked: bool = False) -> None:
+        """Make the key invalid from `at_ms` on. An end that was set before is brought forward, never put off.
+
+        `revoked`: its orders that are open are refused, too.
+        """
+
+        def ended(before: Item | None) -> Item | None:
+            if before is None:
+                return None
+            marks = {"revokedAtMs": at_ms} if revoked and "revokedAtMs" not in before else {}
+            return {**before, "validUntilMs": min(at_ms, before.get("validUntilMs", at_ms)), **marks}
+
+        def beside(before: Item | None, after: Item | None) -> Sequence[Any]:
+            return self._record("keys", "end", (before or {})["keyId"], before, after)
+
+        self._table.change(_at(digest), ended, beside)
 
     def _of(self, indexed: Item) -> ApiKey | None:
         """The key that the index names, as it stands by now."""
@@ -92,4 +113,5 @@ def _to_key(item: Item) -> ApiKey:
         rate_per_minute=int(item["ratePerMinute"]),
         created_at_ms=int(item["createdAtMs"]),
         valid_until_ms=int(item["validUntilMs"]) if "validUntilMs" in item else None,
+        revoked_at_ms=int(item["revokedAtMs"]) if "revokedAtMs" in item else None,
     )

@@ -30,7 +30,7 @@ class Scope(StrEnum):
 class ApiKey:
     """What is kept of a key: its SHA-256 (hexadecimal), never the key itself.
 
-    `valid_until_ms` is None while nobody has ended it.
+    `valid_until_ms` is None while nobody has ended it; `revoked_at_ms` tells an end that nothing may outlive.
     """
 
     digest: str
@@ -41,6 +41,7 @@ class ApiKey:
     rate_per_minute: int
     created_at_ms: int
     valid_until_ms: int | None = None
+    revoked_at_ms: int | None = None
 
     def is_valid(self, now_ms: int) -> bool:
         return self.valid_until_ms is None or now_ms < self.valid_until_ms

@@ -73,6 +73,12 @@ def is_condition_failure(error: ClientError) -> bool:
     return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
 
 
+def is_first_condition_failure(error: ClientError) -> bool:
+    """Whether a transaction was not made because the condition of its first action didn't hold."""
+    reasons: list[dict[str, str]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
+    return bool(reasons) and reasons[0].get("Code") == "ConditionalCheckFailed"
+
+
 # What cancels a transaction and will pass (API_TransactWriteItems).
 _PASSING_REASONS = frozenset({"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"})
 

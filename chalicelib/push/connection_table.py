@@ -1,13 +1,26 @@
-"""Open WebSocket connections: whose they are, and how often they speak; and which tickets let one in already."""
+"""Open WebSocket connections: whose they are, how many, how often they speak; and which tickets let one in already.
+
+Who has how many is counted by sets of connections, one for each account and each API key: to add one or to take one out
+again twice changes nothing. What is in a set has, or had, a record, since that is written first; so whatever a lost
+$disconnect leaves in a set can be told from what is open, and taken out.
+
+A connection is in its account's set before it watches anything, so an account whose set is empty has no watchers. Two
+more sets tell of connections what they don't watch: those of STREAMS no single order, those of OF_ORDERS not the
+account. One that is in neither may watch anything.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from chalicelib.access.tickets import Ticket
 from chalicelib.aws.dynamodb.attribute_values import Item
 from chalicelib.aws.dynamodb.meter import Meter
 from chalicelib.aws.dynamodb.table import Table
+from chalicelib.problems import TooManyConnections
 from chalicelib.push.connections import CONNECTION_LIFE_SECONDS
 from chalicelib.rate import Rate
 
@@ -17,43 +30,162 @@ if TYPE_CHECKING:
 # 10 a second and 10 at once.
 MESSAGE_RATE = Rate(limit=19, burst=10, period=1_000_000)
 _PREFIX = "connection#"
+_OF_ACCOUNT, _OF_KEY = "account#", "key#"
 # A used ticket is remembered until no clock of ours can take it for a valid one.
 _TICKET_MARGIN_SECONDS = 600
 
 
+class Watches(Enum):
+    """What a connection was opened to watch, and as yet nothing else; the name of its account's set of such."""
+
+    STREAM = "streams"
+    ORDERS = "ofOrders"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionCaps:
+    """How many connections one API key, and all of one account's together, may have open."""
+
+    of_key: int
+    of_account: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenConnection:
+    """`key_id` is the API key that it was opened by; None where the stage asked for none."""
+
+    key_id: str | None
+    opened_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Whose connection has said something, and what it was opened to watch; None where that may be anything."""
+
+    account: str
+    watches: Watches | None
+
+
+@dataclass(frozen=True, slots=True)
+class MayWatch:
+    """Whether any connection of an account may watch the account, and whether any may watch single orders of it."""
+
+    account: bool
+    orders: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CountedConnections:
+    """The connections that count for one account or one key. `name` is the set's."""
+
+    name: str
+    connections: frozenset[str]
+    is_full: bool
+
+
 class ConnectionTable:
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
+    def __init__(self, client: DynamoDBClient, table: str, caps: ConnectionCaps) -> None:
         self._table = Table(client, table)
         self._meter = Meter(client, table)
+        self._caps = caps
 
-    def open(self, connection_id: str, account: str, key_id: str | None, now_ms: int) -> None:
-        """Remember whose connection it is, and by which API key; None where the stage asked for none."""
+    def open(
+        self, connection_id: str, account: str, key_id: str | None, now_ms: int, watches: Watches | None = None
+    ) -> None:
+        """Remember whose connection it is, by which API key, None where the stage asked for none, and what it watches.
+
+        Raises TooManyConnections where the account or the key has as many as it may; nothing is remembered then.
+        """
+        expires_at = now_ms // 1000 + CONNECTION_LIFE_SECONDS
         item = {
             **_at(connection_id),
             "account": account,
             "keyId": key_id,
-            "expiresAt": now_ms // 1000 + CONNECTION_LIFE_SECONDS,
+            "expiresAt": expires_at,
+            **({} if watches is None else {"watches": watches.value}),
             **self._meter.attributes(MESSAGE_RATE),
         }
         self._table.put(item)
+        for name, cap in self._counted_as(account, key_id):
+            values = {"cap": cap, "one": connection_id, "it": {connection_id}, "expires": expires_at}
+            add = _ADD if watches is None or name.startswith(_OF_KEY) else f"{_ADD}, {watches.value} :it"
+            if not self._table.update_if(_HAS_ROOM, {"name": name}, add, values):
+                self.close(connection_id)
+                raise _too_many(name, cap)
 
-    def hear(self, connection_id: str, now_ms: int) -> str:
-        """Count one message of the connection; returns its account. Raises Unusable or TooSoon (see meter.py)."""
-        account: str = self._meter.use(_at(connection_id), now_ms)["account"]
-        return account
+    def check_room(self, account: str, key_id: str | None) -> None:
+        """Raises TooManyConnections where one more would not be let in now."""
+        for name, cap in self._counted_as(account, key_id):
+            counted = self._table.get({"name": name}) or {}
+            if len(counted.get("connections", ())) >= cap:
+                raise _too_many(name, cap)
+
+    def hear(self, connection_id: str, now_ms: int) -> Speaker:
+        """Count one message of the connection; returns whose it is. Raises Unusable or TooSoon (see meter.py)."""
+        item = self._meter.use(_at(connection_id), now_ms)
+        return Speaker(item["account"], Watches(item["watches"]) if "watches" in item else None)
+
+    def widen(self, connection_id: str, account: str, watched: Watches) -> None:
+        """From now on the connection, which was opened for `watched` alone, may watch anything of its account."""
+        gone = {"it": {connection_id}}
+        self._table.update(_set_of(account), f"DELETE {watched.value} :it", gone)
+
+    def may_watch(self, accounts: Iterable[str]) -> dict[str, MayWatch]:
+        """What the connections of each of these accounts may watch now; consistent."""
+        asked = dict.fromkeys(accounts)
+        found = {item["name"]: item for item in self._table.get_each([_set_of(account) for account in asked])}
+        return {account: _may_watch(found.get(_OF_ACCOUNT + account, {})) for account in asked}
 
     def close(self, connection_id: str) -> None:
+        """Forget the connection, which then counts no more."""
+        connection = self._table.take(_at(connection_id))
+        if connection is not None:
+            for name, _ in self._counted_as(connection["account"], connection.get("keyId")):
+                self.uncount(name, {connection_id})
+
+    def forget(self, connection_id: str) -> None:
+        """Forget the connection, and leave it to the sweeper that it counts no more."""
         self._table.delete(_at(connection_id))
 
-    def open_ones(self, now_ms: int) -> dict[str, str | None]:
-        """Every open connection, with the key that it was opened by.
+    def open_ones(self, now_ms: int) -> dict[str, OpenConnection]:
+        """Every open connection.
 
         Consistent: one that was opened before the call and not closed meanwhile is there.
         """
         found = self._table.scan(
             "begins_with(#name, :connection) AND expiresAt > :now", {"connection": _PREFIX, "now": now_ms // 1000}
         )
-        return {item["name"].removeprefix(_PREFIX): item.get("keyId") for item in found}
+        return {
+            item["name"].removeprefix(_PREFIX): OpenConnection(
+                item.get("keyId"), (int(item["expiresAt"]) - CONNECTION_LIFE_SECONDS) * 1000
+            )
+            for item in found
+        }
+
+    def counted(self) -> list[CountedConnections]:
+        """Who has how many, as it is counted; consistent."""
+        found = self._table.scan("attribute_exists(connections)")
+        return [
+            CountedConnections(
+                item["name"],
+                frozenset(item["connections"]),
+                len(item["connections"]) >= self._cap_of(item["name"]),
+            )
+            for item in found
+        ]
+
+    def uncount(self, name: str, connections: Iterable[str]) -> None:
+        """Take connections out of what is counted; what isn't in it changes nothing."""
+        sets = ", ".join(f"{one} :gone" for one in _SETS)
+        self._table.update({"name": name}, f"DELETE {sets}", {"gone": set(connections)})
+
+    def _counted_as(self, account: str, key_id: str | None) -> list[tuple[str, int]]:
+        """The names of the sets that a connection is in, each with its cap; the stricter one first."""
+        names = [_OF_ACCOUNT + account] if key_id is None else [_OF_KEY + key_id, _OF_ACCOUNT + account]
+        return [(name, self._cap_of(name)) for name in names]
+
+    def _cap_of(self, name: str) -> int:
+        return self._caps.of_key if name.startswith(_OF_KEY) else self._caps.of_account
 
     def use_ticket(self, ticket: Ticket, connection_id: str) -> bool:
         """Let the ticket be used by this connection and no other. False where another has used it.
@@ -67,6 +199,26 @@ class ConnectionTable:
         }
         condition = "attribute_not_exists(#name) OR connectionId = :connection"
         return self._table.put_if(condition, item, {"connection": connection_id})
+
+
+_HAS_ROOM = "attribute_not_exists(connections) OR size(connections) < :cap OR contains(connections, :one)"
+_ADD = "SET expiresAt = :expires ADD connections :it"
+_SETS = ("connections", *(one.value for one in Watches))
+
+
+def _set_of(account: str) -> Item:
+    return {"name": _OF_ACCOUNT + account}
+
+
+def _may_watch(item: Item) -> MayWatch:
+    """What the account's set says. Connections that an earlier version let in are in neither of the two others."""
+    open_ones = frozenset(item.get("connections", ()))
+    streams, of_orders = (frozenset(item.get(one.value, ())) for one in Watches)
+    return MayWatch(account=bool(open_ones - of_orders), orders=bool(open_ones - streams))
+
+
+def _too_many(name: str, cap: int) -> TooManyConnections:
+    return TooManyConnections(cap, "an API key" if name.startswith(_OF_KEY) else "an account")
 
 
 def _at(connection_id: str) -> Item:

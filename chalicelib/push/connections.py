@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib.aws.dynamodb.attribute_values import Item
+from chalicelib.aws.dynamodb.order_item import ORDER_ITEM
 from chalicelib.aws.dynamodb.table import Table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 SUBSCRIPTION_PREFIX = "subscription#"
+_ACCOUNT_PREFIX = "account#"
 
 # API Gateway ends a connection after 2 h; what is left of it after that is nobody's.
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
@@ -26,7 +28,12 @@ CONNECTION_LIFE_SECONDS = 2 * 60 * 60 + 10 * 60
 
 def account_partition(account: str) -> str:
     """What stands in for the order's id in a subscription to all orders of `account`."""
-    return f"account#{account}"
+    return _ACCOUNT_PREFIX + account
+
+
+def is_of_an_account(subscribed: str) -> bool:
+    """Whether a subscription is to all of an account's orders, by what stands for its order's id."""
+    return subscribed.startswith(_ACCOUNT_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,8 @@ class Subscription:
     """A connection's interest in one order.
 
     `cursor` is the last `seq` that was sent to it. `asked_at_ms` changes with every new wish to see the history.
-    `closes` says that the connection was opened for this order alone and ends with it.
+    `closes` says that the connection was opened for this order alone and ends with it. `waits` is how many batches
+    found the connection not established yet.
     """
 
     order_id: str
@@ -42,6 +50,7 @@ class Subscription:
     closes: bool
     asked_at_ms: int
     cursor: int = 0
+    waits: int = 0
 
 
 class Connections:
@@ -68,6 +77,13 @@ class Connections:
         item = self._table.get(_key(order_id, connection_id))
         return item_to_subscription(item) if item else None
 
+    def with_order(self, order_id: str) -> tuple[Item | None, list[Subscription]]:
+        """The order's item as it stands, None where there is none, and everyone who watches it now."""
+        found = list(self._table.query("orderId = :order", {"order": order_id}))
+        order = next((item for item in found if item["item"] == ORDER_ITEM), None)
+        watching = [one for one in found if one["item"].startswith(SUBSCRIPTION_PREFIX)]
+        return order, [item_to_subscription(item) for item in watching]
+
     def watchers(self, order_id: str) -> list[Subscription]:
         """Everyone who watches the order now."""
         condition = "orderId = :order AND begins_with(#item, :prefix)"
@@ -81,6 +97,15 @@ class Connections:
             _key(subscription.order_id, subscription.connection_id),
             "SET #cursor = :cursor",
             {"cursor": cursor, "asked": subscription.asked_at_ms},
+        )
+
+    def wait(self, subscription: Subscription) -> None:
+        """Note that its connection wasn't established yet; the stream then tells of it again, as of a new one."""
+        self._table.update_if(
+            "askedAtMs = :asked AND #cursor = :none",
+            _key(subscription.order_id, subscription.connection_id),
+            "SET waits = :waits",
+            {"waits": subscription.waits + 1, "asked": subscription.asked_at_ms, "none": 0},
         )
 
     def count(self, connection_id: str, at_most: int) -> int:
@@ -105,6 +130,7 @@ def item_to_subscription(item: Item) -> Subscription:
         closes=item["closes"],
         asked_at_ms=int(item["askedAtMs"]),
         cursor=int(item["cursor"]),
+        waits=int(item.get("waits", 0)),
     )
 
 

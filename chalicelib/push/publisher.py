@@ -3,137 +3,163 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 from chalicelib.aws.dynamodb.attribute_values import deserialize
-from chalicelib.aws.dynamodb.orders_stream import OrderWrite, Record, order_write
-from chalicelib.aws.websocket_gateway import ConnectionGone, WebSocketGateway
-from chalicelib.contract.views import status_message
-from chalicelib.log import context, logger
-from chalicelib.orders.order import Order
-from chalicelib.orders.ports import Orders
+from chalicelib.aws.dynamodb.orders_stream import Record, order_write
+from chalicelib.aws.websocket_gateway import WebSocketGateway
+from chalicelib.log import logger
 from chalicelib.problems import AwsError
-from chalicelib.push.connections import (
-    SUBSCRIPTION_PREFIX,
-    Connections,
-    Subscription,
-    account_partition,
-    item_to_subscription,
-)
+from chalicelib.push.batch import Batch, News, Receiver, Watch
+from chalicelib.push.connection_table import ConnectionTable
+from chalicelib.push.connections import SUBSCRIPTION_PREFIX, Connections, is_of_an_account, item_to_subscription
+from chalicelib.push.fan_out import FanOut, Fate, Outbox
 
 # One can't post to a connection before its $connect has returned, which may be a moment after its subscription is seen.
-ESTABLISHING_TRIES = 10
-ESTABLISHING_PAUSE_SECONDS = 0.1
+# So many batches look whether it has, each for no longer than the fan-out's pauses.
+ESTABLISHING_BATCHES = 4
+# Calls of DynamoDB that are made at one time: botocore keeps connections for as many.
+CALLS_AT_ONCE = 10
 
 
 class Publisher:
-    """Sends what a subscription hasn't had yet, each record of the stream after the one before.
+    """Sends what a subscription hasn't had yet, to all connections of a batch at the same time.
 
     DynamoDB keeps the records of one item in order, and hands one partition's to one invocation at a time; an order and
-    its subscriptions are in one partition.
+    its subscriptions are in one partition. A connection that doesn't take what it is sent is closed and forgotten: its
+    client comes back, asks, and is told everything.
     """
 
     def __init__(
         self,
-        store: Orders,
         connections: Connections,
+        connection_table: ConnectionTable,
         gateway: WebSocketGateway,
-        sleep: Callable[[float], None],
+        fan_out: FanOut,
+        now_ms: Callable[[], int],
     ) -> None:
-        self._store = store
         self._connections = connections
+        self._connection_table = connection_table
         self._gateway = gateway
-        self._sleep = sleep
+        self._fan_out = fan_out
+        self._now_ms = now_ms
 
     def publish(self, records: Iterable[Record]) -> None:
         """Handle the stream's records in their order. A record that can't be read or served is logged and passed over.
 
-        Raises AwsError, as when AWS is out of reach: the stream then gives the same records again, and what was sent
-        already is known by the cursors.
+        Raises AwsError, as when AWS is out of reach, after all that could be sent was sent: the stream then gives the
+        same records again, and what was sent already is known by the cursors.
         """
-        for record in records:
-            try:
-                self._publish(_read(record["dynamodb"]))
-            except AwsError:
-                raise
-            except Exception:  # noqa: BLE001
-                # the boundary: whatever is wrong with one record would come again with it, and hold up all others' news
-                logger.exception("record passed over", event_id=record.get("eventID"))
+        news = list(_readable(records))
+        with ThreadPoolExecutor(CALLS_AT_ONCE) as executor:
+            told = (one for _, one in news)
+            batch = Batch(self._connections, self._connection_table, executor, told, self._now_ms())
+            for event_id, one in news:
+                try:
+                    batch.add(one)
+                except AwsError:
+                    raise
+                except Exception:  # noqa: BLE001
+                    # the boundary: whatever is wrong with one record would come again with it, and hold up all the rest
+                    logger.exception("record passed over", event_id=event_id)
+            receivers = batch.receivers
+            self._fan_out.post([receiver.outbox for receiver in receivers])
+            settled = [executor.submit(copy_context().run, self._settle, receiver) for receiver in receivers]
+        for settling in settled:
+            settling.result()
+        for receiver in receivers:
+            if receiver.outbox.error is not None:
+                raise receiver.outbox.error
 
-    def _publish(self, news: OrderWrite | Subscription | None) -> None:
-        match news:
-            case OrderWrite(order=order):
-                with context(order_id=order.order_id, correlation_id=order.correlation_id):
-                    step = order.history[-1]
-                    logger.info("order changed", seq=step.seq, status=step.status.value)
-                    self._order_changed(news)
-            case Subscription():
-                self._subscribed(news)
-
-    def _order_changed(self, step: OrderWrite) -> None:
-        order = step.order
-        watchers = self._connections.watchers(order.order_id)
-        for subscription in watchers:
-            if subscription.cursor:  # else its own record is still to come, and sends all there is by then
-                self._send(order, subscription, establishing=False)
-        served = {subscription.connection_id for subscription in watchers}
-        for subscription in self._connections.watchers(account_partition(order.account)):
-            if subscription.connection_id not in served:
-                self._send_step(step, subscription)
-
-    def _send_step(self, step: OrderWrite, subscription: Subscription) -> None:
-        """Send a watcher of the whole account what the record brought.
-
-        Its cursor tells only that something was sent: after a failed batch it may be sent the same again.
-        """
+    def _settle(self, receiver: Receiver) -> None:
+        """Remember what was sent; act upon what became of the connection. Raises AwsError."""
         try:
-            for new in step.order.history[step.known :]:
-                message = status_message(new, step.order)
-                self._post(subscription.connection_id, message, establishing=not subscription.cursor)
-        except ConnectionGone:
-            self._connections.forget(subscription.connection_id)
+            self._act_upon_fate(receiver)
+        except AwsError:
+            raise
+        except Exception:  # noqa: BLE001
+            # the same boundary
+            logger.exception("connection passed over", connection_id=receiver.outbox.connection_id)
+
+    def _act_upon_fate(self, receiver: Receiver) -> None:
+        outbox = receiver.outbox
+        match outbox.fate:
+            case Fate.SENT:
+                self._all_sent(receiver)
+            case Fate.NOT_ESTABLISHED if _waited(receiver) + 1 < ESTABLISHING_BATCHES:
+                for watch in receiver.watches:
+                    self._connections.wait(watch.subscription)
+            case Fate.FAILED:
+                for watch in receiver.watches:
+                    self._remember(watch, outbox)
+            case _:
+                self._drop(receiver)
+
+    def _all_sent(self, receiver: Receiver) -> None:
+        for watch in receiver.watches:
+            if watch.ended:
+                self._connections.unsubscribe(watch.subscription.order_id, watch.subscription.connection_id)
+            else:
+                self._remember(watch, receiver.outbox)
+        if any(watch.ended and watch.subscription.closes for watch in receiver.watches):
+            self._gateway.close(receiver.outbox.connection_id)
+
+    def _remember(self, watch: Watch, outbox: Outbox) -> None:
+        """How far a watcher of an order was told; of one of a whole account only that something was sent to it.
+
+        So after a failed batch the latter may be sent the same again.
+        """
+        sent, subscription = watch.sent(outbox), watch.subscription
+        if not sent:
             return
-        if not subscription.cursor:
+        if not is_of_an_account(subscription.order_id):
+            self._connections.advance(subscription, sent[-1].seq)
+        elif not subscription.cursor:
             self._connections.advance(subscription, 1)
 
-    def _subscribed(self, asked: Subscription) -> None:
-        # the stored one, not the record's: after a failed batch it knows what was sent the first time
-        subscription = self._connections.find(asked.order_id, asked.connection_id)
-        order = self._store.load(asked.order_id)
-        if order is not None and subscription is not None:
-            with context(order_id=order.order_id, correlation_id=order.correlation_id):
-                logger.info("order watched", connection_id=asked.connection_id)
-                self._send(order, subscription, establishing=not subscription.cursor)
+    def _drop(self, receiver: Receiver) -> None:
+        """Close a connection that is gone or doesn't keep up, and forget what it watched here.
 
-    def _send(self, order: Order, subscription: Subscription, *, establishing: bool) -> None:
-        """Send every step after the cursor; close the connection that was opened for an order that has ended."""
-        due = [step for step in order.history if step.seq > subscription.cursor]
-        connection_id = subscription.connection_id
+        What else it watched goes with its $disconnect, or with the next sweep.
+        """
+        outbox = receiver.outbox
+        logger.warning("connection dropped", connection_id=outbox.connection_id, why=outbox.fate.name.lower())
+        closed = outbox.fate is Fate.TOO_SLOW and self._closed(outbox.connection_id)
+        if not closed or not outbox.has_begun:
+            # no $disconnect may come; a client that is there all the same is told at its next message to connect again
+            self._connection_table.forget(outbox.connection_id)
+        for watch in receiver.watches:
+            self._connections.unsubscribe(watch.subscription.order_id, watch.subscription.connection_id)
+
+    def _closed(self, connection_id: str) -> bool:
         try:
-            for step in due:
-                self._post(connection_id, status_message(step, order), establishing=establishing)
-        except ConnectionGone:
-            self._connections.forget(connection_id)
-            return
-        if order.is_terminal:
-            self._connections.unsubscribe(order.order_id, connection_id)
-            if subscription.closes:
-                self._gateway.close(connection_id)
-        elif due:
-            self._connections.advance(subscription, due[-1].seq)
-
-    def _post(self, connection_id: str, message: dict[str, Any], *, establishing: bool) -> None:
-        for remaining in reversed(range(ESTABLISHING_TRIES if establishing else 1)):
-            try:
-                return self._gateway.post(connection_id, message)
-            except ConnectionGone:
-                if not remaining:
-                    raise
-                self._sleep(ESTABLISHING_PAUSE_SECONDS)
-        return None
+            self._gateway.close(connection_id)
+        except AwsError:
+            logger.exception("connection not closed", connection_id=connection_id)
+            return False
+        return True
 
 
-def _read(change: Mapping[str, Any]) -> OrderWrite | Subscription | None:
+def _waited(receiver: Receiver) -> int:
+    """How many batches found the connection not established."""
+    return max(watch.subscription.waits for watch in receiver.watches)
+
+
+def _readable(records: Iterable[Record]) -> Iterable[tuple[str | None, News]]:
+    """What the records tell, each with its record's id. One that can't be read is logged and passed over."""
+    for record in records:
+        try:
+            news = _read(record["dynamodb"])
+        except Exception:  # noqa: BLE001
+            logger.exception("record passed over", event_id=record.get("eventID"))
+            continue
+        if news is not None:
+            yield record.get("eventID"), news
+
+
+def _read(change: Mapping[str, Any]) -> News | None:
     """What a record tells: an order's new step, or a new wish to see an order; None where it is nobody's news."""
     new = change.get("NewImage")
     if new is None:
@@ -143,5 +169,7 @@ def _read(change: Mapping[str, Any]) -> OrderWrite | Subscription | None:
         return None if write.known == len(write.order.history) else write  # None: only its lease changed
     if new["item"]["S"].startswith(SUBSCRIPTION_PREFIX):
         subscription = item_to_subscription(deserialize(new))
-        return None if subscription.cursor else subscription  # a cursor is our own note of what was sent
+        if subscription.cursor or is_of_an_account(subscription.order_id):
+            return None  # a cursor is our own note of what was sent; an account's stream has no history to be sent
+        return subscription
     return None

@@ -21,10 +21,11 @@ from chalicelib.problems import (
     NotFound,
     RateLimited,
     RequestError,
+    TooManyConnections,
     TooManySubscriptions,
     Unauthorized,
 )
-from chalicelib.push.connection_table import ConnectionTable
+from chalicelib.push.connection_table import ConnectionTable, Speaker, Watches
 from chalicelib.push.connections import Connections, Subscription, account_partition
 
 MAX_MESSAGE_BYTES = 4 * 1024
@@ -59,7 +60,7 @@ class Session:
         """Open the connection, for one order (then it ends with it) or for all of the account's, as its ticket says.
 
         Raises Unauthorized without a ticket that is valid and unused, NotFound for an order that the account doesn't
-        have: the client is refused.
+        have, TooManyConnections where it or the key has as many open as it may: the client is refused.
         """
         order_id, text = query.get("orderId"), query.get("ticket")
         if text is not None:
@@ -69,11 +70,23 @@ class Session:
             account, key_id, all_orders = self._account_without_ticket, None, False
         else:
             raise Unauthorized("connect with a ticket: POST /ws-tickets gives one")
-        self._connection_table.open(connection_id, account, key_id, self._now_ms())
         if order_id is not None:
-            self._subscribe(account, order_id, connection_id, closes=True)
-        elif all_orders:
-            self._connections.subscribe(Subscription(account_partition(account), connection_id, False, self._now_ms()))
+            self._check_order(account, order_id)
+        watches = Watches.STREAM if all_orders else None if order_id is None else Watches.ORDERS
+        self._connection_table.open(connection_id, account, key_id, self._now_ms(), watches)
+        watched = order_id or (account_partition(account) if all_orders else None)
+        if watched is not None:
+            closes = order_id is not None
+            self._connections.subscribe(Subscription(watched, connection_id, closes, self._now_ms()))
+
+    def admit(self, connection_id: str, query: Mapping[str, str]) -> dict[str, int]:
+        """`connect` as the gateway hears it: the handshake's status is all that a refused client can be told."""
+        try:
+            self.connect(connection_id, query)
+        except RequestError as error:
+            logger.info("connection refused", connection_id=connection_id, why=str(error))
+            return {"statusCode": 429 if isinstance(error, TooManyConnections) else 403}
+        return {"statusCode": 200}
 
     def receive(self, connection_id: str, body: str) -> None:
         """Answer one client message. Whatever is wrong with it is told to the client, and nothing else is.
@@ -122,19 +135,19 @@ class Session:
         raw = body.encode(errors="surrogatepass")  # for parse_body to refuse
         if len(raw) > MAX_MESSAGE_BYTES:
             raise MessageTooLarge(f"a message may have at most {MAX_MESSAGE_BYTES} bytes; the connection is closed")
-        account = self._account_of(connection_id)
+        speaker = self._heard(connection_id)
         message = validate(ClientMessage, parse_body(raw))
         if message.action == "ping":
             return {"type": "pong"}
         if message.order_id is None:
             raise RequestError(f"orderId: is required to {message.action}")
         if message.action == "subscribe":
-            self._subscribe(account, message.order_id, connection_id, closes=False)
+            self._subscribe(speaker, message.order_id, connection_id)
             return {"type": "subscribed", "orderId": message.order_id}
         self._connections.unsubscribe(message.order_id, connection_id)
         return {"type": "unsubscribed", "orderId": message.order_id}
 
-    def _account_of(self, connection_id: str) -> str:
+    def _heard(self, connection_id: str) -> Speaker:
         """Whose connection it is; counts the message."""
         try:
             return self._connection_table.hear(connection_id, self._now_ms())
@@ -145,20 +158,21 @@ class Session:
                 "more than 10 messages a second, the connection is closed", ceil_div(error.wait, 1_000_000)
             ) from None
 
-    def _subscribe(self, account: str, order_id: str, connection_id: str, *, closes: bool) -> None:
+    def _subscribe(self, speaker: Speaker, order_id: str, connection_id: str) -> None:
+        self._check_order(speaker.account, order_id)
+        earlier = self._connections.find(order_id, connection_id)
+        if earlier is None and self._connections.count(connection_id, MAX_SUBSCRIPTIONS) >= MAX_SUBSCRIPTIONS:
+            raise TooManySubscriptions(f"a connection may have at most {MAX_SUBSCRIPTIONS} subscriptions; it is closed")
+        closes = earlier is not None and earlier.closes  # a connection for one order stays so
+        if speaker.watches is Watches.STREAM:
+            # before the subscription is there: from then on somebody must look for it
+            self._connection_table.widen(connection_id, speaker.account, speaker.watches)
+        self._connections.subscribe(Subscription(order_id, connection_id, closes, self._now_ms()))
+
+    def _check_order(self, account: str, order_id: str) -> None:
         order = self._store.load(order_id)
         if order is None or order.account != account:
             raise NotFound(f"there is no order {order_id[:64]}")
-        earlier = self._connections.find(order_id, connection_id)
-        # at its opening a connection has none, and $connect's role couldn't count them
-        if (
-            not closes
-            and earlier is None
-            and self._connections.count(connection_id, MAX_SUBSCRIPTIONS) >= MAX_SUBSCRIPTIONS
-        ):
-            raise TooManySubscriptions(f"a connection may have at most {MAX_SUBSCRIPTIONS} subscriptions; it is closed")
-        closes = closes or (earlier is not None and earlier.closes)  # a connection for one order stays so
-        self._connections.subscribe(Subscription(order_id, connection_id, closes, self._now_ms()))
 
 
 def _as_client_sees(error: FillrateError) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from chalicelib.risk.limits import Limits, LimitsInForce
 
 GLOBAL = "global"
 
-Kind = Literal["open", "notional", "fees"]
+Kind = Literal["open", "waiting", "notional", "fees"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,14 @@ class NetworkFees:
 class Claims:
     """What one order stands for in the counters.
 
-    Whether it is open; what it trades or has traded on which day; what its transactions cost, or may cost, on which.
+    Whether it is open, or waits for a price; what it trades or has traded on which day; what its transactions cost, or
+    may cost, on which.
     """
 
     open: int = 0
     notional: Notional | None = None
     fees: tuple[NetworkFees, ...] = ()
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Usage:
     """What counters of one scope and day stand at: orders, reference base units, lamports."""
 
     open_orders: int
+    waiting_orders: int
     notional: int
     network_fees: int
 
@@ -108,11 +111,14 @@ def movements(account: str, before: Claims, after: Claims, limits: LimitsInForce
 
 
 def _movements(scope: str, limits: Limits | None, before: Claims, after: Claims) -> Iterator[Movement]:
-    opened = after.open - before.open
-    if opened:
-        ceiling = limits.open_orders if limits is not None and opened > 0 else None
-        yield Movement("open", scope, None, opened, ceiling)
     held = Limits() if limits is None else limits
+    of_orders: tuple[tuple[Kind, int, int | None], ...] = (
+        ("open", after.open - before.open, held.open_orders),
+        ("waiting", after.waiting - before.waiting, held.waiting_orders),
+    )
+    for kind, by, most in of_orders:
+        if by:
+            yield Movement(kind, scope, None, by, most if by > 0 else None)
     of_days: tuple[tuple[Kind, dict[str, int], int | None], ...] = (
         ("notional", _changes(_notional_by_day(before), _notional_by_day(after)), held.daily_notional),
         ("fees", _changes(_fees_by_day(before), _fees_by_day(after)), held.daily_network_fees),

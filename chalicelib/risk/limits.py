@@ -17,6 +17,7 @@ from chalicelib.problems import (
     PriceDeviation,
     PriceImpact,
     TooManyOpenOrders,
+    TooManyWaitingOrders,
 )
 
 
@@ -48,6 +49,7 @@ class Limits:
     largest_order: int | None = None
     daily_notional: int | None = None
     open_orders: int | None = None
+    waiting_orders: int | None = None
     slippage_ppm: int | None = None
     price_impact_ppm: int | None = None
     price_deviation_ppm: int | None = None
@@ -82,6 +84,7 @@ PLAYGROUND = Defaults(
         largest_order=1_000_000_000_000_000,
         daily_notional=10_000_000_000_000_000,
         open_orders=10_000,
+        waiting_orders=200_000,
         slippage_ppm=500_000,
         price_impact_ppm=990_000,
         price_deviation_ppm=1_000_000,
@@ -96,6 +99,7 @@ PRODUCTION = Defaults(
         largest_order=50_000_000_000,
         daily_notional=500_000_000_000,
         open_orders=500,
+        waiting_orders=500,
         slippage_ppm=100_000,
         price_impact_ppm=100_000,
         price_deviation_ppm=50_000,
@@ -112,6 +116,21 @@ PRODUCTION = Defaults(
 )
 
 
+def loosened(before: Limits, after: Limits) -> tuple[str, ...]:
+    """The limits, by field, that let more through in `after` than in `before`."""
+    return tuple(name for name in LIMIT_NAMES if _is_looser(name, getattr(before, name), getattr(after, name)))
+
+
+def _is_looser(
+    name: str, before: int | bool | frozenset[str] | None, after: int | bool | frozenset[str] | None
+) -> bool:
+    if before is None or after is None:
+        return before is not None
+    if isinstance(before, frozenset) and isinstance(after, frozenset):
+        return not after <= before
+    return after < before if name == "smallest_order" else after > before  # type: ignore[operator]
+
+
 def defaults_for(stage: str) -> Defaults:
     """The defaults of a stage."""
     return PRODUCTION if stage == "prod" else PLAYGROUND
@@ -124,13 +143,16 @@ LIMIT_NAMES = tuple(one.name for one in fields(Limits))
 class LimitsInForce:
     """What holds for an account's orders: its own limits and those of all accounts together, which both must be kept.
 
-    `open_account`, `open_together`: how many orders were open when these were read.
+    `open_account`, `open_together`: how many orders were open when these were read; `waiting_account`,
+    `waiting_together`: how many waited for a price.
     """
 
     account: Limits
     together: Limits
     open_account: int = 0
     open_together: int = 0
+    waiting_account: int = 0
+    waiting_together: int = 0
 
     @property
     def both(self) -> tuple[tuple[str, Limits], ...]:
@@ -173,21 +195,39 @@ class Exposure:
 
 @dataclass(frozen=True, slots=True)
 class SwapTerms:
-    """What an order itself says: mints in base58, with the symbols or texts that the client knows them by."""
+    """What an order itself says: mints in base58, slippage in millionths, and whether it waits for a price at first."""
 
     mint_in: str
     mint_out: str
     slippage_ppm: int
+    waits: bool = False
 
 
 def check_request(limits: LimitsInForce, terms: SwapTerms) -> None:
-    """What can be told when an order comes in. Raises LimitRefused naming every field, or TooManyOpenOrders."""
-    problems = tuple(_problems_of(limits, terms))
-    if problems:
-        raise LimitRefused(problems)
+    """What can be told when an order comes in.
+
+    Raises LimitRefused naming every field, TooManyOpenOrders, or of one that waits TooManyWaitingOrders.
+    """
+    check_terms(limits, terms)
+    if terms.waits:
+        _check_waiting(limits)
+        return
     for (whose, scope), already in zip(limits.both, (limits.open_account, limits.open_together), strict=True):
         if scope.open_orders is not None and already >= scope.open_orders:
             raise TooManyOpenOrders(scope.open_orders, whose)
+
+
+def check_terms(limits: LimitsInForce, terms: SwapTerms) -> None:
+    """What the order itself says, whatever else is open. Raises LimitRefused naming every field."""
+    problems = tuple(_problems_of(limits, terms))
+    if problems:
+        raise LimitRefused(problems)
+
+
+def _check_waiting(limits: LimitsInForce) -> None:
+    for (whose, scope), already in zip(limits.both, (limits.waiting_account, limits.waiting_together), strict=True):
+        if scope.waiting_orders is not None and already >= scope.waiting_orders:
+            raise TooManyWaitingOrders(scope.waiting_orders, whose)
 
 
 def check_plan(limits: LimitsInForce, terms: SwapTerms, exposure: Exposure, currency: ReferenceCurrency) -> None:

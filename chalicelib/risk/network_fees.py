@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from chalicelib.amounts import PPM, SOL_DECIMALS, percent_text, to_text
+from chalicelib.amounts import PPM, percent_text, sol_text
 from chalicelib.problems import FeeTooHigh
 from chalicelib.risk.limits import Exposure, LimitsInForce, ReferenceCurrency
 
@@ -41,11 +41,6 @@ def most_network_fee(
             f"{sol_text(lowest.lamports)}"
         )
     return min(fees.most, lowest.lamports)
-
-
-def sol_text(lamports: int) -> str:
-    """Lamports as people write them: `0.000005 SOL`."""
-    return f"{to_text(lamports, SOL_DECIMALS)} SOL"
 
 
 def _ceilings(

@@ -15,9 +15,9 @@ from solders.pubkey import Pubkey
 
 from chalicelib.amounts import PPM
 from chalicelib.problems import AmountTooSmall, ExecutionError
-from chalicelib.risk.depth import depth_of
 from chalicelib.risk.limits import Exposure, PoolDeviation
-from chalicelib.routing.market import PricedPair
+from chalicelib.routing.depth import depth_of
+from chalicelib.routing.market import PricedPair, Worth
 from chalicelib.routing.quote import price_impact
 from chalicelib.routing.router import Bridge, Hop, PairPools, Route
 from chalicelib.solana.accounts import ChainClock
@@ -32,6 +32,8 @@ _LEAST_PART_OF_DEPTH = 5
 # A pool's own word has at most so large a part of the others' weight: where they agree they always outweigh it, and
 # where they don't it takes the majority of the depth to be believed.
 _MOST_OF_OTHERS = Fraction(1, 2)
+# What stands for the deviation of a pool that no operator added and no other pool confirms: more than any limit allows.
+_UNKNOWN = Fraction(10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,18 @@ def value_of(priced: PricedPair) -> int | None:
     if worth is None:
         return None
     route = priced.route
-    value = Fraction(route.amount_in if worth.mint == route.legs[0].quote.mint_in else route.amount_out)
+    amount = route.amount_in if worth.mint == route.legs[0].quote.mint_in else route.amount_out
+    return value_of_amount(worth, amount, priced.pools.clock)
+
+
+def value_of_amount(worth: Worth, amount: int, clock: ChainClock) -> int | None:
+    """`amount` base units of a token in those of the reference currency, rounded up; None where no pool tells.
+
+    By the dearer half of each hop's pools.
+    """
+    value = Fraction(amount)
     for mint, pools in worth.hops:
-        prices = _spot_prices(pools, mint, ceil(value), priced.pools.clock)
+        prices = _spot_prices(pools, mint, ceil(value), clock)
         if not prices:
             return None
         value *= sorted(prices)[len(prices) // 2]
@@ -102,17 +113,18 @@ def price_deviation(route: Route, pools: PairPools) -> Fraction | None:
 def pool_deviations(route: Route, pools: PairPools) -> dict[Pubkey, Fraction | None]:
     """Of each of the route's pools how far its mid price is from its reference; None where it has none.
 
-    The reference is the median, weighted by depth, of what the pair's other pools say, of the prices over SOL and USDC,
-    and, with a limited weight, of the pool itself. There is none where all the others are too thin to be believed. Of a
-    route over a third token each hop is judged so by the hop's other pools; a pool without any, by what the whole
-    route's price is against the pair's own pools and the prices over other third tokens.
+    The reference is the median, weighted by depth, of what the pair's other pools say, of the prices over SOL, USDC and
+    USDT, and, with a limited weight, of the pool itself. There is none where all the others are too thin to be
+    believed. Of a route over a third token each hop is judged so by the hop's other pools; a pool without any, by what
+    the whole route's price is against the pair's own pools and the prices over other third tokens. Pools that no
+    operator added say nothing, not even of themselves, and one that no other pool confirms is as far off as can be.
     """
     if len(route.hops) == 1:
-        return _hop_deviations(route.hops[0], pools.direct, _cross_prices(route, pools), pools.clock)
+        return _hop_deviations(route.hops[0], pools.direct, _cross_prices(route, pools), pools)
     own = next(bridge for bridge in pools.bridges if bridge.mint == route.hops[1].legs[0].quote.mint_in)
     found: dict[Pubkey, Fraction | None] = {}
     for hop, others in zip(route.hops, (own.first, own.second), strict=True):
-        found |= _hop_deviations(hop, others, (), pools.clock)
+        found |= _hop_deviations(hop, others, (), pools)
     if None in found.values():
         whole = _route_deviation(route, pools)
         found = {pool: whole if deviation is None else deviation for pool, deviation in found.items()}
@@ -137,15 +149,18 @@ def weighted_median(sources: Sequence[PriceSource]) -> Fraction:
 
 
 def _hop_deviations(
-    hop: Hop, pools: Iterable[Pool], crosses: Sequence[PriceSource], clock: ChainClock
+    hop: Hop, others_of_hop: Iterable[Pool], crosses: Sequence[PriceSource], pools: PairPools
 ) -> dict[Pubkey, Fraction | None]:
-    sources = _sources(pools, hop.legs[0].quote.mint_in, clock)
+    sources = _sources(_counted(others_of_hop, pools), hop.legs[0].quote.mint_in, pools.clock)
     found: dict[Pubkey, Fraction | None] = {}
     for leg in hop.legs:
         mint, amount = leg.quote.mint_in, leg.quote.amount_in
         judged = sources.get(leg.pool.address) or PriceSource(leg.pool.mid_price(mint), Fraction(0))
         others = [source for pool, source in sources.items() if pool != leg.pool.address]
-        found[leg.pool.address] = _deviation(judged, (*others, *crosses), amount)
+        deviation = _deviation(judged, (*others, *crosses), amount)
+        if deviation is None and leg.pool.address in pools.uncounted:
+            deviation = _UNKNOWN  # nobody stands for it: it trades only where others confirm its price
+        found[leg.pool.address] = deviation
     return found
 
 
@@ -157,7 +172,7 @@ def _route_deviation(route: Route, pools: PairPools) -> Fraction | None:
         sources = _sources((leg.pool for leg in hop.legs), hop.legs[0].quote.mint_in, pools.clock)
         depths.append(_total_depth(sources.values()) / reached)
         reached *= hop.ideal_out / hop.amount_in
-    direct = _sources(pools.direct, pools.mint_in, pools.clock)
+    direct = _sources(_counted(pools.direct, pools), pools.mint_in, pools.clock)
     others = (*direct.values(), *_cross_prices(route, pools))
     return _deviation(PriceSource(reached, min(depths)), others, route.amount_in)
 
@@ -167,7 +182,8 @@ def _deviation(judged: PriceSource, others: Sequence[PriceSource], amount: int) 
     if not total or total * _LEAST_PART_OF_DEPTH < judged.depth or total * _SAMPLE_PART < amount:
         return None
     own_word = PriceSource(judged.price, min(judged.depth, total * _MOST_OF_OTHERS))
-    return _apart(judged.price, weighted_median((*others, own_word)))
+    said = (*others, own_word) if own_word.depth else others
+    return _apart(judged.price, weighted_median(said))
 
 
 def _cross_prices(route: Route, pools: PairPools) -> tuple[PriceSource, ...]:
@@ -182,13 +198,18 @@ def _cross_prices(route: Route, pools: PairPools) -> tuple[PriceSource, ...]:
 
 
 def _cross_price(bridge: Bridge, pools: PairPools) -> PriceSource | None:
-    first = tuple(_sources(bridge.first, pools.mint_in, pools.clock).values())
-    second = tuple(_sources(bridge.second, bridge.mint, pools.clock).values())
+    first = tuple(_sources(_counted(bridge.first, pools), pools.mint_in, pools.clock).values())
+    second = tuple(_sources(_counted(bridge.second, pools), bridge.mint, pools.clock).values())
     if not first or not second:
         return None
     between = weighted_median(first)
     depth = min(_total_depth(first), _total_depth(second) / between)
     return PriceSource(between * weighted_median(second), depth)
+
+
+def _counted(among: Iterable[Pool], pools: PairPools) -> Iterable[Pool]:
+    """Those whose word counts."""
+    return (pool for pool in among if pool.address not in pools.uncounted)
 
 
 def _sources(pools: Iterable[Pool], mint_in: Pubkey, clock: ChainClock) -> Mapping[Pubkey, PriceSource]:

@@ -18,9 +18,14 @@ def serialize(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _serializer.serialize(value) for name, value in item.items() if value is not None}
 
 
+def serialize_whole(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values to DynamoDB's typed ones; None is a value like others."""
+    return {name: _serializer.serialize(value) for name, value in item.items()}
+
+
 def serialize_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """An expression's values, by their names without the colon; None is a value like others."""
-    return {f":{name}": _serializer.serialize(value) for name, value in values.items()}
+    return {f":{name}": value for name, value in serialize_whole(values).items()}
 
 
 def deserialize(item: Mapping[str, Any]) -> Item:

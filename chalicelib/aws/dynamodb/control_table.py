@@ -1,17 +1,23 @@
 """Limits, kill switches and counters as they lie in the control table. Every read is consistent.
 
+What an operator changes is written with what `record` adds, in one transaction.
+
 Items by `name`: `limits#global`, `limits#default`, `limits#account#<account>`; `halt#global`, `halt#account#<account>`;
+`approvals`, what needs two operators; `discovery`, what a scheduled search for pools may do;
 the counters `open#<scope>`, `notional#<day>#<scope>` and `fees#<day>#<scope>`, which only order writes move.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.aws.dynamodb.attribute_values import Item
+from chalicelib.aws.dynamodb.recorder import Recorder, no_record
 from chalicelib.aws.dynamodb.table import Table
-from chalicelib.risk.counters import GLOBAL, Usage, account_scope, counter_key
+from chalicelib.discovery.policy import DiscoveryPolicy
+from chalicelib.risk.counters import GLOBAL, Kind, Usage, account_scope, counter_key
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import LIMIT_NAMES, Defaults, Limits, LimitsInForce
 
@@ -20,14 +26,17 @@ if TYPE_CHECKING:
 
 # What accounts have that have no limits of their own.
 DEFAULT = "default"
+_APPROVALS = "approvals"
+_DISCOVERY = "discovery"
 
 
 class ControlTable:
     """`defaults` is what holds where the table says nothing."""
 
-    def __init__(self, client: DynamoDBClient, table: str, defaults: Defaults) -> None:
+    def __init__(self, client: DynamoDBClient, table: str, defaults: Defaults, record: Recorder = no_record) -> None:
         self._table = Table(client, table)
         self._defaults = defaults
+        self._record = record
 
     # --- kill switches --------------------------------------------------------------------------------------------
 
@@ -41,13 +50,18 @@ class ControlTable:
 
     def halt(self, scope: str, reason: str, now_ms: int) -> Halt:
         """Throw a scope's kill switch. One that is thrown already stays so since then, with the new reason."""
-        update = "SET since = if_not_exists(since, :now), reason = :reason"
-        return _to_halt(scope, self._table.update(_key(f"halt#{scope}"), update, {"now": now_ms, "reason": reason}))
+
+        def thrown(before: Item | None) -> Item:
+            return {"since": now_ms, **(before or {}), "reason": reason}
+
+        _, after = self._table.change(_key(f"halt#{scope}"), thrown, partial(self._record, "halts", "halt", scope))
+        return _to_halt(scope, after or {})
 
     def resume(self, scope: str) -> Halt | None:
         """Take the kill switch back; what it was, None where it wasn't thrown."""
-        old = self._table.take(_key(f"halt#{scope}"))
-        return _to_halt(scope, old) if old else None
+        beside = partial(self._record, "halts", "resume", scope)
+        before, _ = self._table.change(_key(f"halt#{scope}"), lambda before: None, beside)
+        return _to_halt(scope, before) if before else None
 
     def _halt(self, *scopes: str) -> Halt | None:
         items = self._read(f"halt#{scope}" for scope in scopes)
@@ -56,53 +70,92 @@ class ControlTable:
     # --- limits ---------------------------------------------------------------------------------------------------
 
     def limits_for(self, account: str) -> LimitsInForce:
-        """What holds for the account's orders now, and how many are open."""
+        """What holds for the account's orders now, and how many are open and how many wait."""
         scope = account_scope(account)
         names = [f"limits#{one}" for one in (scope, DEFAULT, GLOBAL)]
-        counters = [counter_key("open", one) for one in (scope, GLOBAL)]
+        kinds: tuple[Kind, ...] = ("open", "waiting")
+        counters = [counter_key(kind, one) for kind in kinds for one in (scope, GLOBAL)]
         items = self._read((*names, *counters))
         defaults = _merged(self._defaults.account, items.get(names[1], {}))
-        open_account, open_together = (_counted(items.get(name, {})) for name in counters)
+        open_account, open_together, waiting_account, waiting_together = (
+            _counted(items.get(name, {})) for name in counters
+        )
         return LimitsInForce(
             account=_merged(defaults, items.get(names[0], {})),
             together=_merged(self._defaults.together, items.get(names[2], {})),
             open_account=open_account,
             open_together=open_together,
+            waiting_account=waiting_account,
+            waiting_together=waiting_together,
         )
 
     def limits_in(self, scope: str) -> Limits:
         """A scope's limits, what it doesn't say itself taken from the defaults."""
         own, default = f"limits#{scope}", f"limits#{DEFAULT}"
-        items = self._read(dict.fromkeys((own, default)))
+        return self._limits_of(scope, self._read(dict.fromkeys((own, default))))
+
+    def _limits_of(self, scope: str, items: Mapping[str, Item]) -> Limits:
+        own = items.get(f"limits#{scope}", {})
         if scope == GLOBAL:
-            return _merged(self._defaults.together, items.get(own, {}))
-        return _merged(_merged(self._defaults.account, items.get(default, {})), items.get(own, {}))
+            return _merged(self._defaults.together, own)
+        return _merged(_merged(self._defaults.account, items.get(f"limits#{DEFAULT}", {})), own)
 
     def set_limits(self, scope: str, changes: Mapping[str, object], inherit: Iterable[str] = ()) -> Limits:
         """Set those of a scope's limits that `changes` names, and let those in `inherit` be the defaults' again.
 
         Raises ValueError naming what is wrong; nothing is written then.
         """
-        Limits().changed(changes)
-        forgotten = tuple(inherit)
-        for name in forgotten:
-            if name not in LIMIT_NAMES:
-                raise ValueError(f"{name} is no limit; there are {', '.join(LIMIT_NAMES)}")
-        update = ""
-        if changes:
-            update += "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
-        if forgotten:
-            update += " REMOVE " + ", ".join(f"#{name}" for name in forgotten)
-        if update:
-            values = {name: _stored(value) for name, value in changes.items()}
-            self._table.update(_key(f"limits#{scope}"), update, values)
+        changed = _limits_changed(changes, tuple(inherit))
+        self._table.change(_key(f"limits#{scope}"), changed, partial(self._record, "limits", "set", scope))
         return self.limits_in(scope)
+
+    def limits_after(self, scope: str, changes: Mapping[str, object], inherit: Iterable[str] = ()) -> Limits:
+        """What `limits_in` would tell after `set_limits`; nothing is written. Raises ValueError as that does."""
+        changed = _limits_changed(changes, tuple(inherit))
+        own, default = f"limits#{scope}", f"limits#{DEFAULT}"
+        items = self._read(dict.fromkeys((own, default)))
+        items[own] = changed(items.get(own)) or {}
+        return self._limits_of(scope, items)
+
+    # --- what needs a second operator -----------------------------------------------------------------------------
+
+    def approvals(self) -> frozenset[str]:
+        """Which changes a second operator must approve: the names are operations/approvals.py's."""
+        return frozenset((self._table.get(_key(_APPROVALS)) or {}).get("needed", ()))
+
+    def need_approvals(self, needed: frozenset[str]) -> None:
+        """Let exactly these changes need a second operator."""
+        beside = partial(self._record, "approvals", "set", "stage")
+        self._table.change(_key(_APPROVALS), lambda before: {"needed": sorted(needed)}, beside)
+
+    # --- the scheduled search for pools ----------------------------------------------------------------------------
+
+    def discovery_policy(self) -> DiscoveryPolicy:
+        """What the operators let a scheduled search do: nothing where they have said nothing."""
+        item = self._table.get(_key(_DISCOVERY)) or {}
+        return DiscoveryPolicy(
+            on=item.get("on") is True,
+            auto_add=item.get("autoAdd") is True,
+            least_depth=int(item.get("leastDepth", 0)),
+            least_age_ms=int(item.get("leastAgeMs", 0)),
+        )
+
+    def set_discovery_policy(self, policy: DiscoveryPolicy) -> None:
+        item = {
+            "on": policy.on,
+            "autoAdd": policy.auto_add,
+            "leastDepth": policy.least_depth,
+            "leastAgeMs": policy.least_age_ms,
+        }
+        self._table.change(_key(_DISCOVERY), lambda before: item, partial(self._record, "pools", "schedule", "stage"))
 
     # --- counters -------------------------------------------------------------------------------------------------
 
     def usage(self, scope: str, day: str) -> Usage:
         """What is used of a scope's limits on sums, on that UTC day."""
-        keys = counter_key("open", scope), counter_key("notional", scope, day), counter_key("fees", scope, day)
+        of_orders: tuple[Kind, ...] = ("open", "waiting")
+        of_days: tuple[Kind, ...] = ("notional", "fees")
+        keys = *(counter_key(kind, scope) for kind in of_orders), *(counter_key(kind, scope, day) for kind in of_days)
         items = self._read(keys)
         return Usage(*(_counted(items.get(key, {})) for key in keys))
 
@@ -114,6 +167,20 @@ class ControlTable:
 
 def _key(name: str) -> Item:
     return {"name": name}
+
+
+def _limits_changed(changes: Mapping[str, object], forgotten: tuple[str, ...]) -> Callable[[Item | None], Item | None]:
+    """What a scope's item becomes. Raises ValueError naming what is wrong."""
+    Limits().changed(changes)
+    for name in forgotten:
+        if name not in LIMIT_NAMES:
+            raise ValueError(f"{name} is no limit; there are {', '.join(LIMIT_NAMES)}")
+
+    def changed(before: Item | None) -> Item | None:
+        after = {**(before or {}), **{name: _stored(value) for name, value in changes.items()}}
+        return {name: value for name, value in after.items() if name not in forgotten} or None
+
+    return changed
 
 
 def _to_halt(scope: str, item: Item) -> Halt:

@@ -1,4 +1,4 @@
-"""Items of DynamoDB that may be used only so often and until some time: one conditional write counts a use.
+"""Items of DynamoDB that may be used only so often: one conditional write counts a use.
 
 An item has its own rate (`intervalUs`, `toleranceUs`) and state (`tatUs`), in microseconds: see rate_cell.py.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Meter:
-    """Uses of the items of a table whose key is `name`. An item with `validUntilMs` is usable before that time only."""
+    """Uses of the items of a table whose key is `name`."""
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._cell = RateCell(Table(client, table), "Us")
@@ -31,12 +31,7 @@ class Meter:
 
         Raises Unusable, or TooSoon in microseconds; nothing is written then.
         """
-        return self._cell.take(key, now_ms * 1000, usable=_usable_at(now_ms))[1]
+        return self._cell.take(key, now_ms * 1000, usable=_EXISTS)[1]
 
 
-def _usable_at(now_ms: int) -> Usable:
-    return Usable(
-        "attribute_exists(#name) AND (attribute_not_exists(validUntilMs) OR validUntilMs > :ms)",
-        {"ms": now_ms},
-        lambda item: bool(item) and ("validUntilMs" not in item or item["validUntilMs"] > now_ms),
-    )
+_EXISTS = Usable("attribute_exists(#name)", holds=bool)

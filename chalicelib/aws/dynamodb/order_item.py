@@ -6,22 +6,33 @@ lacks has its default.
 
 from __future__ import annotations
 
+import json
+import zlib
 from dataclasses import replace
-from zlib import crc32
+from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel, to_snake
 
 from chalicelib.aws.dynamodb.attribute_values import Item
-from chalicelib.orders.order import Order, dex_names
+from chalicelib.aws.dynamodb.waiting_index import waiting_attributes
+from chalicelib.orders.fills import is_fill
+from chalicelib.orders.order import Order, State, dex_names, is_cancellable
 from chalicelib.orders.recovery import due_at_ms
 
 ORDER_ITEM = "order"
 OPEN_SHARDS = 4
+# Where those stand meanwhile that the sweeper has handed back because nobody came to them.
+LATE_SHARD = "late"
+OPEN_PARTS = (*(f"open#{number}" for number in range(OPEN_SHARDS)), LATE_SHARD)
+
+# How an account's orders stand: waiting for a condition, on their way and not signed, filled.
+WAITING, STARTING, FILLED = "open", "starting", "filled"
 
 # Of one order: pydantic takes no naming for a dataclass alone, lest it contradict one of the dataclass's own.
 _ORDERS = TypeAdapter(tuple[Order], config=ConfigDict(alias_generator=to_camel))
 # Of a step these stand at the top, and all that it tells in `detail`, there in snake_case.
+_OF_ONE_THAT_WAITS = ("signedTries", "pauses", "waitUntilMs", "movedAtMs", "waitingWeight", "changes")
 _OF_THE_STEP_ITSELF = ("seq", "status", "atMs", "retryCount")
 
 
@@ -34,6 +45,11 @@ def order_to_item(order: Order) -> Item:
         del item["correlationId"]
     if order.booked is not None and not order.booked.fees:
         del item["booked"]["fees"]
+    if order.booked is not None and not order.booked.waiting:
+        del item["booked"]["waiting"]
+    for name in _OF_ONE_THAT_WAITS:
+        if not item[name]:
+            del item[name]
     return {
         **item,
         "item": ORDER_ITEM,
@@ -48,7 +64,10 @@ def order_to_item(order: Order) -> Item:
         "decimalsOut": token_out["decimals"],
         "updatedAtMs": order.updated_at_ms,
         "history": [_step_to_map(step) for step in item["history"]],
+        **({"quotes": _packed(item["quotes"])} if "quotes" in item else {}),
         **_due(order),
+        **_standing(order),
+        **waiting_attributes(order),
         **{f"lease{name[:1].upper()}{name[1:]}": value for name, value in lease.items()},
     }
 
@@ -65,6 +84,8 @@ def item_to_order(item: Item) -> Order:
     }
     if "leaseOwner" in item:
         found["lease"] = {"owner": item["leaseOwner"], "untilMs": item["leaseUntilMs"]}
+    if "quotes" in item:
+        found["quotes"] = _unpacked(item["quotes"])
     if "submission" in item:
         found["submission"] = {**item["submission"], "wire": bytes(item["submission"]["wire"])}
     (order,) = _ORDERS.validate_python((found,))
@@ -85,8 +106,41 @@ def _due(order: Order) -> Item:
     return {"openShard": open_shard(order.order_id), "dueAtMs": due_at_ms(order)}
 
 
+def _standing(order: Order) -> Item:
+    """What an account's index needs in which only those orders are that may be cancelled, and those that were filled.
+
+    By when they were placed, or filled, so that either can be read newest first without reading the others.
+    """
+    if is_fill(order):
+        return {"standing": standing_key(FILLED, order.updated_at_ms, order.order_id)}
+    if not is_cancellable(order):
+        return {}
+    kind = WAITING if order.state is State.OPEN else STARTING
+    return {"standing": standing_key(kind, order.created_at_ms, order.order_id)}
+
+
+def standing_key(kind: str, at_ms: int, order_id: str = "") -> str:
+    """Where an order stands among its account's; without an id, before all of that time."""
+    return f"{kind}#{at_ms:015d}#{order_id}"
+
+
 def open_shard(order_id: str) -> str:
-    return f"open#{crc32(order_id.encode()) % OPEN_SHARDS}"
+    return f"open#{zlib.crc32(order_id.encode()) % OPEN_SHARDS}"
+
+
+def _packed(quotes: Any) -> bytes:
+    """As JSON in zlib's format: DynamoDB bills all of an item's bytes at each write, and no query asks for these."""
+    return zlib.compress(json.dumps(quotes, separators=(",", ":")).encode())
+
+
+def _unpacked(quotes: Any) -> Any:
+    """What was packed; a list as it was written before. Raises ValueError."""
+    if isinstance(quotes, list):
+        return quotes
+    try:
+        return json.loads(zlib.decompress(bytes(quotes)))
+    except zlib.error as error:
+        raise ValueError(f"the quotes can't be read: {error}") from None
 
 
 def _step_to_map(step: Item) -> Item:

@@ -1,6 +1,6 @@
-"""The orders table's stream: each record is one write. Read here into orders, without their signed bytes.
+"""The orders table's stream: each record is one write. Read here into orders, without their signed bytes and quotes.
 
-The stream's JSON carries the bytes as text, and nobody outside may see them.
+The stream's JSON carries bytes as text. Nobody outside may see the signed ones, and no message tells the quotes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from chalicelib.orders.order import TERMINAL, Order
 
 Record = Mapping[str, Any]
 
+_LEFT_OUT = ("submission", "quotes")
 _ENDED = frozenset(state.value for state in TERMINAL)
 
 
@@ -32,7 +33,7 @@ def order_write(change: Mapping[str, Any]) -> OrderWrite | None:
     new, old = change.get("NewImage"), change.get("OldImage")
     if new is None or new["item"]["S"] != ORDER_ITEM:
         return None
-    order = item_to_order(deserialize({name: value for name, value in new.items() if name != "submission"}))
+    order = item_to_order(deserialize({name: value for name, value in new.items() if name not in _LEFT_OUT}))
     return OrderWrite(order, 0 if old is None else len(old["history"]["L"]))
 
 

@@ -36,25 +36,30 @@ class Usable:
 
 
 class RateCell:
-    """Passes at items of a table. `rate` is that of all of them, in `unit`; None where each has its own."""
+    """Passes at items of a table. `rate` is that of all of them, in `unit`; None where each has its own.
 
-    def __init__(self, table: Table, unit: str, rate: Rate | None = None) -> None:
+    `mostly_free`: what to guess of an item with the shared rate, that nobody else uses it at this moment.
+    """
+
+    def __init__(self, table: Table, unit: str, rate: Rate | None = None, *, mostly_free: bool = False) -> None:
         self._table = table
         self._rate = rate
+        self._mostly_free = mostly_free or rate is None
         self._tat, self._own_interval, self._own_tolerance = f"tat{unit}", f"interval{unit}", f"tolerance{unit}"
 
     def attributes(self, rate: Rate) -> Item:
         """What an item must have to keep a rate of its own."""
         return {self._own_interval: rate.interval, self._own_tolerance: rate.tolerance}
 
-    def take(self, key: Item, now: int, longest_wait: int | None = 0, usable: Usable = Usable()) -> tuple[int, Item]:
+    def take(self, key: Item, now: int, longest_wait: int = 0, usable: Usable = Usable()) -> tuple[int, Item]:
         """Take the next pass: the time from which it counts, now or at most `longest_wait` later, and the item.
 
-        One write where the first guess is right: that a shared rate is in use, that an item with its own is not.
-        Raises Unusable or TooSoon; nothing is written then. None as `longest_wait` lets it be however late.
+        One write where the first guess is right: that a shared rate is in use, unless it is `mostly_free`, and that an
+        item with its own is not.
+        Raises Unusable or TooSoon; nothing is written then.
         """
-        behind_others = self._rate is not None
-        latest = self._latest(now, longest_wait, {}) if behind_others else None
+        behind_others = not self._mostly_free
+        latest = now + self._tolerance({}) + longest_wait if behind_others else now
         while True:
             taken, item = self._after_others(key, now, latest, usable) if behind_others else self._now(key, now, usable)
             if taken:
@@ -62,26 +67,15 @@ class RateCell:
                 return max(now, arrival - self._tolerance(item)), item
             if not usable.holds(item):
                 raise Unusable
-            arrival, latest = int(item.get(self._tat, 0)), self._latest(now, longest_wait, item)
-            if latest is not None and arrival > latest:
+            arrival, latest = int(item.get(self._tat, 0)), now + self._tolerance(item) + longest_wait
+            if arrival > latest:
                 raise TooSoon(arrival - latest)
             # where others take passes at this moment, what was found has changed by now: the condition tells
             behind_others = arrival > now
 
-    def look(self, key: Item, now: int, longest_wait: int) -> int:
-        """The time that `take` would answer now, for a rate of all items; nothing is written. Raises TooSoon."""
-        item = self._table.get(key) or {}
-        arrival = int(item.get(self._tat, 0))
-        latest = now + self._tolerance(item) + longest_wait
-        if arrival > latest:
-            raise TooSoon(arrival - latest)
-        return max(now, arrival - self._tolerance(item))
-
-    def _after_others(self, key: Item, now: int, latest: int | None, usable: Usable) -> tuple[bool, Item]:
-        condition, values = f"{self._tat} > :now", {"now": now}
-        if latest is not None:
-            condition, values = f"{condition} AND {self._tat} <= :latest", {**values, "latest": latest}
-        return self._move(key, condition, self._tat, values, usable)
+    def _after_others(self, key: Item, now: int, latest: int, usable: Usable) -> tuple[bool, Item]:
+        condition = f"{self._tat} > :now AND {self._tat} <= :latest"
+        return self._move(key, condition, self._tat, {"now": now, "latest": latest}, usable)
 
     def _now(self, key: Item, now: int, usable: Usable) -> tuple[bool, Item]:
         condition = f"(attribute_not_exists({self._tat}) OR {self._tat} <= :now)"
@@ -97,10 +91,6 @@ class RateCell:
             f"SET {self._tat} = {base} + {interval}",
             {**values, **given, **usable.values},
         )
-
-    def _latest(self, now: int, longest_wait: int | None, item: Item) -> int | None:
-        """How far the arrival time may have come before a pass; None where that doesn't matter."""
-        return None if longest_wait is None else now + self._tolerance(item) + longest_wait
 
     def _interval(self, item: Item) -> int:
         return int(item[self._own_interval]) if self._rate is None else self._rate.interval

@@ -7,20 +7,42 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.htm
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.aws.dynamodb.attribute_values import Item, deserialize, serialize, serialize_values
-from chalicelib.aws.errors import is_condition_failure, translated
+from chalicelib.aws.dynamodb.attribute_values import (
+    Item,
+    deserialize,
+    serialize,
+    serialize_values,
+    serialize_whole,
+)
+from chalicelib.aws.errors import WriteConflict, is_condition_failure, is_first_condition_failure, translated
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Values = Mapping[str, Any]
 
+# How often an operator's change is tried anew because somebody wrote the item meanwhile.
+CHANGE_TRIES = 10
+
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+_KEYS_A_BATCH = 100
+
 _NAME = re.compile(r"#(\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPage:
+    """What one read found: of `read` items those that were to be kept, and the key to go on after, None at the end."""
+
+    items: tuple[Item, ...]
+    read: int
+    last: Item | None
 
 
 class Table:
@@ -42,12 +64,14 @@ class Table:
     @translated()
     def get_each(self, keys: Iterable[Item]) -> list[Item]:
         """Those of the items that exist, in no order."""
-        request: Any = {self.name: {"Keys": [serialize(key) for key in keys], "ConsistentRead": True}}
+        wanted = [serialize(key) for key in keys]
         found: list[Item] = []
-        while request:
-            response = self._client.batch_get_item(RequestItems=request)
-            found += map(deserialize, response["Responses"].get(self.name, []))
-            request = response.get("UnprocessedKeys")
+        for start in range(0, len(wanted), _KEYS_A_BATCH):
+            request: Any = {self.name: {"Keys": wanted[start : start + _KEYS_A_BATCH], "ConsistentRead": True}}
+            while request:
+                response = self._client.batch_get_item(RequestItems=request)
+                found += map(deserialize, response["Responses"].get(self.name, []))
+                request = response.get("UnprocessedKeys")
         return found
 
     @translated()
@@ -103,8 +127,63 @@ class Table:
         return True, deserialize(response.get("Attributes", {}))
 
     @translated()
+    def change(
+        self,
+        key: Item,
+        changed: Callable[[Item | None], Item | None],
+        beside: Callable[[Item | None, Item | None], Sequence[Any]],
+    ) -> tuple[Item | None, Item | None]:
+        """Write what `changed` makes of the item, and in the same transaction the actions of `beside`.
+
+        Both are given the item as it stands, without its key, None where there is none; where somebody writes it
+        meanwhile all is done again with what that left. Returns what it was and what it is. A change of nothing
+        writes nothing. Raises WriteConflict where others write it at each of CHANGE_TRIES.
+        """
+        for _ in range(CHANGE_TRIES):
+            stands = self.get(key)
+            before = None if stands is None else {name: it for name, it in stands.items() if name not in key}
+            after = changed(before)
+            if after == before:
+                return before, after
+            write = self._replacement(key, before, after)
+            try:
+                self._client.transact_write_items(TransactItems=[write, *beside(before, after)])
+            except ClientError as error:
+                if not is_first_condition_failure(error):
+                    raise
+            else:
+                return before, after
+        raise WriteConflict
+
+    def _replacement(self, key: Item, before: Item | None, after: Item | None) -> Any:
+        """The item replaced or deleted, if it stands as it was read."""
+        was = {f"was_{name}": value for name, value in (before or {}).items()}
+        if before is None:
+            condition = " AND ".join(f"attribute_not_exists(#{name})" for name in key)
+        else:
+            conditions = [f"#{name} = :was_{name}" for name in before]
+            conditions += [f"attribute_not_exists(#{name})" for name in (after or {}) if name not in before]
+            condition = " AND ".join([*(f"attribute_exists(#{name})" for name in key), *conditions])
+        request = {"TableName": self.name, **_expressions({"ConditionExpression": condition}, was)}
+        if after is None:
+            return {"Delete": {**request, "Key": serialize(key)}}
+        return {"Put": {**request, "Item": serialize_whole({**key, **after})}}
+
+    @translated()
     def delete(self, key: Item) -> None:
         self._client.delete_item(TableName=self.name, Key=serialize(key))
+
+    @translated()
+    def delete_if(self, condition: str, key: Item, values: Values) -> bool:
+        """False, and nothing deleted, where the condition doesn't hold."""
+        request = _expressions({"ConditionExpression": condition}, values)
+        try:
+            self._client.delete_item(TableName=self.name, Key=serialize(key), **request)
+        except ClientError as error:
+            if is_condition_failure(error):
+                return False
+            raise
+        return True
 
     @translated()
     def take(self, key: Item) -> Item | None:
@@ -136,6 +215,19 @@ class Table:
         if after is not None:
             request["ExclusiveStartKey"] = serialize(after)
         return self._items(self._client.query, request)
+
+    @translated()
+    def query_page(
+        self, condition: str, values: Values, *, index: str, keep: str | None, most_read: int, after: Item | None
+    ) -> QueryPage:
+        """One read of at most `most_read` items of an index, last sort key first; those that `keep` lets through."""
+        request = self._query(condition, values, index, keep) | {"ScanIndexForward": False, "Limit": most_read}
+        if after is not None:
+            request["ExclusiveStartKey"] = serialize(after)
+        response = self._client.query(**request)
+        last = response.get("LastEvaluatedKey")
+        found = tuple(map(deserialize, response["Items"]))
+        return QueryPage(found, int(response["ScannedCount"]), None if not last else deserialize(last))
 
     @translated()
     def count(self, condition: str, values: Values, *, index: str, at_most: int) -> int:
