@@ -29,9 +29,14 @@ class Metric(StrEnum):
     RPC_ERRORS = "RpcErrors"
     RPC_WAIT_MS = "RpcWaitMs"
     SLOT_LAG = "SlotLag"
+    SLOT_DELTA = "SlotDelta"
     RATE_LIMITED = "RateLimited"
     WALLET_LAMPORTS = "WalletLamports"
     HALTED = "Halted"
+    TRIGGERED = "OrdersTriggered"
+    LOOK_MS = "LookMs"
+    LOOK_GAP_MS = "LookGapMs"
+    LOOKS_LATE_MS = "LooksLateMs"
 
 
 # What a metric is told apart by, besides the service; a value may leave out the last ones.
@@ -42,6 +47,7 @@ DIMENSIONS: Mapping[Metric, tuple[str, ...]] = {
     Metric.DEAD_LETTERS: ("reason",),
     Metric.RPC_ERRORS: ("kind", "method"),
     Metric.RATE_LIMITED: ("code",),
+    Metric.TRIGGERED: ("kind",),
 }
 
 # Names and values, in the metric's order.

@@ -3,17 +3,21 @@
 FillrateError
 ├── RequestError                    the client can correct it: 4xx
 │   ├── InvalidRequest              400, with the fields that are wrong
-│   │   └── LimitRefused            422: beyond the account's limits, or those of all
+│   │   ├── LimitRefused            422: beyond the account's limits, or those of all
+│   │   └── ImplausiblePrice        422: a price that looks like a mistake; `force` takes it
 │   ├── Unauthorized                401
 │   ├── Forbidden                   403: the key lacks a scope
 │   ├── NotFound                    404
+│   │   └── NoWebSocket             the stage has no WebSocket: poll the order
 │   ├── Conflict                    409
 │   │   └── ClientOrderIdTaken      another order of the account has this clientOrderId
 │   ├── MessageTooLarge             413
 │   ├── TooManySubscriptions        429
+│   ├── TooManyConnections          429: as many connections are open as may be
 │   ├── RateLimited                 429: this key, or this connection, asks too often
-│   ├── Backlogged                  429: too much work is waiting
-│   └── TooManyOpenOrders           429: as many orders are open as may be
+│   ├── Backlogged                  429: too many orders of the account wait
+│   ├── TooManyOpenOrders           429: as many orders are open as may be
+│   └── TooManyWaitingOrders        429: as many orders wait for their price as may
 ├── ExecutionError                  an attempt at an order, or a quote, did not succeed
 │   ├── TransientError              another attempt may succeed
 │   │   ├── RpcUnavailable          the Solana node did not answer, or answered with a server error
@@ -37,8 +41,10 @@ FillrateError
 │       │   └── TransactionTooLarge no transaction can carry the route
 │       ├── RpcRefused              the Solana node says that our request is wrong
 │       ├── LimitExceeded           more than the account's limits, or those of all, let through
+│       │   └── DayIsFull           of a day's sum: another day may have room
 │       ├── PriceImpact             the order itself would move the price too far
 │       ├── OrderExpired            the order's deadline has passed
+│       ├── KeyRevoked              the API key that placed the order was revoked
 │       └── Halted                  the kill switch is thrown
 └── AwsError                        AWS did not do what it was asked: never an order's failed attempt
     ├── AwsUnavailable              503: it is out of reach, unwell, or asked too often
@@ -55,13 +61,16 @@ IllegalTransition, Leased           orders/order.py: that can't happen to the or
 StaleOrder                          orders/ports.py: somebody else wrote the order first
 ClientOrderIdInUse                  orders/ports.py: the write that would give two orders one name was not made
 UnknownOrder, MalformedMessage      orders/: a message without an order
+MalformedWatchMessage               waiting/circulation.py: a message without a pair
 CounterFull                         risk/counters.py: the write that would break a limit was not made
 TooSoon, Unusable                   aws/dynamodb/rate_cell.py: not now, or not any more
 ConnectionGone                      aws/websocket_gateway.py: the client has left
+ConnectionBusy                      aws/websocket_gateway.py: one client takes no more just now
 FillUnreadable                      solana/fill.py: what the transaction did can't be told
 NotOurSwap, InvalidTokenData, InvalidAccount, InvalidWallet
                                     solana/, venues/: these bytes are not what they were taken for
-SwapRefused, OutOfLiquidity         venues/: the program itself would refuse the swap
+SwapRefused, DammV1SwapRefused, OutOfLiquidity, LiquidityExhausted, Unquotable
+                                    venues/: the program itself would refuse the swap
 UnfitKey                            access/key_administration.py: told to the operator
 """
 
@@ -116,6 +125,14 @@ class LimitRefused(InvalidRequest):
     http_status = 422
 
 
+class ImplausiblePrice(InvalidRequest):
+    """The order's price looks like a mistake beside the market's; `force: true` accepts it. Nothing was stored."""
+
+    code = "IMPLAUSIBLE_PRICE"
+    title = "Price looks like a mistake"
+    http_status = 422
+
+
 class Unauthorized(RequestError):
     """No valid API key came with the request."""
 
@@ -136,6 +153,16 @@ class NotFound(RequestError):
     code = "NOT_FOUND"
     title = "Not found"
     http_status = 404
+
+
+class NoWebSocket(NotFound):
+    """Where this stage is, the gateway has no WebSocket."""
+
+    code = "NO_WEBSOCKET"
+    title = "No WebSocket here"
+
+    def __init__(self) -> None:
+        super().__init__("this stage has no WebSocket: ask GET /orders/{orderId} again and again until the order ends")
 
 
 class Conflict(RequestError):
@@ -167,6 +194,21 @@ class TooManySubscriptions(RequestError):
     http_status = 429
 
 
+class TooManyConnections(RequestError):
+    """As many WebSocket connections are open as may be. `whose` limit it is, as people say it."""
+
+    code = "TOO_MANY_CONNECTIONS"
+    title = "Too many connections"
+    http_status = 429
+    # The sweeper notices within so long that one is gone whose end was never told.
+    retry_after_seconds: int | None = 60
+
+    def __init__(self, most: int, whose: str) -> None:
+        super().__init__(
+            f"{whose} may have at most {most} WebSocket connections open; close one, or watch several orders over one"
+        )
+
+
 class RateLimited(RequestError):
     """Asked too often."""
 
@@ -180,14 +222,15 @@ class RateLimited(RequestError):
 
 
 class Backlogged(RequestError):
-    """The line is too long; nothing was stored."""
+    """Too many orders of the account wait; nothing was stored."""
 
     code = "BACKLOGGED"
     title = "Too many orders"
     http_status = 429
 
     def __init__(self, retry_after_seconds: int) -> None:
-        super().__init__(f"more orders wait than 15 minutes can take; try again in {retry_after_seconds} s")
+        text = f"more orders of the account wait than start in 15 minutes; try again in {retry_after_seconds} s"
+        super().__init__(text)
         self.retry_after_seconds = retry_after_seconds
 
 
@@ -201,6 +244,18 @@ class TooManyOpenOrders(RequestError):
 
     def __init__(self, most: int, whose: str) -> None:
         super().__init__(f"{whose} may have at most {most} open orders; wait until one has ended")
+
+
+class TooManyWaitingOrders(RequestError):
+    """As many orders wait for a price as may; nothing was stored. `whose` limit it is, as people say it."""
+
+    code = "TOO_MANY_WAITING_ORDERS"
+    title = "Too many waiting orders"
+    http_status = 429
+    retry_after_seconds: int | None = 2
+
+    def __init__(self, most: int, whose: str) -> None:
+        super().__init__(f"{whose} may have at most {most} waiting orders; wait until one has ended, or cancel one")
 
 
 class ExecutionError(FillrateError):
@@ -370,6 +425,10 @@ class LimitExceeded(PermanentError):
     title = "Limit exceeded"
 
 
+class DayIsFull(LimitExceeded):
+    """A day's sum has no room for the order: the next day's has."""
+
+
 class PriceImpact(PermanentError):
     code = "PRICE_IMPACT"
     title = "Price impact too high"
@@ -387,6 +446,13 @@ class Halted(PermanentError):
 
     code = "HALTED"
     title = "Trading is halted"
+
+
+class KeyRevoked(PermanentError):
+    """The API key that placed the order was revoked: nothing more is done in its name."""
+
+    code = "KEY_REVOKED"
+    title = "API key revoked"
 
 
 class AwsError(FillrateError):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from chalicelib.explorer import checked_template
 from chalicelib.solana.pacing import Shares, shares_of
 from chalicelib.solana.wallet_choice import WalletChoice
 
 _TIME_TO_STEP_BACK_SECONDS = 3
+# 32 bytes in base58, as far as letters and length tell.
+_ADDRESS = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32,44}")
 
 
 class Settings(BaseModel):
@@ -25,22 +29,42 @@ class Settings(BaseModel):
     stage: str
     orders_table: str
     pools_table: str
+    proposals_table: str  # pools that a scheduled search found
+    # The operators' record: only the scheduled search is told where it is.
+    audit_table: str | None = None
     control_table: str
     access_table: str  # API keys
+    meter_table: str  # how often each key is used
     connections_table: str  # open WebSocket connections, used tickets
+    line_table: str  # orders that wait for their start
+    circulations_table: str  # pairs of which orders wait for a price
     ticket_secret_arn: str
     orders_queue_url: str
     dead_letter_queue_url: str
-    solana_rpc_url: str = Field(repr=False)  # a node, or several separated by commas; may hold providers' keys
-    websocket_url: str
-    websocket_endpoint: str
+    watch_queue_url: str
+    # A node, or several separated by commas; may hold providers' keys, so on `prod` the text is a secret and this names
+    # it. Only the functions that ask a node have either.
+    solana_rpc_url: str | None = Field(default=None, repr=False)
+    solana_rpc_secret_arn: str | None = None
+    # For clients to connect to, and for the functions to post to; neither where the gateway has no WebSocket.
+    websocket_url: str | None = None
+    websocket_endpoint: str | None = None
     wallet: str | None = None  # kms:…, secret:… or file:…, see WalletChoice; only the worker needs one
     wallet_address: str | None = None  # what that wallet's public key is: told, for whoever may not use the key
+    # Where people look a transaction up, with {txHash} in its place; None where the cluster has no explorer.
+    explorer_url: str | None = None
     worker_timeout_seconds: int = 20
 
     # At most so many orders start in any 60 s, of which so many at once.
     orders_per_minute: int = Field(default=100, ge=2)
     starts_at_once: int = Field(default=10, ge=1)
+
+    # How long after the end of a look at a pair of which orders wait the next begins: whole seconds, as a queue counts.
+    watch_every_seconds: int = Field(default=1, ge=1, le=900)
+
+    # How many WebSocket connections an API key, and all of an account's keys together, may have open.
+    connections_per_key: int = Field(default=20, ge=1)
+    connections_per_account: int = Field(default=50, ge=1)
 
     # How long a market order is good for that names no expiresAt, from when it may start.
     market_order_seconds: int = Field(default=300, ge=1)
@@ -52,14 +76,21 @@ class Settings(BaseModel):
 
     # How long a worker owns an order: longer than the function can live, so that an owner is dead when it runs out.
     lease_margin_seconds: int = 5
-    # How much of its time a worker watches a transaction before it hands over to the next delivery.
+    # How long a worker watches a transaction at most before it hands over to the next delivery: less where a blockhash
+    # doesn't live three times as long. How often it asks and sends follows from the length of the cluster's slots.
     watch_seconds: int = 10
-    confirm_poll_ms: int = 200
-    rebroadcast_ms: int = 2000
     priority_fee_floor: int = 1_000  # micro-lamports per compute unit
     priority_fee_cap: int = 2_000_000
     # What the wallet signs at most for priority, whatever the price: 1.4 million units at 2,000,000 micro-lamports.
     max_priority_fee_lamports: int = Field(default=2_800_000, ge=0)
+
+    # The version of the transactions that are built, where the cluster takes it: 1, or 0 for one that never does.
+    transaction_version: Literal[0, 1] = 1
+    # Lanes that transactions are sent to besides the nodes, and nothing else is: URLs, separated by commas; they may
+    # hold keys. What each transaction pays them, in lamports, and to which of their accounts, separated by commas.
+    senders: str | None = Field(default=None, repr=False)
+    tip_lamports: int = Field(default=0, ge=0)
+    tip_accounts: str = ""
 
     # When a Solana node is left alone, and for how long at first and at most (see BreakerPolicy); how often all of
     # several nodes are measured.
@@ -70,16 +101,32 @@ class Settings(BaseModel):
     # How often the whole stage may ask each node, calls a second; None: as often as it likes (see solana/pacing.py).
     # What a process may take of it follows from how many orders execute at once, and whether it executes them.
     rpc_requests_per_second: Decimal | None = Field(default=None, gt=0, le=100_000)
-    orders_at_once: int = Field(default=10, ge=1)
+    orders_at_once: int = Field(default=10, ge=1)  # of one account
     executes_orders: bool = False
 
     @field_validator("solana_rpc_url")
     @classmethod
-    def _addresses_of_nodes(cls, text: str) -> str:
-        urls = _listed(text)
-        if not urls or not all(url.startswith(("http://", "https://")) for url in urls):
-            raise ValueError("one or more http(s) URLs, separated by commas")
+    def _addresses_of_nodes(cls, text: str | None) -> str | None:
+        if text is not None:
+            node_urls(text)
         return text
+
+    @field_validator("senders")
+    @classmethod
+    def _addresses_of_lanes(cls, text: str | None) -> str | None:
+        if text is not None:
+            node_urls(text)
+        return text
+
+    @field_validator("transaction_version", mode="before")
+    @classmethod
+    def _version_as_a_number(cls, text: object) -> object:
+        return int(text) if isinstance(text, str) and text.isdecimal() else text
+
+    @field_validator("explorer_url")
+    @classmethod
+    def _place_of_a_transaction(cls, text: str | None) -> str | None:
+        return None if text is None else checked_template(text)
 
     @model_validator(mode="after")
     def _pace_for_the_orders(self) -> Self:
@@ -92,15 +139,31 @@ class Settings(BaseModel):
             WalletChoice.parse(self.wallet, self.stage)
         return self
 
+    @model_validator(mode="after")
+    def _tip_within_the_cap(self) -> Self:
+        if self.tip_lamports and not self.tip_account_texts:
+            raise ValueError("TIP_LAMPORTS needs TIP_ACCOUNTS, which the tip goes to")
+        if self.tip_lamports > self.max_priority_fee_lamports:
+            raise ValueError("TIP_LAMPORTS is more than MAX_PRIORITY_FEE_LAMPORTS, which caps fee and tip together")
+        for text in self.tip_account_texts:
+            if not _ADDRESS.fullmatch(text):
+                raise ValueError("TIP_ACCOUNTS must be addresses in base58, separated by commas")
+        return self
+
+    @property
+    def sender_urls(self) -> tuple[str, ...]:
+        """The lanes that transactions are sent to besides the nodes."""
+        return () if self.senders is None else node_urls(self.senders)
+
+    @property
+    def tip_account_texts(self) -> tuple[str, ...]:
+        """The accounts that a tip may go to, each once."""
+        return tuple(dict.fromkeys(filter(None, map(str.strip, self.tip_accounts.split(",")))))
+
     @property
     def wallet_choice(self) -> WalletChoice | None:
         """Which wallet the worker signs with; None where none was chosen."""
         return None if self.wallet is None else WalletChoice.parse(self.wallet, self.stage)
-
-    @property
-    def solana_rpc_urls(self) -> tuple[str, ...]:
-        """The nodes' URLs, each once, in the order given: the first is asked first where all are equally well."""
-        return _listed(self.solana_rpc_url)
 
     @property
     def rpc_shares(self) -> Shares | None:
@@ -118,8 +181,15 @@ class Settings(BaseModel):
         return (self.worker_timeout_seconds + self.lease_margin_seconds) * 1000
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(entry for entry in map(str.strip, text.split(",")) if entry))
+def node_urls(text: str) -> tuple[str, ...]:
+    """The nodes' URLs, each once, in the order given: the first is asked first where all are equally well.
+
+    Raises ValueError, which doesn't quote the text.
+    """
+    urls = tuple(dict.fromkeys(entry for entry in map(str.strip, text.split(",")) if entry))
+    if not urls or not all(url.startswith(("http://", "https://")) for url in urls):
+        raise ValueError("one or more http(s) URLs, separated by commas")
+    return urls
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

@@ -27,7 +27,9 @@ CLOSED = ConfigDict(extra="forbid")
 AMOUNT_PATTERN = r"^(0|[1-9][0-9]*)(\.[0-9]*[1-9])?$"
 # Six decimals of a fraction; a price impact may be negative where a pool pays more than its own mid price.
 FRACTION_PATTERN = r"^-?[0-9](\.[0-9]{1,6})?$"
+SIGNED_PATTERN = r"^-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?$"
 AmountText = Annotated[str, Field(pattern=AMOUNT_PATTERN)]
+SignedText = Annotated[str, Field(pattern=SIGNED_PATTERN)]
 FractionText = Annotated[str, Field(pattern=FRACTION_PATTERN)]
 _TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
 TimeText = Annotated[str, Field(pattern=_TIME, json_schema_extra={"format": "date-time"})]
@@ -43,10 +45,12 @@ ORDER_FIELDS = (
     "token_out",
     "mint_in",
     "mint_out",
+    "wallet",
     "amount",
     "slippage_ppm",
     "max_price_impact_ppm",
     "max_network_fee",
+    "max_tries",
     "network_fees",
     "expires_at_ms",
     "client_order_id",
@@ -56,6 +60,7 @@ ORDER_FIELDS = (
     "retry_count",
     "created_at_ms",
     "updated_at_ms",
+    "last_looked_at_ms",
     *(each.name for each in fields(Progress)),
     "quotes",
     "history",
@@ -67,6 +72,7 @@ class PoolOfferModel(TypedDict):
     """What one pool would pay for the whole amount, or in `error` why it doesn't."""
 
     dex: str
+    program: NotRequired[str]
     pool: AddressText
     amountOut: NotRequired[AmountText]
     price: NotRequired[AmountText]
@@ -80,6 +86,8 @@ class PoolOfferModel(TypedDict):
 def offer_json(offer: Offer, token_in: Token, token_out: Token, amount: int) -> Json:
     """One pool's offer for `amount` base units of `token_in`."""
     place = {"dex": offer.dex, "pool": offer.pool}
+    if offer.program is not None:  # offers of before there were several programs of a dex don't tell it
+        place["program"] = offer.program
     if offer.amount_out is None:
         return {**place, "error": offer.error, "errorCode": offer.error_code}
     fee_token = token_in if offer.fee_of_token_in else token_out
@@ -210,6 +218,7 @@ _OF_KIND: dict[Kind, tuple[Any, Writer]] = {
     Kind.ORDINAL: (Annotated[int, Field(ge=1)], _as_it_is),
     Kind.ADDRESS: (AddressText, _as_it_is),
     Kind.SIGNATURE: (SignatureText, _as_it_is),
+    Kind.PRICE: (AmountText, _as_it_is),
     Kind.LAMPORTS: (AmountText, lambda value, around: to_text(value, SOL_DECIMALS)),
 }
 

@@ -18,6 +18,9 @@ from chalicelib.contract import examples
 from chalicelib.contract.json_schema import SCHEMAS, Json, PublishedSchema, schemas_of
 from chalicelib.contract.requests import (
     IDEMPOTENCY_KEY_PATTERN,
+    FillListRequest,
+    MassCancelRequest,
+    OrderChangeRequest,
     OrderListRequest,
     OrderRequest,
     QuoteRequest,
@@ -29,6 +32,7 @@ from chalicelib.contract.views import problem_type
 from chalicelib.correlation import HEADER as CORRELATION_HEADER
 
 JSON = "application/json"
+CSV = "text/csv"
 PROBLEM_JSON = "application/problem+json"
 API_KEY = "apiKey"
 
@@ -42,6 +46,8 @@ class _Success:
     example: Json
     links: Json | None = None
     headers: Json = field(default_factory=dict)
+    # another form of the same, by its media type: an example of it
+    also: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,13 @@ _REPLAYED: Json = {
     "Idempotent-Replayed": {
         "description": "`true` where the Idempotency-Key found an earlier order.",
         "schema": {"const": "true"},
+    }
+}
+
+_FILLS_HEADERS: Json = {
+    "Next-Cursor": {
+        "description": "Of CSV: what to send as `cursor` for the next page; absent on the last.",
+        "schema": {"type": "string"},
     }
 }
 
@@ -110,6 +123,16 @@ _OPERATIONS = (
         query_example={"status": "confirmed", "tokenIn": "SOL", "tokenOut": "USDC", "limit": 2},
     ),
     _Operation(
+        "delete",
+        "/orders",
+        "cancelOrders",
+        "Cancel many orders of which nothing is signed, newest first, 200 at most: those placed before the call",
+        {200: _Success("CancelledOrders", "What became of them.", examples.MASS_CANCEL)},
+        (400, *_ANY),
+        query=MassCancelRequest,
+        query_example={"status": "unsigned"},
+    ),
+    _Operation(
         "get",
         "/orders/{orderId}",
         "showOrder",
@@ -124,6 +147,42 @@ _OPERATIONS = (
         "Cancel an order of which nothing is signed",
         {200: _Success("ShownOrder", "The cancelled order.", examples.CANCELLED_ORDER)},
         (404, 409, *_ANY),
+    ),
+    _Operation(
+        "get",
+        "/fills",
+        "listFills",
+        "What the account's orders were filled at, the latest fill first",
+        {
+            200: _Success(
+                "FillList",
+                "A page of fills; as CSV a head and a line each.",
+                examples.FILL_LIST,
+                headers=_FILLS_HEADERS,
+                also={CSV: examples.FILLS_CSV},
+            )
+        },
+        (400, *_ANY),
+        query=FillListRequest,
+        query_example={"from": "2025-10-01T00:00:00Z", "to": "2025-11-01T00:00:00Z", "token": "SOL", "limit": 200},
+    ),
+    _Operation(
+        "get",
+        "/balances",
+        "listBalances",
+        "What the wallet holds of every traded token",
+        {200: _Success("BalanceList", "The balances.", examples.BALANCE_LIST)},
+        _ANY,
+    ),
+    _Operation(
+        "patch",
+        "/orders/{orderId}",
+        "changeOrder",
+        "Change an order that has neither started nor been triggered",
+        {200: _Success("ShownOrder", "The order as it is now.", examples.OPEN_ORDER)},
+        (400, 404, 409, 415, 422, *_ANY),
+        body=OrderChangeRequest,
+        body_example=examples.ORDER_CHANGE,
     ),
     _Operation(
         "post",
@@ -158,10 +217,10 @@ _OPERATIONS = (
         "get",
         "/health",
         "health",
-        "Whether the parts that an order needs answer",
+        "Whether a new order would trade now, and if not, why",
         {
-            200: _Success("Health", "All is well.", examples.HEALTHY),
-            503: _Success("Health", "Something isn't: `checks` says what.", examples.UNWELL),
+            200: _Success("Health", "A new order would trade now.", examples.HEALTHY),
+            503: _Success("Health", "It would not: `degraded` says why.", examples.UNWELL),
         },
         (429, 500),
     ),
@@ -179,7 +238,7 @@ _OPERATIONS = (
         "asyncApi",
         "The WebSocket's description",
         {200: _Success("AsyncApi", "An AsyncAPI 3.0 document.", {})},
-        (429, 500),
+        (404, 429, 500),
     ),
 )
 
@@ -187,7 +246,7 @@ _PROBLEM_MEANINGS = {
     400: "The request is wrong; `errors` names each wrong field.",
     401: "No valid API key came with the request.",
     403: "The API key may not do this.",
-    404: "There is no such order of this account.",
+    404: "There is no such order of this account, or no WebSocket where this stage is.",
     409: "The request contradicts what is there.",
     413: "The message is too large (WebSocket).",
     415: "The body is of a media type that is surely no JSON.",
@@ -209,8 +268,8 @@ def document(*, key_optional: bool) -> Json:
         "info": {
             "title": "Fillrate",
             "version": VERSION,
-            "description": "Market orders on Solana DEXs. Amounts are decimal strings in whole tokens; "
-            "times are RFC 3339 UTC; errors are RFC 9457 problem details.",
+            "description": "Market, limit, stop and oco orders on Solana DEXs. Amounts are decimal strings "
+            "in whole tokens; times are RFC 3339 UTC; errors are RFC 9457 problem details.",
         },
         # Relative to where this document is served from: the API's own address on every stage.
         "servers": [{"url": "../api"}],
@@ -310,7 +369,8 @@ def _success_response(success: _Success) -> Json:
     if success.example:
         content["example"] = success.example
     headers = {**_CORRELATION_ANSWER, **success.headers}
-    response: Json = {"description": success.meaning, "headers": headers, "content": {JSON: content}}
+    others = {kind: {"schema": {"type": "string"}, "example": example} for kind, example in success.also.items()}
+    response: Json = {"description": success.meaning, "headers": headers, "content": {JSON: content, **others}}
     return response if success.links is None else {**response, "links": success.links}
 
 

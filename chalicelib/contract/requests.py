@@ -9,12 +9,26 @@ import json
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Annotated, Any, Literal, Protocol, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, WithJsonSchema, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    create_model,
+    field_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 
 from chalicelib.amounts import DECIMAL_PATTERN, MAX_NUMBER_LENGTH, parse_decimal
+from chalicelib.orders.order import OrderType
+from chalicelib.orders.triggers import DEFAULT_TRIES, MOST_TRIES
 from chalicelib.problems import FieldProblem, InvalidRequest
 from chalicelib.times import TIME_PATTERN, parse_time
 
@@ -126,6 +140,14 @@ ExactTime = Annotated[
 ClientOrderId = Annotated[str | None, WithJsonSchema({"type": "string", "pattern": CLIENT_ORDER_ID_PATTERN})]
 # None where it is left out; null is refused.
 OptionalDecimal = Annotated[Decimal | None, WithJsonSchema(_DECIMAL_SCHEMA)]
+# The same, where null is a value.
+RemovableDecimal = Annotated[Decimal | None, WithJsonSchema({"anyOf": [*_DECIMAL_SCHEMA["anyOf"], {"type": "null"}]})]
+MostTries = Annotated[int | None, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MOST_TRIES})]
+
+_LIMIT_PRICE = "of a limit or oco order: tokenOut per tokenIn, for the whole amount, all fees in, that it pays at least"
+_STOP_PRICE = "of a stop or oco order: it is sold once the best route pays no more than this, tokenOut per tokenIn"
+_TRAILING = "in place of stopPrice: a fraction by which the stop stays below the best price seen"
+_FORCE = "accept prices that look like a mistake beside the market's"
 
 
 def _without_default(schema: Json) -> None:
@@ -139,7 +161,7 @@ def _may_be_left_out(description: str) -> Any:
 class OrderRequest(QuoteRequest):
     """POST /orders/execute. A field that is not of use is left out: null is no value."""
 
-    type: Literal["market"] = Field(description="only market orders so far")
+    type: OrderType = Field(description="market trades now; limit, stop and oco wait for a price")
     min_out: OptionalDecimal = _may_be_left_out("the least of tokenOut for the whole order, in whole tokens, above 0")
     expires_at: ExactTime = _may_be_left_out(
         "from then on no attempt starts and nothing is signed; at most 30 days ahead"
@@ -149,6 +171,14 @@ class OrderRequest(QuoteRequest):
     max_network_fee: OptionalDecimal = _may_be_left_out(
         "the order's own ceiling for one transaction's base fee, priority fee and tip, in SOL"
     )
+    limit_price: OptionalDecimal = _may_be_left_out(_LIMIT_PRICE)
+    stop_price: OptionalDecimal = _may_be_left_out(_STOP_PRICE)
+    trailing: OptionalDecimal = _may_be_left_out(_TRAILING)
+    max_tries: MostTries = _may_be_left_out(
+        f"of an order that waits: how often it may wait again after a transaction that did not fill; {DEFAULT_TRIES} "
+        "where it isn't said"
+    )
+    force: StrictBool = Field(default=False, description=_FORCE)
     dry_run: StrictBool = Field(default=False, description="tell what would become of the order, and store nothing")
 
     @field_validator("type", mode="before")
@@ -156,7 +186,9 @@ class OrderRequest(QuoteRequest):
     def _type(cls, value: object) -> object:
         return _text_or_value_error(value)
 
-    @field_validator("min_out", "max_price_impact", "max_network_fee", mode="before")
+    @field_validator(
+        "min_out", "max_price_impact", "max_network_fee", "limit_price", "stop_price", "trailing", mode="before"
+    )
     @classmethod
     def _exact_term(cls, value: object) -> Decimal:
         return _decimal_or_value_error(value)
@@ -164,9 +196,15 @@ class OrderRequest(QuoteRequest):
     @field_validator("expires_at", mode="before")
     @classmethod
     def _time(cls, value: object) -> int:
-        if not isinstance(value, str) or isinstance(value, ExactNumber):
-            raise ValueError("must be a string")
-        return parse_time(value)
+        return _exact_time(value)
+
+    @field_validator("max_tries", mode="before")
+    @classmethod
+    def _tries(cls, value: object) -> int:
+        text = str(value) if isinstance(value, ExactNumber) or type(value) is int else ""
+        if not re.fullmatch("[0-9]{1,3}", text) or not 1 <= int(text) <= MOST_TRIES:
+            raise ValueError(f"must be a whole number from 1 to {MOST_TRIES}")
+        return int(text)
 
     @field_validator("client_order_id", mode="before")
     @classmethod
@@ -174,6 +212,33 @@ class OrderRequest(QuoteRequest):
         if not isinstance(value, str) or isinstance(value, ExactNumber) or not _CLIENT_ORDER_ID.fullmatch(value):
             raise ValueError("must be 1 to 64 visible ASCII characters")
         return value
+
+
+class OrderChangeRequest(RequestModel):
+    """PATCH /orders/{orderId}: what is to be changed, at least one field; null is no value but of minOut."""
+
+    limit_price: OptionalDecimal = _may_be_left_out(_LIMIT_PRICE)
+    stop_price: OptionalDecimal = _may_be_left_out(_STOP_PRICE)
+    trailing: OptionalDecimal = _may_be_left_out(f"{_TRAILING}; it starts from the best price seen so far")
+    min_out: RemovableDecimal = _may_be_left_out("the least of tokenOut for the whole order; null removes it")
+    slippage: OptionalDecimal = _may_be_left_out("a fraction from 0 to 0.5; it counts at the next quote")
+    expires_at: ExactTime = _may_be_left_out("from then on nothing is signed; at most 30 days ahead")
+    force: StrictBool = Field(default=False, description=_FORCE)
+
+    @field_validator("limit_price", "stop_price", "trailing", "slippage", mode="before")
+    @classmethod
+    def _exact_term(cls, value: object) -> Decimal:
+        return _decimal_or_value_error(value)
+
+    @field_validator("min_out", mode="before")
+    @classmethod
+    def _removable(cls, value: object) -> Decimal | None:
+        return None if value is None else _decimal_or_value_error(value)
+
+    @field_validator("expires_at", mode="before")
+    @classmethod
+    def _time(cls, value: object) -> int:
+        return _exact_time(value)
 
 
 def fields_as_written(body: Json) -> dict[str, str]:
@@ -185,11 +250,55 @@ def _as_written(value: object) -> str:
     return str(value) if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
-class OrderListRequest(RequestModel):
+def _exact_time(value: object) -> int:
+    if not isinstance(value, str) or isinstance(value, ExactNumber):
+        raise ValueError("must be a string")
+    return parse_time(value)
+
+
+class _Period(RequestModel):
+    """From when until when, in milliseconds since the epoch: `from` included, `to` not."""
+
+    from_: ExactTime = Field(default=None, alias="from", description="RFC 3339; that moment included")
+    to: ExactTime = Field(default=None, description="RFC 3339; that moment not included")
+
+    @field_validator("from_", "to", mode="before")
+    @classmethod
+    def _time(cls, value: object) -> int:
+        return _exact_time(value)
+
+    @field_validator("to")
+    @classmethod
+    def _after_from(cls, value: int | None, info: ValidationInfo) -> int | None:
+        begins = info.data.get("from_")
+        if value is not None and begins is not None and value <= begins:
+            raise ValueError("must be later than from")
+        return value
+
+
+class FillListRequest(_Period):
+    """GET /fills."""
+
+    token: str | None = Field(default=None, min_length=1, max_length=44, description="a symbol or a mint address")
+    format: Literal["json", "csv"] = "json"
+    limit: int = Field(default=200, ge=1, le=1_000)
+    cursor: str | None = Field(default=None, min_length=1, max_length=1024)
+
+
+class MassCancelRequest(RequestModel):
+    """DELETE /orders."""
+
+    status: Literal["open", "unsigned"] = Field(
+        description="`open`: those that wait for their condition; `unsigned`: all of which nothing is signed"
+    )
+
+
+class OrderListRequest(_Period):
     """GET /orders."""
 
     status: (
-        Literal["pending", "routing", "building", "submitted", "confirmed", "failed", "cancelled", "expired"] | None
+        Literal["open", "pending", "routing", "building", "submitted", "confirmed", "failed", "cancelled", "expired"]
+        | None
     ) = None
     token_in: str | None = Field(default=None, min_length=1, max_length=44)
     token_out: str | None = Field(default=None, min_length=1, max_length=44)
@@ -251,6 +360,29 @@ def validate(model: type[Model], content: Mapping[str, object]) -> Model:
         return model.model_validate(dict(content))
     except ValidationError as error:
         raise InvalidRequest(map(_field_problem, error.errors()[:MAX_PROBLEMS])) from None
+
+
+def read(model: type[Model], content: Mapping[str, object]) -> tuple[Model, tuple[FieldProblem, ...]]:
+    """`content` as a `model`, and every field that is wrong or missing: those are None in it, if there are any."""
+    try:
+        return model.model_validate(dict(content)), ()
+    except ValidationError as error:
+        wrong = error.errors()
+    named = {str(problem["loc"][0]) for problem in wrong if problem["loc"]}
+    known = (str(each.alias) for each in model.model_fields.values())
+    right = {name: content[name] for name in known if name in content and name not in named}
+    partial = cast("type[Model]", _each_optional(model)).model_validate(right)
+    return partial, tuple(map(_field_problem, wrong[:MAX_PROBLEMS]))
+
+
+@cache
+def _each_optional(model: type[BaseModel]) -> type[BaseModel]:
+    """The model without a field that must be given."""
+    optional = {
+        name: (each.annotation, FieldInfo.merge_field_infos(each, default=None))
+        for name, each in model.model_fields.items()
+    }
+    return create_model(f"Partial{model.__name__}", __base__=model, **cast("Any", optional))
 
 
 def _field_problem(problem: Mapping[str, Any]) -> FieldProblem:

@@ -21,6 +21,8 @@ from chalicelib.contract.domain_fields import (
     FractionText,
     ModelOf,
     PoolOfferModel,
+    SignatureText,
+    SignedText,
     TimeText,
 )
 from chalicelib.contract.json_schema import MODEL_SUFFIX, Json
@@ -33,7 +35,10 @@ def model_named(schema: str) -> Any:
 
 
 RouteLegModel = Annotated[Json, ModelOf(Leg)]
-ListedOrderModel = Annotated[Json, ModelOf(Order, "ListedOrder", "An order with its history.", ORDER_FIELDS)]
+_LOOKED_UP: dict[str, Any] = {"explorerUrl": NotRequired[str]}
+ListedOrderModel = Annotated[
+    Json, ModelOf(Order, "ListedOrder", "An order with its history.", ORDER_FIELDS, _LOOKED_UP)
+]
 ShownOrderModel = Annotated[
     Json,
     ModelOf(
@@ -41,7 +46,7 @@ ShownOrderModel = Annotated[
         "ShownOrder",
         "An order with its history, and where to watch it.",
         ORDER_FIELDS,
-        {"wsPath": str, "wsUrl": str},
+        {**_LOOKED_UP, "wsPath": NotRequired[str], "wsUrl": NotRequired[str]},
     ),
 ]
 StatusMessageModel = Annotated[
@@ -66,13 +71,14 @@ class WsTicketModel(TypedDict):
 
 @with_config(CLOSED)
 class AcceptedOrderModel(TypedDict):
-    """An order was taken; `wsUrl` tells what becomes of it."""
+    """An order was taken; `wsUrl` tells what becomes of it. Where there is no WebSocket, GET /orders/{orderId} does."""
 
     orderId: str
     status: Status
-    wsPath: str
-    wsUrl: str
+    wsPath: NotRequired[str]
+    wsUrl: NotRequired[str]
     createdAt: TimeText
+    warnings: NotRequired[list[str]]
 
 
 @with_config(CLOSED)
@@ -84,6 +90,89 @@ class OrderListModel(TypedDict):
 
 
 @with_config(CLOSED)
+class CancelledOrdersModel(TypedDict):
+    """How many orders were cancelled, which were signed or had ended first, and whether the same call finds more."""
+
+    cancelled: Count
+    tooLate: list[str]
+    more: bool
+
+
+@with_config(CLOSED)
+class PoolFeeModel(TypedDict):
+    """What the pools of a fill's route kept of one token, as it was quoted last before it was signed."""
+
+    mint: AddressText
+    amount: AmountText
+
+
+@with_config(CLOSED)
+class OrderFillModel(TypedDict):
+    """An order that was filled. `networkFee`: SOL for its transaction, without those that failed before.
+    `vsQuoteBps` is how much more was received than first quoted, and `vsFloorBps` than the least that was asked for, in
+    basis points of it, to 18 digits; null where that isn't known.
+    """
+
+    orderId: str
+    at: TimeText
+    tokenIn: str
+    mintIn: AddressText
+    tokenOut: str
+    mintOut: AddressText
+    amountIn: AmountText
+    amountOut: AmountText
+    price: AmountText
+    route: list[RouteLegModel]
+    poolFees: list[PoolFeeModel]
+    networkFee: AmountText
+    vsQuoteBps: SignedText | None
+    vsFloorBps: SignedText | None
+    txHash: SignatureText
+
+
+@with_config(CLOSED)
+class FillSumModel(TypedDict):
+    """What the fills of this answer come to, for each pair and direction."""
+
+    mintIn: AddressText
+    mintOut: AddressText
+    amountIn: AmountText
+    amountOut: AmountText
+    count: Count
+
+
+@with_config(CLOSED)
+class FillListModel(TypedDict):
+    """A page of fills, the latest first, and its sums; `nextCursor` asks for the next one, and is null on the last."""
+
+    fills: list[OrderFillModel]
+    sums: list[FillSumModel]
+    nextCursor: str | None
+
+
+@with_config(CLOSED)
+class BalanceModel(TypedDict):
+    """What the wallet holds of a traded token. `free`: of SOL, what the wallet's own rent doesn't take.
+    `value` is in the reference currency (USDC), where the pools tell one, by the dearer half of their mid prices.
+    """
+
+    token: str
+    mint: AddressText
+    amount: AmountText
+    free: NotRequired[AmountText]
+    value: NotRequired[AmountText]
+
+
+@with_config(CLOSED)
+class BalanceListModel(TypedDict):
+    """The wallet's balances of every traded token, as of one `slot` of the chain or a later one."""
+
+    wallet: AddressText
+    slot: Count
+    balances: list[BalanceModel]
+
+
+@with_config(CLOSED)
 class RouteFeeModel(TypedDict):
     """Trading fees of a route, summed by the token that they are taken in."""
 
@@ -92,10 +181,21 @@ class RouteFeeModel(TypedDict):
 
 
 @with_config(CLOSED)
+class PoolNameModel(TypedDict):
+    """A pool, by its exchange, its program and its address."""
+
+    dex: str
+    program: str
+    pool: AddressText
+
+
+@with_config(CLOSED)
 class QuoteModel(TypedDict):
     """The best route and every pool's own offer, all as of one `slot` of the chain.
 
     `slotLag` is how many slots newer the chain was known to be when it was read, `ageMs` how old what was read is.
+    `notLookedAt` are registered pools of the pair and of the hops over third tokens that weren't read: there are deeper
+    ones, at most 24 a hop take part, and what is read for a plan has an end.
     """
 
     tokenIn: str
@@ -113,6 +213,7 @@ class QuoteModel(TypedDict):
     route: list[RouteLegModel]
     fees: list[RouteFeeModel]
     quotes: list[PoolOfferModel]
+    notLookedAt: NotRequired[list[PoolNameModel]]
 
 
 @with_config(CLOSED)
@@ -162,8 +263,19 @@ class DryRunModel(TypedDict):
 
 
 @with_config(CLOSED)
+class TokenRiskModel(TypedDict):
+    """What somebody may still do to the token's holders, as its mint says."""
+
+    risk: str
+    meaning: str
+
+
+@with_config(CLOSED)
 class ListedTokenModel(TypedDict):
     """A token that can be traded; `symbol` is null where it has none of its own.
+
+    `name` is what its maker calls it, whatever that is, unless the token is `verified`: then its mint is known to be
+    the token that symbol and name say.
 
     `scaledUi` is there, and true, where wallets show the token's amounts multiplied (ScaledUiAmount, interest-bearing).
     Fillrate's amounts never are: one whole token is 10^decimals base units, of this token too.
@@ -173,6 +285,9 @@ class ListedTokenModel(TypedDict):
     mint: AddressText
     decimals: Annotated[int, Field(ge=0, le=255)]
     tokenProgram: AddressText
+    name: NotRequired[Annotated[str, Field(max_length=64)]]
+    verified: NotRequired[bool]
+    risks: NotRequired[list[TokenRiskModel]]
     scaledUi: NotRequired[bool]
 
 
@@ -194,10 +309,14 @@ class HealthCheckModel(TypedDict):
 
 @with_config(CLOSED)
 class HealthModel(TypedDict):
-    """Whether the parts that an order needs answer."""
+    """Whether a new order would trade now: `ok` where it would, and else `degraded` says why not.
+
+    Each reason begins with its kind: `halted`, `overdue`, `queue`, `no node`, `no pools`, `orders`, `halt`.
+    """
 
     status: Literal["ok", "unavailable"]
     stage: str
+    degraded: list[str]
     checks: dict[str, HealthCheckModel]
 
 

@@ -5,15 +5,20 @@ Amounts are decimal strings in whole tokens; times are RFC 3339 UTC with millise
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chalicelib.amounts import SOL_DECIMALS, fraction_text, ppm_text, price_text, to_text
 from chalicelib.contract.domain_fields import ORDER_FIELDS, json_of, offer_json
 from chalicelib.contract.json_schema import Json
-from chalicelib.orders.dry_run import DryRunOutcome
 from chalicelib.orders.order import HistoryStep, Order
-from chalicelib.orders.quoting import SwapQuote
-from chalicelib.orders.token_directory import TradedToken
 from chalicelib.problems import ClientOrderIdTaken, FillrateError, InvalidRequest
 from chalicelib.times import time_text
+from chalicelib.venues.registry import RegisteredPool
+
+if TYPE_CHECKING:
+    # What quotes brings the chain with it, which the functions that push never load.
+    from chalicelib.orders.dry_run import DryRunOutcome
+    from chalicelib.orders.quoting import SwapQuote
 
 
 def order_json(order: Order) -> Json:
@@ -50,7 +55,12 @@ def quote_json(quote: SwapQuote) -> Json:
         "route": [json_of(leg) for leg in quote.route],
         "fees": [{"token": fee.token.text, "amount": to_text(fee.amount, fee.token.decimals)} for fee in quote.fees],
         "quotes": [offer_json(offer, token_in, token_out, quote.amount) for offer in quote.offers],
+        **({"notLookedAt": [_name_json(pool) for pool in quote.not_looked_at]} if quote.not_looked_at else {}),
     }
+
+
+def _name_json(pool: RegisteredPool) -> Json:
+    return {"dex": pool.venue.dex, "program": pool.venue.program, "pool": str(pool.address)}
 
 
 def dry_run_json(outcome: DryRunOutcome) -> Json:
@@ -77,17 +87,6 @@ def _refusal_json(error: FillrateError) -> Json:
     problem = problem_json(error)
     told: Json = {name: problem[name] for name in ("status", "type", "detail", "errors") if name in problem}
     return {**told, "errorCode": error.code}
-
-
-def token_json(token: TradedToken) -> Json:
-    """A token that can be traded, as GET /tokens lists it."""
-    return {
-        "symbol": token.symbol,
-        "mint": str(token.mint.address),
-        "decimals": token.mint.decimals,
-        "tokenProgram": str(token.mint.token_program),
-        **({"scaledUi": True} if token.mint.is_shown_scaled else {}),
-    }
 
 
 def problem_type(error: type[FillrateError]) -> str:

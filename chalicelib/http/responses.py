@@ -24,13 +24,17 @@ from chalicelib.problems import (
 from chalicelib.settings import settings
 
 JSON = "application/json"
+CSV = "text/csv; charset=utf-8"  # RFC 7111
 PROBLEM_JSON = "application/problem+json"
 
 
 def answer(
-    use_case: Callable[[], tuple[int, dict[str, Any]] | tuple[int, dict[str, Any], Mapping[str, str]]],
+    use_case: Callable[[], tuple[int, dict[str, Any]] | tuple[int, dict[str, Any] | str, Mapping[str, str]]],
 ) -> Response:
-    """Run a use case, which may tell headers too; whatever it raises becomes a problem response."""
+    """Run a use case, which may tell headers too; whatever it raises becomes a problem response.
+
+    A body that is text is comma-separated values.
+    """
     try:
         status, body, *headers = use_case()
     except (RequestError, ExecutionError, SubmissionUnknown) as error:
@@ -41,7 +45,10 @@ def answer(
         if isinstance(error, AwsUnavailable):
             return _refusal(error)
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The request failed on our side; it may be sent again.")
-    response = _response(status, body, JSON)
+    if isinstance(body, str):
+        response = Response(body=body, status_code=status, headers={"Content-Type": CSV})
+    else:
+        response = _response(status, body, JSON)
     for more in headers:
         response.headers.update(more)
     return response
@@ -72,6 +79,16 @@ def as_problem(response: Response) -> Response:
     ours = problem(response.status_code, detail)
     ours.headers.update({name: value for name, value in response.headers.items() if name.lower() != "content-type"})
     return ours
+
+
+def guarded(response: Response, *, over_tls: bool) -> Response:
+    """The response with what keeps browsers and proxies from storing it, guessing its type, or asking without TLS."""
+    guards = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    if over_tls:
+        guards["Strict-Transport-Security"] = "max-age=31536000"
+    for name, value in guards.items():
+        response.headers.setdefault(name, value)
+    return response
 
 
 def with_header(response: Response, name: str, value: str) -> Response:

@@ -45,7 +45,7 @@ class WebAnswer:
     body: str
 
 
-def serve(name: str, version: str | None, headers: Mapping[str, str], websocket_url: str) -> WebAnswer:
+def serve(name: str, version: str | None, headers: Mapping[str, str], websocket_url: str | None) -> WebAnswer:
     """The file `name`, or 304 for a browser that has it. `version` is what the asset's address says after `?v=`.
 
     Raises NotFound.
@@ -77,15 +77,15 @@ def _is_known(etag: str, if_none_match: str) -> bool:
     return etag in tags or "*" in tags
 
 
-def _protection(websocket_url: str) -> dict[str, str]:
+def _protection(websocket_url: str | None) -> dict[str, str]:
     """What a browser may do with the page: its own files, its own API and the WebSocket, nothing from elsewhere."""
-    parts = urlsplit(websocket_url)
+    parts = urlsplit(websocket_url or "")
     policy = {
         "default-src": "'none'",
         "script-src": "'self'",
         "style-src": "'self'",
         "img-src": "'self'",
-        "connect-src": f"'self' {parts.scheme}://{parts.netloc}",
+        "connect-src": f"'self' {parts.scheme}://{parts.netloc}" if websocket_url else "'self'",
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",
