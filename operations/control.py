@@ -6,13 +6,16 @@ from chalicelib.aws.dynamodb.control_table import DEFAULT, ControlTable
 from chalicelib.risk.counters import GLOBAL, account_scope
 from chalicelib.risk.limits import defaults_for
 from operations.errors import UnfitOption
+from operations.record import record_of
 from operations.stacks import deployed
 from operations.target import Target
 
 
 def control_table(target: Target) -> ControlTable:
     """The stage's control table. Raises NoStage."""
-    return ControlTable(target.client("dynamodb"), deployed(target, "data")["ControlTable"], defaults_for(target.stage))
+    data = deployed(target, "data")
+    client, record = target.client("dynamodb"), record_of(target, data)
+    return ControlTable(client, data["ControlTable"], defaults_for(target.stage), record)
 
 
 def scope_of(account: str | None, *, default: bool = False) -> str:

@@ -13,5 +13,9 @@ class UnfitOption(OperationError, ValueError):
     """What the operator asks for is out of bounds; the text names the option."""
 
 
+class UnfitSearch(OperationError):
+    """What is to be searched for is no pair of tokens, or the search can't be trusted; the text says why."""
+
+
 class UnfitPool(OperationError):
     """The address is no pool that can be traded; the text says why."""

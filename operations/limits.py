@@ -6,7 +6,6 @@ slippage: 0.02 is two percent. `none` is no limit, `inherit` is what holds for a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from chalicelib.aws.dynamodb.control_table import ControlTable
 from chalicelib.problems import InvalidRequest
 from chalicelib.risk.counters import Usage, day_of
 from chalicelib.risk.limits import Limits, ReferenceCurrency
+from operations.clock import now_ms
 from operations.errors import UnfitOption
 
 _NO_LIMIT, _INHERIT = "none", "inherit"
@@ -74,6 +74,7 @@ OPTIONS: dict[str, Option] = {
     "largest_order": Option(_amount, "most that one order may be worth"),
     "daily_notional": Option(_amount, "most that orders of one UTC day may be worth together"),
     "open_orders": Option(_count, "most orders that may be open at once"),
+    "waiting_orders": Option(_count, "most orders that may wait for a price at once"),
     "slippage_ppm": Option(_fraction, "most slippage that an order may allow"),
     "price_impact_ppm": Option(_fraction, "most price impact of an order, fees included"),
     "price_deviation_ppm": Option(_fraction, "how far from other pools' price a route's may be"),
@@ -102,14 +103,9 @@ def read_changes(texts: dict[str, str], currency: ReferenceCurrency) -> tuple[di
     return changes, [name for name, text in texts.items() if text == _INHERIT]
 
 
-def set_limits(table: ControlTable, scope: str, texts: dict[str, str], currency: ReferenceCurrency) -> None:
-    """Set the scope's limits of `texts`, by field. Raises UnfitOption; nothing is set then."""
-    table.set_limits(scope, *read_changes(texts, currency))
-
-
 def report(table: ControlTable, scope: str, currency: ReferenceCurrency) -> LimitsReport:
     """The scope's limits, and what is used of them now."""
-    used = table.usage(scope, day_of(time.time_ns() // 1_000_000))
+    used = table.usage(scope, day_of(now_ms()))
     return shown(table.limits_in(scope), used, currency)
 
 
@@ -119,6 +115,7 @@ def shown(limits: Limits, used: Usage, currency: ReferenceCurrency) -> LimitsRep
         {option_of(name): _shown(name, getattr(limits, name), currency) for name in OPTIONS},
         {
             "open-orders": used.open_orders,
+            "waiting-orders": used.waiting_orders,
             "daily-notional": to_text(used.notional, currency.decimals),
             "daily-network-fees": to_text(used.network_fees, SOL_DECIMALS),
         },

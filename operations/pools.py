@@ -2,37 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from solders.pubkey import Pubkey
 
+from chalicelib.aws.dynamodb.attribute_values import Item
 from chalicelib.aws.dynamodb.pool_table import PoolTable
+from chalicelib.aws.dynamodb.recorder import Recorder, no_record
+from chalicelib.aws.dynamodb.table import Table
+from chalicelib.discovery.token_powers import powers_over
+from chalicelib.orders.token_directory import WELL_KNOWN_SYMBOLS
 from chalicelib.problems import FillrateError
+from chalicelib.solana.accounts import Account
+from chalicelib.solana.look_alikes import skeleton
+from chalicelib.solana.mint_risks import MEANINGS, MintRisk
 from chalicelib.solana.rpc import SolanaRpc
+from chalicelib.solana.token_symbol import written_symbol
 from chalicelib.venues import supported
 from chalicelib.venues.pool_reader import read_pool
-from chalicelib.venues.registry import PoolEntry
+from chalicelib.venues.registry import PoolEntry, PoolRegistry
 from operations.errors import UnfitPool
 from operations.pool_registry import OPERATOR
-from operations.stacks import deployed, worker_environment
+from operations.record import record_of
+from operations.stacks import deployed, solana_nodes
 from operations.target import Target
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedPool:
-    """A pool that the product's own code could decode."""
+    """A pool that the product's own code could decode.
+
+    `risks`: what somebody may still do to the holders of its tokens, by mint. `warnings`: what to look at twice.
+    """
 
     entry: PoolEntry
     venue: str
     mints: tuple[str, str]
+    risks: Mapping[str, tuple[MintRisk, ...]]
+    warnings: tuple[str, ...] = ()
 
 
 class PoolAdministration:
-    def __init__(self, dynamodb: Any, table: str, rpc: SolanaRpc) -> None:
+    """What is changed is written with what `record` adds, in one transaction."""
+
+    def __init__(self, dynamodb: Any, table: str, rpc: SolanaRpc, record: Recorder = no_record) -> None:
         self._dynamodb = dynamodb
         self._table = table
         self._rpc = rpc
+        self._record = record
 
     def list(self) -> list[PoolEntry]:
         """Every registered pool, by program and address."""
@@ -51,27 +71,79 @@ class PoolAdministration:
                 raise UnfitPool(f"there is no account {address} on this chain")
             venue = next((venue for venue in supported.VENUES if venue.program_id == account.owner), None)
             if venue is None:
-                known = " and ".join(venue.program for venue in supported.VENUES)
+                *others, last = (venue.program for venue in supported.VENUES)
+                known = f"{', '.join(others)} and {last}"
                 raise UnfitPool(f"{address} belongs to the program {account.owner}; pools of {known} can be traded")
             decoded = read_pool(self._rpc.get_multiple_accounts, venue, pool)
         except FillrateError as error:
             raise UnfitPool(f"{address} can't be traded: {error}") from error
-        first, second = (str(side.mint) for side in decoded.sides)
-        return CheckedPool(PoolEntry(address, str(venue.program_id)), venue.dex, (first, second))
+        mints = [side.mint for side in decoded.sides]
+        accounts = self._present(mints)
+        risks = {str(mint): powers_over(mint, account) for mint, account in accounts.items()}
+        first, second = map(str, mints)
+        symbols = self.symbols()
+        warnings = tuple(text for mint, account in accounts.items() for text in _look_alikes(mint, account, symbols))
+        return CheckedPool(PoolEntry(address, str(venue.program_id)), venue.dex, (first, second), risks, warnings)
 
-    def add(self, address: str) -> CheckedPool:
-        """Register a pool after a check; it is traded within half a minute. Raises UnfitPool."""
+    def add(self, address: str, accepted: Collection[MintRisk] = ()) -> CheckedPool:
+        """Register a pool after a check; it is traded within half a minute.
+
+        Raises UnfitPool where it is none, and where somebody holds a power over its tokens that is not among those
+        that are `accepted`.
+        """
         checked = self.check(address)
-        item = {"address": checked.entry.address, "program": checked.entry.program, "addedBy": OPERATOR}
-        self._dynamodb.put_item(TableName=self._table, Item={name: {"S": value} for name, value in item.items()})
+        for mint, risks in checked.risks.items():
+            for risk in risks:
+                if risk not in accepted:
+                    raise UnfitPool(f"{mint}: {MEANINGS[risk]}; to trade it nevertheless give --accept-risk {risk}")
+        item = {"program": checked.entry.program, "addedBy": OPERATOR}
+        self._change(address, "add", item)
         return checked
+
+    def symbols(self) -> dict[str, str]:
+        """What the tokens are called that are well known, or that a registered pool trades, by mint."""
+        read = self._rpc.get_multiple_accounts
+        registry = PoolRegistry(self.list, lambda wanted: read(wanted).accounts, supported.VENUES, lambda: 0)
+        accounts = self._present(sorted(registry.mints(), key=bytes))
+        written = {str(mint): written_symbol(account) for mint, account in accounts.items()}
+        return {**{mint: symbol for mint, symbol in written.items() if symbol}, **WELL_KNOWN_SYMBOLS}
+
+    def _present(self, addresses: Sequence[Pubkey]) -> dict[Pubkey, Account]:
+        """Those of the accounts that there are."""
+        found = self._rpc.get_multiple_accounts(addresses).accounts if addresses else {}
+        return {address: account for address, account in found.items() if account is not None}
 
     def remove(self, address: str) -> None:
         """Take a pool out; orders under way may still trade on it. Raises UnfitPool where it is not registered."""
-        key = {"address": {"S": address}}
-        removed = self._dynamodb.delete_item(TableName=self._table, Key=key, ReturnValues="ALL_OLD")
-        if not removed.get("Attributes"):
+        if self._change(address, "remove", None) is None:
             raise UnfitPool(f"{address} is not registered")
+
+    def _change(self, address: str, action: str, item: Item | None) -> Item | None:
+        """What was registered of the pool before."""
+        table, beside = Table(self._dynamodb, self._table), partial(self._record, "pools", action, address)
+        return table.change({"address": address}, lambda before: item, beside)[0]
+
+
+def unfit_pools(pools: PoolAdministration) -> Iterator[str]:
+    """Why each registered pool that can't be traded can't, as far as the chain tells."""
+    for entry in pools.list():
+        try:
+            found = pools.check(entry.address).entry
+        except UnfitPool as unfit:
+            yield str(unfit)
+        else:
+            if found.program != entry.program:
+                yield f"{entry.address} is registered as a pool of {entry.program} and belongs to {found.program}"
+
+
+def _look_alikes(mint: Pubkey, account: Account, symbols: Mapping[str, str]) -> Iterator[str]:
+    """A warning for each known token whose symbol a reader may take for this one's. `symbols` is by mint."""
+    symbol = WELL_KNOWN_SYMBOLS.get(str(mint)) or written_symbol(account)
+    if symbol is None:
+        return
+    for other, known in symbols.items():
+        if other != str(mint) and skeleton(known) == skeleton(symbol):
+            yield f"{mint} calls itself {symbol}, which looks like {known}, {other}: is it the one that you mean?"
 
 
 def dex_of(program: str) -> str:
@@ -84,7 +156,9 @@ def administration(target: Target, rpc_url: str | None) -> PoolAdministration:
 
     Raises NoStage.
     """
-    table = deployed(target, "data")["PoolsTable"]
+    data = deployed(target, "data")
     if rpc_url is None:
-        rpc_url = worker_environment(target)["SOLANA_RPC_URL"].split(",")[0].strip()
-    return PoolAdministration(target.client("dynamodb"), table, SolanaRpc(rpc_url))
+        rpc_url = solana_nodes(target)[0]
+    return PoolAdministration(
+        target.client("dynamodb"), data["PoolsTable"], SolanaRpc(rpc_url), record_of(target, data)
+    )

@@ -22,9 +22,10 @@ def redrive(target: Target, expires_in_ms: int | None = None) -> list[Redriven]:
     Raises NoStage, and botocore's errors. This process has the worker's environment afterwards.
     """
     os.environ.update(worker_environment(target))
+    os.environ["LOG_LEVEL"] = "WARNING"  # the operator is told by what is returned, and not by the worker's log
     os.environ["AWS_DEFAULT_REGION"] = target.region
     if target.endpoint_url:
-        os.environ.update(AWS_ENDPOINT_URL=target.endpoint_url, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test")  # noqa: S106
+        os.environ.update({"AWS_ENDPOINT_URL": target.endpoint_url, **target.credentials.variables})
     from chalicelib import composition  # reads that environment
 
     return composition.redrive().run(LIMIT, expires_in_ms)

@@ -6,16 +6,20 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.settings import node_urls
 from operations.errors import NoStage
 from operations.target import Target
 
 
 def deployed(target: Target, part: str = "") -> dict[str, str]:
-    """The outputs of the stage's stack `part` (as in Target.stack), by key. Raises NoStage where there is none."""
+    """The outputs of the stage's stack `part` (as in Target.stack), by key. Raises NoStage where there are none."""
     state = describe(target.client("cloudformation"), target.stack(part))
     if state is None:
         raise NoStage(f"stage {target.stage} is not deployed there")
-    return outputs(state)
+    told = outputs(state)
+    if not told:  # one that was rolled back, or is under way for the first time
+        raise NoStage(f"stack {target.stack(part)} is {state['StackStatus']}: deploy stage {target.stage} again")
+    return told
 
 
 def worker_environment(target: Target) -> dict[str, str]:
@@ -24,6 +28,16 @@ def worker_environment(target: Target) -> dict[str, str]:
     configuration = target.client("lambda").get_function_configuration(FunctionName=worker)
     variables: dict[str, str] = configuration["Environment"]["Variables"]
     return variables
+
+
+def solana_nodes(target: Target) -> tuple[str, ...]:
+    """The URLs of the Solana nodes that the deployed worker asks. Raises NoStage, and botocore's errors."""
+    variables = worker_environment(target)
+    text = variables.get("SOLANA_RPC_URL")
+    if not text:
+        secret = variables["SOLANA_RPC_SECRET_ARN"]
+        text = target.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"]
+    return node_urls(text)
 
 
 def outputs(state: dict[str, Any]) -> dict[str, str]:

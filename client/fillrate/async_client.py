@@ -30,17 +30,34 @@ from fillrate.conversation import (
 )
 from fillrate.core import Core
 from fillrate.errors import FillrateError
-from fillrate.models import Accepted, Health, Order, Quote, Status, StatusEvent, Ticket, Token
+from fillrate.models import (
+    Accepted,
+    BalanceList,
+    CancelledOrders,
+    Health,
+    Order,
+    OrderFill,
+    Quote,
+    Status,
+    StatusEvent,
+    Ticket,
+    Token,
+)
+from fillrate.period import Period
+from fillrate.prices import Changes, Prices
 from fillrate.retrying import RetryPolicy
 from fillrate.terms import Terms
 from fillrate.transport import (
     SOCKET_OPEN_SECONDS,
     TIMEOUT,
     USER_AGENT,
+    environment_errors,
     headers_for,
     http_errors,
     socket_errors,
+    socket_proxy,
     to_response,
+    trusts_environment,
     url_of,
 )
 
@@ -51,7 +68,7 @@ class AsyncFillrate:
     """`Fillrate` for asyncio: what returns there is awaited here, what iterates there is iterated with `async for`.
 
     >>> async with AsyncFillrate() as fillrate:
-    ...     order = await fillrate.execute("SOL", "USDC", "10")
+    ...     order = await fillrate.execute_quote(await fillrate.quote("SOL", "USDC", "10"))
     ...     async for event in fillrate.follow(order):
     ...         print(event.status)
     """
@@ -67,7 +84,13 @@ class AsyncFillrate:
         """As `Fillrate`."""
         self.configuration = configure(url, api_key)
         self._core = Core(retries)
-        self._http = httpx2.AsyncClient(headers=headers_for(self.configuration), timeout=TIMEOUT, transport=transport)
+        with environment_errors():
+            self._http = httpx2.AsyncClient(
+                headers=headers_for(self.configuration),
+                timeout=TIMEOUT,
+                transport=transport,
+                trust_env=trusts_environment(self.configuration.url),
+            )
 
     async def quote(
         self, token_in: str, token_out: str, amount: Decimal | str, *, slippage: Decimal | str | None = None
@@ -93,6 +116,109 @@ class AsyncFillrate:
         terms = Terms(slippage, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
         return await self._result(self._core.execute(token_in, token_out, amount, terms, idempotency_key))
 
+    async def execute_quote(
+        self,
+        quote: Quote,
+        *,
+        min_out: Decimal | str | None = None,
+        expires_at: datetime | str | None = None,
+        client_order_id: str | None = None,
+        max_price_impact: Decimal | str | None = None,
+        max_network_fee: Decimal | str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Accepted:
+        """As `Fillrate.execute_quote`."""
+        terms = Terms(None, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
+        return await self._result(self._core.execute_quote(quote, terms, idempotency_key))
+
+    async def limit(
+        self,
+        token_in: str,
+        token_out: str,
+        amount: Decimal | str,
+        limit_price: Decimal | str,
+        *,
+        slippage: Decimal | str | None = None,
+        min_out: Decimal | str | None = None,
+        expires_at: datetime | str | None = None,
+        client_order_id: str | None = None,
+        max_price_impact: Decimal | str | None = None,
+        max_network_fee: Decimal | str | None = None,
+        max_tries: int | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Accepted:
+        """As `Fillrate.limit`."""
+        terms = Terms(slippage, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
+        prices = Prices("limit", limit_price, None, None, max_tries, force)
+        return await self._result(self._core.execute(token_in, token_out, amount, terms, idempotency_key, prices))
+
+    async def stop(
+        self,
+        token_in: str,
+        token_out: str,
+        amount: Decimal | str,
+        *,
+        stop_price: Decimal | str | None = None,
+        trailing: Decimal | str | None = None,
+        slippage: Decimal | str | None = None,
+        min_out: Decimal | str | None = None,
+        expires_at: datetime | str | None = None,
+        client_order_id: str | None = None,
+        max_price_impact: Decimal | str | None = None,
+        max_network_fee: Decimal | str | None = None,
+        max_tries: int | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Accepted:
+        """As `Fillrate.stop`."""
+        terms = Terms(slippage, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
+        prices = Prices("stop", None, stop_price, trailing, max_tries, force)
+        return await self._result(self._core.execute(token_in, token_out, amount, terms, idempotency_key, prices))
+
+    async def oco(
+        self,
+        token_in: str,
+        token_out: str,
+        amount: Decimal | str,
+        limit_price: Decimal | str,
+        *,
+        stop_price: Decimal | str | None = None,
+        trailing: Decimal | str | None = None,
+        slippage: Decimal | str | None = None,
+        min_out: Decimal | str | None = None,
+        expires_at: datetime | str | None = None,
+        client_order_id: str | None = None,
+        max_price_impact: Decimal | str | None = None,
+        max_network_fee: Decimal | str | None = None,
+        max_tries: int | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Accepted:
+        """As `Fillrate.oco`."""
+        terms = Terms(slippage, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
+        prices = Prices("oco", limit_price, stop_price, trailing, max_tries, force)
+        return await self._result(self._core.execute(token_in, token_out, amount, terms, idempotency_key, prices))
+
+    async def change(
+        self,
+        order_id: str,
+        *,
+        limit_price: Decimal | str | None = None,
+        stop_price: Decimal | str | None = None,
+        trailing: Decimal | str | None = None,
+        min_out: Decimal | str | None = None,
+        slippage: Decimal | str | None = None,
+        expires_at: datetime | str | None = None,
+        remove_min_out: bool = False,
+        force: bool = False,
+    ) -> Order:
+        """As `Fillrate.change`."""
+        changes = Changes(
+            limit_price, stop_price, trailing, min_out, slippage, expires_at, remove_min_out=remove_min_out, force=force
+        )
+        return await self._result(self._core.change(order_id, changes))
+
     async def order(self, order_id: str) -> Order:
         """As `Fillrate.order`."""
         return await self._result(self._core.order(order_id))
@@ -104,13 +230,44 @@ class AsyncFillrate:
         token_in: str | None = None,
         token_out: str | None = None,
         page_size: int | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
     ) -> AsyncGenerator[Order]:
         """As `Fillrate.orders`."""
-        return self._events(self._core.orders(status, token_in, token_out, page_size))
+        return self._events(self._core.orders(status, token_in, token_out, page_size, Period(since, until)))
 
     async def cancel(self, order_id: str) -> Order:
         """As `Fillrate.cancel`."""
         return await self._result(self._core.cancel(order_id))
+
+    async def cancel_all(self, *, waiting_alone: bool = False) -> CancelledOrders:
+        """As `Fillrate.cancel_all`."""
+        return await self._result(self._core.cancel_all("open" if waiting_alone else "unsigned"))
+
+    async def balances(self) -> BalanceList:
+        """As `Fillrate.balances`."""
+        return await self._result(self._core.balances())
+
+    def fills(
+        self,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        token: str | None = None,
+        page_size: int | None = None,
+    ) -> AsyncGenerator[OrderFill]:
+        """As `Fillrate.fills`."""
+        return self._events(self._core.fills(Period(since, until), token, page_size))
+
+    def fills_csv(
+        self,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        token: str | None = None,
+    ) -> AsyncGenerator[str]:
+        """As `Fillrate.fills_csv`."""
+        return self._events(self._core.fills_csv(Period(since, until), token))
 
     async def tokens(self) -> list[Token]:
         """As `Fillrate.tokens`."""
@@ -201,7 +358,12 @@ class _AsyncPerformer:
             case OpenSocket(url):
                 await self.close()
                 with socket_errors():
-                    connection = connect(url, open_timeout=SOCKET_OPEN_SECONDS, user_agent_header=USER_AGENT)
+                    connection = connect(
+                        url,
+                        open_timeout=SOCKET_OPEN_SECONDS,
+                        user_agent_header=USER_AGENT,
+                        proxy=socket_proxy(url),
+                    )
                     self._socket = await self._socket_life.enter_async_context(connection)
             case Receive(seconds):
                 return await self._receive(seconds)

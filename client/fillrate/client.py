@@ -30,17 +30,34 @@ from fillrate.conversation import (
 )
 from fillrate.core import Core
 from fillrate.errors import FillrateError
-from fillrate.models import Accepted, Health, Order, Quote, Status, StatusEvent, Ticket, Token
+from fillrate.models import (
+    Accepted,
+    BalanceList,
+    CancelledOrders,
+    Health,
+    Order,
+    OrderFill,
+    Quote,
+    Status,
+    StatusEvent,
+    Ticket,
+    Token,
+)
+from fillrate.period import Period
+from fillrate.prices import Changes, Prices
 from fillrate.retrying import RetryPolicy
 from fillrate.terms import Terms
 from fillrate.transport import (
     SOCKET_OPEN_SECONDS,
     TIMEOUT,
     USER_AGENT,
+    environment_errors,
     headers_for,
     http_errors,
     socket_errors,
+    socket_proxy,
     to_response,
+    trusts_environment,
     url_of,
 )
 
@@ -51,7 +68,7 @@ class Fillrate:
     """A service and an account. May be used by several threads at once, and as a context manager.
 
     >>> with Fillrate() as fillrate:
-    ...     order = fillrate.execute("SOL", "USDC", "10")
+    ...     order = fillrate.execute_quote(fillrate.quote("SOL", "USDC", "10"))
     ...     for event in fillrate.follow(order):
     ...         print(event.status)
 
@@ -72,7 +89,13 @@ class Fillrate:
         """
         self.configuration = configure(url, api_key)
         self._core = Core(retries)
-        self._http = httpx2.Client(headers=headers_for(self.configuration), timeout=TIMEOUT, transport=transport)
+        with environment_errors():
+            self._http = httpx2.Client(
+                headers=headers_for(self.configuration),
+                timeout=TIMEOUT,
+                transport=transport,
+                trust_env=trusts_environment(self.configuration.url),
+            )
 
     def quote(
         self, token_in: str, token_out: str, amount: Decimal | str, *, slippage: Decimal | str | None = None
@@ -106,6 +129,125 @@ class Fillrate:
         terms = Terms(slippage, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
         return self._result(self._core.execute(token_in, token_out, amount, terms, idempotency_key))
 
+    def execute_quote(
+        self,
+        quote: Quote,
+        *,
+        min_out: Decimal | str | None = None,
+        expires_at: datetime | str | None = None,
+        client_order_id: str | None = None,
+        max_price_impact: Decimal | str | None = None,
+        max_network_fee: Decimal | str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Accepted:
+        """Place what was quoted: that trade with its slippage, and the quote's `min_out` as the least that comes out.
+
+        A `min_out` of one's own holds where it is stricter; the rest is as with `execute`. The same quote with the same
+        `idempotency_key` is the same order, which a new quote would not be.
+        """
+        terms = Terms(None, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
+        return self._result(self._core.execute_quote(quote, terms, idempotency_key))
+
+    def limit(
+        self,
+        token_in: str,
+        token_out: str,
+        amount: Decimal | str,
+        limit_price: Decimal | str,
+        *,
+        slippage: Decimal | str | None = None,
+        min_out: Decimal | str | None = None,
+        expires_at: datetime | str | None = None,
+        client_order_id: str | None = None,
+        max_price_impact: Decimal | str | None = None,
+        max_network_fee: Decimal | str | None = None,
+        max_tries: int | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Accepted:
+        """Place a limit order: it waits until the best route pays `limit_price` a token, and never gets less.
+
+        Prices are whole tokens of `token_out` for one of `token_in`, for the whole amount, all fees in. The other
+        terms are as with `execute`. `max_tries`: how often it waits again after a transaction that did not fill.
+        `force` accepts a price that looks like a mistake beside the market's.
+        """
+        terms = Terms(slippage, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
+        prices = Prices("limit", limit_price, None, None, max_tries, force)
+        return self._result(self._core.execute(token_in, token_out, amount, terms, idempotency_key, prices))
+
+    def stop(
+        self,
+        token_in: str,
+        token_out: str,
+        amount: Decimal | str,
+        *,
+        stop_price: Decimal | str | None = None,
+        trailing: Decimal | str | None = None,
+        slippage: Decimal | str | None = None,
+        min_out: Decimal | str | None = None,
+        expires_at: datetime | str | None = None,
+        client_order_id: str | None = None,
+        max_price_impact: Decimal | str | None = None,
+        max_network_fee: Decimal | str | None = None,
+        max_tries: int | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Accepted:
+        """Place a stop order: once the best route pays no more than `stop_price`, it sells, with `slippage`.
+
+        `trailing`, a fraction, in place of `stop_price` lets the stop follow the best price seen. In a fall deeper
+        than its slippage a stop does not fill. The rest is as with `limit`.
+        """
+        terms = Terms(slippage, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
+        prices = Prices("stop", None, stop_price, trailing, max_tries, force)
+        return self._result(self._core.execute(token_in, token_out, amount, terms, idempotency_key, prices))
+
+    def oco(
+        self,
+        token_in: str,
+        token_out: str,
+        amount: Decimal | str,
+        limit_price: Decimal | str,
+        *,
+        stop_price: Decimal | str | None = None,
+        trailing: Decimal | str | None = None,
+        slippage: Decimal | str | None = None,
+        min_out: Decimal | str | None = None,
+        expires_at: datetime | str | None = None,
+        client_order_id: str | None = None,
+        max_price_impact: Decimal | str | None = None,
+        max_network_fee: Decimal | str | None = None,
+        max_tries: int | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Accepted:
+        """Place a limit and a stop for the same amount, of which whichever comes first trades, and never both."""
+        terms = Terms(slippage, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
+        prices = Prices("oco", limit_price, stop_price, trailing, max_tries, force)
+        return self._result(self._core.execute(token_in, token_out, amount, terms, idempotency_key, prices))
+
+    def change(
+        self,
+        order_id: str,
+        *,
+        limit_price: Decimal | str | None = None,
+        stop_price: Decimal | str | None = None,
+        trailing: Decimal | str | None = None,
+        min_out: Decimal | str | None = None,
+        slippage: Decimal | str | None = None,
+        expires_at: datetime | str | None = None,
+        remove_min_out: bool = False,
+        force: bool = False,
+    ) -> Order:
+        """Change an order that has neither started nor been triggered; what is None stays as it is.
+
+        `remove_min_out` lets it have no least of its own. Raises Conflict where it is too late.
+        """
+        changes = Changes(
+            limit_price, stop_price, trailing, min_out, slippage, expires_at, remove_min_out=remove_min_out, force=force
+        )
+        return self._result(self._core.change(order_id, changes))
+
     def order(self, order_id: str) -> Order:
         """The order with its history. Raises NotFound."""
         return self._result(self._core.order(order_id))
@@ -117,13 +259,47 @@ class Fillrate:
         token_in: str | None = None,
         token_out: str | None = None,
         page_size: int | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
     ) -> Iterator[Order]:
-        """The account's orders, newest first; more are asked for as the iteration goes on."""
-        return self._events(self._core.orders(status, token_in, token_out, page_size))
+        """The account's orders, newest first; more are asked for as the iteration goes on.
+
+        `since` and `until`: those placed from then on, and before then.
+        """
+        return self._events(self._core.orders(status, token_in, token_out, page_size, Period(since, until)))
 
     def cancel(self, order_id: str) -> Order:
         """Cancel an order of which nothing is signed. Raises Conflict where it is too late."""
         return self._result(self._core.cancel(order_id))
+
+    def cancel_all(self, *, waiting_alone: bool = False) -> CancelledOrders:
+        """Cancel every order of which nothing is signed, or those alone that wait for their condition."""
+        return self._result(self._core.cancel_all("open" if waiting_alone else "unsigned"))
+
+    def balances(self) -> BalanceList:
+        """What the wallet holds of every traded token."""
+        return self._result(self._core.balances())
+
+    def fills(
+        self,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        token: str | None = None,
+        page_size: int | None = None,
+    ) -> Iterator[OrderFill]:
+        """What the account's orders were filled at, the latest first: from `since` on and before `until`."""
+        return self._events(self._core.fills(Period(since, until), token, page_size))
+
+    def fills_csv(
+        self,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        token: str | None = None,
+    ) -> Iterator[str]:
+        """The same as comma-separated values, in parts that together are one file."""
+        return self._events(self._core.fills_csv(Period(since, until), token))
 
     def tokens(self) -> list[Token]:
         """What the service's pools trade."""
@@ -214,7 +390,12 @@ class _Performer:
             case OpenSocket(url):
                 self.close()
                 with socket_errors():
-                    connection = connect(url, open_timeout=SOCKET_OPEN_SECONDS, user_agent_header=USER_AGENT)
+                    connection = connect(
+                        url,
+                        open_timeout=SOCKET_OPEN_SECONDS,
+                        user_agent_header=USER_AGENT,
+                        proxy=socket_proxy(url),
+                    )
                     self._socket = self._socket_life.enter_context(connection)
             case Receive(seconds):
                 return self._receive(seconds)

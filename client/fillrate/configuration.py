@@ -42,7 +42,7 @@ def configure(
         api_key = environment.get(KEY_VARIABLE)
     stack = None
     if not url:
-        stack = nearest_stack(directory or Path.cwd())
+        stack = nearest_stack(directory or working_directory())
         if stack is None:
             raise ConfigurationError(
                 f"no Fillrate to talk to: start one with `make up`, or set {URL_VARIABLE} (and {KEY_VARIABLE})"
@@ -71,8 +71,19 @@ def nearest_stack(directory: Path) -> dict[str, str] | None:
     return None
 
 
+def working_directory() -> Path:
+    """Raises ConfigurationError where it was deleted meanwhile."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise ConfigurationError("the current directory is gone: change into one that exists") from error
+
+
 def _checked_url(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ConfigurationError(f"{url!r} is not a URL such as https://…/api: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
         raise ConfigurationError(f"{url!r} is not a URL such as https://…/api")
     return url.rstrip("/")

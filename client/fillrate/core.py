@@ -5,13 +5,28 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from random import SystemRandom
 
-from fillrate import endpoints, orders
+from fillrate import endpoints, fills, orders
 from fillrate.conversation import Stream, Talk
 from fillrate.following import AccountFollower, OrderFollower
-from fillrate.models import Accepted, Health, Order, Quote, Status, StatusEvent, Ticket, Token
+from fillrate.models import (
+    Accepted,
+    BalanceList,
+    CancelledOrders,
+    Health,
+    Order,
+    OrderFill,
+    Quote,
+    Status,
+    StatusEvent,
+    Ticket,
+    Token,
+)
+from fillrate.period import Period
+from fillrate.prices import AT_MARKET, Changes, Prices
 from fillrate.retrying import Requester, RetryPolicy
 from fillrate.terms import Terms
 
@@ -32,19 +47,45 @@ class Core:
         amount: Decimal | str,
         terms: Terms,
         idempotency_key: str | None,
+        prices: Prices = AT_MARKET,
     ) -> Talk[Accepted]:
-        return orders.place(self._requester, token_in, token_out, amount, terms, idempotency_key or str(uuid.uuid4()))
+        key = idempotency_key or str(uuid.uuid4())
+        return orders.place(self._requester, token_in, token_out, amount, terms, key, prices)
+
+    def change(self, order_id: str, changes: Changes) -> Talk[Order]:
+        return self._requester.call(endpoints.patch_order(order_id, changes.to_json()))
+
+    def execute_quote(self, quote: Quote, terms: Terms, idempotency_key: str | None) -> Talk[Accepted]:
+        bound = replace(terms, slippage=quote.slippage).at_least(quote.min_out)
+        return self.execute(quote.token_in, quote.token_out, quote.amount, bound, idempotency_key)
 
     def order(self, order_id: str) -> Talk[Order]:
         return self._requester.call(endpoints.get_order(order_id))
 
     def orders(
-        self, status: Status | str | None, token_in: str | None, token_out: str | None, page_size: int | None
+        self,
+        status: Status | str | None,
+        token_in: str | None,
+        token_out: str | None,
+        page_size: int | None,
+        period: Period,
     ) -> Stream[Order]:
-        return orders.pages(self._requester, status, token_in, token_out, page_size)
+        return orders.pages(self._requester, status, token_in, token_out, page_size, period)
 
     def cancel(self, order_id: str) -> Talk[Order]:
         return orders.cancel(self._requester, order_id)
+
+    def cancel_all(self, status: str) -> Talk[CancelledOrders]:
+        return orders.cancel_all(self._requester, status)
+
+    def balances(self) -> Talk[BalanceList]:
+        return self._requester.call(endpoints.get_balances())
+
+    def fills(self, period: Period, token: str | None, page_size: int | None) -> Stream[OrderFill]:
+        return fills.pages(self._requester, period, token, page_size)
+
+    def fills_csv(self, period: Period, token: str | None) -> Stream[str]:
+        return fills.csv_pages(self._requester, period, token)
 
     def tokens(self) -> Talk[list[Token]]:
         return self._requester.call(endpoints.get_tokens())

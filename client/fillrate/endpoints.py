@@ -22,7 +22,22 @@ from fillrate.errors import (
     ServiceUnavailable,
     UnexpectedAnswer,
 )
-from fillrate.models import Accepted, Health, Json, Model, Order, OrderPage, Quote, Ticket, Token
+from fillrate.models import (
+    Accepted,
+    BalanceList,
+    CancelledOrders,
+    FillList,
+    Health,
+    Json,
+    Model,
+    Order,
+    OrderPage,
+    Quote,
+    Ticket,
+    Token,
+)
+from fillrate.period import ALWAYS, Period
+from fillrate.prices import AT_MARKET, Prices
 from fillrate.terms import Terms
 
 T = TypeVar("T")
@@ -61,9 +76,14 @@ def get_quote(token_in: str, token_out: str, amount: Decimal | str, slippage: De
 
 
 def post_order(
-    token_in: str, token_out: str, amount: Decimal | str, terms: Terms, idempotency_key: str
+    token_in: str,
+    token_out: str,
+    amount: Decimal | str,
+    terms: Terms,
+    idempotency_key: str,
+    prices: Prices = AT_MARKET,
 ) -> Endpoint[Accepted]:
-    body = {"type": "market", **_trade(token_in, token_out, amount, terms)}
+    body = {**_trade(token_in, token_out, amount, terms), **prices.to_json()}
     return Endpoint(
         _post("/orders/execute", body, {"Idempotency-Key": idempotency_key}),
         lambda answer: Accepted.model_validate({**answer, "idempotencyKey": idempotency_key}),
@@ -78,15 +98,59 @@ def delete_order(order_id: str) -> Endpoint[Order]:
     return Endpoint(HttpRequest("DELETE", _order_path(order_id)), Order.model_validate)
 
 
+def delete_orders(status: str) -> Endpoint[CancelledOrders]:
+    return Endpoint(HttpRequest("DELETE", f"/orders?{urlencode({'status': status})}"), CancelledOrders.model_validate)
+
+
+def get_balances() -> Endpoint[BalanceList]:
+    return Endpoint(_get("/balances"), BalanceList.model_validate)
+
+
+def get_fills(period: Period, token: str | None, limit: int | None, cursor: str | None) -> Endpoint[FillList]:
+    query = {**period.to_query(), "token": token, "limit": limit, "cursor": cursor}
+    return Endpoint(_get("/fills", query), FillList.model_validate)
+
+
+@dataclass(frozen=True, slots=True)
+class CsvPage:
+    """Comma-separated values with their head, and what to send for the next page."""
+
+    text: str
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CsvEndpoint(Endpoint[CsvPage]):
+    """A request that is answered with comma-separated values."""
+
+    def parse(self, response: HttpResponse) -> CsvPage:
+        """As Endpoint.parse."""
+        if not 200 <= response.status < 300:
+            raise problem_of(response, _json_object(response))
+        if not response.headers.get("content-type", "").startswith("text/csv"):
+            raise UnexpectedAnswer(_strange(self.request, response))
+        return CsvPage(response.body.decode(errors="replace"), response.headers.get("next-cursor"))
+
+
+def get_fills_csv(period: Period, token: str | None, cursor: str | None) -> Endpoint[CsvPage]:
+    query = {**period.to_query(), "token": token, "format": "csv", "limit": 1000, "cursor": cursor}
+    return CsvEndpoint(_get("/fills", query), lambda _: CsvPage("", None))
+
+
+def patch_order(order_id: str, changes: Json) -> Endpoint[Order]:
+    return Endpoint(_sent("PATCH", _order_path(order_id), changes), Order.model_validate)
+
+
 def get_orders(
     status: str | None = None,
     token_in: str | None = None,
     token_out: str | None = None,
     limit: int | None = None,
     cursor: str | None = None,
+    period: Period = ALWAYS,
 ) -> Endpoint[OrderPage]:
     query = {"status": status, "tokenIn": token_in, "tokenOut": token_out, "limit": limit, "cursor": cursor}
-    return Endpoint(_get("/orders", query), OrderPage.model_validate)
+    return Endpoint(_get("/orders", query | period.to_query()), OrderPage.model_validate)
 
 
 def get_tokens() -> Endpoint[list[Token]]:
@@ -169,4 +233,8 @@ def _get(path: str, query: Mapping[str, Any] | None = None) -> HttpRequest:
 
 
 def _post(path: str, body: Json, headers: Mapping[str, str] | None = None) -> HttpRequest:
-    return HttpRequest("POST", path, {"Content-Type": "application/json", **(headers or {})}, json.dumps(body).encode())
+    return _sent("POST", path, body, headers)
+
+
+def _sent(method: str, path: str, body: Json, headers: Mapping[str, str] | None = None) -> HttpRequest:
+    return HttpRequest(method, path, {"Content-Type": "application/json", **(headers or {})}, json.dumps(body).encode())

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from fillrate.conversation import Emit, SocketFailed, Stream, StreamTo, Talk, open_socket, receive, send_text, sleep
 from fillrate.endpoints import get_order, get_orders, post_ticket
-from fillrate.errors import FillrateError, NotEnded
+from fillrate.errors import FillrateError, NotEnded, NotFound, TooManyRequests
 from fillrate.models import Order, StatusEvent
 from fillrate.retrying import Requester, RetryPolicy, can_pass
 
@@ -56,10 +56,14 @@ class Sockets:
         except SocketFailed:
             self._refused += 1
             if self._refused >= REFUSALS:
-                self._not_before = self.requester.now() + NO_SOCKET_SECONDS
+                self.none_for_now()
             return False
         self._refused = 0
         return True
+
+    def none_for_now(self) -> None:
+        """There are none, or as many as may be are open: the GETs do for a while."""
+        self._not_before = self.requester.now() + NO_SOCKET_SECONDS
 
     def news(self) -> None:
         """Something came: the next break is the first again."""
@@ -94,6 +98,8 @@ class OrderFollower:
         while True:
             if ws_url is None:
                 ws_url = yield from self._look()
+                if ws_url is None:
+                    self._sockets.none_for_now()
             if not self._ended and ws_url and self._sockets.worth_trying:
                 opened = yield from self._sockets.open(ws_url)
                 if opened:
@@ -176,14 +182,25 @@ class AccountFollower:
         while self._seconds_left() > 0:
             opened = False
             if self._sockets.worth_trying:
-                ticket = yield from self._requester.call(post_ticket(None), OUTAGE)
-                opened = yield from self._sockets.open(ticket.ws_url)
+                ws_url = yield from self._ticket()
+                opened = ws_url is not None and (yield from self._sockets.open(ws_url))
             # only now that the socket is open can nothing fall between
             yield from self._catch_up()
             if opened:
                 yield from self._listen()
             if self._seconds_left() > 0:
                 yield from self._sockets.pause()
+
+    def _ticket(self) -> Talk[str | None]:
+        """The address of a new socket; None where the service says that no more may be open, or has none."""
+        try:
+            ticket = yield from self._requester.call(post_ticket(None), OUTAGE)
+        except (TooManyRequests, NotFound) as refusal:
+            if refusal.code not in ("TOO_MANY_CONNECTIONS", "NO_WEBSOCKET"):
+                raise
+            self._sockets.none_for_now()
+            return None
+        return ticket.ws_url
 
     def _catch_up(self) -> Stream[StatusEvent]:
         """Tell what has changed meanwhile: newer orders, and those that were open."""

@@ -11,11 +11,19 @@ from typing import Literal
 from fillrate.model import Json, Model
 from fillrate.schemas import (
     AcceptedFields,
+    Balance,
+    BalanceList,
+    CancelledOrders,
     Fee,
+    FillList,
+    FillSum,
     HealthFields,
     Leftover,
     Leg,
     OrderFields,
+    OrderFill,
+    PoolFee,
+    PoolName,
     PoolOffer,
     Quote,
     Status,
@@ -23,18 +31,28 @@ from fillrate.schemas import (
     StepFields,
     Ticket,
     Token,
+    Trigger,
+    TriggerKind,
 )
 
 __all__ = [
     "Accepted",
+    "Balance",
+    "BalanceList",
+    "CancelledOrders",
     "Fee",
+    "FillList",
+    "FillSum",
     "Health",
     "Json",
     "Leftover",
     "Leg",
     "Model",
     "Order",
+    "OrderFill",
     "OrderPage",
+    "PoolFee",
+    "PoolName",
     "PoolOffer",
     "Quote",
     "Status",
@@ -42,6 +60,8 @@ __all__ = [
     "Step",
     "Ticket",
     "Token",
+    "Trigger",
+    "TriggerKind",
 ]
 
 
@@ -102,7 +122,9 @@ class OrderPage(Model):
 
 
 class Health(HealthFields):
-    """`status` is "ok" or "unavailable"; `checks` has each part's own word."""
+    """`status` is "ok" where a new order would trade now, or "unavailable"; `degraded` says why not, `checks` has each
+    part's own word.
+    """
 
     @property
     def is_ok(self) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from pydantic.alias_generators import to_camel
 
@@ -22,6 +22,20 @@ class Terms:
     max_price_impact: Decimal | str | None = None
     max_network_fee: Decimal | str | None = None
 
+    def at_least(self, quoted: Decimal) -> Terms:
+        """These terms, with a quote's `min_out` where that is stricter than their own."""
+        return self if self._asks_for_more_than(quoted) else replace(self, min_out=quoted)
+
+    def _asks_for_more_than(self, quoted: Decimal) -> bool:
+        """Also where `min_out` is no amount: that is for the service to say."""
+        if self.min_out is None:
+            return False
+        try:
+            own = Decimal(decimal_text(self.min_out, "min_out"))
+        except InvalidOperation:
+            return True
+        return not own.is_finite() or own > quoted
+
     def to_json(self) -> dict[str, str]:
         """The fields that are given, as the service takes them.
 
@@ -37,16 +51,19 @@ class Terms:
         }
         fields = {to_camel(name): decimal_text(value, name) for name, value in numbers.items() if value is not None}
         if self.expires_at is not None:
-            fields["expiresAt"] = _time_text(self.expires_at)
+            fields["expiresAt"] = time_text(self.expires_at, "expires_at")
         if self.client_order_id is not None:
             fields["clientOrderId"] = self.client_order_id
         return fields
 
 
-def _time_text(moment: datetime | str) -> str:
-    """RFC 3339. A string is sent as it is: the service says what is wrong with it."""
+def time_text(moment: datetime | str, name: str) -> str:
+    """RFC 3339. A string is sent as it is: the service says what is wrong with it.
+
+    Raises ValueError, with the `name`, for a time without a zone.
+    """
     if isinstance(moment, str):
         return moment
     if moment.utcoffset() is None:
-        raise ValueError(f"expires_at has no time zone: {moment!r}")
+        raise ValueError(f"{name} has no time zone: {moment!r}")
     return moment.isoformat()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
+from urllib.parse import urlsplit
 
 import httpx2
 from websockets.exceptions import WebSocketException
@@ -27,6 +30,36 @@ def headers_for(configuration: Configuration) -> dict[str, str]:
 
 def url_of(configuration: Configuration, request: HttpRequest) -> str:
     return configuration.url + request.path
+
+
+def trusts_environment(url: str) -> bool:
+    """Whether the environment's proxies are meant for `url`: none lies between a service on this machine and here."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"
+
+
+def socket_proxy(url: str) -> Literal[True] | None:
+    """What websockets' `connect` is told of proxies: to take the environment's, or none."""
+    return True if trusts_environment(url) else None
+
+
+@contextmanager
+def environment_errors() -> Iterator[None]:
+    """What keeps httpx2 from making a client, as ours: it is in the environment, and is told before any request."""
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigurationError(
+            "the environment names a SOCKS proxy, which needs one more package: `pip install 'httpx2[socks]'`, "
+            "or name the service's host in NO_PROXY"
+        ) from error
+    except ValueError as error:
+        raise ConfigurationError(f"HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names no proxy: {error}") from error
+    except OSError as error:
+        raise ConfigurationError(f"SSL_CERT_FILE or SSL_CERT_DIR can't be read: {error}") from error
 
 
 def to_response(response: httpx2.Response) -> HttpResponse:
@@ -53,5 +86,5 @@ def socket_errors() -> Iterator[None]:
     """Whatever goes wrong with a socket is SocketFailed: the answer to all of it is another socket, or none."""
     try:
         yield
-    except (OSError, TimeoutError, EOFError, WebSocketException) as error:
+    except (OSError, TimeoutError, EOFError, ImportError, WebSocketException) as error:
         raise SocketFailed(type(error).__name__) from error

@@ -93,25 +93,33 @@ def rotate_key(
 @app.command("revoke")
 def revoke_key(
     key_id: KeyArgument,
+    cancel_orders: Annotated[
+        bool, typer.Option("--cancel-orders", help="Cancel its open orders, where no transaction is on its way.")
+    ] = False,
     stage: StageOption = None,
     endpoint_url: EndpointOption = None,
     region: RegionOption = None,
     as_json: JsonFlag = False,
 ) -> int:
-    """End a key: its next request is refused."""
+    """End a key: its next request is refused, and so are its open orders, before anything of them is signed."""
     output = Output(as_json=as_json)
     with refusals():
-        key = _facts(_administration(stage, endpoint_url, region).revoke(key_id))
+        target = find_target(stage, endpoint_url, region)
+        key = _facts(keys.administration(target).revoke(key_id))
+        orders = keys.open_orders(target, key_id, cancelling=cancel_orders)
     if as_json:
-        output.json(key)
-    else:
-        output.line(f"{printable(key['keyId'])} is revoked", style="green")
+        output.json({**key, "cancelledOrders": list(orders.cancelled), "openOrders": list(orders.left)})
+        return ExitCode.OK
+    output.line(f"{printable(key['keyId'])} is revoked", style="green")
+    output.line(f"{len(orders.cancelled)} of its orders cancelled, {len(orders.left)} open")
+    if orders.left:
+        refused = "one with a transaction on its way is carried to its end, any other is refused by its worker"
+        output.line(f"  {refused}{'' if cancel_orders else '; --cancel-orders cancels those now'}", style="dim")
     return ExitCode.OK
 
 
 def _administration(stage: Stage | None, endpoint_url: str | None, region: str | None) -> KeyAdministration:
-    target = find_target(stage, endpoint_url, region)
-    return keys.administration(target, keys.access_table(target))
+    return keys.administration(find_target(stage, endpoint_url, region))
 
 
 def _show_new(output: Output, new: NewKey) -> int:

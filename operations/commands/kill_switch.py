@@ -13,6 +13,8 @@ from fillrate.cli.output import Output
 from chalicelib.risk.halt import Halt
 from chalicelib.times import time_text
 from operations import kill_switch
+from operations.approvals import approvals
+from operations.commands.record import refer_to_another
 from operations.commands.stage import AccountOption, EndpointOption, RegionOption, StageOption, find_target, refusals
 from operations.control import control_table, scope_of
 
@@ -44,7 +46,7 @@ def resume(
     """Let new orders through again. Those that were refused stay so; `redrive` sends dead letters back."""
     scope = scope_of(account)
     with refusals():
-        kill_switch.resume(control_table(find_target(stage, endpoint_url, region)), scope)
+        refer_to_another(approvals(find_target(stage, endpoint_url, region)).resume(scope))
     return _show(Output(as_json=as_json), scope, None)
 
 

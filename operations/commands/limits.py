@@ -13,6 +13,8 @@ from fillrate.cli.output import Output
 
 from chalicelib.risk.limits import ReferenceCurrency
 from operations import limits
+from operations.approvals import approvals
+from operations.commands.record import refer_to_another
 from operations.commands.stage import (
     AccountOption,
     EndpointOption,
@@ -76,9 +78,9 @@ def set_limits(
     currency = ReferenceCurrency(decimals=decimals)
     with refusals():
         scope = _scope(account, default)
-        table = control_table(find_target(stage, endpoint_url, region))
-        limits.set_limits(table, scope, texts, currency)
-        report = limits.report(table, scope, currency)
+        target = find_target(stage, endpoint_url, region)
+        refer_to_another(approvals(target).set_limits(scope, texts, currency))
+        report = limits.report(control_table(target), scope, currency)
     return _show(Output(as_json=as_json), report)
 
 

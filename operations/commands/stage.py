@@ -15,15 +15,19 @@ from fillrate.configuration import nearest_stack
 from chalicelib import problems
 from chalicelib.access.key_administration import UnfitKey
 from operations.errors import OperationError, UnfitOption
-from operations.target import Stage, Target, target_for
+from operations.target import Stage, Target, endpoint_of_the_environment, target_of
 
 _DENIED = ("AccessDenied", "UnrecognizedClient", "InvalidClientToken", "SignatureDoesNotMatch", "ExpiredToken")
 
 StageOption = Annotated[Stage | None, typer.Option(help="The running local stack's if not given.", show_choices=True)]
 EndpointOption = Annotated[
-    str | None, typer.Option(metavar="URL", envvar="AWS_ENDPOINT_URL", help="An emulator's address.")
+    str | None, typer.Option(metavar="URL", help="An emulator's address; but for `local`, AWS_ENDPOINT_URL too.")
 ]
 RegionOption = Annotated[str | None, typer.Option(metavar="REGION", envvar="AWS_REGION")]
+NodeOption = Annotated[
+    str | None,
+    typer.Option("--rpc-url", metavar="URL", envvar="SOLANA_RPC_URL", help="A Solana node; else the stage's own."),
+]
 AccountOption = Annotated[str | None, typer.Option(metavar="NAME", help="Of one account; else of all together.")]
 
 
@@ -32,12 +36,11 @@ def find_target(stage: Stage | None, endpoint_url: str | None, region: str | Non
 
     Raises CommandError where none runs, NoStage.
     """
-    if stage is None and endpoint_url is None:
-        stack = nearest_stack(Path.cwd())
-        if stack is None:
-            raise CommandError("NO_STAGE", "no local stack runs here: start it with `make up`, or name a --stage")
-        endpoint_url = stack["awsEndpoint"]
-    return target_for(stage or "local", endpoint_url, region)
+    endpoint_url = endpoint_url or endpoint_of_the_environment(stage or "local")
+    stack = nearest_stack(Path.cwd())
+    if stack is None and stage is None and endpoint_url is None:
+        raise CommandError("NO_STAGE", "no local stack runs here: start it with `make up`, or name a --stage")
+    return target_of(stack, stage or "local", endpoint_url, region)
 
 
 @contextmanager

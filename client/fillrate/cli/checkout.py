@@ -6,6 +6,7 @@ Here are their names, and the one way to them. Nothing of a checkout is imported
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,9 +15,12 @@ import typer
 from typer.core import TyperCommand
 
 from fillrate.cli.exit_codes import CommandError
+from fillrate.configuration import working_directory
+from fillrate.errors import FillrateError
 
 # A directory that has this file is a checkout.
 _MARK = Path("operations") / "commands" / "__init__.py"
+_EXAMINATION = "infra.local_stack.examination"
 
 
 class CheckoutCommand(NamedTuple):
@@ -38,6 +42,12 @@ COMMANDS = {
     "redrive": CheckoutCommand(
         "operations.commands", "Send dead letters back: a new order for each that failed, however often this is run."
     ),
+    "audit": CheckoutCommand(
+        "operations.commands",
+        "Who changed keys, limits, halts, pools, webhooks or wallets, when, and from what to what.",
+    ),
+    "approve": CheckoutCommand("operations.commands", "Carry out what another operator proposed."),
+    "approvals": CheckoutCommand("operations.commands", "What needs a second operator, and what waits for one."),
     "bench": CheckoutCommand(
         "bench.command",
         "Time quotes on this machine, without any service; takes half a minute. `make bench` also writes them down.",
@@ -55,7 +65,7 @@ class FromCheckout(TyperCommand):
         """The checkout's command's own. Raises CommandError where there is no checkout that has it."""
         try:
             command = load(self.name or "")
-        except CommandError:
+        except FillrateError:
             if extra.get("resilient_parsing"):  # a shell asks for completions: it must not be answered with an error
                 return super().make_context(info_name, args, parent, **extra)
             raise
@@ -75,12 +85,28 @@ def load(name: str) -> Any:
     return typer.main.get_group(app).commands[name]
 
 
-def _root(name: str) -> Path:
-    """The current directory's checkout, else the one that this package is installed from."""
-    for place in (Path.cwd(), *Path.cwd().parents, *Path(__file__).resolve().parents):
+def nearest() -> Path | None:
+    """The current directory's checkout, else the one that this package is installed from, else None."""
+    here = working_directory()
+    for place in (here, *here.parents, *Path(__file__).resolve().parents):
         if (place / _MARK).is_file():
             return place
-    raise CommandError(
-        "NO_CHECKOUT",
-        f"`fillrate {name}` is a command of Fillrate's own checkout: change into one, after `make up` there",
-    )
+    return None
+
+
+def examination(root: Path) -> Callable[[Path], Iterable[tuple[str, str, str, str]]]:
+    """What looks at the checkout `root` for `fillrate doctor`: each result is a Finding. Raises ImportError."""
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    examine: Callable[[Path], Iterable[tuple[str, str, str, str]]] = import_module(_EXAMINATION).examine
+    return examine
+
+
+def _root(name: str) -> Path:
+    root = nearest()
+    if root is None:
+        raise CommandError(
+            "NO_CHECKOUT",
+            f"`fillrate {name}` is a command of Fillrate's own checkout: change into one, after `make up` there",
+        )
+    return root

@@ -9,9 +9,9 @@ import typer
 from typer import rich_utils
 from typer.exceptions import TyperException
 
-from fillrate.cli import market, order_book, trading
+from fillrate.cli import account, doctor, market, order_book, trading, waiting_orders
 from fillrate.cli.checkout import COMMANDS, FromCheckout
-from fillrate.cli.exit_codes import ExitCode
+from fillrate.cli.exit_codes import CommandError, ExitCode
 from fillrate.cli.options import JSON_FLAG, Connection
 from fillrate.cli.output import Output
 from fillrate.errors import FillrateError
@@ -57,12 +57,19 @@ for command, panel in (
     (market.quote, _TRADING),
     (trading.sell, _TRADING),
     (trading.buy, _TRADING),
+    (waiting_orders.limit, _TRADING),
+    (waiting_orders.stop, _TRADING),
+    (waiting_orders.oco, _TRADING),
     (market.tokens, _TRADING),
     (order_book.orders, _ACCOUNT),
     (order_book.order, _ACCOUNT),
     (order_book.cancel, _ACCOUNT),
+    (waiting_orders.change, _ACCOUNT),
     (order_book.watch, _ACCOUNT),
+    (account.balances, _ACCOUNT),
+    (account.fills, _ACCOUNT),
     (market.health, _TRADING),
+    (doctor.doctor, _TRADING),
 ):
     app.command(rich_help_panel=panel)(command)
 
@@ -95,3 +102,5 @@ def run(arguments: list[str]) -> int:
         return error.exit_code
     except typer.Abort:
         return ExitCode.INTERRUPTED
+    except OSError as error:  # as where the disk that stdout goes to is full
+        return output.error(CommandError("NOT_WRITTEN", f"the output can't be written: {error}"))

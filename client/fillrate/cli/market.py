@@ -1,4 +1,4 @@
-"""`quote`, `tokens`, `health`: what can be traded, at what price, and whether all is well."""
+"""`quote`, `tokens`, `health`: what can be traded, at what price, and whether it would be traded now."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def tokens(context: typer.Context, as_json: JsonFlag = False) -> int:
 
 
 def health(context: typer.Context, as_json: JsonFlag = False) -> int:
-    """Whether the parts that an order needs answer."""
+    """Whether a new order would trade now, and if not, why."""
     output = Output(as_json=as_json)
     with connect(context) as fillrate:
         answer = fillrate.health()
@@ -61,6 +61,8 @@ def health(context: typer.Context, as_json: JsonFlag = False) -> int:
             good = isinstance(check, dict) and bool(check.get("ok"))
             table.add_row(printable(part), Text("ok" if good else "down", "green" if good else "red"), _word_of(check))
         output.show(table)
+        for reason in answer.degraded:
+            output.show(Text(printable(reason), "red"))
     return ExitCode.OK if answer.is_ok else ExitCode.UNAVAILABLE
 
 
@@ -98,10 +100,10 @@ def _route(answer: Quote, output: Output) -> list[RenderableType]:
     kind = "the best route: one pool"
     if len(answer.route) > 1:
         kind = f"the best route: {hops} hops" if hops > 1 else f"the best route: split over {len(answer.route)} pools"
-    table = output.table("venue", "pool", "share", "sells", "gets", right=["share", "sells", "gets"])
+    table = output.table("venue", "pool", "share", "sells", "gets", right=["share", "sells", "gets"], whole=["venue"])
     for leg in answer.route:
         table.add_row(
-            printable(leg.dex),
+            printable(leg.program or leg.dex),
             shortened(leg.pool, whole=output.is_roomy),
             percent(leg.share),
             f"{amount(leg.amount_in)} {printable(leg.token_in)}",
@@ -114,10 +116,20 @@ def _pools(answer: Quote, output: Output) -> list[RenderableType]:
     if not answer.quotes:
         return []
     heads = ("venue", "pool", f"gets {printable(answer.token_out)}", "less", "impact", "fee")
-    table = output.table(*heads, right=heads[2:])
+    table = output.table(*heads, right=heads[2:], whole=["venue"])
     for pool in answer.quotes:
-        table.add_row(printable(pool.dex), shortened(pool.pool, whole=output.is_roomy), *_offer(pool, answer))
-    return [Text("each pool alone, and how much less than the best route it gives", "bold"), table]
+        table.add_row(
+            printable(pool.program or pool.dex), shortened(pool.pool, whole=output.is_roomy), *_offer(pool, answer)
+        )
+    shown: list[RenderableType] = [
+        Text("each pool alone, and how much less than the best route it gives", "bold"),
+        table,
+    ]
+    if answer.not_looked_at:
+        shown.append(
+            Text(f"  {len(answer.not_looked_at)} more registered pools were not looked at: others are deeper", "dim")
+        )
+    return shown
 
 
 def _offer(pool: PoolOffer, answer: Quote) -> tuple[str, ...]:

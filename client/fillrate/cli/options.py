@@ -69,4 +69,9 @@ MinOutOption = Annotated[
         help="The least that may come out, in whole tokens, whatever the market does: `fillrate quote` tells one.",
     ),
 ]
+SinceOption = Annotated[
+    str | None, typer.Option(metavar="TIME", help="From then on: RFC 3339, such as 2026-01-31T12:00:00Z.")
+]
+UntilOption = Annotated[str | None, typer.Option(metavar="TIME", help="Before then: RFC 3339.")]
+WatchFlag = Annotated[bool, typer.Option("--watch/--no-watch", help="Watch the order to its end.")]
 TimeoutOption = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Stop watching after this long.")]

@@ -10,8 +10,8 @@ import typer
 from rich.text import Text
 
 from fillrate.cli.display import age, amount, local_time, percent, printable
-from fillrate.cli.exit_codes import ExitCode, of_outcome
-from fillrate.cli.options import JsonFlag, TimeoutOption, complete_token, connect
+from fillrate.cli.exit_codes import CommandError, ExitCode, of_outcome
+from fillrate.cli.options import JsonFlag, SinceOption, TimeoutOption, UntilOption, complete_token, connect
 from fillrate.cli.output import Output
 from fillrate.cli.timeline import Timeline, failure_in_words
 from fillrate.cli.trading import follow_to_end, show_outcome
@@ -33,6 +33,8 @@ def orders(
     token_out: Annotated[
         str | None, typer.Option(metavar="TOKEN", help="Only those that buy it.", autocompletion=complete_token)
     ] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
     everything: Annotated[bool, typer.Option("--all", help="However many there are.")] = False,
     as_json: JsonFlag = False,
@@ -41,7 +43,9 @@ def orders(
     output = Output(as_json=as_json)
     with connect(context) as fillrate:
         size = _PAGE if everything else min(limit, _PAGE)
-        found = fillrate.orders(status=status, token_in=token_in, token_out=token_out, page_size=size)
+        found = fillrate.orders(
+            status=status, token_in=token_in, token_out=token_out, page_size=size, since=since, until=until
+        )
         chosen = found if everything else islice(found, limit)
         if as_json:
             for one in chosen:
@@ -71,15 +75,39 @@ def order(context: typer.Context, order_id: OrderArgument, as_json: JsonFlag = F
     return ExitCode.OK
 
 
-def cancel(context: typer.Context, order_id: OrderArgument, as_json: JsonFlag = False) -> int:
-    """Cancel an order of which nothing is signed, also between two attempts."""
+def cancel(
+    context: typer.Context,
+    order_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="The order's id.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All of which nothing is signed.")] = False,
+    waiting: Annotated[bool, typer.Option(help="With --all: those alone that wait for their condition.")] = False,
+    as_json: JsonFlag = False,
+) -> int:
+    """Cancel an order of which nothing is signed, also between two attempts; or --all of them."""
     output = Output(as_json=as_json)
+    if (order_id is None) != everything or (waiting and not everything):
+        detail = "nothing is cancelled; say which: fillrate cancel ID, or fillrate cancel --all [--waiting]"
+        raise CommandError("USAGE", detail, ExitCode.USAGE)
     with connect(context) as fillrate:
+        if order_id is None:
+            return _cancel_all(fillrate, output, waiting_alone=waiting)
         cancelled = fillrate.cancel(order_id)
     if as_json:
         output.json(cancelled.to_json())
     else:
         show_outcome(output, cancelled)
+    return ExitCode.OK
+
+
+def _cancel_all(fillrate: Fillrate, output: Output, *, waiting_alone: bool) -> ExitCode:
+    outcome = fillrate.cancel_all(waiting_alone=waiting_alone)
+    if output.as_json:
+        output.json(outcome.to_json())
+        return ExitCode.OK
+    output.line(f"{outcome.cancelled} cancelled" if outcome.cancelled else "no order was there to cancel")
+    for order_id in outcome.too_late:
+        output.note(f"too late for {printable(order_id)}: it was signed, or had ended")
+    if outcome.more:
+        output.note("there may be more: run the same command again")
     return ExitCode.OK
 
 

@@ -19,7 +19,7 @@ from fillrate.errors import FillrateError, NotEnded, Problem, SubmissionUnknown
 
 # What is not a terminal has no edge: nothing is wrapped or cut there.
 _NO_EDGE = 10_000
-_ROOMY = 118
+_ROOMY = 126
 
 
 class Output:
@@ -127,7 +127,8 @@ def _details(problem: Mapping[str, Any], detail: str) -> list[str]:
     if problem.get("retryAfter") is not None:
         lines.append(f"try again in {problem['retryAfter']:g} s")
     if problem.get("idempotencyKey"):
-        lines.append(f"--idempotency-key {problem['idempotencyKey']}")
+        floor = f" --min-out {printable(problem['minOut'])}" if problem.get("minOut") else ""
+        lines.append(f"--idempotency-key {problem['idempotencyKey']}{floor}")
     return lines
 
 

@@ -23,7 +23,18 @@ _WORDS = {
     "BACKLOGGED": Words("Too many orders are waiting.", "Try again after the time that is named."),
     "RATE_LIMITED": Words("The API key is used too often.", "Try again after the time that is named."),
     "TOO_MANY_OPEN_ORDERS": Words("Too many of the account's orders are open.", "Wait until some have ended."),
+    "TOO_MANY_WAITING_ORDERS": Words(
+        "Too many of the account's orders wait for a price.", "Cancel some, or wait until some have ended."
+    ),
+    "IMPLAUSIBLE_PRICE": Words(
+        "A price looks like a mistake beside the market's.", "Correct it, or say --force if it is meant."
+    ),
+    "NO_WEBSOCKET": Words("There is no WebSocket here.", "Commands poll instead: nothing is to be done."),
     "TOO_MANY_REQUESTS": Words("The service is asked too often.", "Try again in a moment."),
+    "TOO_MANY_CONNECTIONS": Words(
+        "As many WebSocket connections are open as may be.",
+        "Close one, or watch all orders over one: `fillrate watch`.",
+    ),
     "BAD_REQUEST": Words("The request can't be served as it is."),
     "MESSAGE_TOO_LARGE": Words("A WebSocket message was too large."),
     "TOO_MANY_SUBSCRIPTIONS": Words("One connection watches too many orders.", "Watch all of them: `fillrate watch`."),
@@ -67,13 +78,16 @@ _WORDS = {
         "The order's time was over before it was filled; nothing was traded.", "Place it again if need be."
     ),
     "HALTED": Words("Trading is halted by the operator; nothing was traded.", "Try again after `fillrate resume`."),
+    "KEY_REVOKED": Words(
+        "The API key that placed the order was revoked; nothing was traded.", "Place it again with a valid key."
+    ),
     "SIGNING_REFUSED": Words("The wallet refused to sign: the transaction was not what the order allows."),
     "INTERNAL": Words("Something went wrong on the service's side.", "It may be sent again."),
     # The client's own.
     "SERVICE_UNAVAILABLE": Words("The service is unwell.", "Try again in a moment; `fillrate health` tells more."),
     "SUBMISSION_UNKNOWN": Words(
         "It is not known whether the order was placed.",
-        "Run the same command with the --idempotency-key below: that can't place a second order.",
+        "Run the same command with what is named above: that can't place a second order.",
     ),
     "UNREACHABLE": Words("Fillrate can't be reached.", "For the local one: `make up`. Else check FILLRATE_URL."),
     "NO_ANSWER": Words("Fillrate did not answer in time.", "Try again; `make logs` shows what the local one does."),

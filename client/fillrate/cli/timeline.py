@@ -26,6 +26,7 @@ _MARKS = {
 }
 # What happens after a step, until the next.
 _NEXT = {
+    Status.OPEN: "waiting for its price",
     Status.PENDING: "waiting for a worker",
     Status.ROUTING: "reading the pools, looking for the best route",
     Status.BUILDING: "building, simulating and signing the transaction",
@@ -80,6 +81,12 @@ class Timeline:
 
     def _what(self, step: Step) -> str:
         match step.status:
+            case Status.OPEN:
+                return waits_in_words(step)
+            case Status.ROUTING if step.trigger is not None:
+                return f"its {step.trigger.kind.value} is reached: {amount(step.trigger.price)} {self._out} at the time"
+            case Status.PENDING if step.trigger is not None:
+                return "on its way"
             case Status.PENDING if step.queued_until is not None:
                 return f"in line until {local_time(step.queued_until)}: at most so many orders start in a minute"
             case Status.PENDING:
@@ -121,14 +128,28 @@ class _Now:
 
 
 def route_in_words(route: tuple[Leg, ...]) -> str:
-    """`meteora 60 % + raydium 40 %`, hop by hop."""
+    """`meteora-dlmm 60 % + raydium-clmm 40 %`, hop by hop; of orders that tell no program, the exchange."""
     hops: dict[str, list[str]] = {}
     for leg in route:
         part = "" if leg.share == 1 else f" {percent(leg.share)}"
-        hops.setdefault(leg.token_out, []).append(f"{printable(leg.dex)}{part}")
+        hops.setdefault(leg.token_out, []).append(f"{printable(leg.program or leg.dex)}{part}")
     if len(hops) == 1:
         return " + ".join(next(iter(hops.values())))
     return ", then ".join(f"{' + '.join(parts)} to {printable(token)}" for token, parts in hops.items())
+
+
+def waits_in_words(step: Step) -> str:
+    """For which prices it waits, and why it waits again."""
+    prices = [
+        *([f"{amount(step.limit_price)} or more"] if step.limit_price is not None else []),
+        *([f"{amount(step.stop_price)} or less"] if step.stop_price is not None else []),
+    ]
+    follows = f", {percent(step.trailing)} below the best price" if step.trailing is not None else ""
+    waits = f"waits for {' or '.join(prices)}{follows}"
+    if step.trigger is not None:
+        waits = f"its {step.trigger.kind.value} was reached, it waits for its floor"
+    words = words_for(step.error_code)
+    return f"{waits}: {words.meaning}" if words else waits
 
 
 def failure_in_words(step: Step) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from fillrate.cli.display import amount as amount_text
 from fillrate.cli.display import printable, seconds
-from fillrate.cli.exit_codes import ExitCode, of_error, of_outcome
+from fillrate.cli.exit_codes import CommandError, ExitCode, of_error, of_outcome
 from fillrate.cli.options import (
     AmountArgument,
     JsonFlag,
@@ -17,6 +17,7 @@ from fillrate.cli.options import (
     SlippageOption,
     TimeoutOption,
     TokenArgument,
+    WatchFlag,
     complete_token,
     connect,
 )
@@ -24,14 +25,17 @@ from fillrate.cli.output import Output
 from fillrate.cli.plain_words import words_for
 from fillrate.cli.timeline import Timeline
 from fillrate.client import Fillrate
-from fillrate.errors import NotEnded
+from fillrate.errors import CannotExecute, Forbidden, NotEnded, ServiceUnavailable, SubmissionUnknown
 from fillrate.models import Accepted, Order, Status
 from fillrate.terms import Terms
 
-WatchFlag = Annotated[bool, typer.Option("--watch/--no-watch", help="Watch the order to its end.")]
 KeyOption = Annotated[
     str | None,
-    typer.Option(metavar="KEY", help="The same key and order again is the same order, never a second one."),
+    typer.Option(
+        metavar="KEY",
+        help="The same command with the same key again is the same order, never a second one. It is not quoted first: "
+        "--min-out says the least.",
+    ),
 ]
 
 
@@ -49,7 +53,7 @@ def sell(
     idempotency_key: KeyOption = None,
     as_json: JsonFlag = False,
 ) -> int:
-    """Sell exactly AMOUNT of TOKEN. How much comes out is up to the market, within the slippage."""
+    """Sell exactly AMOUNT of TOKEN: never for less than what it is quoted first, less the slippage."""
     output = Output(as_json=as_json)
     terms = Terms(slippage, min_out)
     return _trade(context, output, (token, for_token), amount, terms, watch, timeout, idempotency_key)
@@ -58,24 +62,34 @@ def sell(
 def buy(
     context: typer.Context,
     token: TokenArgument,
-    amount: Annotated[str, typer.Argument(help="Whole tokens of --with to SPEND, exactly.")],
+    amount: Annotated[str | None, typer.Argument(hidden=True)] = None,
+    spend: Annotated[
+        str | None, typer.Option(metavar="AMOUNT", help="Whole tokens of --with to spend, exactly.")
+    ] = None,
     with_token: Annotated[
         str, typer.Option("--with", metavar="TOKEN", help="What to spend.", autocompletion=complete_token)
-    ],
+    ] = "USDC",  # noqa: S107
     slippage: SlippageOption = None,
     min_out: MinOutOption = None,
     watch: WatchFlag = True,
     timeout: TimeoutOption = None,
     idempotency_key: KeyOption = None,
+    _yes: Annotated[bool, typer.Option("--yes", hidden=True)] = False,  # nothing is asked that it would answer
     as_json: JsonFlag = False,
 ) -> int:
-    """Buy TOKEN by spending exactly AMOUNT of --with. AMOUNT is what goes in, never what comes out.
+    """Buy TOKEN by spending exactly --spend of --with: what goes in, never what comes out.
 
-    `fillrate buy SOL 150 --with USDC` spends 150 USDC, and is the same as `fillrate sell USDC 150 --for SOL`.
+    `fillrate buy SOL --spend 150` spends 150 USDC, and is the same as `fillrate sell USDC 150 --for SOL`.
     """
     output = Output(as_json=as_json)
+    if amount is not None or spend is None:
+        # of `buy SOL 150` some mean 150 SOL, and others what 150 USDC buy
+        line = (
+            f"fillrate buy {printable(token)} --spend {printable(amount or 'AMOUNT')} [--with {printable(with_token)}]"
+        )
+        raise CommandError("USAGE", f"nothing is placed; say what to spend: {line}", ExitCode.USAGE)
     terms = Terms(slippage, min_out)
-    return _trade(context, output, (with_token, token), amount, terms, watch, timeout, idempotency_key)
+    return _trade(context, output, (with_token, token), spend, terms, watch, timeout, idempotency_key)
 
 
 def _trade(
@@ -89,19 +103,49 @@ def _trade(
     idempotency_key: str | None,
 ) -> int:
     with connect(context) as fillrate:
-        accepted = fillrate.execute(
-            *pair, amount, slippage=terms.slippage, min_out=terms.min_out, idempotency_key=idempotency_key
-        )
+        if idempotency_key is None:
+            terms = _bound_by_quote(fillrate, output, pair, amount, terms)
+        try:
+            accepted = fillrate.execute(
+                *pair, amount, slippage=terms.slippage, min_out=terms.min_out, idempotency_key=idempotency_key
+            )
+        except SubmissionUnknown as error:
+            return output.error(error, **({} if terms.min_out is None else {"minOut": str(terms.min_out)}))
         if not watch:
-            if output.as_json:
-                output.json(accepted.to_json())
-            else:
-                output.line(f"accepted: order {printable(accepted.order_id)}")
-                output.note(f"`fillrate watch {printable(accepted.order_id)}` shows what becomes of it")
-            return ExitCode.OK
+            return show_accepted(output, accepted)
         token_in, token_out = map(printable, pair)
         output.note(f"selling exactly {printable(amount)} {token_in} for {token_out}: {printable(accepted.order_id)}")
         return follow_to_end(fillrate, output, accepted, (token_in, token_out), timeout)
+
+
+def show_accepted(output: Output, accepted: Accepted) -> ExitCode:
+    """That the order is taken, and how to see what becomes of it."""
+    if output.as_json:
+        output.json(accepted.to_json())
+    else:
+        output.line(f"accepted: order {printable(accepted.order_id)}")
+        output.note(f"`fillrate watch {printable(accepted.order_id)}` shows what becomes of it")
+    return ExitCode.OK
+
+
+def _bound_by_quote(fillrate: Fillrate, output: Output, pair: tuple[str, str], amount: str, terms: Terms) -> Terms:
+    """The terms with the least that a quote promises now, which is told.
+
+    Where there is no quote just now the terms are as they were: an order has its own time to wait for one.
+    """
+    try:
+        quote = fillrate.quote(*pair, amount, slippage=terms.slippage)
+    except (CannotExecute, ServiceUnavailable, Forbidden) as error:
+        words = words_for(error.code)
+        why = words.meaning if words else printable(error)
+        floor = f"the least is {printable(terms.min_out)}" if terms.min_out else "the slippage alone limits it"
+        output.note(f"not quoted beforehand: {why} The order is placed all the same, and {floor}.")
+        return terms
+    bound = terms.at_least(quote.min_out)
+    least = bound.min_out
+    shown = amount_text(least) if isinstance(least, Decimal) else printable(least)
+    output.note(f"receive at least {shown} {printable(pair[1])}")
+    return bound
 
 
 def follow_to_end(
