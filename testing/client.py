@@ -48,9 +48,9 @@ class Client:
         assert reply.status == 200, reply
         return reply.body
 
-    def ended(self, order_id: str) -> Json:
+    def ended(self, order_id: str, patience_seconds: float = PATIENCE_SECONDS) -> Json:
         """The order once it has ended."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + patience_seconds
         while time.monotonic() < deadline:
             order = self.order(order_id)
             last = order["history"][-1]

@@ -57,7 +57,7 @@ class Held:
 
 # Looks at each call, twice: before it is passed on, and again when its answer is there. Says whom to tell that the call
 # is held; None lets it pass.
-Rule = Callable[[Call, When], Callable[[Held], None] | None]
+Rule = Callable[[Call, When], Callable[[Held], object] | None]
 
 
 @dataclass
@@ -77,6 +77,10 @@ def _let_pass(call: Call, when: When) -> None:
     return None
 
 
+def _look_away(call: Call) -> None:
+    return None
+
+
 @dataclass
 class FaultProxy:
     """A context manager: listens at `url` and passes everything on to `upstream`, except for what `rule` holds."""
@@ -84,6 +88,8 @@ class FaultProxy:
     upstream: str
     caller: Callable[[int], int | None]
     rule: Rule = _let_pass
+    # is shown each call with its answer, before that may be held
+    watch: Callable[[Call], None] = _look_away
     url: str = ""
     calls: int = 0
     # when each process last called, in seconds of time.monotonic
@@ -165,7 +171,9 @@ class FaultProxy:
         upstream.write(head + body)
         await upstream.drain()
         answer_head, answer_body = await _read_message(answers)
-        if not await self._hold(replace(call, answer=answer_body), When.AFTER, reader):
+        answered = replace(call, answer=answer_body)
+        self.watch(answered)
+        if not await self._hold(answered, When.AFTER, reader):
             return False
         writer.write(answer_head + answer_body)
         await writer.drain()

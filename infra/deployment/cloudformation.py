@@ -1,13 +1,17 @@
 """Brings one CloudFormation stack to a template: creates or updates it, waits, and says why if it fails."""
 
+import json
 import time
+from collections.abc import Collection
 from typing import Any
 
 from botocore.exceptions import ClientError
+from chalice.package import YAMLTemplateSerializer
 
+from infra.deployment.new_indexes import templates_between
 from operations.stacks import describe, outputs
 
-_CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+_CAPABILITIES = ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 # A stack in one of these was never created; it can only be deleted.
 _NEVER_CREATED = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS"}
 _GOOD = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
@@ -18,14 +22,23 @@ class StackError(Exception):
 
 
 def deploy_stack(
-    client: Any, name: str, template: str, parameters: dict[str, str], poll_seconds: float, timeout_seconds: float = 900
+    client: Any,
+    name: str,
+    template: str,
+    parameters: dict[str, str],
+    poll_seconds: float,
+    timeout_seconds: float = 900,
+    needed: Collection[str] = (),
 ) -> dict[str, str]:
-    """Create or update the stack `name` and return its outputs.
+    """Create or update the stack `name` and return its outputs, among them those that are `needed`.
 
     `client` is boto3's CloudFormation client, `template` the template's text or, for a long one, its S3 URL. An
-    unchanged template is no error. Raises StackError if the stack fails or isn't done in time.
+    unchanged template is no error. What a failed change had newly made is deleted with it, also what is retained else
+    (https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html, RetainExceptOnCreate).
+    Raises StackError if the stack fails, isn't done in time, or lacks an output.
     """
     arguments = {
+        "RetainExceptOnCreate": True,
         "StackName": name,
         "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         "Capabilities": _CAPABILITIES,
@@ -39,15 +52,61 @@ def deploy_stack(
     if state is None:
         client.create_stack(**arguments)
     else:
-        try:
-            client.update_stack(**arguments)
-        except ClientError as error:
-            if "No updates are to be performed" not in str(error):
-                raise StackError(f"stack {name} can't be updated: {error}") from error
+        _update(client, name, arguments)
+    state = _reached(client, name, poll_seconds, deadline)
+    told = outputs(state)
+    missing = [output for output in needed if not told.get(output)]
+    if missing:
+        raise StackError(f"stack {name} is {state['StackStatus']}, but tells no {', '.join(missing)}: deploy again")
+    return told
+
+
+def deploy_new_indexes(
+    client: Any, name: str, template: str, poll_seconds: float, timeout_seconds: float = 900
+) -> None:
+    """Give the tables of the stack `name` all but the last of the indexes that `template` adds, one an update.
+
+    The rest of the stack, and what it was told, stays as it is; nothing is done where there is no stack. Raises
+    StackError if the stack fails, or isn't done in time: its state is then that of an earlier index.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    state = _settled(client, name, poll_seconds, deadline)
+    if state is None or state["StackStatus"] in _NEVER_CREATED:
+        return
+    deployed = client.get_template(StackName=name)["TemplateBody"]
+    before = parse(deployed) if isinstance(deployed, str) else deployed
+    kept = [{"ParameterKey": key, "UsePreviousValue": True} for key in before.get("Parameters", {})]
+    for between in templates_between(before, parse(template)):
+        arguments = {"Parameters": kept, "Capabilities": _CAPABILITIES, "TemplateBody": json.dumps(between)}
+        _update(client, name, {"StackName": name, **arguments})
+        _reached(client, name, poll_seconds, deadline)
+
+
+def unconditional_outputs(template: dict[str, Any]) -> list[str]:
+    """The outputs that a stack of this parsed template has in any case."""
+    return [name for name, output in template.get("Outputs", {}).items() if "Condition" not in output]
+
+
+def parse(template: str) -> dict[str, Any]:
+    """A template's text, its short forms (`!Ref`) written out."""
+    parsed: dict[str, Any] = YAMLTemplateSerializer().load_template(template)
+    return parsed
+
+
+def _update(client: Any, name: str, arguments: dict[str, Any]) -> None:
+    try:
+        client.update_stack(**arguments)
+    except ClientError as error:
+        if "No updates are to be performed" not in str(error):
+            raise StackError(f"stack {name} can't be updated: {error}") from error
+
+
+def _reached(client: Any, name: str, poll_seconds: float, deadline: float) -> dict[str, Any]:
+    """The stack once it is at its template. Raises StackError."""
     state = _settled(client, name, poll_seconds, deadline)
     if state is None or state["StackStatus"] not in _GOOD:
         raise StackError(_failure(client, name, state))
-    return outputs(state)
+    return state
 
 
 def _settled(client: Any, name: str, poll_seconds: float, deadline: float) -> dict[str, Any] | None:

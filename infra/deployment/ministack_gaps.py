@@ -1,6 +1,15 @@
 """What MiniStack lacks of AWS, made good where a deploy goes there. docs/deploy.md lists the gaps."""
 
+import contextlib
 from typing import Any
+
+import urllib3
+
+from operations.target import Target
+
+# Where the emulator of `make up` saves everything (infra/local_stack/emulator/persistence.py): POST, answered by 204.
+SAVE_PATH = "/_fillrate/save"
+_SAVE_SECONDS = 60
 
 
 def ensure_time_to_live(dynamodb: Any, table: str) -> None:
@@ -30,6 +39,17 @@ def ensure_gateway_responses(api_gateway: Any, api: str, stage: str, template: d
         api_gateway.create_deployment(restApiId=api, stageName=stage)
 
 
+def save_state(target: Target) -> None:
+    """What a deploy has made must outlive a kill: by itself MiniStack saves at its end alone.
+
+    A MiniStack that `make up` hasn't started knows nothing of this, and is left as it is.
+    """
+    url, key = f"{target.endpoint_url}{SAVE_PATH}", target.credentials.access_key_id
+    signed = {"authorization": f"AWS4-HMAC-SHA256 Credential={key}/"}
+    with contextlib.suppress(urllib3.exceptions.HTTPError):
+        urllib3.request("POST", url, headers=signed, timeout=_SAVE_SECONDS, retries=False)
+
+
 def without_kms_conditions(resources: dict[str, Any]) -> None:
     """A policy's conditions on how a key is used are never met: allow the worker's role to use it anyhow."""
     for policy in resources["ExecuteOrderRole"]["Properties"]["Policies"]:
@@ -47,7 +67,8 @@ def without_metric_math(resources: dict[str, Any]) -> None:
 
 def without_websocket_deployment(resources: dict[str, Any]) -> None:
     """There is no AWS::ApiGatewayV2::Deployment: let the stage deploy itself."""
-    resources.pop("WebsocketAPIDeployment", None)
+    for name in [name for name, resource in resources.items() if resource["Type"] == "AWS::ApiGatewayV2::Deployment"]:
+        del resources[name]
     stage = resources["WebsocketAPIStage"]["Properties"]
     stage.pop("DeploymentId", None)
     stage["AutoDeploy"] = True

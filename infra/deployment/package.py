@@ -6,6 +6,7 @@ for the same code: an unchanged deploy changes nothing.
 """
 
 import argparse
+import ast
 import hashlib
 import json
 import os
@@ -23,15 +24,15 @@ from typing import Any, Literal
 from chalice.config import Config
 from chalice.package import YAMLTemplateSerializer
 
+from infra.deployment import chalice_project, slimming
 from infra.project import PROJECT
 
 Dependencies = Literal["lambda", "host"]
 
 CACHE = PROJECT / "build" / "dependencies"
 
-_CHALICE = "from chalice.cli import main; main()"
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
-_CACHE_VERSION = "2"  # raise it when the way dependencies are collected changes
+_CACHE_VERSION = "4"  # raise it when the way dependencies are collected changes
 _OLDEST_GLIBC = 17  # of the manylinux wheels, as in glibc 2.17
 
 
@@ -65,7 +66,8 @@ def build(stage: str, output: Path, dependencies: Dependencies, region: str = "u
         application = work / "application"
         with zipfile.ZipFile(work / "out" / "deployment.zip") as packed:
             packed.extractall(application)
-        _compile(application)
+        if not _compile(application):
+            check_syntax(application)
         runtime = template["Resources"]["APIHandler"]["Properties"]["Runtime"]
         unfinished = work / "deployment.zip"
         shutil.copyfile(_dependencies_archive(dependencies, runtime), unfinished)
@@ -106,22 +108,28 @@ def _run_chalice(stage: str, region: str, work: Path) -> dict[str, Any]:
     """`chalice package` on a copy that has the application alone: no requirements, which are added afterwards."""
     source = work / "source"
     source.mkdir()
-    shutil.copy(PROJECT / "app.py", source)
-    shutil.copytree(PROJECT / "chalicelib", source / "chalicelib", ignore=shutil.ignore_patterns("__pycache__"))
-    (source / ".chalice").mkdir()
-    for settings in (PROJECT / ".chalice").glob("*.json"):
-        shutil.copy(settings, source / ".chalice")
+    chalice_project.copy_application(source)
     (source / "requirements.txt").touch()
-    command = [sys.executable, "-c", _CHALICE, "--project-dir", str(source), "package", "--stage", stage]
-    command += ["--pkg-format", "cloudformation"]
+    command = chalice_project.command(source, "package", "--stage", stage, "--pkg-format", "cloudformation")
     command += ["--merge-template", str(PROJECT / "infra" / "deployment" / "functions.yaml")]
     command += [str(work / "out")]
-    # Nothing of the developer's AWS settings may find its way into the template.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ORDERS_"))}
+    # Nothing of the developer's AWS settings may find its way into the template. Chalice looks for credentials that it
+    # doesn't need: it is to find some at once, and ask nobody, through no proxy.
+    environment = {name: value for name, value in os.environ.items() if not _is_of_the_shell(name)}
     environment |= {"AWS_DEFAULT_REGION": region, "PYTHONDONTWRITEBYTECODE": "1"}
-    _run(command, environment, "chalice package failed")
+    environment |= dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "none")
+    environment |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)
+    try:
+        _run(command, environment, "chalice package failed")
+    except PackageError:
+        check_syntax(source)
+        raise
     template: dict[str, Any] = YAMLTemplateSerializer().load_template((work / "out" / "sam.yaml").read_text())
     return template
+
+
+def _is_of_the_shell(name: str) -> bool:
+    return name.startswith(("AWS_", "ORDERS_")) or name.lower().endswith("_proxy")
 
 
 def _dependencies_archive(dependencies: Dependencies, runtime: str) -> Path:
@@ -140,8 +148,8 @@ def _dependencies_archive(dependencies: Dependencies, runtime: str) -> Path:
         command += ["--requirement", str(requirements)]
         command += _lambda_wheels(runtime) if dependencies == "lambda" else []
         _run(command, dict(os.environ), "the functions' dependencies can't be installed")
-        shutil.rmtree(packages / "bin", ignore_errors=True)
-        _compile(packages)
+        _compile(packages, "-b")
+        slimming.slim(packages)
         unfinished = Path(directory) / "dependencies.zip"
         _add_tree(unfinished, packages)
         # In one step: another build may look for it at this moment.
@@ -160,12 +168,25 @@ def _lambda_wheels(runtime: str) -> list[str]:
     return options
 
 
-def _compile(directory: Path) -> None:
-    """Bytecode next to the sources, never checked against their times: a cold start compiles nothing."""
-    command = [sys.executable, "-m", "compileall", "-qq", "-s", str(directory)]
+def check_syntax(directory: Path) -> None:
+    """Raises PackageError naming the first file in `directory` that isn't Python, and the line."""
+    for path in sorted(directory.rglob("*.py")):
+        try:
+            ast.parse(path.read_bytes())
+        except SyntaxError as error:
+            where = path.relative_to(directory)
+            raise PackageError(f"{where}, line {error.lineno}: {error.msg}: {(error.text or '').strip()}") from None
+
+
+def _compile(directory: Path, *options: str) -> bool:
+    """Bytecode next to the sources, never checked against their times: a cold start compiles nothing.
+
+    False where a source isn't Python. `options` are compileall's.
+    """
+    command = [sys.executable, "-m", "compileall", "-qq", *options, "-s", str(directory)]
     command += ["--invalidation-mode", "unchecked-hash", str(directory)]
     # In a process of its own with fixed hashes: the bytes depend on what else the interpreter holds.
-    subprocess.run(command, env=os.environ | {"PYTHONHASHSEED": "0"}, check=False)
+    return subprocess.run(command, env=os.environ | {"PYTHONHASHSEED": "0"}, check=False).returncode == 0
 
 
 def _add_tree(archive: Path, directory: Path) -> None:
@@ -173,7 +194,7 @@ def _add_tree(archive: Path, directory: Path) -> None:
         for path in sorted(path for path in directory.rglob("*") if path.is_file()):
             entry = zipfile.ZipInfo(path.relative_to(directory).as_posix(), _ZIP_TIME)
             entry.external_attr = 0o644 << 16
-            packed.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
+            packed.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=9)
 
 
 def _run(command: list[str], environment: dict[str, str], failure: str) -> None:

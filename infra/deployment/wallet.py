@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
+from solders.signature import Signature
 
-from chalicelib.aws.kms_wallet import KmsWallet
+from chalicelib.aws.kms_wallet import KEY_SPEC, SIGNING_ALGORITHM, KmsWallet
 from chalicelib.aws.secret_wallet import SecretWallet
 from chalicelib.problems import WalletUnavailable
 from chalicelib.solana.wallet import InvalidWallet, LocalWallet
@@ -21,6 +22,7 @@ from chalicelib.solana.wallet_choice import WalletChoice, WalletKind
 
 # `--wallet` alone for a key that the data stack makes and keeps.
 OWN_KEY = "kms"
+_PROBE = b"whether this is a signature of Ed25519"
 
 
 class WalletError(Exception):
@@ -58,6 +60,28 @@ def check_option(option: str, stage: str) -> str:
     if choice.kind is WalletKind.FILE:
         return str(WalletChoice(choice.kind, str(Path(choice.place).absolute())))
     return option
+
+
+def check_emulated_kms(kms: Any) -> None:
+    """See that an emulator's KMS signs as Solana does, by a key that is made for it and deleted.
+
+    Raises WalletError. AWS's does: there nothing is tried.
+    """
+    try:
+        key = kms.create_key(KeySpec=KEY_SPEC, KeyUsage="SIGN_VERIFY", Description="whether there are Ed25519 keys")
+        key_id = key["KeyMetadata"]["KeyId"]
+        try:
+            address = KmsWallet(kms, key_id).address
+            signed = kms.sign(KeyId=key_id, Message=_PROBE, MessageType="RAW", SigningAlgorithm=SIGNING_ALGORITHM)
+            if not Signature(signed["Signature"]).verify(address, _PROBE):
+                raise ValueError("its signatures are wrong")
+        finally:
+            kms.schedule_key_deletion(KeyId=key_id, PendingWindowInDays=7)
+    except (ClientError, InvalidWallet, WalletUnavailable, ValueError) as error:
+        raise WalletError(
+            f"--wallet kms: this emulator's KMS has no Ed25519 keys ({error}): give --wallet secret:<name or ARN> or "
+            "file:<path>"
+        ) from error
 
 
 def deployed_wallet(

@@ -3,10 +3,10 @@
 import argparse
 import json
 import os
-import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from chalicelib.problems import AwsError
 from infra.deployment.cloudformation import StackError
 from infra.deployment.package import PackageError
 from infra.deployment.wallet import WalletError
-from infra.local_stack import stack
+from infra.local_stack import options, stack
 from infra.local_stack.first_order import ORDER, FirstOrderError, choose_order, follow_first_order
-from infra.local_stack.processes import PortTakenError, ProcessError
+from infra.local_stack.processes import PortTakenError, ProcessError, check_port_free
+from infra.local_stack.progress import StepsShown
 from infra.project import PROJECT
 from operations.pool_registry import RegistryError
 
@@ -26,24 +27,30 @@ DIRECTORY = PROJECT / ".local"
 
 # The options of the running stack, until `down`: `up` again keeps them.
 _OPTIONS = DIRECTORY / "options.json"
-_VARIABLES = ("AWS_PORT", "RPC_PORT", "LOCALNET_ARGS", "POOLS")
 _FOLLOW_SECONDS = 0.3
-# What the localnet logs of its start (infra/localnet/__main__.py).
-FROM_GENESIS = "a new chain from genesis"
-_LOOK = {"encoding": "jsonParsed", "maxSupportedTransactionVersion": 0}
+# What the localnet logs of its start where it doesn't go on (infra/localnet/startup.py).
+NEW_CHAIN = "a new chain"
+_LOOK = {"encoding": "jsonParsed", "maxSupportedTransactionVersion": 1}
 
 
 def up(layout: stack.Layout) -> int:
     """Start, deploy, trade once, and say how to go on. Returns the exit code."""
-    report = _stopwatch()
+    with StepsShown() as report:
+        return _up(layout, report)
+
+
+def _up(layout: stack.Layout, report: StepsShown) -> int:
     chain_started = layout.emulator_state.exists() and not layout.localnet().running()
     try:
         description = stack.start(layout, report)
         _remember(layout)
         order = choose_order(description["restUrl"])
+        if order is not None and order != ORDER:
+            report(f"no pool of the registry pays {ORDER['tokenOut']} for SOL: the first order is for another token")
         confirmed = follow_first_order(description["restUrl"], report, order) if order else None
     except PortTakenError as error:
-        return _fail(f"{error}: stop it, or choose another, as in `{_other_port(layout, error.port)} make up`")
+        another = _other_port(layout, error.port)
+        return _fail(f"{error}: choose another, as in `{another} make up`. What ran of this stack runs on")
     except FirstOrderError as error:
         return _fail(f"the stack runs, but its first order didn't go through: {error}\n(`make logs` shows more)")
     except (ProcessError, StackError, PackageError, RegistryError, WalletError) as error:
@@ -53,8 +60,8 @@ def up(layout: stack.Layout) -> int:
             f"the emulator refused: {error.__cause__ or error}\n"
             "(`make logs` shows more; `make down && rm -rf .local` starts from scratch)"
         )
-    if chain_started and FROM_GENESIS in layout.localnet().log.read_text(errors="replace"):
-        print("\nThe chain started from genesis: orders from before are still listed, but their transactions are gone.")
+    if chain_started and NEW_CHAIN in layout.localnet().log.read_text(errors="replace"):
+        print("\nThe chain began anew: orders from before are still listed, but their transactions are gone.")
     if confirmed is None:
         report("no pool of the registry pays for SOL, so no first order was placed")
     _print_how_to_go_on(description, order or ORDER, confirmed)
@@ -130,12 +137,21 @@ On chain:  curl -s {rpc_url} -H 'Content-Type: application/json' -d '{look}'"""
 
 
 def _other_port(layout: stack.Layout, port: int) -> str:
-    return f"AWS_PORT={port + 1}" if port == layout.aws_port else f"RPC_PORT={layout.rpc_port + 10}"
+    if port == layout.aws_port:
+        return f"AWS_PORT={_free_port(port + 1, 1)}"
+    return f"RPC_PORT={_free_port(layout.rpc_port + 10, 2)}"
 
 
-def _stopwatch() -> Callable[[str], None]:
-    started = time.monotonic()
-    return lambda step: print(f"[{time.monotonic() - started:5.1f} s] {step}", flush=True)
+def _free_port(first: int, count: int) -> int:
+    """The first of so many that are free, from `first` upwards or, where there are none, from 20000."""
+    for port in chain(range(max(first, 1024), 65_535 - count), range(20_000, 60_000)):
+        try:
+            for one in range(port, port + count):
+                check_port_free(one)
+        except PortTakenError:
+            continue
+        return port
+    return first
 
 
 def _fail(reason: str) -> int:
@@ -143,34 +159,24 @@ def _fail(reason: str) -> int:
     return 1
 
 
-def _layout() -> stack.Layout:
-    """From the environment, as `make VARIABLE=… up` hands it on; what isn't given there stays as it is running."""
-    try:
-        running = json.loads(_OPTIONS.read_text())
-    except (OSError, ValueError):
-        running = {}
-    given = {name: value for name in _VARIABLES if (value := os.environ.get(name))}
-    options = running | given
-    if "POOLS" in given:
-        options["POOLS"] = str(Path(given["POOLS"]).resolve())
+def _layout(given: Mapping[str, str]) -> stack.Layout:
+    """From what `make VARIABLE=… up` hands on; what isn't given there stays as it is running.
+
+    Raises OptionError, RegistryError.
+    """
+    chosen = options.StackOptions.of(options.read(_OPTIONS), given)
     return stack.Layout(
         DIRECTORY,
-        aws_port=int(options.get("AWS_PORT", stack.AWS_PORT)),
-        rpc_port=int(options.get("RPC_PORT", stack.RPC_PORT)),
-        localnet_arguments=tuple(shlex.split(options.get("LOCALNET_ARGS", ""))),
-        pools=Path(options["POOLS"]) if "POOLS" in options else None,
+        aws_port=chosen.aws_port,
+        rpc_port=chosen.rpc_port,
+        localnet_arguments=chosen.localnet_arguments,
+        pools=chosen.pools,
     )
 
 
 def _remember(layout: stack.Layout) -> None:
-    options = {
-        "AWS_PORT": str(layout.aws_port),
-        "RPC_PORT": str(layout.rpc_port),
-        "LOCALNET_ARGS": shlex.join(layout.localnet_arguments),
-    }
-    if layout.pools:
-        options["POOLS"] = str(layout.pools)
-    _OPTIONS.write_text(json.dumps(options))
+    running = options.StackOptions(layout.aws_port, layout.rpc_port, layout.localnet_arguments, layout.pools)
+    options.write(_OPTIONS, running)
 
 
 def main() -> int:
@@ -178,11 +184,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.local", description="Fillrate's local stack.")
     parser.add_argument("command", choices=("up", "down", "logs"))
     parser.add_argument("--no-follow", action="store_true", help="logs: show what there is and end")
-    options = parser.parse_args()
+    asked = parser.parse_args()
     try:
-        if options.command == "up":
-            return up(_layout())
-        return down(_layout()) if options.command == "down" else logs(_layout(), follow=not options.no_follow)
+        if asked.command == "up":
+            return up(_layout(os.environ))
+        return down(_layout({})) if asked.command == "down" else logs(_layout({}), follow=not asked.no_follow)
+    except (options.OptionError, RegistryError) as error:
+        return _fail(str(error))
     except KeyboardInterrupt:
         return 130
 

@@ -11,12 +11,16 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 _POLL_SECONDS = 0.05
+# What a process writes is for its owner alone: state, logs, secrets, code.
+PRIVATE = 0o077
+# So many logs of earlier starts are kept.
+LOGS_KEPT = 5
 # How long the children of what is being stopped may go on before they are ended.
 _GRACE_SECONDS = 2.0
 # Held so that a process started and stopped by the same program is reaped.
@@ -28,10 +32,10 @@ class ProcessError(Exception):
 
 
 class PortTakenError(ProcessError):
-    """Another program listens on the port."""
+    """Another program listens on the port, or this user may not."""
 
-    def __init__(self, port: int) -> None:
-        super().__init__(f"port {port} is taken by another program")
+    def __init__(self, port: int, why: str = "is taken by another program") -> None:
+        super().__init__(f"port {port} {why}")
         self.port = port
 
 
@@ -45,6 +49,7 @@ class Service:
     working_directory: Path
     log: Path
     pid_file: Path
+    ports: tuple[int, ...] = ()
 
     def running(self) -> bool:
         """Whether it runs, with this very command and environment."""
@@ -55,7 +60,8 @@ class Service:
         """Start it in a process group of its own that outlives the caller."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.pid_file.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("wb") as log:
+        _rotate(self.log)
+        with self.log.open("ab") as log:
             process = subprocess.Popen(
                 self.command,
                 env=self.environment,
@@ -64,6 +70,7 @@ class Service:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=PRIVATE,
             )
         _children[process.pid] = process
         self.pid_file.write_text(json.dumps(self._record(process.pid)))
@@ -100,6 +107,11 @@ class Service:
         recorded = self._recorded()
         return _group(recorded) if recorded is not None else []
 
+    def held_ports(self) -> tuple[int, ...]:
+        """The ports of what it started earlier, and that still runs."""
+        recorded = self._recorded()
+        return tuple(recorded.get("ports", ())) if recorded is not None and _group(recorded) else ()
+
     def log_tail(self, lines: int = 20) -> str:
         """The end of its log."""
         try:
@@ -109,14 +121,42 @@ class Service:
         return "\n".join(f"  {line}" for line in text.splitlines()[-lines:])
 
     def _record(self, pid: int) -> dict[str, object]:
-        return {"pid": pid, "command": self.command, "environment": self.environment}
+        return {"pid": pid, "command": self.command, "environment": self.environment, "ports": list(self.ports)}
 
     def _recorded(self) -> dict[str, Any] | None:
         try:
             recorded = json.loads(self.pid_file.read_text())
         except (OSError, ValueError):
             return None
-        return recorded if isinstance(recorded, dict) else None
+        return recorded if isinstance(recorded, dict) and not self._is_anothers(recorded) else None
+
+    def _is_anothers(self, recorded: dict[str, Any]) -> bool:
+        """Whether the pid file came here with a copy of another directory, which is still there."""
+        theirs, ours = (Path(one["TMPDIR"]).parent for one in (recorded["environment"], self.environment))
+        return theirs != ours and theirs.exists() and not (ours.exists() and theirs.samefile(ours))
+
+
+@contextlib.contextmanager
+def private_files() -> Iterator[None]:
+    """What is written meanwhile is for its owner alone: the directory has keys, orders and a wallet."""
+    before = os.umask(PRIVATE)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def check_ports(services: Sequence[Service]) -> None:
+    """Raises PortTakenError where a service that is to be started would find a port taken by another program.
+
+    What the services themselves hold is free once they are stopped.
+    """
+    held = {port for service in services for port in service.held_ports()}
+    for service in services:
+        if not service.running():
+            for port in service.ports:
+                if port not in held:
+                    check_port_free(port)
 
 
 def check_port_free(port: int) -> None:
@@ -126,8 +166,18 @@ def check_port_free(port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
+        except PermissionError as error:
+            raise PortTakenError(port, "is for root alone") from error
         except OSError as error:
             raise PortTakenError(port) from error
+
+
+def _rotate(log: Path) -> None:
+    """Keep what the last few starts have logged, as log.1 (the latest), log.2, …"""
+    for number in range(LOGS_KEPT, 0, -1):
+        former = log if number == 1 else log.with_name(f"{log.name}.{number - 1}")
+        if former.exists():
+            former.replace(log.with_name(f"{log.name}.{number}"))
 
 
 @dataclass(frozen=True, slots=True)

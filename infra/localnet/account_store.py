@@ -55,6 +55,13 @@ class AccountStore:
             if account is not None and account.owner == program:
                 yield address, account
 
+    def all_at(self, slot: int) -> Iterator[tuple[Pubkey, Account]]:
+        """Each account that there was at the end of `slot`."""
+        for address in self._current.keys() | self._replaced.keys():
+            account = self.at(address, slot)
+            if account is not None:
+                yield address, account
+
     def changed_since(self, slot: int) -> frozenset[Pubkey]:
         """Every address that was written in a slot after `slot`."""
         return frozenset(address for later, written in self._replaced_in.items() if later > slot for address in written)

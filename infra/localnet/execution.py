@@ -9,8 +9,9 @@ from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from chalicelib.solana.accounts import Account, ChainClock
-from infra.localnet.fee_payer import why_unpayable
+from infra.localnet.fee_payer import payer_for, why_unpayable
 from infra.localnet.fees import transaction_fee
+from infra.localnet.loaded_accounts import loaded_bytes
 from infra.localnet.message import ReadAccount, ResolvedMessage
 from infra.localnet.programs.program import EmulatedProgram
 from infra.localnet.runtime import InnerInstruction, ReturnData, Runtime, RuntimeResult
@@ -32,6 +33,8 @@ class ExecutionResult:
     writes: Mapping[Pubkey, Account | None]
     inner: Mapping[int, tuple[InnerInstruction, ...]]
     return_data: ReturnData | None = None
+    # Of the accounts that it has loaded for it.
+    loaded_bytes: int = 0
     # An error of the payer's is no error that a transaction pays for, even where it has the name of one.
     payer_can_pay: bool = True
 
@@ -51,16 +54,25 @@ class Executor:
         self, transaction: VersionedTransaction, message: ResolvedMessage, read: ReadAccount, clock: ChainClock
     ) -> ExecutionResult:
         """What `transaction` does to the accounts that `read` gives, which are those of the runtime too."""
-        fee = transaction_fee(message.instructions, message.signatures)
+        fee = message.fee
         unpayable = why_unpayable(read(message.fee_payer), fee, self._runtime.rent_exempt_minimum)
         if unpayable is not None:
             return ExecutionResult(
                 unpayable, logs=(), compute_units=0, fee=fee, writes={}, inner={}, payer_can_pay=False
             )
+        loaded = loaded_bytes(message, read, self._programs)
+        if loaded > message.budget.loaded_bytes:
+            too_large = TransactionError("MaxLoadedAccountsDataSizeExceeded")
+            writes = _fee_alone(too_large, message, read, fee)
+            return ExecutionResult(
+                too_large, logs=(), compute_units=0, fee=fee, writes=writes, inner={}, loaded_bytes=loaded
+            )
         if any(instruction.program_id in self._programs for instruction in message.instructions):
             result = EmulatedRun(self._runtime, self._programs, message, read, clock).execute()
         else:
-            result = self._runtime.execute(transaction)
+            charged = transaction_fee(message.instructions, message.signatures)
+            with self._runtime.substituted(payer_for(charged, message, read)):
+                result = self._runtime.execute(transaction, message.budget.unit_limit, message.budget.heap_bytes)
         error = _named_as_a_validator_would(result.error, message, read)
         return ExecutionResult(
             error=error,
@@ -70,6 +82,7 @@ class Executor:
             writes=_changes(result, read) if error is None else _fee_alone(error, message, read, fee),
             inner={index: group for index, group in enumerate(result.inner) if group},
             return_data=result.return_data,
+            loaded_bytes=loaded,
         )
 
 

@@ -7,12 +7,14 @@ holds in the course of the transaction is nobody's business: rent is judged once
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from struct import Struct
 
 from solders.pubkey import Pubkey
 
 from chalicelib.solana.accounts import Account
+from infra.localnet.message import ReadAccount, ResolvedMessage
 from infra.localnet.transaction_error import TransactionError
 
 _SYSTEM_PROGRAM = Pubkey.default()
@@ -45,3 +47,15 @@ def why_unpayable(
     if 0 < left < minimum <= payer.lamports:
         return TransactionError("InsufficientFundsForRent", {"account_index": _FEE_PAYER_INDEX})
     return None
+
+
+def payer_for(charged: int, message: ResolvedMessage, read: ReadAccount) -> Mapping[Pubkey, Account]:
+    """The fee payer as it must be for the virtual machine, which takes `charged` lamports, to leave it what is right.
+
+    Empty where that is the message's fee.
+    """
+    payer = read(message.fee_payer)
+    difference = charged - message.fee
+    if payer is None or difference == 0:
+        return {}
+    return {message.fee_payer: replace(payer, lamports=payer.lamports + difference)}

@@ -67,13 +67,16 @@ class _Taker:
             raise ForkError("the cluster has no clock")
         clock = ChainClock.decode(clock_account.data)
         taken = []
+        programs: set[Pubkey] = set()
         for address in pools:
             venue = self._venue_of(address)
             self._take_pool(address, venue, clock)
             taken.append((address, venue.program_id))
-        programs = self._programs({program for _, program in taken})
+            programs |= {refusals.program_id for refusals in venue.refusals}  # with those that it calls
+        bytecode = self._programs(programs)
+        self._accounts.pop(CLOCK_SYSVAR, None)  # the fork has a clock of its own
         present = {address: account for address, account in self._accounts.items() if account is not None}
-        return Fork(clock, present, programs, tuple(taken))
+        return Fork(clock, present, bytecode, tuple(taken))
 
     def _venue_of(self, pool: Pubkey) -> Venue:
         account = self._accounts[pool]

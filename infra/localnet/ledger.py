@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from solders.hash import Hash
-from solders.message import to_bytes_versioned
+from solders.message import Message, MessageV0, MessageV1, to_bytes_versioned
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from chalicelib.solana.accounts import CLOCK_SYSVAR, Account, ChainClock
+from infra.localnet.account_changes import AccountChanges
 from infra.localnet.account_store import AccountStore
 from infra.localnet.blockhashes import LIFE_IN_BLOCKS, BlockhashQueue
-from infra.localnet.commitment import FINALITY_LAG, Commitment
+from infra.localnet.commitment import Commitment
+from infra.localnet.consensus import ALPENGLOW, ConsensusRules
 from infra.localnet.execution import ExecutionResult, Executor
-from infra.localnet.fees import ComputeBudgetLimits
 from infra.localnet.message import ReadAccount, ResolvedMessage, resolve
 from infra.localnet.priority_fees import PriorityFees
 from infra.localnet.programs.program import EmulatedProgram
@@ -35,6 +36,7 @@ from infra.localnet.transaction_meta import memo, transaction_meta
 _SLOTS_WITHOUT_BLOCK = 22_000_000
 _RETAINED_TRANSACTIONS = 50_000
 _SLOT_HASHES = 512
+_SLOT_HASHES_SYSVAR = Pubkey.from_string("SysvarS1otHashes111111111111111111111111111")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,10 @@ class Ledger:
         genesis_hash: Hash,
         first_slot: int,
         unix_timestamp: int,
+        consensus: ConsensusRules = ALPENGLOW,
     ) -> None:
         """`accounts` exist from the beginning, beside the runtime's own."""
+        self.consensus = consensus
         self.genesis_hash = genesis_hash
         self.first_slot = first_slot
         self.transactions = TransactionLog(_RETAINED_TRANSACTIONS)
@@ -66,12 +70,15 @@ class Ledger:
         self._runtime = runtime
         self._executor = Executor(runtime, programs)
         self._store = AccountStore()
-        self._blockhashes = BlockhashQueue(FINALITY_LAG)
+        self._changes = AccountChanges()
+        self._blockhashes = BlockhashQueue(consensus.finality_lag)
         self._slot_hashes: deque[tuple[int, Hash]] = deque(maxlen=_SLOT_HASHES)
         # The slot of each message that landed while its blockhash can still be used, in order.
         self._landed_messages: dict[Hash, int] = {}
         self._block_times: dict[int, int] = {}
-        self._slot = first_slot - LIFE_IN_BLOCKS - FINALITY_LAG
+        # When its epoch began was before anybody looked: at the pace that slots are to have.
+        self._epoch_start = unix_timestamp - first_slot % SLOTS_PER_EPOCH * consensus.slot_ms // 1_000
+        self._slot = first_slot - LIFE_IN_BLOCKS - consensus.finality_lag
         self._built_in = set()
         for address, account in runtime.all_accounts():
             self._built_in.add(address)
@@ -89,6 +96,7 @@ class Ledger:
         programs: Mapping[Pubkey, EmulatedProgram],
         accounts: Mapping[Pubkey, Account],
         snapshot: Snapshot,
+        consensus: ConsensusRules = ALPENGLOW,
     ) -> Ledger:
         """The chain of `snapshot`, gone on with `accounts` in place of its own. They all count as final."""
         ledger = cls(
@@ -98,6 +106,7 @@ class Ledger:
             genesis_hash=snapshot.genesis_hash,
             first_slot=snapshot.slot,
             unix_timestamp=snapshot.unix_timestamp,
+            consensus=consensus,
         )
         ledger.first_slot = snapshot.first_slot
         ledger._landed_messages.update(snapshot.landed_messages)
@@ -121,6 +130,11 @@ class Ledger:
         )
 
     @property
+    def genesis_slot(self) -> int:
+        """The oldest slot that a reader of any commitment saw when the chain began."""
+        return self.first_slot - self.consensus.finality_lag
+
+    @property
     def slot(self) -> int:
         return self._slot
 
@@ -133,7 +147,7 @@ class Ledger:
         return SLOTS_PER_EPOCH
 
     def bank(self, commitment: Commitment) -> Bank:
-        slot = commitment.slot(self._slot)
+        slot = self.consensus.slot_at(commitment, self._slot)
         return Bank(slot, slot - _SLOTS_WITHOUT_BLOCK)
 
     def clock_at(self, bank: Bank) -> ChainClock:
@@ -150,10 +164,14 @@ class Ledger:
         """Begin the next slot at `unix_timestamp`."""
         self._slot += 1
         self._blockhashes.push(self._hash_of(self._slot), self._slot - _SLOTS_WITHOUT_BLOCK)
-        self._runtime.set_clock(ChainClock(self._slot, self._slot // SLOTS_PER_EPOCH, unix_timestamp))
+        epoch, index = divmod(self._slot, SLOTS_PER_EPOCH)
+        self._epoch_start = unix_timestamp if index == 0 else self._epoch_start
+        self._runtime.set_clock(ChainClock(self._slot, epoch, unix_timestamp), self._epoch_start)
         self._runtime.set_slot_hashes(list(self._slot_hashes))
         self._slot_hashes.appendleft((self._slot, self._hash_of(self._slot)))
-        self._store.write(CLOCK_SYSVAR, self._runtime.get_account(CLOCK_SYSVAR), self._slot)
+        for sysvar in (CLOCK_SYSVAR, _SLOT_HASHES_SYSVAR):
+            self._store.write(sysvar, self._runtime.get_account(sysvar), self._slot)
+            self._changes.saw(sysvar, self._slot)
         self.priority_fees.open_block(self._slot)
         self._block_times[self._slot] = unix_timestamp
         self._forget()
@@ -169,6 +187,10 @@ class Ledger:
         """Every account's present content."""
         return (account for _, account in self._store)
 
+    def accounts_at(self, bank: Bank) -> Iterator[tuple[Pubkey, Account]]:
+        """Every account as of `bank`."""
+        return self._store.all_at(bank.slot)
+
     def current(self, address: Pubkey) -> Account | None:
         """The account as the newest slot has it so far."""
         return self._store.get(address)
@@ -177,6 +199,11 @@ class Ledger:
         """Make `account` the content of `address` from this slot on, by no transaction: for genesis and for tests."""
         self._runtime.set_account(address, account)
         self._store.write(address, account, self._slot)
+        self._changes.saw(address, self._slot)
+
+    def changed_between(self, after: int, last: int) -> frozenset[Pubkey]:
+        """Each address that was written in a slot after `after`, up to `last`; of the last thousand slots."""
+        return self._changes.between(after, last)
 
     def rent_exempt_minimum(self, data_length: int) -> int:
         return self._runtime.rent_exempt_minimum(data_length)
@@ -188,9 +215,24 @@ class Ledger:
     def is_blockhash_valid(self, blockhash: Hash, bank: Bank) -> bool:
         return self._blockhashes.last_valid_height(blockhash, bank.block_height) is not None
 
+    def blockhash_of(self, slot: int) -> Hash:
+        """The hash of the block at `slot`."""
+        return self._hash_of(slot)
+
+    def block_height_of(self, slot: int) -> int:
+        return slot - _SLOTS_WITHOUT_BLOCK
+
+    def level_of(self, slot: int) -> Commitment:
+        """The highest commitment level that `slot` has reached."""
+        return self.consensus.level_of(slot, self._slot)
+
+    def resolve_message(self, message: Message | MessageV0 | MessageV1, bank: Bank) -> ResolvedMessage:
+        """`message` with its lookup tables read. Raises TransactionRefused."""
+        return resolve(message, self._reader(bank), bank.slot, self.consensus.newest_version)
+
     def resolve(self, transaction: VersionedTransaction, bank: Bank) -> ResolvedMessage:
         """The transaction's message with its lookup tables read. Raises TransactionRefused."""
-        return resolve(transaction.message, self._reader(bank), bank.slot)
+        return self.resolve_message(transaction.message, bank)
 
     def simulate(
         self, transaction: VersionedTransaction, bank: Bank, *, check_blockhash: bool = True
@@ -227,14 +269,43 @@ class Ledger:
             self.set_account(address, account)
         self.transactions.add(landed)
         self._landed_messages[_message_hash(transaction)] = self._slot
-        self.priority_fees.record(ComputeBudgetLimits.of(message.instructions).unit_price, message.writable_keys)
+        self.priority_fees.record(message.budget.unit_price, message.writable_keys)
         return landed
+
+    def outcome_of(self, transactions: Sequence[VersionedTransaction]) -> Mapping[Pubkey, Account | None]:
+        """The accounts that would change if these landed in the newest slot, one after the other.
+
+        Raises TransactionRefused for the first that would not succeed.
+        """
+        bank = self.bank(Commitment.PROCESSED)
+        changed: dict[Pubkey, Account | None] = {}
+
+        def read(address: Pubkey) -> Account | None:
+            return changed[address] if address in changed else self._store.get(address)
+
+        for transaction in transactions:
+            message = resolve(transaction.message, read, bank.slot, self.consensus.newest_version)
+            self._check_recent(transaction, message, bank)
+            with self._runtime.substituted(dict(changed)):
+                execution = self._executor.execute(transaction, message, read, self.clock)
+            if execution.error is not None:
+                raise TransactionRefused(execution.error)
+            changed.update(execution.writes)
+        return changed
+
+    def submit_all(self, transactions: Sequence[VersionedTransaction]) -> tuple[LandedTransaction, ...]:
+        """Land all of them in the newest slot, in this order, or none. No two may be the same.
+
+        Raises TransactionRefused where one of them would not succeed.
+        """
+        self.outcome_of(transactions)
+        return tuple(map(self.submit, transactions))
 
     def _forget(self) -> None:
         """Drop what no reader can ask for any more."""
-        self._store.forget(Commitment.FINALIZED.slot(self._slot))
+        self._store.forget(self.consensus.slot_at(Commitment.FINALIZED, self._slot))
         self._block_times.pop(self._slot - SLOTS_PER_EPOCH, None)
-        expired = self._slot - LIFE_IN_BLOCKS - FINALITY_LAG
+        expired = self._slot - LIFE_IN_BLOCKS - self.consensus.finality_lag
         while self._landed_messages and next(iter(self._landed_messages.values())) < expired:
             del self._landed_messages[next(iter(self._landed_messages))]
 

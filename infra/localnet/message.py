@@ -8,10 +8,11 @@ from struct import Struct
 
 from solders.hash import Hash
 from solders.instruction import AccountMeta, Instruction
-from solders.message import Message, MessageV0, MessageV1
+from solders.message import Message, MessageV0, MessageV1, TransactionConfig
 from solders.pubkey import Pubkey
 
 from chalicelib.solana.accounts import Account
+from infra.localnet.fees import ComputeBudgetLimits, transaction_fee
 from infra.localnet.transaction_error import TransactionError, TransactionRefused
 
 ADDRESS_LOOKUP_TABLE_PROGRAM = Pubkey.from_string("AddressLookupTab1e1111111111111111111111111")
@@ -38,19 +39,39 @@ class ResolvedMessage:
     instructions: tuple[Instruction, ...]
     loaded_writable: tuple[Pubkey, ...] = ()
     loaded_readonly: tuple[Pubkey, ...] = ()
+    lookup_tables: int = 0
+    # Of a message of version 1, which has it in no instruction.
+    config: TransactionConfig | None = None
 
     @property
     def fee_payer(self) -> Pubkey:
         return self.keys[0]
 
     @property
+    def budget(self) -> ComputeBudgetLimits:
+        """What it may use, and what it pays to come first."""
+        if self.config is not None:
+            return ComputeBudgetLimits.of_config(self.config)
+        return ComputeBudgetLimits.of(self.instructions)
+
+    @property
+    def fee(self) -> int:
+        """In lamports."""
+        return transaction_fee(self.instructions, self.signatures, self.budget)
+
+    @property
     def writable_keys(self) -> tuple[Pubkey, ...]:
         return tuple(key for key, writable in zip(self.keys, self.writable, strict=True) if writable)
 
 
-def resolve(message: Message | MessageV0 | MessageV1, read: ReadAccount, slot: int) -> ResolvedMessage:
-    """Look up what `message` (already sanitized) names by table. Raises TransactionRefused where it can't be."""
-    if isinstance(message, MessageV1):
+def resolve(
+    message: Message | MessageV0 | MessageV1, read: ReadAccount, slot: int, newest_version: int
+) -> ResolvedMessage:
+    """Look up what `message` (already sanitized) names by table. Raises TransactionRefused where it can't be.
+
+    So it does where the message's version is above `newest_version`.
+    """
+    if isinstance(message, MessageV1) and newest_version < 1:
         raise TransactionRefused(TransactionError("UnsupportedVersion"))
     lookups = message.address_table_lookups if isinstance(message, MessageV0) else []
     loaded_writable: list[Pubkey] = []
@@ -83,11 +104,13 @@ def resolve(message: Message | MessageV0 | MessageV1, read: ReadAccount, slot: i
         instructions=_instructions(message, keys, writable, signers),
         loaded_writable=tuple(loaded_writable),
         loaded_readonly=tuple(loaded_readonly),
+        lookup_tables=len(lookups),
+        config=message.config if isinstance(message, MessageV1) else None,
     )
 
 
 def _instructions(
-    message: Message | MessageV0, keys: tuple[Pubkey, ...], writable: list[bool], signers: int
+    message: Message | MessageV0 | MessageV1, keys: tuple[Pubkey, ...], writable: list[bool], signers: int
 ) -> tuple[Instruction, ...]:
     def meta(index: int) -> AccountMeta:
         return AccountMeta(keys[index], is_signer=index < signers, is_writable=writable[index])

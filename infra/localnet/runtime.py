@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from solders.account import Account as SvmAccount
 from solders.clock import Clock
+from solders.compute_budget import ComputeBudget
+from solders.epoch_schedule import EpochSchedule
 from solders.hash import Hash
 from solders.litesvm import LiteSVM
 from solders.pubkey import Pubkey
@@ -16,6 +18,7 @@ from solders.transaction import VersionedTransaction
 from solders.transaction_metadata import FailedTransactionMetadata
 
 from chalicelib.solana.accounts import Account, ChainClock
+from infra.localnet.fees import MAX_COMPUTE_UNITS, MIN_HEAP_BYTES
 from infra.localnet.transaction_error import TransactionError
 
 SLOTS_PER_EPOCH = 432_000
@@ -76,9 +79,21 @@ class Runtime:
             .with_transaction_history(0)
             .with_log_bytes_limit(None)
         )
+        self._svm.set_epoch_schedule(EpochSchedule.without_warmup())
+        # By the features that LiteSVM takes for mainnet's, of which SIMD-0268 is none.
+        self._budget = ComputeBudget(simd_0268_active=False)
 
-    def execute(self, transaction: VersionedTransaction) -> RuntimeResult:
-        """Run `transaction` over the current accounts and change none of them."""
+    def execute(
+        self, transaction: VersionedTransaction, unit_limit: int = MAX_COMPUTE_UNITS, heap_bytes: int = MIN_HEAP_BYTES
+    ) -> RuntimeResult:
+        """Run `transaction` over the current accounts and change none of them.
+
+        It has `unit_limit` compute units and a heap of `heap_bytes`, whatever it asks for itself: what a message of
+        version 1 asks for the virtual machine doesn't read, its priority fee included.
+        """
+        self._budget.compute_unit_limit = unit_limit
+        self._budget.heap_size = heap_bytes
+        self._svm.with_compute_budget(self._budget)
         result = self._svm.simulate_transaction(transaction)
         meta = result.meta()
         error: TransactionError | None = None
@@ -148,8 +163,8 @@ class Runtime:
         """Deploy `bytecode` at `program`. Raises RuntimeError or ValueError where it is no valid program."""
         self._svm.add_program(program, bytecode)
 
-    def set_clock(self, clock: ChainClock) -> None:
-        epoch_start = clock.unix_timestamp - clock.slot % SLOTS_PER_EPOCH * 2 // 5
+    def set_clock(self, clock: ChainClock, epoch_start: int) -> None:
+        """`epoch_start` is the unix timestamp of the epoch's first slot."""
         self._svm.set_clock(Clock(clock.slot, epoch_start, clock.epoch, clock.epoch + 1, clock.unix_timestamp))
 
     def set_slot_hashes(self, hashes: Sequence[tuple[int, Hash]]) -> None:

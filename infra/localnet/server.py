@@ -11,13 +11,18 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
+from infra.browser_requests import Sender
 from infra.localnet.node import Node
 from infra.localnet.rpc.dispatcher import Dispatcher, InjectedOutage
+from infra.localnet.rpc.lane_methods import BUNDLE_ONLY
+from infra.localnet.rpc.lane_methods import PATHS as LANE_PATHS
 from infra.localnet.rpc.subscriptions import Subscriptions
 
 _log = logging.getLogger(__name__)
@@ -25,19 +30,36 @@ _log = logging.getLogger(__name__)
 _MAX_BODY = 50 * 1024
 _PORT_ATTEMPTS = 20
 _BACKLOG = 256
-_CORS = [
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-allow-methods", b"POST, GET, OPTIONS"),
-    (b"access-control-allow-headers", b"*"),
-    (b"access-control-max-age", b"86400"),
-]
+# @solana/web3.js asks again for a subscription as soon as it is refused, and would do nothing else.
+_REFUSAL_SECONDS = 1.0
+_FOREIGN_HOST = b"The request's Host is not this machine: use 127.0.0.1 or localhost, or name it by --allow-host\n"
+_FOREIGN_PAGE = b"A page asks whose origin is not named by --allow-origin\n"
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
 
 
 Listeners = tuple[socket.socket, socket.socket]
+
+
+@dataclass(frozen=True, slots=True)
+class Guests:
+    """Who may ask besides programs of this machine: pages of these `origins`, as `http://127.0.0.1:3000`, and whoever
+    calls this machine by one of these `hosts`."""
+
+    origins: frozenset[str] = frozenset()
+    hosts: frozenset[str] = frozenset()
+
+    def refusal(self, sender: Sender) -> bytes | None:
+        """Why this one isn't answered; None where it may be."""
+        if not sender.asks_a_host_of(self.hosts):
+            return _FOREIGN_HOST
+        # A person who types the address comes without an origin, and is shown what a program is.
+        if sender.is_browser and not sender.is_page_of(self.origins) and not sender.has_typed_the_address:
+            return _FOREIGN_PAGE
+        return None
 
 
 class PortInUseError(Exception):
@@ -77,18 +99,22 @@ def _listen(address: str, port: int) -> socket.socket:
 class Application:
     """The ASGI application."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, guests: Guests) -> None:
         self._node = node
-        self._dispatcher = Dispatcher(node)
+        self._guests = guests
+        self._dispatcher = Dispatcher.of_node(node)
+        self._lane_dispatchers = {only: Dispatcher.of_lane(node, bundle_only=only) for only in (False, True)}
         self._next_slot = asyncio.Event()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await self._websocket(receive, send)
-        elif scope["type"] == "lifespan":
+        if scope["type"] == "lifespan":
             await _lifespan(receive, send)
+            return
+        refusal = self._guests.refusal(Sender.of(scope))
+        if scope["type"] == "websocket":
+            await (self._websocket(receive, send) if refusal is None else _close_unopened(receive, send, refusal))
+        elif scope["type"] == "http":
+            await (self._http(scope, receive, send) if refusal is None else _respond(send, 403, refusal, b"text/plain"))
 
     def announce_slot(self) -> None:
         """Have each WebSocket client told what it waits for. To be called once a slot."""
@@ -96,16 +122,18 @@ class Application:
         self._next_slot = asyncio.Event()
 
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
+        cors = _cors(Sender.of(scope))
         if scope["method"] == "OPTIONS":
-            await _respond(send, 204, b"", b"text/plain")
+            await _respond(send, 204, b"", b"text/plain", cors)
         elif scope["method"] == "GET" and scope["path"] == "/health":
-            await _respond(send, 200, b"ok", b"text/plain")
+            await _respond(send, 200, b"ok", b"text/plain", cors)
         elif scope["method"] != "POST":
-            await _respond(send, 405, b"Used HTTP Method is not allowed. POST or OPTIONS is required\n", b"text/plain")
+            text = b"Used HTTP Method is not allowed. POST or OPTIONS is required\n"
+            await _respond(send, 405, text, b"text/plain", cors)
         else:
-            await self._rpc(scope, receive, send)
+            await self._rpc(scope, receive, send, cors)
 
-    async def _rpc(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def _rpc(self, scope: Message, receive: Receive, send: Send, cors: Headers) -> None:
         body = bytearray()
         while True:
             message = await receive()
@@ -113,19 +141,21 @@ class Application:
                 return
             body += message.get("body", b"")
             if len(body) > _MAX_BODY:
-                await _respond(send, 413, b"Exceeded max limit", b"text/plain")
+                await _respond(send, 413, b"Exceeded max limit", b"text/plain", cors)
                 return
             if not message.get("more_body"):
                 break
-        delay_ms = self._node.faults.settings.delayMs
+        is_for_lane = scope["path"] in LANE_PATHS
+        dispatcher = self._lane_dispatchers[BUNDLE_ONLY in _query(scope)] if is_for_lane else self._dispatcher
+        delay_ms = (self._node.lane.faults if is_for_lane else self._node.faults).settings.delayMs
         if delay_ms:
             await asyncio.sleep(delay_ms / 1000)
         try:
-            answer = self._dispatcher.answer(bytes(body), local_client=_is_local(scope))
+            answer = dispatcher.answer(bytes(body), local_client=_is_program_of_this_machine(scope))
         except InjectedOutage:
-            await _respond(send, 503, b"Service Unavailable", b"text/plain")
+            await _respond(send, 503, b"Service Unavailable", b"text/plain", cors)
             return
-        await _respond(send, 200, answer, b"application/json")
+        await _respond(send, 200, answer, b"application/json", cors)
 
     async def _websocket(self, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
@@ -138,6 +168,7 @@ class Application:
                 await session.take(message.get("text") or (message.get("bytes") or b"").decode(errors="replace"))
         finally:
             announcer.cancel()
+            session.close()
 
     async def _announce_to(self, session: _Session) -> None:
         while True:
@@ -151,10 +182,26 @@ class _Session:
     def __init__(self, subscriptions: Subscriptions, send: Send) -> None:
         self._subscriptions = subscriptions
         self._send = send
+        self._refusals: set[asyncio.Task[None]] = set()
 
     async def take(self, text: str) -> None:
-        await self._send({"type": "websocket.send", "text": self._subscriptions.answer(text)})
+        answer = self._subscriptions.answer(text)
+        if answer.refuses_subscription:
+            # In its own time, and nothing else has to wait for it.
+            self._refusals.add(refusal := asyncio.create_task(self._refuse(answer.text)))
+            refusal.add_done_callback(self._refusals.discard)
+            return
+        await self._send({"type": "websocket.send", "text": answer.text})
         await self.announce()
+
+    def close(self) -> None:
+        for refusal in self._refusals:
+            refusal.cancel()
+
+    async def _refuse(self, text: str) -> None:
+        await asyncio.sleep(_REFUSAL_SECONDS)
+        with suppress(ConnectionError, RuntimeError):
+            await self._send({"type": "websocket.send", "text": text})
 
     async def announce(self) -> None:
         for text in self._subscriptions.notifications():
@@ -166,19 +213,19 @@ class _Session:
 async def run(
     node: Node,
     listeners: Listeners,
-    slot_seconds: float,
     each_slot: Callable[[], None],
     stop: asyncio.Event,
+    guests: Guests,
 ) -> None:
     """Serve until `stop` is set; `each_slot` is called at the beginning of every slot."""
-    application = Application(node)
+    application = Application(node, guests)
     config = Config()
     config.bind = [f"fd://{listener.fileno()}" for listener in listeners]
     config.loglevel = "WARNING"
     config.graceful_timeout = 1.0
     config.keep_alive_timeout = 120.0
     config.h11_max_incomplete_size = 64 * 1024
-    slots = asyncio.create_task(_pass_slots(node, application, slot_seconds, each_slot))
+    slots = asyncio.create_task(_pass_slots(node, application, each_slot))
     # When the slots stop passing, nothing else is worth going on.
     slots.add_done_callback(lambda _: stop.set())
     try:
@@ -189,8 +236,9 @@ async def run(
             await slots
 
 
-async def _pass_slots(node: Node, application: Application, slot_seconds: float, each_slot: Callable[[], None]) -> None:
+async def _pass_slots(node: Node, application: Application, each_slot: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
+    slot_seconds = node.ledger.consensus.slot_ms / 1_000
     due = loop.time()
     while True:
         # Late slots are not made up for: a machine that slept goes on from where it was.
@@ -205,9 +253,15 @@ async def _pass_slots(node: Node, application: Application, slot_seconds: float,
         application.announce_slot()
 
 
-def _is_local(scope: Message) -> bool:
+def _is_program_of_this_machine(scope: Message) -> bool:
+    """No page is one, whatever origin it has."""
     client = scope.get("client")
-    return client is not None and ipaddress.ip_address(client[0]).is_loopback
+    is_local = client is not None and ipaddress.ip_address(client[0]).is_loopback
+    return is_local and not Sender.of(scope).is_browser
+
+
+def _query(scope: Message) -> list[tuple[str, str]]:
+    return parse_qsl(scope.get("query_string", b"").decode(errors="replace"))
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
@@ -218,7 +272,29 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
-async def _respond(send: Send, status: int, body: bytes, content_type: bytes) -> None:
-    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *_CORS]
+def _cors(sender: Sender) -> Headers:
+    """What lets a page read the answer: one of a named origin, for no other gets here."""
+    return [
+        header
+        for origin in sender.origins
+        for header in (
+            (b"access-control-allow-origin", origin.encode()),
+            (b"access-control-allow-methods", b"POST, GET, OPTIONS"),
+            (b"access-control-allow-headers", b"*"),
+            (b"access-control-max-age", b"86400"),
+            (b"vary", b"Origin"),
+        )
+    ]
+
+
+async def _close_unopened(receive: Receive, send: Send, body: bytes) -> None:
+    await receive()  # websocket.connect
+    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "websocket.http.response.start", "status": 403, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body})
+
+
+async def _respond(send: Send, status: int, body: bytes, content_type: bytes, more: Headers | None = None) -> None:
+    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *(more or [])]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

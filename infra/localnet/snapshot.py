@@ -10,7 +10,7 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,14 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class ForkOrigin:
+    """The cluster that a chain was forked from, as it may be shown; `digest` tells its address and what was taken."""
+
+    cluster: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class SavedChain:
     """A snapshot with what the market around it needs to go on. `pools` are addresses with programs."""
 
@@ -53,6 +61,10 @@ class SavedChain:
     pools: tuple[tuple[Pubkey, Pubkey], ...]
     # Whether the pools are those of the genesis market, which has traders.
     is_genesis_market: bool
+    # What it was forked from; None where it wasn't.
+    fork: ForkOrigin | None = None
+    # The bytecode of those that no emulation stands in for.
+    programs: Mapping[Pubkey, bytes] = field(default_factory=dict)
 
 
 def save(directory: Path, chain: SavedChain) -> None:
@@ -63,7 +75,9 @@ def save(directory: Path, chain: SavedChain) -> None:
         "version": _VERSION,
         "seed": chain.seed,
         "isGenesisMarket": chain.is_genesis_market,
+        "fork": None if chain.fork is None else [chain.fork.cluster, chain.fork.digest],
         "pools": [[str(address), str(program)] for address, program in chain.pools],
+        "programs": {str(address): _text(bytecode) for address, bytecode in chain.programs.items()},
         "genesisHash": str(snapshot.genesis_hash),
         "firstSlot": snapshot.first_slot,
         "slot": snapshot.slot,
@@ -91,6 +105,11 @@ def take(directory: Path) -> SavedChain | None:
             seed=content["seed"],
             pools=tuple((Pubkey.from_string(one), Pubkey.from_string(other)) for one, other in content["pools"]),
             is_genesis_market=content["isGenesisMarket"],
+            fork=ForkOrigin(*content["fork"]) if content.get("fork") else None,
+            programs={
+                Pubkey.from_string(address): base64.b64decode(text)
+                for address, text in content.get("programs", {}).items()
+            },
         )
     except (zlib.error, KeyError, TypeError, ValueError) as error:
         if isinstance(error, InvalidSnapshotError):

@@ -16,11 +16,14 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from chalicelib.solana.accounts import Account, ChainClock
-from chalicelib.solana.rpc import SolanaRpc
 from chalicelib.solana.tokens import NATIVE_MINT, Mint
 from chalicelib.venues import supported
 from chalicelib.venues.venue import Venue
-from infra.localnet import account_dumps, fork, snapshot
+from infra.localnet import account_dumps, clusters, fork, snapshot
+from infra.localnet.consensus import ALPENGLOW, ConsensusRules
+from infra.localnet.lane.block_engine import BlockEngine
+from infra.localnet.lane.lane import SendLane
+from infra.localnet.lane.tips import tip_accounts
 from infra.localnet.ledger import Ledger
 from infra.localnet.market.desk import TradingDesk
 from infra.localnet.market.endowment import endowed
@@ -34,20 +37,23 @@ from infra.localnet.market.genesis import (
     genesis_market,
     pay,
 )
+from infra.localnet.market.sandwicher import Sandwicher
 from infra.localnet.market.traders import Traders
 from infra.localnet.market.wallet import HouseWallet, derived_keypair
 from infra.localnet.node import Node
 from infra.localnet.programs import emulated
 from infra.localnet.programs.program import EmulatedProgram
+from infra.localnet.programs.refusing_pools import RefusingPools
 from infra.localnet.runtime import SLOTS_PER_EPOCH, Runtime
-from infra.localnet.snapshot import SavedChain, Snapshot
+from infra.localnet.snapshot import ForkOrigin, SavedChain, Snapshot
 
 _log = logging.getLogger(__name__)
 # A slot number that goes on growing from one start to the next, though each begins from genesis: what a client
-# remembers of an earlier chain is then past, not future. 400 ms a slot since this moment.
+# remembers of an earlier chain is then past, not future. As many since this moment as if no slot had taken longer than
+# 200 ms, so that it grows from one kind of chain to the other too.
 _SLOT_AT_ORIGIN = 432_000_000
 _ORIGIN = 1_760_000_000
-_SLOTS_IN_TWO_SECONDS = 5
+_SLOTS_A_SECOND = 5
 _NATIVE_LOADER = Pubkey.from_string("NativeLoader1111111111111111111111111111111")
 
 _WALLET_SOL = 1_000
@@ -67,6 +73,7 @@ class Options:
     """What the command line says. `bpf_programs` are addresses with bytecode files."""
 
     seed: int = 0
+    consensus: ConsensusRules = ALPENGLOW
     with_traders: bool = True
     bpf_programs: tuple[tuple[Pubkey, Path], ...] = ()
     account_directories: tuple[Path, ...] = ()
@@ -89,6 +96,18 @@ class Chain:
     options: Options
     is_genesis_market: bool
     is_resumed: bool
+    fork: ForkOrigin | None
+    # Those that run bytecode of their own.
+    programs: Mapping[Pubkey, bytes]
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, for people."""
+        whose = "" if self.fork is None else f", a fork of {self.fork.cluster},"
+        if not self.is_resumed:
+            return "a new chain from genesis" if self.fork is None else f"a new chain, forked from {self.fork.cluster}"
+        again = "; --reset takes the accounts anew" if self.options.fork_url is not None else ""
+        return f"the chain that was stopped{whose} goes on{again}"
 
     def begin_slot(self) -> None:
         """To be called in each new slot."""
@@ -98,7 +117,14 @@ class Chain:
     def save(self) -> None:
         """Keep the chain for the next start, where the options name a directory for it. Raises OSError."""
         if self.options.ledger_directory is not None:
-            saved = SavedChain(self.node.ledger.snapshot(), self.options.seed, self.pools, self.is_genesis_market)
+            saved = SavedChain(
+                self.node.ledger.snapshot(),
+                self.options.seed,
+                self.pools,
+                self.is_genesis_market,
+                self.fork,
+                self.programs,
+            )
             snapshot.save(self.options.ledger_directory, saved)
 
     @property
@@ -117,6 +143,7 @@ class _World:
     pools: tuple[tuple[Pubkey, Pubkey], ...] = ()
     market: GenesisMarket | None = None
     resumed: Snapshot | None = None
+    fork: ForkOrigin | None = None
 
 
 def build(options: Options, unix_time: Callable[[], float] = time.time) -> Chain:
@@ -130,14 +157,18 @@ def build(options: Options, unix_time: Callable[[], float] = time.time) -> Chain
         except (account_dumps.InvalidDumpError, OSError) as error:
             raise StartupError(str(error)) from None
     runtime = Runtime()
-    runtime.set_clock(world.clock)
+    runtime.set_clock(world.clock, world.clock.unix_timestamp)
     _deploy(runtime, world, options)
+    refusing_pools = RefusingPools()
     programs = {
-        program.program_id: program for program in emulated.PROGRAMS if program.program_id not in world.programs
+        program.program_id: refusing_pools.watched(program)
+        for program in emulated.PROGRAMS
+        if program.program_id not in world.programs
     }
     world.accounts.update(_stand_ins(programs))
+    world.accounts = {**tip_accounts(runtime.rent_exempt_minimum(0)), **world.accounts}
     if world.resumed is not None:
-        ledger = Ledger.resumed(runtime, programs, world.accounts, world.resumed)
+        ledger = Ledger.resumed(runtime, programs, world.accounts, world.resumed, options.consensus)
     else:
         ledger = Ledger(
             runtime,
@@ -146,12 +177,14 @@ def build(options: Options, unix_time: Callable[[], float] = time.time) -> Chain
             genesis_hash=_genesis_hash(options.seed, unix_time()),
             first_slot=world.clock.slot,
             unix_timestamp=world.clock.unix_timestamp,
+            consensus=options.consensus,
         )
-    return _chain(ledger, venues, keys, world, options, unix_time)
+    return _chain(ledger, refusing_pools, venues, keys, world, options, unix_time)
 
 
 def _chain(
     ledger: Ledger,
+    refusing_pools: RefusingPools,
     venues: tuple[Venue, ...],
     keys: Mapping[str, Keypair],
     world: _World,
@@ -164,13 +197,19 @@ def _chain(
     if options.with_traders and world.market is not None:
         arbitrageurs = [HouseWallet(ledger, key) for role, key in keys.items() if role.startswith("arbitrageur")]
         traders = Traders(desk, world.market.pools, arbitrageurs, Random(options.seed))  # noqa: S311
+    lane = SendLane(BlockEngine(ledger))
+    pools = [address for address, _ in world.pools]
+    sandwicher = Sandwicher(ledger, desk, lane.block_engine, HouseWallet(ledger, keys["sandwicher"]), pools)
+    identity = derived_keypair(options.seed, "validator").pubkey()
     return Chain(
-        node=Node(ledger, faucet, desk, unix_time),
+        node=Node(ledger, faucet, desk, unix_time, lane, sandwicher, identity, refusing_pools=refusing_pools),
         pools=world.pools,
         traders=traders,
         options=options,
         is_genesis_market=world.market is not None,
         is_resumed=world.resumed is not None,
+        fork=world.fork,
+        programs=world.programs,
     )
 
 
@@ -180,7 +219,7 @@ def _world(options: Options, venues: tuple[Venue, ...], keys: Mapping[str, Keypa
         return _resumed_world(options, saved)
     if options.fork_url is not None:
         return _forked_world(options, options.fork_url, venues, keys)
-    slot = _SLOT_AT_ORIGIN + max(0, int((now - _ORIGIN) * _SLOTS_IN_TWO_SECONDS / 2))
+    slot = _SLOT_AT_ORIGIN + max(0, int((now - _ORIGIN) * _SLOTS_A_SECOND))
     market = genesis_market(options.seed)
     world = _World(
         ChainClock(slot, slot // SLOTS_PER_EPOCH, int(now)),
@@ -208,7 +247,22 @@ def _saved(options: Options) -> SavedChain | None:
     if saved is not None and saved.seed != options.seed:
         snapshot.save(options.ledger_directory, saved)
         raise StartupError(f"the chain in {options.ledger_directory} is of --seed {saved.seed}; --reset discards it")
+    wanted = _fork_origin(options)
+    if saved is not None and wanted is not None and saved.fork != wanted:
+        snapshot.save(options.ledger_directory, saved)
+        other = "the genesis market's" if saved.fork is None else f"a fork of {saved.fork.cluster} with other accounts"
+        raise StartupError(
+            f"the chain in {options.ledger_directory} is {other}, and --fork {wanted.cluster} can't be taken into it: "
+            "--reset discards it, or another --ledger keeps both"
+        )
     return saved
+
+
+def _fork_origin(options: Options) -> ForkOrigin | None:
+    if options.fork_url is None:
+        return None
+    taken = "\n".join([options.fork_url, *map(str, sorted({*options.fork_pools, *options.cloned}, key=bytes))])
+    return ForkOrigin(clusters.label(options.fork_url), hashlib.sha256(taken.encode()).hexdigest())
 
 
 def _resumed_world(options: Options, saved: SavedChain) -> _World:
@@ -219,7 +273,9 @@ def _resumed_world(options: Options, saved: SavedChain) -> _World:
         accounts={address: account for address, account in was.accounts.items() if account.owner != _NATIVE_LOADER},
         pools=saved.pools,
         market=genesis_market(options.seed) if saved.is_genesis_market else None,
+        programs=dict(saved.programs),
         resumed=was,
+        fork=saved.fork,
     )
     for owner in options.funded:
         if owner not in world.accounts and saved.is_genesis_market:
@@ -229,10 +285,10 @@ def _resumed_world(options: Options, saved: SavedChain) -> _World:
 
 def _forked_world(options: Options, url: str, venues: tuple[Venue, ...], keys: Mapping[str, Keypair]) -> _World:
     try:
-        taken = fork.take(SolanaRpc(url), venues, options.fork_pools, options.cloned)
-    except fork.ForkError as error:
+        taken = fork.take(clusters.client(url), venues, options.fork_pools, options.cloned)
+    except (fork.ForkError, ValueError) as error:
         raise StartupError(str(error)) from None
-    world = _World(taken.clock, taken.accounts, taken.programs, taken.pools)
+    world = _World(taken.clock, taken.accounts, taken.programs, taken.pools, fork=_fork_origin(options))
     pay(world.accounts, keys["faucet"].pubkey(), FAUCET_LAMPORTS)
     mints = taken.mints(venues)
     for owner in (*(key.pubkey() for key in keys.values()), *options.funded):
@@ -268,7 +324,7 @@ def _stand_ins(programs: Mapping[Pubkey, EmulatedProgram]) -> dict[Pubkey, Accou
 
 
 def _house_keys(seed: int) -> dict[str, Keypair]:
-    roles = ["faucet", "trader", *(f"arbitrageur {number}" for number in range(_ARBITRAGEURS))]
+    roles = ["faucet", "trader", "sandwicher", *(f"arbitrageur {number}" for number in range(_ARBITRAGEURS))]
     return {role: derived_keypair(seed, role) for role in roles}
 
 

@@ -12,31 +12,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from solders.compute_budget import set_compute_unit_limit
 from solders.instruction import Instruction
 from solders.message import Message
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
-from chalicelib.solana.accounts import Account, ChainClock
+from chalicelib.solana.accounts import INSTRUCTIONS_SYSVAR, Account, ChainClock
 from infra.localnet import cpi_guard, rent_loan
 from infra.localnet import invocation_logs as logs
-from infra.localnet.cross_program_invocation import InvocationError, check_effect, invocations
+from infra.localnet.cross_program_invocation import InvocationError, check_effect, invocations, supply_instruction
 from infra.localnet.emulated_logs import ExecutedInstruction, retell
-from infra.localnet.fees import (
-    COMPUTE_BUDGET_PROGRAM,
-    MAX_COMPUTE_UNITS,
-    ComputeBudgetLimits,
-    sets_unit_limit,
-    transaction_fee,
-)
+from infra.localnet.fee_payer import payer_for
+from infra.localnet.fees import transaction_fee
+from infra.localnet.instructions_sysvar import sysvar_account
 from infra.localnet.message import ReadAccount, ResolvedMessage
 from infra.localnet.programs.program import EmulatedProgram, ProgramError, SwapEffect
 from infra.localnet.runtime import InnerInstruction, Runtime, RuntimeResult
 from infra.localnet.transaction_error import TransactionError
 
-_COMPUTE_UNITS_OF_A_BUILTIN = 150
 # What the real programs burn before they refuse a swap, about: measured on Raydium CPMM and Meteora DLMM.
 _COMPUTE_UNITS_OF_A_REFUSAL = 25_000
 
@@ -57,7 +51,7 @@ class EmulatedRun:
         self._message = message
         self._read = read
         self._clock = clock
-        self._budget = ComputeBudgetLimits.of(message.instructions)
+        self._budget = message.budget
         # What is executed: each instruction with the index that it has, or stands for, in the original message.
         self._instructions: list[tuple[int, Instruction]] = []
         self._effects: dict[int, SwapEffect] = {}
@@ -74,7 +68,7 @@ class EmulatedRun:
             if before.error is not None:
                 return self._retold(before)
             try:
-                effect = self._effect(program, instruction, before)
+                effect = self._effect(program, index, before)
             except (ProgramError, InvocationError) as error:
                 return self._refused(self._retold(before), index, error)
             self._effects[index] = effect
@@ -83,11 +77,15 @@ class EmulatedRun:
                 self._instructions += [(index, invoked) for invoked in invocations(transfer)]
                 if cpi_guard.blocks(transfer, self._account_after(before, transfer.source)):
                     return self._retold(self._blocked(index))
+            self._instructions += [(index, supply_instruction(change)) for change in effect.supply_changes]
         return self._retold(self._execute_so_far(has_ended=True))
 
-    def _effect(self, program: EmulatedProgram, instruction: Instruction, before: RuntimeResult) -> SwapEffect:
+    def _effect(self, program: EmulatedProgram, index: int, before: RuntimeResult) -> SwapEffect:
+        instruction = self._message.instructions[index]
         named = ((meta.pubkey, self._account_after(before, meta.pubkey)) for meta in instruction.accounts)
         accounts = {address: account for address, account in named if account is not None}
+        if any(meta.pubkey == INSTRUCTIONS_SYSVAR for meta in instruction.accounts):
+            accounts[INSTRUCTIONS_SYSVAR] = sysvar_account(self._message.instructions, index)
         effect = program.execute(bytes(instruction.data), tuple(instruction.accounts), accounts, self._clock)
         check_effect(effect, instruction, accounts)
         return effect
@@ -115,35 +113,19 @@ class EmulatedRun:
 
     def _execute_with_loans(self, borrowers: Sequence[Pubkey]) -> tuple[RuntimeResult, Message]:
         """The result without the loans of rent to `borrowers`, and the message that was executed."""
-        # Never above the highest that there is; no transaction of a size that can be sent comes so near to it.
-        more_units = min(rent_loan.COMPUTE_UNITS * len(borrowers), MAX_COMPUTE_UNITS - self._budget.unit_limit)
-        limit = set_compute_unit_limit(self._budget.unit_limit + more_units)
-        instructions = [limit if sets_unit_limit(instruction) else instruction for _, instruction in self._instructions]
-        if self._limit_is_missing:
-            # The default limit, and with it the priority fee, is that of the original instructions.
-            instructions.append(limit)
+        more_units = rent_loan.COMPUTE_UNITS * len(borrowers)
+        instructions = [instruction for _, instruction in self._instructions]
         instructions += map(rent_loan.lend, borrowers)
         message = Message.new_with_blockhash(instructions, self._message.fee_payer, self._message.blockhash)
         signers = message.header.num_required_signatures
         transaction = VersionedTransaction.populate(message, [Signature.default()] * signers)
-        accounts = self._payer_for(transaction_fee(instructions, signers))
+        # Its own fee goes by other instructions and other signatures than the original message's.
+        accounts = dict(payer_for(transaction_fee(instructions, signers), self._message, self._read))
         if borrowers:
             accounts[rent_loan.LENDER] = rent_loan.lender()
         with self._runtime.substituted(accounts):
-            result = self._runtime.execute(transaction)
+            result = self._runtime.execute(transaction, self._budget.unit_limit + more_units, self._budget.heap_bytes)
         return rent_loan.repaid(result, borrowers, more_units), message
-
-    @property
-    def _limit_is_missing(self) -> bool:
-        return not any(sets_unit_limit(instruction) for _, instruction in self._instructions)
-
-    def _payer_for(self, fee: int) -> dict[Pubkey, Account | None]:
-        """The fee payer, so that a `fee` leaves it what the original message's would. Fees go by signatures too."""
-        payer = self._read(self._message.fee_payer)
-        difference = fee - transaction_fee(self._message.instructions, self._message.signatures)
-        if payer is None or difference == 0:
-            return {}
-        return {self._message.fee_payer: replace(payer, lamports=payer.lamports + difference)}
 
     def _with_original_indexes(self, result: RuntimeResult, executed: Message) -> RuntimeResult:
         """Error and inner instructions in the original message's terms. What was appended to it is left out."""
@@ -184,8 +166,6 @@ class EmulatedRun:
         writes = result.writes
         if result.error is None:
             writes = {**writes, **{address: self._account_after(result, address) for address in self._pool_data}}
-            if self._limit_is_missing:
-                units -= _COMPUTE_UNITS_OF_A_BUILTIN  # of the limit that was appended
         return replace(result, logs=retelling.lines, compute_units=units, writes=writes)
 
     def _executed(self, result: RuntimeResult) -> list[ExecutedInstruction]:
@@ -202,8 +182,6 @@ class EmulatedRun:
     def _log_groups(self, result: RuntimeResult) -> list[list[str]]:
         """The lines of each executed instruction."""
         programs = [instruction.program_id for _, instruction in self._instructions]
-        if self._limit_is_missing:
-            programs.append(COMPUTE_BUDGET_PROGRAM)
         return logs.split_by_instruction(result.logs, programs)
 
     def _refused(self, before: RuntimeResult, index: int, error: ProgramError | InvocationError) -> RuntimeResult:
@@ -215,14 +193,24 @@ class EmulatedRun:
         units = min(_COMPUTE_UNITS_OF_A_REFUSAL, budget)
         reason: str | dict[str, int]
         if isinstance(error, ProgramError):
-            reason, line = {"Custom": error.code}, logs.anchor_error_line(error.code, error.name, str(error))
+            reason = {"Custom": error.code}
+            line = error.log or logs.anchor_error_line(error.code, error.name, str(error))
         else:
             reason, line = error.reason, f"Program log: {error}"
         failure = TransactionError.instruction(index, reason)
+        told = [line]
+        if isinstance(error, ProgramError) and error.callee is not None:
+            called = [
+                logs.invoke_line(error.callee),
+                line,
+                logs.consumed_line(error.callee, units, budget),
+                logs.failed_line(error.callee, failure.reason_message),
+            ]
+            told = logs.nested(called)
         lines = [
             *before.logs,
             logs.invoke_line(program),
-            line,
+            *told,
             logs.consumed_line(program, units, budget),
             logs.failed_line(program, failure.reason_message),
         ]

@@ -29,6 +29,7 @@ _MESSAGES = {
     "InvalidAddressLookupTableIndex": "Transaction address table lookup uses an invalid index",
     "InvalidAddressLookupTableOwner": "Transaction loads an address table account with an invalid owner",
     "InvalidProgramForExecution": "This program may not be used for executing instructions",
+    "MaxLoadedAccountsDataSizeExceeded": "Transaction exceeded max loaded accounts data size cap",
     "ProgramAccountNotFound": "Attempt to load a program that does not exist",
     "SanitizeFailure": "Transaction failed to sanitize accounts offsets correctly",
     "SignatureFailure": "Transaction did not pass signature verification",

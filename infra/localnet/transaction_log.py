@@ -1,4 +1,4 @@
-"""The transactions that landed, by signature and by account, newest last."""
+"""The transactions that landed, by signature, by slot and by account, newest last."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class TransactionLog:
         self._capacity = capacity
         self._by_signature: OrderedDict[Signature, LandedTransaction] = OrderedDict()
         self._by_address: defaultdict[Pubkey, deque[LandedTransaction]] = defaultdict(deque)
+        self._by_slot: dict[int, list[LandedTransaction]] = {}
         self._forgotten_up_to: int | None = None
         self.count = 0
 
@@ -59,6 +60,7 @@ class TransactionLog:
     def add(self, transaction: LandedTransaction) -> None:
         self.count += 1
         self._by_signature[transaction.signature] = transaction
+        self._by_slot.setdefault(transaction.slot, []).append(transaction)
         for key in transaction.keys:
             self._by_address[key].append(transaction)
         if len(self._by_signature) > self._capacity:
@@ -71,6 +73,10 @@ class TransactionLog:
         """Those that name `address`, newest first."""
         return reversed(self._by_address.get(address, deque()))
 
+    def of_slot(self, slot: int) -> tuple[LandedTransaction, ...]:
+        """Those of the slot's block, in their order."""
+        return tuple(self._by_slot.get(slot, ()))
+
     @property
     def forgotten_up_to(self) -> int | None:
         """The newest slot of which a transaction was forgotten."""
@@ -79,6 +85,10 @@ class TransactionLog:
     def _forget_oldest(self) -> None:
         _, oldest = self._by_signature.popitem(last=False)
         self._forgotten_up_to = oldest.slot
+        of_slot = self._by_slot[oldest.slot]
+        of_slot.remove(oldest)
+        if not of_slot:
+            del self._by_slot[oldest.slot]
         for key in oldest.keys:
             of_key = self._by_address[key]
             of_key.popleft()

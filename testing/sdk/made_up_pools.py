@@ -18,16 +18,30 @@ from chalicelib.solana.tokens import (
     TransferFee,
     TransferFeeConfig,
 )
+from chalicelib.venues.meteora_damm_v2.layout import (
+    BaseFee,
+    DammV2CollectFeeMode,
+    DammV2DynamicFee,
+    MarketCapScheduler,
+    RateLimiter,
+    TimeScheduler,
+)
 from chalicelib.venues.meteora_dlmm.layout import BINS_PER_ARRAY, bitmap_extension_address
 from chalicelib.venues.meteora_dlmm.math import price_of_bin
 from infra.localnet.programs.genesis_pool import GenesisPool
+from infra.localnet.programs.meteora_damm_v2_pool import MAX_SQRT_PRICE, MIN_SQRT_PRICE, DammV2PoolSpec
+from infra.localnet.programs.meteora_damm_v2_pool import dynamic_fee as usual_dynamic_fee
+from infra.localnet.programs.meteora_damm_v2_pool import genesis_pool as damm_v2_pool
 from infra.localnet.programs.meteora_dlmm_pool import DlmmPoolSpec, LimitOrders
 from infra.localnet.programs.meteora_dlmm_pool import genesis_pool as dlmm_pool
+from infra.localnet.programs.raydium_clmm_pool import ClmmPoolSpec
+from infra.localnet.programs.raydium_clmm_pool import genesis_pool as clmm_pool
 from infra.localnet.programs.raydium_cpmm_pool import CpmmPoolSpec
 from infra.localnet.programs.raydium_cpmm_pool import genesis_pool as cpmm_pool
 from infra.localnet.programs.token_accounts import mint_account
 
 U64_MAX = (1 << 64) - 1
+U128_MAX = (1 << 128) - 1
 U127_MAX = (1 << 127) - 1
 EPOCH = 700
 NOW = 1_760_000_000
@@ -43,24 +57,37 @@ _FIRST_MINT, _SECOND_MINT = (Pubkey.find_program_address([name], TOKEN_PROGRAM)[
 class MadeUpPool:
     """A pool, a clock, and swaps (mint in, amount in) to try on it."""
 
-    spec: CpmmPoolSpec | DlmmPoolSpec
+    spec: CpmmPoolSpec | DlmmPoolSpec | ClmmPoolSpec | DammV2PoolSpec
     clock: ChainClock
     swaps: tuple[tuple[Pubkey, int], ...]
 
     @cached_property
     def _pool(self) -> GenesisPool:
+        if isinstance(self.spec, ClmmPoolSpec):
+            return clmm_pool(self.spec)
+        if isinstance(self.spec, DammV2PoolSpec):
+            return damm_v2_pool(self.spec)
         return cpmm_pool(self.spec) if isinstance(self.spec, CpmmPoolSpec) else dlmm_pool(self.spec)
 
     @property
     def address(self) -> Pubkey:
         return self._pool.address
 
+    @property
+    def mints(self) -> tuple[Mint, Mint]:
+        match self.spec:
+            case CpmmPoolSpec(mints=mints_) | DammV2PoolSpec(mints=mints_):
+                return mints_
+            case DlmmPoolSpec(mint_x=mint_x, mint_y=mint_y):
+                return mint_x, mint_y
+            case ClmmPoolSpec(mint_0=mint_0, mint_1=mint_1):
+                return mint_0, mint_1
+
     @cached_property
     def accounts(self) -> dict[Pubkey, Account | None]:
         """All of its accounts, mints included; None for a bitmap extension that doesn't exist."""
         spec, accounts = self.spec, dict[Pubkey, Account | None](self._pool.accounts)
-        mints_ = spec.mints if isinstance(spec, CpmmPoolSpec) else (spec.mint_x, spec.mint_y)
-        accounts |= {mint.address: mint_account(mint, supply=U64_MAX, authority=None) for mint in mints_}
+        accounts |= {mint.address: mint_account(mint, supply=U64_MAX, authority=None) for mint in self.mints}
         if isinstance(spec, DlmmPoolSpec):
             accounts.setdefault(bitmap_extension_address(self.address), None)
         return accounts
@@ -223,3 +250,97 @@ def _limit_orders(draw: st.DrawFn, ask: bool, largest: int) -> LimitOrders:
     amounts = st.integers(0, largest)
     processing = draw(amounts)
     return LimitOrders(ask, open=draw(amounts), processing=processing, remaining=draw(st.integers(0, processing)))
+
+
+# Numerators of 10^9: from a basis point to 99 percent.
+_FEE_NUMERATORS = st.one_of(st.sampled_from([100_000, 2_500_000, 10_000_000]), st.integers(100_000, 990_000_000))
+
+
+@st.composite
+def damm_v2_pools(draw: st.DrawFn) -> MadeUpPool:
+    """Meteora DAMM v2: every base fee at any point of its life, both curves, any range, dynamic fees."""
+    first, second = draw(mints(_FIRST_MINT)), draw(mints(_SECOND_MINT))
+    mode = draw(st.sampled_from(list(DammV2CollectFeeMode)))
+    compounds = mode == DammV2CollectFeeMode.COMPOUNDING
+    low, price, high = draw(_price_ranges())
+    in_slots = draw(st.booleans())
+    clock = draw(clocks(st.just(NOW)))
+    passed = draw(st.one_of(st.integers(-1, 3), st.integers(0, 2_000), st.just(10**6)))
+    reserve = st.one_of(st.integers(10**6, 10**15), sizes(10**18))
+    spec = DammV2PoolSpec(
+        mints=(first, second),
+        liquidity=draw(_liquidity(low, price, high)),
+        sqrt_prices=(low, price, high),
+        reserves=(draw(reserve), draw(reserve)) if compounds else (0, 0),
+        base_fee=draw(_base_fees(may_limit=mode == DammV2CollectFeeMode.ONLY_B)),
+        dynamic_fee=draw(st.one_of(st.none(), _dynamic_fees(price))),
+        collect_fee_mode=mode,
+        compounding_fee_bps=draw(st.integers(0, 10_000)) if compounds else 0,
+        protocol_fee_percent=draw(st.integers(0, 50)),
+        protocol_fees=(draw(sizes(10**18)), 0),
+        init_sqrt_price=draw(st.sampled_from([low, price, price * 2 // 3, price * 9 // 10, price * 2])) or 1,
+        activation_point=(clock.slot if in_slots else clock.unix_timestamp) - passed,
+        activation_type=0 if in_slots else 1,
+        fee_version=draw(st.integers(0, 1)),
+        layout_version=1 if compounds else draw(st.sampled_from([0, 1, 1])),
+        config=draw(st.sampled_from([None, _FIRST_MINT])),
+    )
+    amount = st.one_of(sizes(U64_MAX), st.integers(10**6, 10**12))
+    swap = st.tuples(st.sampled_from([first.address, second.address]), amount)
+    return MadeUpPool(spec, clock, tuple(draw(st.lists(swap, min_size=4, max_size=8))))
+
+
+@st.composite
+def _price_ranges(draw: st.DrawFn) -> tuple[int, int, int]:
+    """Lowest, current and highest: the whole range, a wide or narrow one, or the price at one of its ends."""
+    price = draw(st.one_of(st.integers(1 << 60, 1 << 68), sizes(MAX_SQRT_PRICE - MIN_SQRT_PRICE - 1)))
+    price = min(max(price, MIN_SQRT_PRICE + 1), MAX_SQRT_PRICE - 1)
+    low, high = MIN_SQRT_PRICE, MAX_SQRT_PRICE
+    if draw(st.booleans()):
+        low = max(low, price - draw(sizes(price)))
+    if draw(st.booleans()):
+        high = min(high, price + draw(sizes(price)))
+    at_low, at_high = draw(st.sampled_from([(False, False)] * 4 + [(True, False), (False, True)]))
+    return price if at_low else low, price, price if at_high else high
+
+
+def _liquidity(low: int, price: int, high: int) -> st.SearchStrategy[int]:
+    """Of which A and B still fit into 64 bits each."""
+    of_a = U64_MAX * price * high // (high - price) if high > price else U128_MAX
+    of_b = (U64_MAX << 128) // (price - low) if price > low else U128_MAX
+    most = min(of_a, of_b, U128_MAX) * 9 // 10
+    return st.one_of(sizes(most), st.integers(most // 10**6 + 1, most // 1_000 + 1))
+
+
+@st.composite
+def _base_fees(draw: st.DrawFn, *, may_limit: bool) -> BaseFee:
+    cliff = draw(_FEE_NUMERATORS)
+    periods = draw(st.one_of(st.integers(1, 100), st.integers(1, 65_535)))
+    exponential = draw(st.booleans())
+    # A linear fee may not fall below zero, an exponential one not to it.
+    reduction = draw(st.integers(1, 200) if exponential else st.integers(1, max(cliff // periods, 1)))
+    if not exponential:
+        periods = min(periods, cliff // reduction)
+    kind = draw(st.sampled_from(["flat", "time", "market cap", *["limiter"] * (2 * may_limit)]))
+    if kind == "limiter":
+        most = draw(st.integers(-(-cliff // 100_000), 9_900))
+        limiter = RateLimiter(cliff, draw(st.integers(1, 500)), draw(st.integers(1, 1_000)), most, draw(sizes(10**12)))
+        return draw(st.sampled_from([limiter, limiter, RateLimiter(cliff, 0, 0, 0, 0)]))
+    if kind == "time":
+        return TimeScheduler(cliff, exponential, min(periods, 2_000), draw(st.integers(1, 600)), reduction)
+    if kind == "market cap":
+        step, duration = draw(st.integers(1, 2_000)), draw(st.integers(1, 2_000))
+        return MarketCapScheduler(cliff, exponential, min(periods, 2_000), step, duration, reduction)
+    return TimeScheduler(cliff, exponential=False, periods=0, period_frequency=0, reduction=0)
+
+
+def _dynamic_fees(price: int) -> st.SearchStrategy[DammV2DynamicFee]:
+    return st.builds(
+        usual_dynamic_fee,
+        variable_fee_control=st.one_of(st.sampled_from([956, 40_000]), sizes((1 << 32) - 1)),
+        bin_step=st.sampled_from([1, 1, 10, 400]),
+        last_update_timestamp=st.sampled_from([NOW - 200, NOW - 60, NOW - 5, NOW + 3]),
+        sqrt_price_reference=st.sampled_from([price, price * 2, price * 999 // 1_000 or 1]),
+        volatility_accumulator=st.integers(0, 14_460_000),
+        volatility_reference=st.integers(0, 14_460_000),
+    )

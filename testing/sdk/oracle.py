@@ -19,7 +19,7 @@ from solders.pubkey import Pubkey
 from chalicelib.solana.accounts import CLOCK_SYSVAR, Account, AccountMap, ChainClock
 
 FOLDER = Path(__file__).parent
-SDKS = ("@raydium-io/raydium-sdk-v2", "@meteora-ag/dlmm")
+SDKS = ("@raydium-io/raydium-sdk-v2", "@meteora-ag/dlmm", "@meteora-ag/cp-amm-sdk", "@meteora-ag/dynamic-amm-sdk")
 OLDEST_NODE = 20
 ANSWER_TIMEOUT_SECONDS = 60
 # slot, epoch_start_timestamp, epoch, leader_schedule_epoch, unix_timestamp: as ChainClock.decode reads it
@@ -33,7 +33,7 @@ class OracleFailedError(RuntimeError):
 
 def what_is_missing() -> str | None:
     """Why the SDKs can't be asked on this machine, and how to fix it; None where they can."""
-    install = "run `npm ci` in testing/sdk"
+    install = "`make npm-tools`"
     if shutil.which("node") is None:
         return f"the official SDKs need Node {OLDEST_NODE} or later: install it, then {install}"
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
@@ -51,7 +51,7 @@ def sdk_versions() -> str:
 
 
 class SdkOracle:
-    """Asks the SDKs; `venue` is `raydium` or `meteora`. Used in a `with` block, which ends the process."""
+    """Asks the SDKs; `venue` is one of oracle.mjs's. Used in a `with` block, which ends the process."""
 
     def __init__(self) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process

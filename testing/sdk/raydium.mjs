@@ -69,7 +69,8 @@ export async function quotes({ pool: address, clock, swaps }, accounts) {
   });
 }
 
-function afterTransferFee(amount, mint, clock) {
+/** What arrives of a transfer of `amount`. */
+export function afterTransferFee(amount, mint, clock) {
   const config = getTransferFeeConfig(mint);
   if (!config || amount.lten(0)) return amount;
   const fee = calculateEpochFee(config, BigInt(clock.epoch), BigInt(amount.toString()));

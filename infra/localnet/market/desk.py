@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from solders.compute_budget import set_compute_unit_limit
+from solders.instruction import Instruction
 from solders.pubkey import Pubkey
+from solders.transaction import VersionedTransaction
 
 from chalicelib.problems import VenueUnavailable
 from chalicelib.solana.accounts import AccountsRead
@@ -17,6 +19,7 @@ from infra.localnet.fees import MAX_COMPUTE_UNITS
 from infra.localnet.ledger import Ledger
 from infra.localnet.market.endowment import endowed
 from infra.localnet.market.wallet import HouseWallet
+from infra.localnet.message import ReadAccount
 from infra.localnet.token_state import mint, token_account
 from infra.localnet.transaction_log import LandedTransaction
 
@@ -43,14 +46,19 @@ class TradingDesk:
         self._venues = {venue.program_id: venue for venue in venues}
         self._trader = trader
 
-    def pool(self, address: Pubkey) -> Pool:
-        """The pool as of now. Raises TradeError where it is none of a known venue."""
-        account = self._ledger.current(address)
+    def pool(self, address: Pubkey, read: ReadAccount | None = None) -> Pool:
+        """The pool as of now, or as `read` gives its accounts. Raises TradeError where it is none of a known venue."""
+        reader = read or self._ledger.current
+        account = reader(address)
         venue = None if account is None else self._venues.get(account.owner)
         if venue is None:
             raise TradeError(f"{address} is no pool of a known venue")
+
+        def read_all(addresses: Sequence[Pubkey]) -> AccountsRead:
+            return AccountsRead(self._ledger.clock.slot, {one: reader(one) for one in addresses})
+
         try:
-            return read_pool(self._read, venue, address)
+            return read_pool(read_all, venue, address)
         except VenueUnavailable as error:
             raise TradeError(str(error)) from None
 
@@ -64,18 +72,26 @@ class TradingDesk:
         A wallet that has not enough gets it out of nothing, so that the market can be moved without limit.
         """
         trader = wallet or self._trader
-        quote = self.quote(pool, mint_in, amount)
-        source = self._held(trader.address, quote.mint_in, at_least=amount)
+        transaction, quote = self.signed_swap(pool, mint_in, amount, trader)
         destination = self._held(trader.address, quote.mint_out, at_least=0)
-        swap = pool.swap_instruction(
-            quote, trader=trader.address, source=source, destination=destination, minimum_out=0
-        )
         before = self._amount(destination)
-        landed = trader.send([set_compute_unit_limit(MAX_COMPUTE_UNITS), swap], "trade")
+        landed = self._ledger.submit(transaction)
         return LandedTrade(landed, quote, self._amount(destination) - before)
 
-    def _read(self, addresses: Sequence[Pubkey]) -> AccountsRead:
-        return AccountsRead(self._ledger.clock.slot, {one: self._ledger.current(one) for one in addresses})
+    def signed_swap(
+        self, pool: Pool, mint_in: Pubkey, amount: int, wallet: HouseWallet, more: Sequence[Instruction] = ()
+    ) -> tuple[VersionedTransaction, PoolQuote]:
+        """`wallet`'s transaction that swaps exactly `amount` at whatever price, then does `more`; and its quote.
+
+        The wallet has what it needs for it afterwards, as of `trade`. Raises ExecutionError, ValueError.
+        """
+        quote = self.quote(pool, mint_in, amount)
+        source = self._held(wallet.address, quote.mint_in, at_least=amount)
+        destination = self._held(wallet.address, quote.mint_out, at_least=0)
+        swap = pool.swap_instruction(
+            quote, trader=wallet.address, source=source, destination=destination, minimum_out=0
+        )
+        return wallet.signed([set_compute_unit_limit(MAX_COMPUTE_UNITS), swap, *more], "trade"), quote
 
     def _held(self, owner: Pubkey, of: Pubkey, at_least: int) -> Pubkey:
         """`owner`'s associated account of the mint, with `at_least` so many base units."""

@@ -1,4 +1,4 @@
-"""The genesis market: seven tokens, each pair of them on every program, and wallets that hold enough to trade on them.
+"""The genesis market: seven tokens, each pair of them on several programs, and wallets that hold enough to trade them.
 
 Prices differ between pools by what real ones differ: a few hundredths of a percent.
 """
@@ -37,6 +37,7 @@ _DEPTH = {
     "LEVY": 400_000,
 }
 _DEVIATION_PPM = 600
+_SHARING = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,9 @@ class GenesisMarket:
 
 def genesis_market(seed: int) -> GenesisMarket:
     """All mints and pools; the same for the same seed."""
-    dice = Random(seed)  # noqa: S311 - not for secrets
     accounts: dict[Pubkey, Account] = {}
     pools = []
-    for pool, pool_accounts in _pools(dice):
+    for pool, pool_accounts in _pools(seed):
         pools.append(pool)
         accounts.update(pool_accounts)
     for token in TOKENS:
@@ -96,17 +96,26 @@ def price_ratio(base: MarketToken, quote: MarketToken, prices: Mapping[str, int]
     return per_base_unit / Fraction(prices[quote.symbol], int(10**quote.mint.decimals))
 
 
-def _pools(dice: Random) -> Iterator[tuple[MarketPool, dict[Pubkey, Account]]]:
+def _pools(seed: int) -> Iterator[tuple[MarketPool, dict[Pubkey, Account]]]:
+    dice = _dice(seed)
     prices = {token.symbol: token.price for token in TOKENS}
     for pair in combinations(sorted(TOKENS, key=lambda token: _QUOTE_ORDER.index(token.symbol)), 2):
         base, quote = pair
         depth = min(_DEPTH[base.symbol], _DEPTH[quote.symbol])
         ratio = price_ratio(base, quote, prices)
-        for maker in MAKERS:
+        for maker, own_dice in zip(MAKERS, dice, strict=True):
+            if not maker.trades(base, quote):
+                continue
             part = depth // maker.depth_divisor
-            made = maker.make(Liquidity(base, quote, _deviated(ratio, dice), part))
+            made = maker.make(Liquidity(base, quote, _deviated(ratio, own_dice), part))
             program = made.accounts[made.address].owner
             yield MarketPool(made.address, program, base, quote, part), made.accounts
+
+
+def _dice(seed: int) -> list[Random]:
+    """Each maker's. The first two share theirs, each later one has its own: it changes nothing of the others' pools."""
+    shared = Random(seed)  # noqa: S311 - not for secrets
+    return [shared if number < _SHARING else Random(f"{seed}/{number}") for number in range(len(MAKERS))]  # noqa: S311
 
 
 def _deviated(ratio: Fraction, dice: Random) -> Fraction:

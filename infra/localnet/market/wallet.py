@@ -38,8 +38,12 @@ class HouseWallet:
 
     def send(self, instructions: Sequence[Instruction], purpose: str) -> LandedTransaction:
         """Land a transaction, successful or not. Raises TransactionRefused."""
+        return self._ledger.submit(self.signed(instructions, purpose))
+
+    def signed(self, instructions: Sequence[Instruction], purpose: str) -> VersionedTransaction:
+        """A transaction that can land."""
         blockhash, _ = self._ledger.latest_blockhash(self._ledger.bank(Commitment.PROCESSED))
         # The number tells two equal transactions of one slot apart, which would be one and the same otherwise.
         memo = Instruction(_MEMO_PROGRAM, f"{purpose} {next(self._numbers)}".encode(), [])
         message = MessageV0.try_compile(self.address, [*instructions, memo], [], blockhash)
-        return self._ledger.submit(VersionedTransaction(message, [self._keypair]))
+        return VersionedTransaction(message, [self._keypair])

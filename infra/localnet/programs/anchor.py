@@ -28,6 +28,9 @@ CONSTRAINT_HAS_ONE = 2001
 CONSTRAINT_RAW = 2003
 CONSTRAINT_SEEDS = 2006
 CONSTRAINT_ADDRESS = 2012
+CONSTRAINT_TOKEN_MINT = 2014
+CONSTRAINT_TOKEN_TOKEN_PROGRAM = 2021
+REQUIRE_EQ_VIOLATED = 2501
 REQUIRE_GT_VIOLATED = 2505
 ACCOUNT_DISCRIMINATOR_NOT_FOUND = 3001
 ACCOUNT_DISCRIMINATOR_MISMATCH = 3002
@@ -50,6 +53,12 @@ _ERRORS = {
     CONSTRAINT_RAW: ("ConstraintRaw", "A raw constraint was violated"),
     CONSTRAINT_SEEDS: ("ConstraintSeeds", "A seeds constraint was violated"),
     CONSTRAINT_ADDRESS: ("ConstraintAddress", "An address constraint was violated"),
+    CONSTRAINT_TOKEN_MINT: ("ConstraintTokenMint", "A token mint constraint was violated"),
+    CONSTRAINT_TOKEN_TOKEN_PROGRAM: (
+        "ConstraintTokenTokenProgram",
+        "A token account token program constraint was violated",
+    ),
+    REQUIRE_EQ_VIOLATED: ("RequireEqViolated", "A require_eq expression was violated"),
     REQUIRE_GT_VIOLATED: ("RequireGtViolated", "A require_gt expression was violated"),
     ACCOUNT_DISCRIMINATOR_NOT_FOUND: (
         "AccountDiscriminatorNotFound",

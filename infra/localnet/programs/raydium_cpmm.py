@@ -25,7 +25,7 @@ from chalicelib.venues.raydium_cpmm.layout import (
 )
 from chalicelib.venues.raydium_cpmm.math import SwapOutcome
 from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmmPool, RaydiumCpmmVenue
-from chalicelib.venues.raydium_cpmm.refusals import EXCEEDED_SLIPPAGE, SwapRefused
+from chalicelib.venues.raydium_cpmm.refusals import EXCEEDED_SLIPPAGE, CpmmSwapRefused
 from infra.localnet.programs import anchor
 from infra.localnet.programs.program import ProgramError, SwapEffect, TokenTransfer
 from infra.localnet.programs.token_accounts import as_if_movable
@@ -105,7 +105,7 @@ class RaydiumCpmmProgram:
         side = pool.vaults.index(swap.input_vault.pubkey)
         try:
             outcome = pool.swap(side, amount_in, clock)
-        except SwapRefused as refusal:
+        except CpmmSwapRefused as refusal:
             raise _error(refusal.code) from None
         if outcome.amount_out < minimum_out:
             raise _error(EXCEEDED_SLIPPAGE)

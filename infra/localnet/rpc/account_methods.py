@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable
 from typing import Any
 
 from solders.pubkey import Pubkey
 
 from chalicelib.solana.accounts import Account
-from infra.localnet import base58
+from chalicelib.solana.tokens import TokenAccount
 from infra.localnet.ledger import Bank
 from infra.localnet.message import ReadAccount
 from infra.localnet.node import Node
+from infra.localnet.rpc.account_filters import AccountFilter, account_filters
 from infra.localnet.rpc.account_view import AccountRenderer, AccountView
 from infra.localnet.rpc.answer import RawJson, in_context, raw_in_context
 from infra.localnet.rpc.banks import bank_for
 from infra.localnet.rpc.errors import invalid_params
 from infra.localnet.rpc.params import Config, Params, parse_pubkey
-from infra.localnet.rpc.token_view import mint_supply
+from infra.localnet.rpc.token_view import delegate_of, mint_supply
 from infra.localnet.token_state import TOKEN_PROGRAMS, mint, token_account
 from infra.localnet.ui_amount import UiUnit
 
 _MAX_ACCOUNTS = 100
-_MAX_FILTERS = 4
-
-AccountFilter = Callable[[Account], bool]
 
 
 class AccountMethods:
@@ -42,6 +38,7 @@ class AccountMethods:
             "getBalance": self.balance,
             "getTokenAccountBalance": self.token_account_balance,
             "getTokenAccountsByOwner": self.token_accounts_by_owner,
+            "getTokenAccountsByDelegate": self.token_accounts_by_delegate,
             "getTokenSupply": self.token_supply,
             "getMinimumBalanceForRentExemption": self.minimum_balance_for_rent_exemption,
         }
@@ -61,10 +58,7 @@ class AccountMethods:
     def program_accounts(self, params: Params) -> RawJson:
         program, config = params.pubkey(0), params.config(1)
         bank, view = bank_for(self._node, config), AccountView.of(config)
-        filters = [_filter(value) for value in config.array("filters") or []]
-        if len(filters) > _MAX_FILTERS:
-            raise invalid_params(f"Too many filters provided; max {_MAX_FILTERS}")
-        found = self._keyed(self._node.ledger.accounts_of(program, bank), filters, bank, view)
+        found = self._keyed(self._node.ledger.accounts_of(program, bank), account_filters(config), bank, view)
         return raw_in_context(bank, found) if config.flag("withContext") else RawJson(found)
 
     def balance(self, params: Params) -> dict[str, Any]:
@@ -84,13 +78,22 @@ class AccountMethods:
         return in_context(bank, UiUnit.of(holding.mint, of_mint.decimals, self._reader(bank)).show(holding.amount))
 
     def token_accounts_by_owner(self, params: Params) -> RawJson:
-        owner, config = params.pubkey(0), params.config(2)
+        owner = params.pubkey(0)
+        return self._token_accounts(params, lambda _, holding: holding.owner == owner)
+
+    def token_accounts_by_delegate(self, params: Params) -> RawJson:
+        delegate = params.pubkey(0)
+        return self._token_accounts(params, lambda account, _: delegate_of(account) == delegate)
+
+    def _token_accounts(self, params: Params, is_whose: Callable[[Account, TokenAccount], bool]) -> RawJson:
+        """Those of the mint or program that is named."""
+        config = params.config(2)
         bank, view = bank_for(self._node, config), AccountView.of(config)
         wanted = self._token_filter(params.config(1), bank)
 
         def is_wanted(account: Account) -> bool:
             holding = token_account(account)
-            return holding is not None and holding.owner == owner and wanted(account, holding.mint)
+            return holding is not None and is_whose(account, holding) and wanted(account, holding.mint)
 
         accounts = [pair for program in TOKEN_PROGRAMS for pair in self._node.ledger.accounts_of(program, bank)]
         return raw_in_context(bank, self._keyed(accounts, [is_wanted], bank, view))
@@ -139,27 +142,3 @@ class AccountMethods:
         if owner not in TOKEN_PROGRAMS:
             raise invalid_params("Invalid param: unrecognized Token program id")
         return lambda account, _: account.owner == owner
-
-
-def _filter(value: Any) -> AccountFilter:
-    if isinstance(value, dict) and value.keys() == {"dataSize"}:
-        size = Config(value).number("dataSize")
-        return lambda account: len(account.data) == size
-    if isinstance(value, dict) and value.keys() == {"memcmp"} and isinstance(value["memcmp"], dict):
-        return _memcmp(Config(value["memcmp"]))
-    if value in ("tokenAccountState", {"tokenAccountState": None}):
-        return lambda account: token_account(account) is not None
-    raise invalid_params("Invalid params: unknown filter.")
-
-
-def _memcmp(config: Config) -> AccountFilter:
-    text, offset = config.text("bytes"), config.number("offset")
-    if text is None or offset is None:
-        raise invalid_params("Invalid params: `memcmp` needs `offset` and `bytes`.")
-    encoding = config.text("encoding") or "base58"
-    try:
-        wanted = base64.b64decode(text, validate=True) if encoding == "base64" else base58.decode(text)
-    except (ValueError, binascii.Error):
-        raise invalid_params(f"Invalid params: `memcmp.bytes` is not {encoding}.") from None
-    end = offset + len(wanted)
-    return lambda account: account.data[offset:end] == wanted

@@ -14,10 +14,12 @@ from infra.localnet import base58
 from infra.localnet.message import ReadAccount
 from infra.localnet.rpc.errors import INVALID_REQUEST, RpcError, invalid_params
 from infra.localnet.rpc.params import Config
+from infra.localnet.rpc.sysvar_view import parsed_sysvar
 from infra.localnet.rpc.token_view import parsed_token_state
+from infra.localnet.rpc.zstandard_frame import stored
 from infra.localnet.runtime import RENT_EXEMPT_EPOCH
 
-_ENCODINGS = ("base58", "base64", "jsonParsed")
+_ENCODINGS = ("base58", "base64", "base64+zstd", "jsonParsed")
 _LARGEST_BASE58 = 128
 
 
@@ -32,8 +34,6 @@ class AccountView:
     @classmethod
     def of(cls, config: Config) -> AccountView:
         encoding = config.text("encoding")
-        if encoding == "base64+zstd":
-            raise invalid_params("Invalid params: base64+zstd is not available on this node, please use base64.")
         if encoding not in (None, "binary", *_ENCODINGS):
             raise invalid_params(f"Invalid params: unknown encoding `{encoding}`.")
         part = config.object("dataSlice")
@@ -80,12 +80,14 @@ def account_json(address: Pubkey, account: Account, view: AccountView, read: Rea
 
 def _data(address: Pubkey, account: Account, view: AccountView, read: ReadAccount) -> Any:
     if view.encoding == "jsonParsed":
-        parsed = parsed_token_state(address, account, read)
+        parsed = parsed_token_state(address, account, read) or parsed_sysvar(address, account)
         if parsed is not None:
             return parsed
     data = account.data[view.offset :]
     if view.length is not None:
         data = data[: view.length]
+    if view.encoding == "base64+zstd":
+        return [base64.b64encode(stored(data)).decode(), "base64+zstd"]
     if view.encoding in ("base64", "jsonParsed"):
         return [base64.b64encode(data).decode(), "base64"]
     if len(data) > _LARGEST_BASE58:

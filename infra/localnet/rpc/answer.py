@@ -7,7 +7,9 @@ from typing import Any
 
 from infra.localnet.ledger import Bank
 
-API_VERSION = "3.0.6"
+# The first release that knows getAgGenesisCert.
+API_VERSION = "4.3.0"
+FEATURE_SET = 3640012085
 
 
 @dataclass(frozen=True, slots=True)

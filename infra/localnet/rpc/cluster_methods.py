@@ -1,4 +1,4 @@
-"""Methods about the cluster itself: health, slots, blockhashes, fees, the faucet."""
+"""Methods about the cluster itself: health, consensus, slots and how fast they pass, blockhashes, fees, the faucet."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from typing import Any
 from solders.hash import Hash
 from solders.message import from_bytes_versioned
 
-from infra.localnet.fees import transaction_fee
-from infra.localnet.message import resolve
+from infra.localnet.genesis_certificate import genesis_certificate
 from infra.localnet.node import Node
-from infra.localnet.rpc.answer import API_VERSION, in_context
+from infra.localnet.rpc.answer import API_VERSION, FEATURE_SET, in_context
 from infra.localnet.rpc.banks import bank_for
-from infra.localnet.rpc.errors import BLOCK_NOT_AVAILABLE, RpcError, invalid_params
+from infra.localnet.rpc.errors import invalid_params
 from infra.localnet.rpc.params import Params
 from infra.localnet.transaction_error import TransactionRefused
 
-_FEATURE_SET = 3640012085
 _MAX_FEE_ACCOUNTS = 128
+_MAX_PERFORMANCE_SAMPLES = 720
 
 
 class ClusterMethods:
@@ -30,7 +29,7 @@ class ClusterMethods:
         self._node = node
         self.table: dict[str, Callable[[Params], Any]] = {
             "getHealth": lambda _: "ok",
-            "getVersion": lambda _: {"feature-set": _FEATURE_SET, "solana-core": API_VERSION},
+            "getVersion": lambda _: {"feature-set": FEATURE_SET, "solana-core": API_VERSION},
             "getGenesisHash": lambda _: str(node.ledger.genesis_hash),
             "getSlot": lambda params: bank_for(node, params.config(0)).slot,
             "getBlockHeight": lambda params: bank_for(node, params.config(0)).block_height,
@@ -39,9 +38,8 @@ class ClusterMethods:
             "getTransactionCount": lambda _: node.ledger.transactions.count,
             "getLatestBlockhash": self.latest_blockhash,
             "isBlockhashValid": self.is_blockhash_valid,
-            "getBlockTime": self.block_time,
-            "getFirstAvailableBlock": lambda _: self.first_available_block(),
-            "minimumLedgerSlot": lambda _: self.first_available_block(),
+            "getAgGenesisCert": lambda _: self.genesis_certificate(),
+            "getRecentPerformanceSamples": self.recent_performance_samples,
             "getRecentPrioritizationFees": self.recent_prioritization_fees,
             "getFeeForMessage": self.fee_for_message,
             "requestAirdrop": self.request_airdrop,
@@ -79,16 +77,28 @@ class ClusterMethods:
         blockhash = Hash(bytes(params.pubkey(0)))
         return in_context(bank, self._node.ledger.is_blockhash_valid(blockhash, bank))
 
-    def block_time(self, params: Params) -> int:
-        slot = params.number(0)
-        time = self._node.ledger.block_time(slot)
-        if time is None:
-            raise RpcError(BLOCK_NOT_AVAILABLE, f"Block not available for slot {slot}")
-        return time
+    def genesis_certificate(self) -> dict[str, Any] | None:
+        """Of the migration to Alpenglow; None where this cluster hasn't migrated."""
+        ledger = self._node.ledger
+        if not ledger.consensus.is_alpenglow:
+            return None
+        return genesis_certificate(ledger.genesis_hash, ledger.genesis_slot)
 
-    def first_available_block(self) -> int:
-        forgotten = self._node.ledger.transactions.forgotten_up_to
-        return self._node.ledger.first_slot if forgotten is None else forgotten + 1
+    def recent_performance_samples(self, params: Params) -> list[dict[str, int]]:
+        """The newest first; none in the first seconds of a chain."""
+        limit = params.number(0) if params.is_number(0) else _MAX_PERFORMANCE_SAMPLES
+        if limit > _MAX_PERFORMANCE_SAMPLES:
+            raise invalid_params(f"Invalid limit; max {_MAX_PERFORMANCE_SAMPLES}")
+        return [
+            {
+                "slot": sample.slot,
+                "numSlots": sample.slots,
+                "numTransactions": sample.transactions,
+                "numNonVoteTransactions": sample.transactions,
+                "samplePeriodSecs": sample.seconds,
+            }
+            for sample in self._node.performance.newest(limit)
+        ]
 
     def recent_prioritization_fees(self, params: Params) -> list[dict[str, int]]:
         accounts = params.pubkeys(0) if len(params) else []
@@ -103,12 +113,12 @@ class ClusterMethods:
         bank = bank_for(self._node, params.config(1))
         try:
             message = from_bytes_versioned(base64.b64decode(params.text(0), validate=True))
-            resolved = resolve(message, lambda address: self._node.ledger.account(address, bank), bank.slot)
+            resolved = self._node.ledger.resolve_message(message, bank)
         except (ValueError, binascii.Error, TransactionRefused) as error:
             raise invalid_params(f"invalid transaction message: {error}") from None
         if not self._node.ledger.is_blockhash_valid(resolved.blockhash, bank):
             return in_context(bank, None)
-        return in_context(bank, transaction_fee(resolved.instructions, resolved.signatures))
+        return in_context(bank, resolved.fee)
 
     def request_airdrop(self, params: Params) -> str:
         return str(self._node.faucet.airdrop(params.pubkey(0), params.number(1)))

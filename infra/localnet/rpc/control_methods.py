@@ -1,4 +1,4 @@
-"""The localnet's own methods: faults, time, other traders, gifts. Served to this machine's own clients only."""
+"""The localnet's own methods: faults, refusals, time, trades, gifts. Served to this machine's own clients only."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ class ControlMethods:
         self.table: dict[str, Callable[[Params], Any]] = {
             f"{PREFIX}setFaults": self.set_faults,
             f"{PREFIX}getFaults": lambda _: node.faults.settings.to_json,
+            f"{PREFIX}setLane": self.set_lane,
+            f"{PREFIX}getLane": lambda _: node.lane.to_json,
+            f"{PREFIX}setSandwicher": self.set_sandwicher,
+            f"{PREFIX}refuseSwaps": self.refuse_swaps,
             f"{PREFIX}trade": self.trade,
             f"{PREFIX}fund": self.fund,
             f"{PREFIX}advanceSlots": self.advance_slots,
@@ -42,6 +46,28 @@ class ControlMethods:
         except ValueError as error:
             raise invalid_params(f"Invalid params: {error}.") from None
         return self._node.faults.settings.to_json
+
+    def set_lane(self, params: Params) -> dict[str, Any]:
+        """The lane's faults and its least tip from now on; what is not named is as at the start."""
+        try:
+            self._node.lane.set(params.object(0))
+        except ValueError as error:
+            raise invalid_params(f"Invalid params: {error}.") from None
+        return self._node.lane.to_json
+
+    def set_sandwicher(self, params: Params) -> dict[str, Any]:
+        """Whether somebody trades around each swap that isn't protected; and how many were sandwiched so far."""
+        sandwicher = self._node.sandwicher
+        sandwicher.enabled = Config(params.object(0)).flag("enabled")
+        return {"enabled": sandwicher.enabled, "sandwiches": sandwicher.sandwiches}
+
+    def refuse_swaps(self, params: Params) -> list[str]:
+        """The emulated programs refuse every swap of `pools` from now on, and of no other; these pools, sorted."""
+        pools = Config(params.object(0)).value("pools")
+        if not isinstance(pools, list) or not all(isinstance(pool, str) for pool in pools):
+            raise invalid_params("Invalid params: `pools` must be a list of addresses.")
+        self._node.refusing_pools.set(map(parse_pubkey, pools))
+        return sorted(map(str, self._node.refusing_pools.addresses))
 
     def trade(self, params: Params) -> dict[str, Any]:
         """Another trader swaps `amount` base units of `mintIn` at `pool`, at any price."""

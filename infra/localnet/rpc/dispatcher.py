@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from infra.localnet.faults import Faults
 from infra.localnet.market.faucet import FaucetError
 from infra.localnet.node import Node
 from infra.localnet.rpc.account_methods import AccountMethods
 from infra.localnet.rpc.answer import RawJson
+from infra.localnet.rpc.block_methods import BlockMethods
 from infra.localnet.rpc.cluster_methods import ClusterMethods
 from infra.localnet.rpc.control_methods import PREFIX, ControlMethods
 from infra.localnet.rpc.errors import (
@@ -23,8 +25,11 @@ from infra.localnet.rpc.errors import (
     unhealthy,
 )
 from infra.localnet.rpc.history_methods import HistoryMethods
+from infra.localnet.rpc.lane_methods import LaneMethods
 from infra.localnet.rpc.params import Params
+from infra.localnet.rpc.supply_methods import SupplyMethods
 from infra.localnet.rpc.transaction_methods import TransactionMethods
+from infra.localnet.rpc.validator_methods import ValidatorMethods
 from infra.localnet.transaction_error import TransactionRefused
 
 _log = logging.getLogger(__name__)
@@ -38,17 +43,31 @@ class InjectedOutage(Exception):
 
 
 class Dispatcher:
-    """All methods of one node."""
+    """The methods of one address, and the localnet's own; `faults` strike the former."""
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._control = ControlMethods(node).table
-        self._methods = {
+    def __init__(self, methods: Mapping[str, Method], control: Mapping[str, Method], faults: Faults) -> None:
+        self._methods = methods
+        self._control = control
+        self._faults = faults
+
+    @classmethod
+    def of_node(cls, node: Node) -> Dispatcher:
+        """All methods of the node."""
+        methods = {
             **ClusterMethods(node).table,
             **AccountMethods(node).table,
             **TransactionMethods(node).table,
             **HistoryMethods(node).table,
+            **BlockMethods(node).table,
+            **ValidatorMethods(node).table,
+            **SupplyMethods(node).table,
         }
+        return cls(methods, ControlMethods(node).table, node.faults)
+
+    @classmethod
+    def of_lane(cls, node: Node, *, bundle_only: bool = False) -> Dispatcher:
+        """All methods of the send-only lane."""
+        return cls(LaneMethods(node, bundle_only=bundle_only).table, {}, node.lane.faults)
 
     def answer(self, body: bytes, *, local_client: bool) -> bytes:
         """The response's body. Raises InjectedOutage where a fault wants it so."""
@@ -85,7 +104,7 @@ class Dispatcher:
             params = [params] if isinstance(params, dict) else params
         else:
             call = self._methods.get(method)
-            if self._node.faults.strikes_call():
+            if self._faults.strikes_call():
                 call = self._struck(call)
         if call is None:
             raise RpcError(METHOD_NOT_FOUND, "Method not found")
@@ -97,14 +116,14 @@ class Dispatcher:
         """The method with a fault in place of its answer. Lost may be the answer alone, when the work is done."""
 
         def unavailable(params: Params) -> NoReturn:
-            if call is not None and not self._node.faults.spares_work():
+            if call is not None and not self._faults.spares_work():
                 call(params)
             raise InjectedOutage
 
         def behind(_: Params) -> NoReturn:
             raise unhealthy(_SLOTS_BEHIND)
 
-        return unavailable if self._node.faults.prefers_http_error() else behind
+        return unavailable if self._faults.prefers_http_error() else behind
 
 
 def _succeeded(identity: Any, result: Any) -> bytes:

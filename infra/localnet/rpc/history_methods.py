@@ -11,9 +11,9 @@ from infra.localnet.blockhashes import LIFE_IN_BLOCKS
 from infra.localnet.commitment import Commitment
 from infra.localnet.node import Node
 from infra.localnet.rpc.answer import in_context
-from infra.localnet.rpc.banks import bank_for
 from infra.localnet.rpc.errors import invalid_params
 from infra.localnet.rpc.params import Config, Params, parse_signature
+from infra.localnet.rpc.settled import settled_bank
 from infra.localnet.rpc.transaction_view import TransactionView
 from infra.localnet.transaction_log import LandedTransaction
 
@@ -49,7 +49,7 @@ class HistoryMethods:
             limit = _MAX_SIGNATURES
         if not 1 <= limit <= _MAX_SIGNATURES:
             raise invalid_params(f"Invalid limit; max {_MAX_SIGNATURES}")
-        newest = bank_for(self._node, _settled(config)).slot
+        newest = settled_bank(self._node, config).slot
         before, until = _optional_signature(config, "before"), _optional_signature(config, "until")
         found: list[dict[str, Any]] = []
         listing = before is None
@@ -65,18 +65,18 @@ class HistoryMethods:
         # A bare string here is an encoding, not a commitment.
         config = params.config(1) if not params.is_text(1) else Config({"encoding": params.text(1)})
         view = TransactionView.of(config)
-        newest = bank_for(self._node, _settled(config)).slot
+        newest = settled_bank(self._node, config).slot
         landed = self._node.ledger.transactions.get(params.signature(0))
         if landed is None or landed.slot > newest:
             return None
-        return view.render(landed)
+        return {"slot": landed.slot, "blockTime": landed.block_time, **view.render(landed)}
 
     def _status(self, signature: Signature, oldest: int) -> dict[str, Any] | None:
         landed = self._node.ledger.transactions.get(signature)
         if landed is None or landed.slot < oldest:
             return None
         tip = self._node.ledger.slot
-        level = Commitment.of(landed.slot, tip)
+        level = self._node.ledger.level_of(landed.slot)
         error = None if landed.error is None else landed.error.to_json
         return {
             "slot": landed.slot,
@@ -93,15 +93,8 @@ class HistoryMethods:
             "err": None if landed.error is None else landed.error.to_json,
             "memo": landed.memo,
             "blockTime": landed.block_time,
-            "confirmationStatus": Commitment.of(landed.slot, self._node.ledger.slot).value,
+            "confirmationStatus": self._node.ledger.level_of(landed.slot).value,
         }
-
-
-def _settled(config: Config) -> Config:
-    """Blocks can still be abandoned below `confirmed`: history does not show them."""
-    if config.commitment is Commitment.PROCESSED:
-        raise invalid_params("Method does not support commitment below `confirmed`")
-    return config
 
 
 def _optional_signature(config: Config, name: str) -> Signature | None:

@@ -15,9 +15,12 @@ from infra.localnet import base58
 from infra.localnet.commitment import Commitment
 from infra.localnet.rpc.errors import invalid_params
 
-# What fits one packet, and that much encoded.
-MAX_TRANSACTION_LENGTH = 1232
-_MAX_ENCODED_LENGTH = {"base58": 1683, "base64": 1644}
+# What fits one packet, and what a transaction of version 1 may have; and that much encoded, of which base58 takes the
+# first alone. anza-xyz/agave, rpc/src/rpc.rs `decode_and_deserialize`.
+MAX_TRANSACTION_LENGTH = 1_232
+MAX_V1_TRANSACTION_LENGTH = 4_096
+_VERSION_1 = 0x81
+_MAX_ENCODED_LENGTH = {"base58": 1_683, "base64": 5_464}
 
 
 class Config:
@@ -96,6 +99,10 @@ class Params:
     def is_text(self, index: int) -> bool:
         return index < len(self._values) and isinstance(self._values[index], str)
 
+    def is_number(self, index: int) -> bool:
+        value = self._values[index] if index < len(self._values) else None
+        return isinstance(value, int) and not isinstance(value, bool)
+
     def config(self, index: int) -> Config:
         value = self._values[index] if index < len(self._values) else None
         if value is None:
@@ -154,10 +161,11 @@ def parse_signature(text: str) -> Signature:
 def parse_transaction(text: str, encoding: str) -> VersionedTransaction:
     """A transaction that is well-formed, signed or not."""
     wire = decode_binary(text, encoding)
-    if len(wire) > MAX_TRANSACTION_LENGTH:
+    largest = MAX_V1_TRANSACTION_LENGTH if wire[:1] == bytes([_VERSION_1]) else MAX_TRANSACTION_LENGTH
+    if len(wire) > largest:
         raise invalid_params(
             f"decoded solana_transaction::versioned::VersionedTransaction too large: {len(wire)} bytes "
-            f"(max: {MAX_TRANSACTION_LENGTH} bytes)"
+            f"(max: {largest} bytes)"
         )
     try:
         transaction = VersionedTransaction.from_bytes(wire)
@@ -181,7 +189,7 @@ def decode_binary(text: str, encoding: str) -> bytes:
     if len(text) > largest:
         raise invalid_params(
             f"{encoding} encoded solana_transaction::versioned::VersionedTransaction too large: {len(text)} bytes "
-            f"(max: encoded/raw {largest}/{MAX_TRANSACTION_LENGTH})"
+            f"(max: encoded/raw {largest}/{MAX_V1_TRANSACTION_LENGTH})"
         )
     try:
         return base58.decode(text) if encoding == "base58" else base64.b64decode(text, validate=True)

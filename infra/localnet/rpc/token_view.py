@@ -74,6 +74,12 @@ def _parsed_mint(address: Pubkey, account: Account, read: ReadAccount) -> dict[s
     return {"info": _with_extensions(info, account), "type": "mint"}
 
 
+def delegate_of(account: Account) -> Pubkey | None:
+    """Who may move a token account's tokens besides its owner."""
+    has_delegate, delegate, *_ = _TOKEN_ACCOUNT_TAIL.unpack_from(account.data, _TOKEN_ACCOUNT_TAIL_OFFSET)
+    return Pubkey(delegate) if has_delegate else None
+
+
 def mint_supply(address: Pubkey, account: Account) -> tuple[int, Mint] | None:
     """Base units in circulation, with the mint; None where it is none."""
     of_mint = mint(address, lambda _: account)

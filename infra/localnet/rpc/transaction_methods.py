@@ -47,7 +47,7 @@ class TransactionMethods:
             self._preflight(transaction, bank)
         signature = transaction.signatures[0]
         if signed and not self._node.faults.swallows(bytes(signature)):
-            self._submit(transaction)
+            self._node.land(transaction)
         return str(signature)
 
     def simulate_transaction(self, params: Params) -> dict[str, Any]:
@@ -78,13 +78,6 @@ class TransactionMethods:
                 simulation(execution, with_inner=False, replacement=None),
             )
 
-    def _submit(self, transaction: VersionedTransaction) -> None:
-        try:
-            self._node.ledger.submit(transaction)
-        except TransactionRefused:
-            # Past its preflight nobody tells the sender that a transaction can't land: it never shows up.
-            return
-
     def _simulate(self, transaction: VersionedTransaction, bank: Bank, *, check_blockhash: bool) -> ExecutionResult:
         try:
             return self._node.ledger.simulate(transaction, bank, check_blockhash=check_blockhash)
@@ -114,7 +107,9 @@ def simulation(execution: ExecutionResult, *, with_inner: bool, replacement: dic
     return {
         "accounts": None,
         "err": None if execution.error is None else execution.error.to_json,
+        "fee": execution.fee,
         "innerInstructions": inner_instructions(execution.inner) if with_inner else None,
+        "loadedAccountsDataSize": execution.loaded_bytes,
         "logs": list(execution.logs),
         "replacementBlockhash": replacement,
         "returnData": None if execution.return_data is None else return_data(execution.return_data),

@@ -1,4 +1,4 @@
-"""A landed transaction as getTransaction shows it."""
+"""A landed transaction as getTransaction and getBlock show it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
-from solders.message import MessageV0
+from solders.message import Message, MessageV0, MessageV1
 from solders.transaction import VersionedTransaction
 
 from infra.localnet import base58
@@ -15,6 +15,11 @@ from infra.localnet.rpc.params import Config
 from infra.localnet.transaction_log import LandedTransaction
 
 _ENCODINGS = ("json", "jsonParsed", "base58", "base64")
+# Below every number.
+_LEGACY = -1
+_BALANCES_META = frozenset(
+    {"err", "status", "fee", "preBalances", "postBalances", "preTokenBalances", "postTokenBalances"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +38,50 @@ class TransactionView:
         return cls(encoding, config.number("maxSupportedTransactionVersion"))
 
     def render(self, landed: LandedTransaction) -> dict[str, Any]:
-        """Raises RpcError -32015 where the transaction is of a version that the caller does not know."""
-        transaction = VersionedTransaction.from_bytes(landed.wire)
-        version = 0 if isinstance(transaction.message, MessageV0) else "legacy"
-        if version == 0 and self.highest_version is None:
-            raise RpcError(
-                UNSUPPORTED_TRANSACTION_VERSION,
-                "Transaction version (0) is not supported by the requesting client. Please try the request again "
-                'with the following configuration parameter: "maxSupportedTransactionVersion": 0',
-            )
-        meta = landed.meta
+        """The transaction with its meta, as a block has it.
+
+        Raises RpcError -32015 where it is of a version that the caller does not know.
+        """
+        transaction, meta = self._known(landed), landed.meta
         shown: dict[str, Any] = {
-            "slot": landed.slot,
-            "blockTime": landed.block_time,
             "transaction": self._transaction(transaction, landed, meta),
             "meta": _with_parsed_inner(meta, landed) if self.encoding == "jsonParsed" else meta,
         }
-        if self.highest_version is not None:
-            shown["version"] = version
-        return shown
+        return self._with_version(shown, transaction)
+
+    def render_accounts(self, landed: LandedTransaction) -> dict[str, Any]:
+        """Its signatures, its accounts and what it changed of their balances. Raises RpcError -32015."""
+        transaction, meta = self._known(landed), landed.meta
+        shown: dict[str, Any] = {
+            "transaction": {
+                "signatures": [str(signature) for signature in transaction.signatures],
+                "accountKeys": _account_keys(transaction, landed, meta),
+            },
+            "meta": {name: value for name, value in meta.items() if name in _BALANCES_META},
+        }
+        return self._with_version(shown, transaction)
+
+    @staticmethod
+    def version_of(landed: LandedTransaction) -> int:
+        """0 and up, below it where the transaction has no number."""
+        return _version(VersionedTransaction.from_bytes(landed.wire))
+
+    def _known(self, landed: LandedTransaction) -> VersionedTransaction:
+        transaction = VersionedTransaction.from_bytes(landed.wire)
+        version = _version(transaction)
+        if version > (_LEGACY if self.highest_version is None else self.highest_version):
+            raise RpcError(
+                UNSUPPORTED_TRANSACTION_VERSION,
+                f"Transaction version ({version}) is not supported by the requesting client. Please try the request "
+                f'again with the following configuration parameter: "maxSupportedTransactionVersion": {version}',
+            )
+        return transaction
+
+    def _with_version(self, shown: dict[str, Any], transaction: VersionedTransaction) -> dict[str, Any]:
+        if self.highest_version is None:
+            return shown
+        version = _version(transaction)
+        return {**shown, "version": "legacy" if version == _LEGACY else version}
 
     def _transaction(self, transaction: VersionedTransaction, landed: LandedTransaction, meta: dict[str, Any]) -> Any:
         if self.encoding == "base64":
@@ -62,6 +92,11 @@ class TransactionView:
         if self.encoding == "jsonParsed":
             return {"signatures": signatures, "message": _parsed_message(transaction, landed, meta)}
         return {"signatures": signatures, "message": _raw_message(transaction)}
+
+
+def _version(transaction: VersionedTransaction) -> int:
+    message = transaction.message
+    return 1 if isinstance(message, MessageV1) else 0 if isinstance(message, MessageV0) else _LEGACY
 
 
 def _raw_message(transaction: VersionedTransaction) -> dict[str, Any]:
@@ -85,15 +120,34 @@ def _raw_message(transaction: VersionedTransaction) -> dict[str, Any]:
             for instruction in message.instructions
         ],
     }
-    if isinstance(message, MessageV0):
-        shown["addressTableLookups"] = _lookups(message)
-    return shown
+    return {**shown, **_of_its_version(message)}
 
 
 def _parsed_message(
     transaction: VersionedTransaction, landed: LandedTransaction, meta: dict[str, Any]
 ) -> dict[str, Any]:
     """The keys with their roles; instructions by name of program and accounts, their data unparsed."""
+    message = transaction.message
+    shown: dict[str, Any] = {
+        "accountKeys": _account_keys(transaction, landed, meta),
+        "recentBlockhash": str(message.recent_blockhash),
+        "instructions": [
+            _partially_decoded(
+                landed,
+                instruction.program_id_index,
+                list(instruction.accounts),
+                base58.encode(bytes(instruction.data)),
+                1,
+            )
+            for instruction in message.instructions
+        ],
+    }
+    return {**shown, **_of_its_version(message)}
+
+
+def _account_keys(
+    transaction: VersionedTransaction, landed: LandedTransaction, meta: dict[str, Any]
+) -> list[dict[str, Any]]:
     message = transaction.message
     header = message.header
     signers = header.num_required_signatures
@@ -107,31 +161,32 @@ def _parsed_message(
             return index < signers - header.num_readonly_signed_accounts
         return index < static - header.num_readonly_unsigned_accounts
 
-    shown: dict[str, Any] = {
-        "accountKeys": [
-            {
-                "pubkey": str(key),
-                "signer": index < signers,
-                "source": "transaction" if index < static else "lookupTable",
-                "writable": is_writable(index),
-            }
-            for index, key in enumerate(landed.keys)
-        ],
-        "recentBlockhash": str(message.recent_blockhash),
-        "instructions": [
-            _partially_decoded(
-                landed,
-                instruction.program_id_index,
-                list(instruction.accounts),
-                base58.encode(bytes(instruction.data)),
-                1,
-            )
-            for instruction in message.instructions
-        ],
-    }
+    return [
+        {
+            "pubkey": str(key),
+            "signer": index < signers,
+            "source": "transaction" if index < static else "lookupTable",
+            "writable": is_writable(index),
+        }
+        for index, key in enumerate(landed.keys)
+    ]
+
+
+def _of_its_version(message: Message | MessageV0 | MessageV1) -> dict[str, Any]:
+    """What messages of other versions don't have."""
     if isinstance(message, MessageV0):
-        shown["addressTableLookups"] = _lookups(message)
-    return shown
+        return {"addressTableLookups": _lookups(message)}
+    if isinstance(message, MessageV1):
+        config = message.config
+        return {
+            "transactionConfig": {
+                "priorityFee": config.priority_fee,
+                "computeUnitLimit": config.compute_unit_limit,
+                "loadedAccountsDataSizeLimit": config.loaded_accounts_data_size_limit,
+                "heapSize": config.heap_size,
+            }
+        }
+    return {}
 
 
 def _lookups(message: MessageV0) -> list[dict[str, Any]]:

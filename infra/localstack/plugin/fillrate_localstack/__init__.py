@@ -1,0 +1,1 @@
+"""A plugin of LocalStack's core: see infra/localstack."""
