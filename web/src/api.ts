@@ -2,7 +2,20 @@
 
 import { signal } from "@preact/signals";
 import { reached, unreached } from "./reachability";
-import type { Accepted, Order, OrderBody, Page, Problem, Quote, QuoteQuery, Token } from "./wire";
+import type {
+  Accepted,
+  BalanceList,
+  CancelledOrders,
+  DryRun,
+  FillList,
+  Order,
+  OrderBody,
+  Page,
+  Problem,
+  Quote,
+  QuoteQuery,
+  Token,
+} from "./wire";
 
 /** The server refused: `problem` says why, `retryAfterMs` when it may be asked again. */
 export class Refused extends Error {
@@ -44,10 +57,15 @@ interface Call {
   signal?: AbortSignal;
 }
 
-async function call<Answer>(
+async function call<Answer>(path: string, options: Call = {}): Promise<Answer> {
+  return (await ask(path, options, (response) => response.json())).content as Answer;
+}
+
+async function ask<Content>(
   path: string,
-  { method = "GET", body, headers = {}, signal: abort }: Call = {},
-): Promise<Answer> {
+  { method = "GET", body, headers = {}, signal: abort }: Call,
+  read: (response: Response) => Promise<Content>,
+): Promise<{ content: Content; response: Response }> {
   const time = AbortSignal.timeout(PATIENCE_MS);
   const request: RequestInit = {
     method,
@@ -62,20 +80,22 @@ async function call<Answer>(
     credentials: "omit",
   };
   let response: Response;
-  let content: unknown;
+  let content: Content;
+  let problem: unknown = null;
   try {
     response = await fetch(new URL(path, document.baseURI), request);
-    content = await response.json();
+    if (!response.ok) problem = await response.json();
+    content = response.ok ? await read(response) : (problem as Content);
   } catch (error) {
     if (abort?.aborted) throw error;
     unreached();
     throw new Unreachable("Fillrate does not answer.");
   }
   reached();
-  if (response.ok) return content as Answer;
+  if (response.ok) return { content, response };
   if (response.status === 401) keyIsWanted.value = true;
   const wait = Number(response.headers.get("retry-after") ?? Number.NaN);
-  throw new Refused(response.status, content as Problem, Number.isFinite(wait) ? wait * 1000 : null);
+  throw new Refused(response.status, problem as Problem, Number.isFinite(wait) ? wait * 1000 : null);
 }
 
 export interface Filter {
@@ -99,6 +119,26 @@ export const api = {
     const query = new URLSearchParams({ limit: String(limit) });
     for (const [name, value] of Object.entries({ ...filter, cursor })) if (value) query.set(name, value);
     return call(`orders?${query}`);
+  },
+
+  cancelAll: (): Promise<CancelledOrders> => call("orders?status=unsigned", { method: "DELETE" }),
+
+  /** What would become of the order; nothing is placed. */
+  dryRun: (order: OrderBody, abort: AbortSignal): Promise<DryRun> =>
+    call("orders/execute", { method: "POST", body: { ...order, dryRun: true }, signal: abort }),
+
+  balances: (): Promise<BalanceList> => call("balances"),
+
+  fills: (limit: number, cursor: string | null): Promise<FillList> => {
+    const query = new URLSearchParams({ limit: String(limit), ...(cursor !== null && { cursor }) });
+    return call(`fills?${query}`);
+  },
+
+  /** A page of the fills as comma-separated values, and where the next one begins. */
+  fillsCsv: async (cursor: string | null): Promise<{ text: string; next: string | null }> => {
+    const query = new URLSearchParams({ format: "csv", limit: "1000", ...(cursor !== null && { cursor }) });
+    const { content, response } = await ask(`fills?${query}`, {}, (answer) => answer.text());
+    return { text: content, next: response.headers.get("next-cursor") };
   },
 
   tokens: async (): Promise<Token[]> => (await call<{ tokens: Token[] }>("tokens")).tokens,

@@ -52,6 +52,29 @@ export function minus(left: Decimal, right: Decimal): Decimal {
   return { digits: a - b, scale: Math.max(left.scale, right.scale) };
 }
 
+/** `left` + `right`, exactly. */
+export function plus(left: Decimal, right: Decimal): Decimal {
+  const [a, b] = aligned(left, right);
+  return { digits: a + b, scale: Math.max(left.scale, right.scale) };
+}
+
+/** `left` × `right`, exactly. */
+export function times(left: Decimal, right: Decimal): Decimal {
+  return { digits: left.digits * right.digits, scale: left.scale + right.scale };
+}
+
+/** `dividend` ÷ `divisor` to so many decimals, half away from zero. Throws a RangeError over zero. */
+export function quotient(dividend: Decimal, divisor: Decimal, places: number): Decimal {
+  const [a, b] = aligned(dividend, divisor);
+  return { digits: divideRounded(a * 10n ** BigInt(places), b), scale: places };
+}
+
+/** `value` cut off after so many decimals, towards zero. */
+export function cut(value: Decimal, places: number): Decimal {
+  const excess = value.scale - places;
+  return excess > 0 ? { digits: value.digits / 10n ** BigInt(excess), scale: places } : value;
+}
+
 /** How far `actual` is from `reference`, in basis points rounded to hundredths (half away from zero); null over zero. */
 export function basisPoints(actual: Decimal, reference: Decimal): Decimal | null {
   const [a, b] = aligned(actual, reference);

@@ -15,6 +15,16 @@ export function amount(text: string, token: string): string {
   return `${grouped(text)} ${tokenName(token)}`;
 }
 
+/** An amount to nine digits, its whole part kept: for tables. The exact one belongs into a title beside it. */
+export function roundedAmount(text: string, token: string): string {
+  return amount(toText(significant(must(text), 9)), token);
+}
+
+/** About how much: to so many decimals. */
+export function about(value: Decimal, places: number): string {
+  return grouped(toText(rounded(value, places)));
+}
+
 /** A price to eight significant digits: what is read. The exact one belongs into a title beside it. */
 export function price(text: string): string {
   return grouped(toText(significant(must(text), 8)));
@@ -42,9 +52,18 @@ export function signed(value: Decimal): string {
   return value.digits > 0n ? `+${text}` : minus(text);
 }
 
+const ONE_PERCENT = 100n;
+
+/** Basis points as they are read: "+0.31 bps", and what is a percent or more as "−33.42 %". */
+export function signedShare(basisPoints: Decimal): string {
+  const size = basisPoints.digits < 0n ? -basisPoints.digits : basisPoints.digits;
+  if (size < ONE_PERCENT * 10n ** BigInt(basisPoints.scale)) return `${signed(basisPoints)} bps`;
+  return `${signed(rounded(shift(basisPoints, -2), 2))} %`;
+}
+
 /** A difference in basis points; one too small for two decimals still shows its direction: "< +0.01 bps". */
 export function bps({ tokens, basisPoints }: Difference): string {
-  if (basisPoints.digits !== 0n || tokens.digits === 0n) return `${signed(basisPoints)} bps`;
+  if (basisPoints.digits !== 0n || tokens.digits === 0n) return signedShare(basisPoints);
   return tokens.digits > 0n ? "< +0.01 bps" : "> −0.01 bps";
 }
 
@@ -80,8 +99,15 @@ export function tokenName(token: string): string {
   return token.length > 16 ? shortened(token) : token;
 }
 
-export function venueName(dex: string): string {
+/** An exchange as it is named: "raydium" is Raydium. */
+export function exchangeName(dex: string): string {
   return dex.charAt(0).toUpperCase() + dex.slice(1);
+}
+
+/** A pool's venue as it is named: "raydium-amm-v4" is Raydium AMM v4. Old orders tell the exchange alone. */
+export function venueName({ dex, program = dex }: { dex: string; program?: string }): string {
+  const [house = "", ...words] = program.split("-");
+  return [exchangeName(house), ...words.map((word) => (/^v\d/.test(word) ? word : word.toUpperCase()))].join(" ");
 }
 
 function minus(text: string): string {

@@ -2,6 +2,9 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { apiKey, forgetKey, keyIsWanted } from "./api";
+import { balances } from "./balances";
+import { Copyable } from "./copyable";
+import { accountUrl } from "./explorer";
 import { health, look, nextTryAt, online } from "./reachability";
 import { type Choice, themeChoice } from "./theme";
 
@@ -26,11 +29,14 @@ function ThemeButton(): JSX.Element {
   );
 }
 
-/** Which parts don't answer, as GET /health tells. */
-function troubles(): string[] {
-  return Object.entries(health.value?.checks ?? {})
-    .filter(([, check]) => !check.ok)
-    .map(([name]) => name);
+/** Why a new order would not trade now, as GET /health tells. */
+function reasons(): string[] {
+  return health.value?.degraded ?? [];
+}
+
+/** What a reason begins with: `overdue` of "overdue: an order has waited …". */
+function kindOf(reason: string): string {
+  return reason.split(":", 1)[0] ?? reason;
 }
 
 function State(): JSX.Element {
@@ -48,20 +54,49 @@ function State(): JSX.Element {
         Connecting…
       </span>
     );
-  const down = troubles();
-  if (down.length)
+  const why = reasons();
+  if (why.length)
     return (
-      <span class="state state-warn" title={down.join(", ")}>
+      <span class="state state-warn" title={why.join("\n")}>
         <span class="dot" aria-hidden="true" />
-        Trouble: {down.join(", ")}
+        Trouble: {why.map(kindOf).join(", ")}
       </span>
     );
   return (
     <span class="state state-good">
       <span class="dot" aria-hidden="true" />
-      All systems answer
+      Ready to trade
+      {waiting() > 0 && <span class="faint" data-test="queue">{` · ${waiting()} in the queue`}</span>}
     </span>
   );
+}
+
+/** The wallet that orders are for. */
+function Wallet(): JSX.Element | null {
+  const wallet = balances.value?.wallet;
+  if (wallet === undefined) return null;
+  const address = accountUrl(wallet);
+  return (
+    <span class="wallet" data-test="wallet">
+      <span class="faint">
+        {address ? (
+          <a href={address} target="_blank" rel="noreferrer">
+            Wallet
+          </a>
+        ) : (
+          "Wallet"
+        )}
+      </span>{" "}
+      <Copyable text={wallet} what="wallet address" />
+    </span>
+  );
+}
+
+/** How many messages wait for a worker, as the health check has it. */
+function waiting(): number {
+  const value: unknown = health.value?.checks["queue"]?.value;
+  const count = typeof value === "object" && value !== null ? (value as { waiting?: unknown }).waiting : 0;
+  return typeof count === "number" ? count : 0;
 }
 
 export function OfflineNotice(): JSX.Element | null {
@@ -88,6 +123,23 @@ export function OfflineNotice(): JSX.Element | null {
   );
 }
 
+export function DegradedNotice(): JSX.Element | null {
+  const why = reasons();
+  if (!online.value || !why.length) return null;
+  return (
+    <section class="offline" aria-label="Why a new order would not trade" data-test="degraded">
+      <p role="status">
+        <strong>A new order would not trade now.</strong>
+      </p>
+      <ul>
+        {why.map((reason) => (
+          <li key={kindOf(reason)}>{reason}</li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
 export function Header(): JSX.Element {
   const stage = health.value?.stage;
   return (
@@ -101,14 +153,11 @@ export function Header(): JSX.Element {
         Fillrate
       </h1>
       <p class="about">
-        Best-price swaps across Solana's DEXs
-        {stage === "local" && (
-          <>
-            . <span class="stage">Local stage: an offline chain, no real money</span>
-          </>
-        )}
+        <span class="tagline">Best-price swaps across Solana's DEXs</span>
+        {stage === "local" && <span class="stage">Local stage: an offline chain, no real money</span>}
       </p>
       <div class="top-end">
+        <Wallet />
         <State />
         {apiKey.value && (
           <button

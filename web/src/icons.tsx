@@ -96,6 +96,13 @@ export function StatusIcon({ status, retrying }: { status: Status; retrying: boo
           <path d="M4 12 12 4" />
         </Icon>
       );
+    case "open":
+      return (
+        <Icon size={14}>
+          <circle cx="8" cy="8" r="6" />
+          <circle cx="8" cy="8" r="1.5" />
+        </Icon>
+      );
     case "expired":
       return (
         <Icon size={14}>
@@ -103,4 +110,21 @@ export function StatusIcon({ status, retrying }: { status: Status; retrying: boo
         </Icon>
       );
   }
+}
+
+export function VerifiedIcon(): JSX.Element {
+  return (
+    <Icon size={13}>
+      <path d="m8 1.500 1.700 1.300 2.200-.1.700 2 1.800 1.200-.7 2.100.7 2.100-1.800 1.200-.7 2-2.200-.1L8 14.500l-1.700-1.300-2.200.1-.7-2-1.800-1.200.7-2.100-.7-2.100 1.800-1.200.7-2 2.200.1z" />
+      <path d="m5.700 8.100 1.600 1.600 3-3.300" />
+    </Icon>
+  );
+}
+
+export function WarningIcon(): JSX.Element {
+  return (
+    <Icon size={13}>
+      <path d="M8 2 14.500 13.500h-13zM8 6.500v3.300M8 11.600v.2" />
+    </Icon>
+  );
 }

@@ -5,12 +5,17 @@ import "./style/market.css";
 import "./style/order.css";
 import "./style/orders.css";
 import "./style/charts.css";
+import "./style/picker.css";
+import "./style/fills.css";
 import "uplot/dist/uPlot.min.css";
 
 import { type JSX, render } from "preact";
 import { Announcer, announceSteps } from "./announcer";
+import { keepBalances } from "./balances";
 import { ChartsPanel } from "./charts_panel";
-import { Header, OfflineNotice } from "./header";
+import { Confirmation } from "./confirmation";
+import { FillsPanel } from "./fills_panel";
+import { DegradedNotice, Header, OfflineNotice } from "./header";
 import { KeyDialog } from "./key_dialog";
 import { followOrders } from "./listing";
 import { MarketPanel } from "./market_panel";
@@ -21,25 +26,32 @@ import { keepHistory } from "./quote_history";
 import { look } from "./reachability";
 import { followSelection } from "./selection";
 import { keepTheme } from "./theme";
+import { keepTicket } from "./ticket";
 import { TicketPanel } from "./ticket_panel";
+import { TokenPicker } from "./token_picker";
 import { keepTokens } from "./tokens";
+import { keepTrying } from "./trial";
 
 function Page(): JSX.Element {
   return (
     <>
       <Header />
       <OfflineNotice />
+      <DegradedNotice />
       <main>
         <TicketPanel />
         <MarketPanel />
         <OrderPanel />
         <OrdersPanel />
         <ChartsPanel />
+        <FillsPanel />
       </main>
       <footer>
         <a href="assets/licences.txt">Licences of the libraries in this page</a>
       </footer>
       <Announcer />
+      <TokenPicker />
+      <Confirmation />
       <KeyDialog />
     </>
   );
@@ -48,6 +60,9 @@ function Page(): JSX.Element {
 keepTheme();
 void look();
 keepTokens();
+keepTicket();
+keepBalances();
+keepTrying();
 keepQuoting();
 keepHistory();
 followOrders();

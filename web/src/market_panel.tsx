@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
-import { basisPoints, must, toText } from "./decimal";
+import { basisPoints, must } from "./decimal";
 import { inPlainWords } from "./errors";
-import { amount, evenPercent, grouped, percent, shortened, signed, venueName } from "./format";
-import { quoteRequest, quoteState } from "./quote_feed";
+import { amount, evenPercent, grouped, percent, shortened, signedShare, venueName } from "./format";
+import { quoteRequest, quoteState, shownQuote } from "./quote_feed";
 import { RateChart } from "./rate_chart";
 import { RouteDiagram } from "./route_diagram";
 import { hops } from "./route_shape";
@@ -23,8 +23,8 @@ function routeHeadline(quote: Quote): string {
         : "One pool";
   if (gain === null) return shape;
   return gain.digits > 0n
-    ? `${shape}: ${toText(gain)} bps better than the best pool alone`
-    : `${shape}: no other way pays more`;
+    ? `${shape}: ${signedShare(gain).slice(1)} more than the best pool alone`
+    : `${shape}: of the ${quote.quotes.length === 1 ? "one pool" : `${quote.quotes.length} pools`} asked none pays more`;
 }
 
 function Venue({ venue, quote }: { venue: VenueQuote; quote: Quote }): JSX.Element {
@@ -32,7 +32,7 @@ function Venue({ venue, quote }: { venue: VenueQuote; quote: Quote }): JSX.Eleme
   const name = (
     <th scope="row">
       <span class={`swatch venue tone-${toneOf(venue.dex)}`} aria-hidden="true" />
-      {venueName(venue.dex)}{" "}
+      {venueName(venue)}{" "}
       <code class="faint" title={venue.pool}>
         {shortened(venue.pool)}
       </code>
@@ -56,7 +56,7 @@ function Venue({ venue, quote }: { venue: VenueQuote; quote: Quote }): JSX.Eleme
       {name}
       <td data-label="Pays alone">{amount(venue.amountOut, nameOf(quote.tokenOut))}</td>
       <td data-label="Against route">
-        {difference === null ? "–" : difference.digits === 0n ? "same" : `${signed(difference)} bps`}
+        {difference === null ? "–" : difference.digits === 0n ? "same" : signedShare(difference)}
       </td>
       <td data-label="Impact">{venue.priceImpact ? evenPercent(venue.priceImpact) : "–"}</td>
       <td data-label="Fee">{venue.fee && venue.feeToken ? amount(venue.fee, nameOf(venue.feeToken)) : "–"}</td>
@@ -65,15 +65,20 @@ function Venue({ venue, quote }: { venue: VenueQuote; quote: Quote }): JSX.Eleme
 }
 
 export function MarketPanel(): JSX.Element {
-  const { quote, current, problem } = quoteState.value;
+  const { quote, problem, old } = quoteState.value;
+  const isOfTicket = shownQuote.value !== null && !problem && !old;
   return (
     <section class="panel market" aria-labelledby="market-title">
       <header class="panel-head">
         <h2 id="market-title">Best route</h2>
-        {quote && <p class="panel-note">{routeHeadline(quote)}</p>}
+        {quote && (
+          <p class="panel-note">
+            {isOfTicket ? routeHeadline(quote) : `As it was for ${amount(quote.amount, nameOf(quote.tokenIn))}`}
+          </p>
+        )}
       </header>
       {quote ? (
-        <div class={current ? "" : "stale"}>
+        <div class={isOfTicket ? "" : "stale"} aria-busy={!isOfTicket}>
           <RouteDiagram route={quote.route} />
           <table class="venues">
             <caption class="unseen">
@@ -103,8 +108,8 @@ export function MarketPanel(): JSX.Element {
           ) : (
             <p>
               {quoteRequest.value
-                ? "Asking every pool…"
-                : "Enter an amount: every pool is quoted each second, and the best route is shown here."}
+                ? "Asking the pools…"
+                : "Enter an amount: the pair's pools are quoted each second, and the best route is shown here."}
             </p>
           )}
         </div>

@@ -38,10 +38,15 @@ export function apply(order: Order, message: StatusMessage): Applied {
   const next: Order = { ...order, updatedAt: step.at, history: [...order.history, step] };
   // A new attempt chooses anew, above the same floor; a fill clears what went wrong before it.
   if (step.status === "routing")
-    for (const name of ["route", "dexUsed", "quotedOut", "txHash"] as const) delete next[name];
+    for (const name of ["route", "dexUsed", "quotedOut", "quotes", "txHash", "explorerUrl"] as const) delete next[name];
   if (step.status === "confirmed") for (const name of ["error", "errorCode"] as const) delete next[name];
   for (const [name, value] of Object.entries(step)) if (!(name in OF_THE_STEP)) Object.assign(next, { [name]: value });
   return { order: next };
+}
+
+/** Whether the order has come to something with this step that no step tells: what each pool offered, what it cost. */
+export function isToldByOrderAlone(step: HistoryStep): boolean {
+  return step.status === "building" || step.status === "failed" || step.status === "confirmed";
 }
 
 /** Of two copies of one order, the one that knows more. */

@@ -4,11 +4,13 @@ import { useEffect, useRef } from "preact/hooks";
 import { announce } from "./announcer";
 import { api } from "./api";
 import { Copyable } from "./copyable";
+import { must } from "./decimal";
 import { amount, clock, duration, exactDifference, percent, price } from "./format";
 import { CloseIcon } from "./icons";
 import { fillAgainstFloor, fillAgainstQuote, firstQuotedOut, isCancellable, isEnded, timeTaken } from "./order";
 import { keep } from "./orders_store";
 import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
+import { PoolOffers } from "./pool_offers";
 import { RouteDiagram } from "./route_diagram";
 import { openings, select, selectedId, selectedOrder, selectionProblem, selectionStream } from "./selection";
 import { StatusBadge } from "./status_badge";
@@ -39,7 +41,7 @@ function Facts({ order }: { order: Order }): JSX.Element {
       {order.minOut && (
         <div>
           <dt>At least</dt>
-          <dd>{amount(order.minOut, nameOf(order.tokenOut))}</dd>
+          <dd data-test="floor">{amount(order.minOut, nameOf(order.tokenOut))}</dd>
         </div>
       )}
       {order.amountOut && (
@@ -80,11 +82,28 @@ function Facts({ order }: { order: Order }): JSX.Element {
         <dt>Slippage allowed</dt>
         <dd>{percent(order.slippage)}</dd>
       </div>
+      {order.expiresAt && (
+        <div>
+          <dt>Good until</dt>
+          <dd data-test="expires-at">
+            <time dateTime={order.expiresAt}>{clock(order.expiresAt)}</time>
+          </dd>
+        </div>
+      )}
+      <div>
+        <dt>Network fees</dt>
+        <dd data-test="network-fees">{networkFees(order)}</dd>
+      </div>
       {order.txHash && (
         <div>
           <dt>Transaction</dt>
           <dd data-test="tx-hash">
             <Copyable text={order.txHash} what="transaction signature" />
+            {order.explorerUrl && (
+              <a href={order.explorerUrl} target="_blank" rel="noreferrer">
+                look it up
+              </a>
+            )}
           </dd>
         </div>
       )}
@@ -96,6 +115,11 @@ function Facts({ order }: { order: Order }): JSX.Element {
       </div>
     </dl>
   );
+}
+
+function networkFees(order: Order): string {
+  if (must(order.networkFees).digits !== 0n) return amount(order.networkFees, "SOL");
+  return isEnded(order) ? "none" : "none yet";
 }
 
 function CancelButton({ order }: { order: Order }): JSX.Element | null {
@@ -230,6 +254,7 @@ export function OrderPanel(): JSX.Element {
       <CancelButton order={order} />
       {order.route && <RouteDiagram route={order.route} />}
       <Facts order={order} />
+      <PoolOffers order={order} />
     </section>
   );
 }

@@ -1,9 +1,10 @@
 import { computed, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { amount, bps, clock, duration } from "./format";
+import { api } from "./api";
+import { amount, bps, clock, duration, roundedAmount } from "./format";
 import { feed, filter, listed, progress, readMore } from "./listing";
-import { fillAgainstQuote, isEnded, timeTaken } from "./order";
+import { fillAgainstQuote, isCancellable, isEnded, timeTaken } from "./order";
 import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
 import { addressOf, openByLink, selectedId } from "./selection";
 import { StatusBadge } from "./status_badge";
@@ -14,8 +15,8 @@ import { steadyScroll, visibleRows } from "./visible_rows";
 import { type Order, STATUSES } from "./wire";
 
 const ROW = 40;
-const CARD = 68;
-const CARDS_BELOW = 620;
+const CARD = 84;
+const CARDS_BELOW = 740;
 const READ_AHEAD = 30;
 
 const COLUMNS = ["Time", "Swap", "Paid", "Received", "Against quote", "Took", "Status"];
@@ -99,10 +100,18 @@ function Row({ order, index, top, height, reachable }: RowProps): JSX.Element {
         </a>
       </span>
       <span role="cell" class="cell-paid">
-        {amount(order.amount, nameOf(order.tokenIn))}
+        <span title={amount(order.amount, nameOf(order.tokenIn))}>
+          {roundedAmount(order.amount, nameOf(order.tokenIn))}
+        </span>
       </span>
       <span role="cell" class="cell-received">
-        {order.amountOut ? amount(order.amountOut, nameOf(order.tokenOut)) : <span class="faint">–</span>}
+        {order.amountOut ? (
+          <span title={amount(order.amountOut, nameOf(order.tokenOut))}>
+            {roundedAmount(order.amountOut, nameOf(order.tokenOut))}
+          </span>
+        ) : (
+          <span class="faint">–</span>
+        )}
       </span>
       <span role="cell" class="cell-fill">
         {fill ? fill.tokens.digits === 0n ? "exact" : bps(fill) : <span class="faint">–</span>}
@@ -266,6 +275,56 @@ function NoOrders(): JSX.Element {
   );
 }
 
+/** Cancel everything of which nothing is signed, after asking once more. */
+function CancelAll({ orders }: { orders: readonly Order[] }): JSX.Element | null {
+  const asked = useSignal(false);
+  const said = useSignal("");
+  const count = orders.filter(isCancellable).length;
+
+  async function cancel(): Promise<void> {
+    asked.value = false;
+    said.value = "Cancelling…";
+    let [cancelled, late] = [0, 0];
+    try {
+      for (let more = true; more;) {
+        const answer = await api.cancelAll();
+        cancelled += answer.cancelled;
+        late += answer.tooLate.length;
+        more = answer.more && answer.cancelled + answer.tooLate.length > 0;
+      }
+      said.value = `${cancelled} cancelled${late > 0 ? `, too late for ${late}` : ""}.`;
+    } catch (error) {
+      said.value = wordsFor(error as Error).what;
+    }
+  }
+
+  if (count === 0 && !said.value) return null;
+  return (
+    <span class="cancel-all">
+      {asked.value ? (
+        <>
+          <span>Cancel all of which nothing is signed?</span>
+          <button type="button" class="small danger" onClick={() => void cancel()}>
+            Yes, cancel
+          </button>
+          <button type="button" class="small" onClick={() => (asked.value = false)}>
+            No
+          </button>
+        </>
+      ) : (
+        count > 0 && (
+          <button type="button" class="small" onClick={() => ((asked.value = true), (said.value = ""))}>
+            Cancel all
+          </button>
+        )
+      )}
+      <span role="status" class="faint">
+        {said.value}
+      </span>
+    </span>
+  );
+}
+
 export function OrdersPanel(): JSX.Element {
   const orders = listed.value;
   const { cursor } = progress.value;
@@ -277,6 +336,7 @@ export function OrdersPanel(): JSX.Element {
           {orders.length > 0 &&
             `${orders.length}${cursor === null ? "" : "+"} · ${feed.value === "stream" ? "live" : "refreshed every 2 s"}`}
         </p>
+        <CancelAll orders={orders} />
         <Filters />
       </header>
       {orders.length ? <Rows orders={orders} /> : <NoOrders />}

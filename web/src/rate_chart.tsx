@@ -14,6 +14,13 @@ const SHORTEST_SECONDS = 30;
 // A pool so much below the route (a part of 1) is not worth flattening the others for.
 const FAR = 0.005;
 
+// How wide a digit of the axis is.
+const CHARACTER = 8;
+
+function rateMark(rate: number): string {
+  return rate.toLocaleString("en", { maximumSignificantDigits: 7 });
+}
+
 /** The nearest to the rates that are worth a look: a pool that is far off the best would flatten the rest. */
 function rateRange(plot: uPlot): uPlot.Range.MinMax {
   const best = (plot.data[1] ?? []).filter((rate) => rate != null);
@@ -38,7 +45,12 @@ export function RateChart({ quote }: { quote: Quote }): JSX.Element {
     const { seconds, route, venues } = rateHistory.value;
     return [seconds, route, ...venues.map(({ rates }) => rates)];
   });
-  const pools = quote.quotes.map(({ dex, pool, amountOut }) => ({ dex, pool, far: isFar(amountOut, quote.amountOut) }));
+  const pools = quote.quotes.map((offer) => ({
+    dex: offer.dex,
+    pool: offer.pool,
+    name: venueName(offer),
+    far: isFar(offer.amountOut, quote.amountOut),
+  }));
   const series = (color: (name: string) => string): uPlot.Series[] => [
     { stroke: color("--ink"), width: 2, points: { show: false } },
     ...pools.map(({ dex }) => ({
@@ -59,10 +71,10 @@ export function RateChart({ quote }: { quote: Quote }): JSX.Element {
             <i class="line line-route" aria-hidden="true" />
             Route
           </span>
-          {pools.map(({ dex, pool, far }) => (
+          {pools.map(({ dex, pool, name, far }) => (
             <span key={pool}>
               <i class={`line line-venue tone-${toneOf(dex)}`} aria-hidden="true" />
-              {venueName(dex)} {pools.filter((one) => one.dex === dex).length > 1 && shortened(pool)}
+              {name} {pools.filter((one) => one.name === name).length > 1 && shortened(pool)}
               {far && " (far below)"}
             </span>
           ))}
@@ -74,8 +86,8 @@ export function RateChart({ quote }: { quote: Quote }): JSX.Element {
         data={data.value}
         series={series}
         height={HEIGHT}
-        axisSize={76}
-        mark={(mark) => mark.toLocaleString("en", { maximumSignificantDigits: 7 })}
+        axisSize={Math.max(76, CHARACTER * rateMark(toPixels(must(quote.price))).length + 20)}
+        mark={rateMark}
         range={rateRange}
         xRange={(_plot, first) => [Math.min(first, -SHORTEST_SECONDS), 0]}
       />

@@ -12,7 +12,10 @@ export const health = signal<Health | null>(null);
 
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 10_000;
-const HEALTHY_PAUSE_MS = 15_000;
+/** So that what happened is on the page within five seconds; one that nobody sees has time. */
+const VISIBLE_PAUSE_MS = 2_000;
+const HIDDEN_PAUSE_MS = 15_000;
+const TOO_MANY = 429;
 const PATIENCE_MS = 5_000;
 
 let pause = FIRST_PAUSE_MS;
@@ -39,15 +42,19 @@ export async function look(): Promise<void> {
       cache: "no-store",
       signal: AbortSignal.timeout(PATIENCE_MS),
     });
-    health.value = (await response.json()) as Health;
+    if (response.status !== TOO_MANY) health.value = (await response.json()) as Health;
     reached();
-    schedule(HEALTHY_PAUSE_MS);
+    schedule(document.hidden ? HIDDEN_PAUSE_MS : VISIBLE_PAUSE_MS);
   } catch {
     if (online.peek()) return unreached();
     pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
     schedule(pause);
   }
 }
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && online.peek()) schedule(0);
+});
 
 function schedule(ms: number): void {
   clearTimeout(timer);

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { amount, grouped, percent, venueName } from "./format";
+import { amount, exchangeName, grouped, percent, venueName } from "./format";
 import { hops, routeShape } from "./route_shape";
 import { nameOf } from "./tokens";
 import { useWidth } from "./use_width";
@@ -8,6 +8,9 @@ import type { Leg } from "./wire";
 
 // How wide a character of the smallest text is at most, on average.
 const CHARACTER = 6.4;
+// How much wider the bold text is, and how much room a share takes: "99.99 %" and a gap.
+const BOLD = 1.25;
+const SHARE = 58;
 
 /** The first of the texts that has room in so many pixels, or none. */
 function fitting(width: number, ...texts: string[]): string {
@@ -17,7 +20,7 @@ function fitting(width: number, ...texts: string[]): string {
 /** The route in a sentence, for who can't see its drawing. */
 export function routeInWords(route: readonly Leg[]): string {
   const parts = hops(route).map((legs) => {
-    const pools = legs.map((leg) => `${percent(leg.share)} at ${venueName(leg.dex)}`).join(" and ");
+    const pools = legs.map((leg) => `${percent(leg.share)} at ${venueName(leg)}`).join(" and ");
     return `${nameOf(legs[0]?.tokenIn ?? "")} to ${nameOf(legs[0]?.tokenOut ?? "")}, ${pools}`;
   });
   return `Route: ${parts.join("; then ")}.`;
@@ -28,6 +31,8 @@ export function RouteDiagram({ route }: { route: readonly Leg[] }): JSX.Element 
   const [frame, width] = useWidth();
   const inset = 8;
   const shape = routeShape(route, Math.max(0, width - 2 * inset));
+  /** How wide the name of one of so many tokens may be beside the others'. */
+  const room = (tokens: number): number => (width - 2 * inset) / Math.max(tokens, 2) - 6;
   return (
     <div class="route" ref={frame}>
       {width > 0 && (
@@ -52,9 +57,14 @@ export function RouteDiagram({ route }: { route: readonly Leg[] }): JSX.Element 
             <g key={leg.pool} class={`pool tone-${toneOf(leg.dex)}`}>
               <rect x={x} y={y} width={w} height={h} rx="6" />
               <text x={x + 10} y={y + 19} class="pool-name">
-                {venueName(leg.dex)}
+                {fitting(
+                  (w - 20 - (shared ? SHARE : 0)) / BOLD,
+                  venueName(leg),
+                  exchangeName(leg.dex),
+                  `${exchangeName(leg.dex).slice(0, 3)}.`,
+                )}
               </text>
-              {shared && (
+              {shared && w >= SHARE + 20 && (
                 <text x={x + w - 10} y={y + 19} class="pool-share" text-anchor="end">
                   {percent(leg.share)}
                 </text>
@@ -72,7 +82,7 @@ export function RouteDiagram({ route }: { route: readonly Leg[] }): JSX.Element 
                 y={token.y - token.height / 2 - 8}
                 text-anchor={index === 0 ? "start" : index === shape.tokens.length - 1 ? "end" : "middle"}
               >
-                {nameOf(token.token)}
+                {fitting(room(shape.tokens.length) / BOLD, nameOf(token.token), nameOf(token.token).slice(0, 5))}
               </text>
             </g>
           ))}

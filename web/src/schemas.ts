@@ -4,20 +4,44 @@ export type paths = Record<string, never>;
 export type webhooks = Record<string, never>;
 export interface components {
   schemas: {
-    /** @description An order was taken; `wsUrl` tells what becomes of it. */
+    /** @description An order was taken; `wsUrl` tells what becomes of it. Where there is no WebSocket, GET /orders/{orderId} does. */
     AcceptedOrder: {
       orderId: string;
       status: components["schemas"]["Status"];
-      wsPath: string;
-      wsUrl: string;
+      wsPath?: string;
+      wsUrl?: string;
       /** Format: date-time */
       createdAt: string;
+      warnings?: string[];
     };
     AsyncApi: {
       /** @constant */
       asyncapi: "3.0.0";
       info: Record<string, never>;
       channels: Record<string, never>;
+    };
+    /**
+     * @description What the wallet holds of a traded token. `free`: of SOL, what the wallet's own rent doesn't take.
+     *     `value` is in the reference currency (USDC), where the pools tell one, by the dearer half of their mid prices.
+     */
+    Balance: {
+      token: string;
+      mint: string;
+      amount: string;
+      free?: string;
+      value?: string;
+    };
+    /** @description The wallet's balances of every traded token, as of one `slot` of the chain or a later one. */
+    BalanceList: {
+      wallet: string;
+      slot: number;
+      balances: components["schemas"]["Balance"][];
+    };
+    /** @description How many orders were cancelled, which were signed or had ended first, and whether the same call finds more. */
+    CancelledOrders: {
+      cancelled: number;
+      tooLate: string[];
+      more: boolean;
     };
     /** @description What a client may send over the WebSocket. */
     ClientMessage: {
@@ -51,11 +75,30 @@ export interface components {
       detail: string;
       errors?: components["schemas"]["WrongField"][];
     };
-    /** @description Whether the parts that an order needs answer. */
+    /** @description A page of fills, the latest first, and its sums; `nextCursor` asks for the next one, and is null on the last. */
+    FillList: {
+      fills: components["schemas"]["OrderFill"][];
+      sums: components["schemas"]["FillSum"][];
+      nextCursor: string | null;
+    };
+    /** @description What the fills of this answer come to, for each pair and direction. */
+    FillSum: {
+      mintIn: string;
+      mintOut: string;
+      amountIn: string;
+      amountOut: string;
+      count: number;
+    };
+    /**
+     * @description Whether a new order would trade now: `ok` where it would, and else `degraded` says why not.
+     *
+     *     Each reason begins with its kind: `halted`, `overdue`, `queue`, `no node`, `no pools`, `orders`, `halt`.
+     */
     Health: {
       /** @enum {string} */
       status: "ok" | "unavailable";
       stage: string;
+      degraded: string[];
       checks: {
         [key: string]: components["schemas"]["HealthCheck"];
       };
@@ -73,6 +116,10 @@ export interface components {
       /** Format: date-time */
       at: string;
       retryCount: number;
+      limitPrice?: string;
+      stopPrice?: string;
+      trailing?: string;
+      trigger?: components["schemas"]["Trigger"];
       route?: components["schemas"]["RouteLeg"][];
       dexUsed?: string;
       quotedOut?: string;
@@ -82,6 +129,7 @@ export interface components {
       leftover?: components["schemas"]["Leftover"][];
       /** @description base58 */
       txHash?: string;
+      slotDelta?: number;
       error?: string;
       errorCode?: string;
       terminal?: boolean;
@@ -97,16 +145,18 @@ export interface components {
     /** @description An order with its history. */
     ListedOrder: {
       orderId: string;
-      /** @constant */
-      type: "market";
+      /** @enum {string} */
+      type: "market" | "limit" | "stop" | "oco";
       tokenIn: string;
       tokenOut: string;
       mintIn: string;
       mintOut: string;
+      wallet?: string;
       amount: string;
       slippage: string;
       maxPriceImpact?: string;
       maxNetworkFee?: string;
+      maxTries?: number;
       networkFees: string;
       /** Format: date-time */
       expiresAt?: string;
@@ -119,6 +169,12 @@ export interface components {
       createdAt: string;
       /** Format: date-time */
       updatedAt: string;
+      /** Format: date-time */
+      lastLookedAt?: string;
+      limitPrice?: string;
+      stopPrice?: string;
+      trailing?: string;
+      trigger?: components["schemas"]["Trigger"];
       route?: components["schemas"]["RouteLeg"][];
       dexUsed?: string;
       quotedOut?: string;
@@ -128,13 +184,18 @@ export interface components {
       leftover?: components["schemas"]["Leftover"][];
       /** @description base58 */
       txHash?: string;
+      slotDelta?: number;
       error?: string;
       errorCode?: string;
       quotes?: components["schemas"]["PoolOffer"][];
       history: components["schemas"]["HistoryStep"][];
+      explorerUrl?: string;
     };
     /**
      * @description A token that can be traded; `symbol` is null where it has none of its own.
+     *
+     *     `name` is what its maker calls it, whatever that is, unless the token is `verified`: then its mint is known to be
+     *     the token that symbol and name say.
      *
      *     `scaledUi` is there, and true, where wallets show the token's amounts multiplied (ScaledUiAmount, interest-bearing).
      *     Fillrate's amounts never are: one whole token is 10^decimals base units, of this token too.
@@ -144,6 +205,9 @@ export interface components {
       mint: string;
       decimals: number;
       tokenProgram: string;
+      name?: string;
+      verified?: boolean;
+      risks?: components["schemas"]["TokenRisk"][];
       scaledUi?: boolean;
     };
     OpenApi: {
@@ -151,6 +215,53 @@ export interface components {
       openapi: "3.1.0";
       info: Record<string, never>;
       paths: Record<string, never>;
+    };
+    /** @description PATCH /orders/{orderId}: what is to be changed, at least one field; null is no value but of minOut. */
+    OrderChangeRequest: {
+      /** @description of a limit or oco order: tokenOut per tokenIn, for the whole amount, all fees in, that it pays at least */
+      limitPrice?: string | number;
+      /** @description of a stop or oco order: it is sold once the best route pays no more than this, tokenOut per tokenIn */
+      stopPrice?: string | number;
+      /** @description in place of stopPrice: a fraction by which the stop stays below the best price seen; it starts from the best price seen so far */
+      trailing?: string | number;
+      /** @description the least of tokenOut for the whole order; null removes it */
+      minOut?: string | number | null;
+      /** @description a fraction from 0 to 0.5; it counts at the next quote */
+      slippage?: string | number;
+      /**
+       * Format: date-time
+       * @description from then on nothing is signed; at most 30 days ahead
+       */
+      expiresAt?: string;
+      /**
+       * @description accept prices that look like a mistake beside the market's
+       * @default false
+       */
+      force: boolean;
+    };
+    /**
+     * @description An order that was filled. `networkFee`: SOL for its transaction, without those that failed before.
+     *     `vsQuoteBps` is how much more was received than first quoted, and `vsFloorBps` than the least that was asked for, in
+     *     basis points of it, to 18 digits; null where that isn't known.
+     */
+    OrderFill: {
+      orderId: string;
+      /** Format: date-time */
+      at: string;
+      tokenIn: string;
+      mintIn: string;
+      tokenOut: string;
+      mintOut: string;
+      amountIn: string;
+      amountOut: string;
+      price: string;
+      route: components["schemas"]["RouteLeg"][];
+      poolFees: components["schemas"]["PoolFee"][];
+      networkFee: string;
+      vsQuoteBps: string | null;
+      vsFloorBps: string | null;
+      /** @description base58 */
+      txHash: string;
     };
     /** @description A page of orders, newest first; `nextCursor` asks for the next one, and is null on the last. */
     OrderList: {
@@ -171,10 +282,10 @@ export interface components {
        */
       slippage: string | number;
       /**
-       * @description only market orders so far
-       * @constant
+       * @description market trades now; limit, stop and oco wait for a price
+       * @enum {string}
        */
-      type: "market";
+      type: "market" | "limit" | "stop" | "oco";
       /** @description the least of tokenOut for the whole order, in whole tokens, above 0 */
       minOut?: string | number;
       /**
@@ -188,6 +299,19 @@ export interface components {
       maxPriceImpact?: string | number;
       /** @description the order's own ceiling for one transaction's base fee, priority fee and tip, in SOL */
       maxNetworkFee?: string | number;
+      /** @description of a limit or oco order: tokenOut per tokenIn, for the whole amount, all fees in, that it pays at least */
+      limitPrice?: string | number;
+      /** @description of a stop or oco order: it is sold once the best route pays no more than this, tokenOut per tokenIn */
+      stopPrice?: string | number;
+      /** @description in place of stopPrice: a fraction by which the stop stays below the best price seen */
+      trailing?: string | number;
+      /** @description of an order that waits: how often it may wait again after a transaction that did not fill; 10 where it isn't said */
+      maxTries?: number;
+      /**
+       * @description accept prices that look like a mistake beside the market's
+       * @default false
+       */
+      force: boolean;
       /**
        * @description tell what would become of the order, and store nothing
        * @default false
@@ -199,9 +323,21 @@ export interface components {
       /** @constant */
       type: "pong";
     };
+    /** @description What the pools of a fill's route kept of one token, as it was quoted last before it was signed. */
+    PoolFee: {
+      mint: string;
+      amount: string;
+    };
+    /** @description A pool, by its exchange, its program and its address. */
+    PoolName: {
+      dex: string;
+      program: string;
+      pool: string;
+    };
     /** @description What one pool would pay for the whole amount, or in `error` why it doesn't. */
     PoolOffer: {
       dex: string;
+      program?: string;
       pool: string;
       amountOut?: string;
       price?: string;
@@ -224,6 +360,8 @@ export interface components {
      * @description The best route and every pool's own offer, all as of one `slot` of the chain.
      *
      *     `slotLag` is how many slots newer the chain was known to be when it was read, `ageMs` how old what was read is.
+     *     `notLookedAt` are registered pools of the pair and of the hops over third tokens that weren't read: there are deeper
+     *     ones, at most 24 a hop take part, and what is read for a plan has an end.
      */
     Quote: {
       tokenIn: string;
@@ -242,6 +380,7 @@ export interface components {
       route: components["schemas"]["RouteLeg"][];
       fees: components["schemas"]["RouteFee"][];
       quotes: components["schemas"]["PoolOffer"][];
+      notLookedAt?: components["schemas"]["PoolName"][];
     };
     /** @description Why an order would be refused, as its problem would say it. */
     Refusal: {
@@ -266,20 +405,25 @@ export interface components {
       tokenOut: string;
       amountIn: string;
       expectedOut: string;
+      program?: string;
+      fee?: string;
+      feeToken?: string;
     };
     /** @description An order with its history, and where to watch it. */
     ShownOrder: {
       orderId: string;
-      /** @constant */
-      type: "market";
+      /** @enum {string} */
+      type: "market" | "limit" | "stop" | "oco";
       tokenIn: string;
       tokenOut: string;
       mintIn: string;
       mintOut: string;
+      wallet?: string;
       amount: string;
       slippage: string;
       maxPriceImpact?: string;
       maxNetworkFee?: string;
+      maxTries?: number;
       networkFees: string;
       /** Format: date-time */
       expiresAt?: string;
@@ -292,6 +436,12 @@ export interface components {
       createdAt: string;
       /** Format: date-time */
       updatedAt: string;
+      /** Format: date-time */
+      lastLookedAt?: string;
+      limitPrice?: string;
+      stopPrice?: string;
+      trailing?: string;
+      trigger?: components["schemas"]["Trigger"];
       route?: components["schemas"]["RouteLeg"][];
       dexUsed?: string;
       quotedOut?: string;
@@ -301,12 +451,14 @@ export interface components {
       leftover?: components["schemas"]["Leftover"][];
       /** @description base58 */
       txHash?: string;
+      slotDelta?: number;
       error?: string;
       errorCode?: string;
       quotes?: components["schemas"]["PoolOffer"][];
       history: components["schemas"]["HistoryStep"][];
-      wsPath: string;
-      wsUrl: string;
+      explorerUrl?: string;
+      wsPath?: string;
+      wsUrl?: string;
     };
     /** @description Whether the order's transaction would succeed now, with the compute units it used, or in `error` why not. */
     Simulation: {
@@ -315,7 +467,8 @@ export interface components {
       error?: string;
     };
     /** @enum {string} */
-    Status: "pending" | "routing" | "building" | "submitted" | "confirmed" | "failed" | "cancelled" | "expired";
+    Status:
+      "open" | "pending" | "routing" | "building" | "submitted" | "confirmed" | "failed" | "cancelled" | "expired";
     /** @description One step of an order's life, told over the WebSocket: first all there were, then each as it happens. */
     StatusMessage: {
       seq: number;
@@ -323,6 +476,10 @@ export interface components {
       /** Format: date-time */
       at: string;
       retryCount: number;
+      limitPrice?: string;
+      stopPrice?: string;
+      trailing?: string;
+      trigger?: components["schemas"]["Trigger"];
       route?: components["schemas"]["RouteLeg"][];
       dexUsed?: string;
       quotedOut?: string;
@@ -332,6 +489,7 @@ export interface components {
       leftover?: components["schemas"]["Leftover"][];
       /** @description base58 */
       txHash?: string;
+      slotDelta?: number;
       error?: string;
       errorCode?: string;
       terminal?: boolean;
@@ -357,6 +515,24 @@ export interface components {
     TokenList: {
       tokens: components["schemas"]["ListedToken"][];
     };
+    /** @description What somebody may still do to the token's holders, as its mint says. */
+    TokenRisk: {
+      risk: string;
+      meaning: string;
+    };
+    /** @description What set off an order that waited: a unit's price, for the whole amount on the best route, seen in that slot. */
+    Trigger: {
+      kind: components["schemas"]["TriggerKind"];
+      price: string;
+      slot: number;
+      /** Format: date-time */
+      at: string;
+    };
+    /**
+     * @description Which of its prices an order reached.
+     * @enum {string}
+     */
+    TriggerKind: "limit" | "stop";
     /** @description Nothing more of the order is told on this connection. */
     UnsubscribedMessage: {
       /** @constant */
@@ -384,9 +560,14 @@ export interface components {
 }
 export type AcceptedOrder = components["schemas"]["AcceptedOrder"];
 export type AsyncApi = components["schemas"]["AsyncApi"];
+export type Balance = components["schemas"]["Balance"];
+export type BalanceList = components["schemas"]["BalanceList"];
+export type CancelledOrders = components["schemas"]["CancelledOrders"];
 export type ClientMessage = components["schemas"]["ClientMessage"];
 export type DryRun = components["schemas"]["DryRun"];
 export type ErrorMessage = components["schemas"]["ErrorMessage"];
+export type FillList = components["schemas"]["FillList"];
+export type FillSum = components["schemas"]["FillSum"];
 export type Health = components["schemas"]["Health"];
 export type HealthCheck = components["schemas"]["HealthCheck"];
 export type HistoryStep = components["schemas"]["HistoryStep"];
@@ -394,9 +575,13 @@ export type Leftover = components["schemas"]["Leftover"];
 export type ListedOrder = components["schemas"]["ListedOrder"];
 export type ListedToken = components["schemas"]["ListedToken"];
 export type OpenApi = components["schemas"]["OpenApi"];
+export type OrderChangeRequest = components["schemas"]["OrderChangeRequest"];
+export type OrderFill = components["schemas"]["OrderFill"];
 export type OrderList = components["schemas"]["OrderList"];
 export type OrderRequest = components["schemas"]["OrderRequest"];
 export type PongMessage = components["schemas"]["PongMessage"];
+export type PoolFee = components["schemas"]["PoolFee"];
+export type PoolName = components["schemas"]["PoolName"];
 export type PoolOffer = components["schemas"]["PoolOffer"];
 export type Problem = components["schemas"]["Problem"];
 export type Quote = components["schemas"]["Quote"];
@@ -411,6 +596,9 @@ export type StatusMessage = components["schemas"]["StatusMessage"];
 export type SubscribedMessage = components["schemas"]["SubscribedMessage"];
 export type TicketRequest = components["schemas"]["TicketRequest"];
 export type TokenList = components["schemas"]["TokenList"];
+export type TokenRisk = components["schemas"]["TokenRisk"];
+export type Trigger = components["schemas"]["Trigger"];
+export type TriggerKind = components["schemas"]["TriggerKind"];
 export type UnsubscribedMessage = components["schemas"]["UnsubscribedMessage"];
 export type WrongField = components["schemas"]["WrongField"];
 export type WsTicket = components["schemas"]["WsTicket"];

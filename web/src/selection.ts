@@ -2,7 +2,7 @@
 
 import { batch, computed, effect, signal } from "@preact/signals";
 import { api, Refused } from "./api";
-import { isEnded } from "./order";
+import { isEnded, isToldByOrderAlone } from "./order";
 import { find, keep, take } from "./orders_store";
 import { recoveries } from "./reachability";
 import { stayConnected, type SocketState } from "./socket";
@@ -77,7 +77,7 @@ function follow(orderId: string): () => void {
   return stayConnected({
     address: () => addressFor(orderId),
     onMessage: (message) => {
-      if (take(message) !== "taken") void refresh(orderId).catch(() => undefined);
+      if (take(message) !== "taken" || isToldByOrderAlone(message)) void refresh(orderId).catch(() => undefined);
     },
     onState: (state) => (selectionStream.value = state),
   });

@@ -12,8 +12,9 @@ export interface StatusWords {
 }
 
 export const STATUS_WORDS: Record<Status, StatusWords> = {
+  open: { label: "Open", now: "Waiting for its price", done: "Waited for its price" },
   pending: { label: "Pending", now: "Waiting to start", done: "Accepted" },
-  routing: { label: "Routing", now: "Comparing every pool", done: "Compared every pool" },
+  routing: { label: "Routing", now: "Comparing the pools", done: "Compared the pools" },
   building: { label: "Building", now: "Building and signing the transaction", done: "Route chosen, transaction built" },
   submitted: { label: "Submitted", now: "Sent to Solana, waiting for confirmation", done: "Sent to Solana" },
   confirmed: { label: "Confirmed", now: "Confirmed on Solana", done: "Confirmed on Solana" },

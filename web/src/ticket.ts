@@ -1,23 +1,58 @@
 /** What the order ticket says, whether it can be sent, and the sending: one order for one intent, however often clicked. */
 
-import { computed, signal } from "@preact/signals";
+import { batch, computed, effect, signal } from "@preact/signals";
 import { api, Refused, Unreachable } from "./api";
 import { compare, must, parse, shift, toText } from "./decimal";
 import { sentence } from "./errors";
 import { boundBy } from "./floor";
-import { quoteState } from "./quote_feed";
+import { FIRST_TICKET, keep, keptTicket } from "./kept_ticket";
+import { quoteRequest, shownQuote } from "./quote_feed";
 import { select } from "./selection";
-import { decimalsOf, nameOf } from "./tokens";
-import type { OrderBody } from "./wire";
+import { canonical, decimalsOf, idOf, nameOf, tokens } from "./tokens";
+import type { OrderBody, Quote, QuoteQuery } from "./wire";
 
 export type Field = "tokenIn" | "tokenOut" | "amount" | "slippage";
 export type FieldErrors = Partial<Record<Field, string>>;
 
-export const tokenIn = signal("SOL");
-export const tokenOut = signal("USDC");
-export const amount = signal("1");
+const kept = keptTicket();
+export const tokenIn = signal(kept.tokenIn);
+export const tokenOut = signal(kept.tokenOut);
+export const amount = signal(kept.amount);
 /** In percent, as it is typed. */
-export const slippage = signal("1");
+export const slippage = signal(kept.slippage);
+
+/** From now on a reload finds the ticket as it is; one whose tokens aren't traded any more is given up. */
+export function keepTicket(): void {
+  effect(() =>
+    keep({
+      tokenIn: tokenIn.value,
+      tokenOut: tokenOut.value,
+      amount: amount.value,
+      slippage: slippage.value,
+    }),
+  );
+  // at once, and not with the next picture: no quote may stand beside an amount that it isn't for, not for a moment
+  effect(() => {
+    const body = order.value;
+    const { tokenIn, tokenOut, amount, slippage } = body ?? {};
+    const asked = body && ({ tokenIn, tokenOut, amount, slippage } as QuoteQuery);
+    if (JSON.stringify(asked) !== JSON.stringify(quoteRequest.peek())) quoteRequest.value = asked;
+  });
+  effect(() => {
+    const known = tokens.value;
+    if (!known.length) return;
+    const isTraded = (token: string): boolean => known.some((one) => idOf(one) === canonical(token));
+    if (!isTraded(tokenIn.peek())) tokenIn.value = FIRST_TICKET.tokenIn;
+    if (!isTraded(tokenOut.peek())) tokenOut.value = FIRST_TICKET.tokenOut;
+  });
+}
+
+/** Choose a token; one that stands on the other side changes places with it. */
+export function choose(side: "in" | "out", token: string): void {
+  const [mine, other] = side === "in" ? [tokenIn, tokenOut] : [tokenOut, tokenIn];
+  if (other.peek() === token) swapTokens();
+  else mine.value = token;
+}
 
 export type Sending = "idle" | "sending" | "placed";
 export const sending = signal<Sending>("idle");
@@ -80,9 +115,13 @@ export const order = computed<OrderBody | null>(() => {
   };
 });
 
-/** Trade the other way round. */
+/** Trade the other way round: what would be received now is paid. */
 export function swapTokens(): void {
-  [tokenIn.value, tokenOut.value] = [tokenOut.peek(), tokenIn.peek()];
+  const quoted = shownQuote.peek()?.amountOut;
+  batch(() => {
+    [tokenIn.value, tokenOut.value] = [tokenOut.peek(), tokenIn.peek()];
+    if (quoted !== undefined) amount.value = quoted;
+  });
 }
 
 /**
@@ -106,19 +145,19 @@ function newKey(): string {
 }
 
 /** What to send for the ticket's order: something new only where it is another, or the last intent is an order now. */
-function intentFor(ticketed: OrderBody): Intent {
+function intentFor(ticketed: OrderBody, quote: Quote | null): Intent {
   const content = JSON.stringify(ticketed);
   if (intent && !intent.placed && intent.content === content) return intent;
-  const body = boundBy(quoteState.peek().quote, ticketed);
+  const body = boundBy(quote, ticketed);
   intent = { content, body, key: newKey(), placed: false, isOpen: false };
   return intent;
 }
 
-/** Send the ticket's order. Returns whether it was accepted. */
-export async function place(): Promise<boolean> {
+/** Send the ticket's order, for no less than `quote` promises. Returns whether it was accepted. */
+export async function place(quote: Quote | null = shownQuote.peek()): Promise<boolean> {
   const ticketed = order.peek();
   if (!ticketed || sending.peek() !== "idle") return false;
-  const sent = intentFor(ticketed);
+  const sent = intentFor(ticketed, quote);
   sending.value = "sending";
   refusedFields.value = {};
   sendingProblem.value = null;
@@ -136,12 +175,18 @@ export async function place(): Promise<boolean> {
   }
 }
 
-function refuse(error: Error, sent: Intent): void {
+/** What the server says of the ticket's fields in a refusal. */
+export function fieldsOf(error: Error | null): FieldErrors {
   const fields: FieldErrors = {};
   for (const one of error instanceof Refused ? (error.problem.errors ?? []) : []) {
     const field = FIELDS.find((name) => name === one.field);
     if (field) fields[field] = sentence(`${FIELD_NAMES[field]} ${one.message}`);
   }
+  return fields;
+}
+
+function refuse(error: Error, sent: Intent): void {
+  const fields = fieldsOf(error);
   refusedFields.value = fields;
   // A new try after a refusal is a new intent; after silence, the first may have become an order.
   const isAnswered = error instanceof Refused && error.status < 500;

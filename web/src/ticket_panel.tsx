@@ -2,52 +2,28 @@ import { useComputed, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { announce } from "./announcer";
-import { compare, must } from "./decimal";
-import { amount as amountText, evenPercent, grouped, price } from "./format";
+import { balanceOf } from "./balances";
+import { placeWithCare } from "./confirmation";
+import { compare, type Decimal, must, toText } from "./decimal";
+import { sentence } from "./errors";
+import { accountUrl } from "./explorer";
+import { about, amount as amountText, evenPercent, grouped, price, roundedAmount } from "./format";
 import { SwapIcon } from "./icons";
 import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
 import { QuoteAge } from "./quote_age";
-import { quoteRequest, quoteState, ticketIsVisible } from "./quote_feed";
+import { quoteState, shownQuote, ticketIsVisible } from "./quote_feed";
+import { whyOff } from "./readiness";
+import { halfOf, mostOf } from "./spendable";
 import * as ticket from "./ticket";
-import { idOf, isShownScaled, nameOf, tokens } from "./tokens";
-import type { Quote } from "./wire";
+import { TokenButton } from "./token_picker";
+import { decimalsOf, idOf, isShownScaled, nameOf, tokenOf } from "./tokens";
+import { Costs } from "./total_cost";
+import { trial } from "./trial";
+import type { Quote, Token } from "./wire";
 
 const PRESETS = ["0.1", "0.5", "1"];
 const HIGH_IMPACT = must("0.01");
-const SEVERE_IMPACT = must("0.05");
-
-function TokenChoice({
-  label,
-  choice,
-  error,
-}: {
-  label: string;
-  choice: typeof ticket.tokenIn;
-  error?: string | undefined;
-}): JSX.Element {
-  const names = tokens.value.length ? tokens.value.map(idOf) : [choice.value];
-  const id = `token-${label.toLowerCase().replace(" ", "-")}`;
-  return (
-    <>
-      <label class="unseen" for={id}>
-        {label}: token
-      </label>
-      <select
-        id={id}
-        value={choice.value}
-        aria-invalid={error !== undefined}
-        aria-describedby={error ? "error-tokenOut" : undefined}
-        onChange={(event) => (choice.value = event.currentTarget.value)}
-      >
-        {names.map((name) => (
-          <option key={name} value={name}>
-            {nameOf(name)}
-          </option>
-        ))}
-      </select>
-    </>
-  );
-}
+const SEVERE_IMPACT = must("0.03");
 
 function FieldError({ field, text }: { field: ticket.Field; text?: string | undefined }): JSX.Element | null {
   return text === undefined ? null : (
@@ -82,42 +58,116 @@ const IMPACT_WORDS = {
   severe: "Very high price impact: you get much less than the market price.",
 };
 
-function Terms({ quote, current }: { quote: Quote | null; current: boolean }): JSX.Element {
+function Terms({ quote }: { quote: Quote | null }): JSX.Element {
   const nothing = <span class="faint">–</span>;
   const tone = impactTone(quote?.priceImpact ?? null);
   return (
-    <dl class="terms">
-      <div>
-        <dt>Rate</dt>
-        <dd title={quote?.price}>
-          {quote ? `1 ${nameOf(quote.tokenIn)} = ${price(quote.price)} ${nameOf(quote.tokenOut)}` : nothing}
-        </dd>
-      </div>
-      <div>
-        <dt>Receive at least</dt>
-        <dd data-test="min-out">{quote && current ? amountText(quote.minOut, nameOf(quote.tokenOut)) : nothing}</dd>
-      </div>
-      <div>
-        <dt>Price impact</dt>
-        <dd class={`impact-${tone}`} data-test="impact">
-          {quote?.priceImpact ? evenPercent(quote.priceImpact) : nothing}
-        </dd>
-      </div>
-      <div>
-        <dt>Pool fees</dt>
-        <dd>
-          {quote
-            ? quote.fees.map((fee) => (
-                <span key={fee.token} class="fee">
-                  {amountText(fee.amount, nameOf(fee.token))}
-                </span>
-              ))
-            : nothing}
-        </dd>
-      </div>
+    <>
+      <dl class="terms">
+        <div>
+          <dt>Rate</dt>
+          <dd title={quote?.price}>
+            {quote ? `1 ${nameOf(quote.tokenIn)} = ${price(quote.price)} ${nameOf(quote.tokenOut)}` : nothing}
+          </dd>
+        </div>
+        <div>
+          <dt>Receive at least</dt>
+          <dd data-test="min-out">{quote ? amountText(quote.minOut, nameOf(quote.tokenOut)) : nothing}</dd>
+        </div>
+        <div>
+          <dt>Price impact</dt>
+          <dd class={`impact-${tone}`} data-test="impact">
+            {quote ? evenPercent(quote.priceImpact) : nothing}
+          </dd>
+        </div>
+        {quote && <Costs quote={quote} />}
+      </dl>
       {IMPACT_WORDS[tone] && <p class={`caution caution-${tone}`}>{IMPACT_WORDS[tone]}</p>}
-    </dl>
+    </>
   );
+}
+
+/** What the wallet holds of a side's token, and on the paying side how to sell it. */
+function Held({ token, sells }: { token: string; sells?: boolean }): JSX.Element | null {
+  const held = balanceOf(token);
+  if (!held) return null;
+  const decimals = decimalsOf(token) ?? 9;
+  const sell = (some: Decimal) => () => (ticket.amount.value = toText(some));
+  const most = mostOf(held);
+  return (
+    <p class="held">
+      <span title={`${grouped(held.amount)} ${nameOf(token)}`} data-test={sells ? "balance-in" : "balance-out"}>
+        Wallet: {roundedAmount(held.amount, nameOf(token))}
+        {held.value !== undefined && token !== "USDC" && held.amount !== "0" && (
+          <span class="faint"> ≈ {about(must(held.value), 2)} USDC</span>
+        )}
+      </span>
+      {sells && most.digits > 0n && (
+        <span class="held-buttons">
+          <button type="button" class="small" onClick={sell(halfOf(held, decimals))}>
+            Half
+          </button>
+          <button
+            type="button"
+            class="small"
+            onClick={sell(most)}
+            title={held.free === undefined ? undefined : "All but what rent and network fees may take"}
+          >
+            Max
+          </button>
+        </span>
+      )}
+    </p>
+  );
+}
+
+/** What the issuers of the ticket's tokens may still do to whoever holds them, and which of the two nobody vouches for. */
+function Risks(): JSX.Element | null {
+  const chosen = [ticket.tokenIn.value, ticket.tokenOut.value]
+    .map(tokenOf)
+    .filter((token): token is Token => token !== undefined && !token.verified);
+  if (chosen.length === 0) return null;
+  return (
+    <details class="notice notice-warn risks" data-test="risks">
+      <summary>
+        {chosen.map((token) => nameOf(idOf(token))).join(" and ")}: not verified
+        {chosen.some((token) => token.risks?.length) && ", and its issuer keeps powers over it"}
+      </summary>
+      {chosen.map((token) => (
+        <ul key={token.mint}>
+          <li>
+            <Mint address={token.mint} />
+            {token.name && (
+              <>
+                {" "}
+                calls itself <bdi>“{token.name}”</bdi>
+              </>
+            )}
+          </li>
+          {token.risks?.map(({ risk, meaning }) => (
+            <li key={risk}>{sentence(meaning)}</li>
+          ))}
+        </ul>
+      ))}
+    </details>
+  );
+}
+
+function Mint({ address }: { address: string }): JSX.Element {
+  const url = accountUrl(address);
+  const mint = <code>{address}</code>;
+  return url ? (
+    <a href={url} target="_blank" rel="noreferrer">
+      {mint}
+    </a>
+  ) : (
+    mint
+  );
+}
+
+/** How large a number is written, so that all of it is in sight. */
+function sizeOf(text: string): string {
+  return text.length <= 11 ? "" : text.length <= 16 ? "amount-m" : text.length <= 22 ? "amount-s" : "amount-xs";
 }
 
 /** Of tokens whose amounts wallets show multiplied: that the ticket's are not. */
@@ -153,7 +203,7 @@ function useVisibility(): { current: HTMLElement | null } {
 function useErrors(): { shown: ticket.FieldErrors; touch: (field: ticket.Field) => void; touchAll: () => void } {
   const touched = useSignal<ReadonlySet<string>>(new Set());
   const shown = useComputed(() => {
-    const found: ticket.FieldErrors = { ...ticket.refusedFields.value };
+    const found: ticket.FieldErrors = { ...ticket.fieldsOf(quoteState.value.problem), ...ticket.refusedFields.value };
     for (const [field, text] of Object.entries(ticket.fieldErrors.value)) {
       if (touched.value.has(field) || field === "tokenOut") found[field as ticket.Field] = text;
     }
@@ -169,14 +219,12 @@ function useErrors(): { shown: ticket.FieldErrors; touch: (field: ticket.Field) 
 export function TicketPanel(): JSX.Element {
   const panel = useVisibility();
   const { shown: errors, touch, touchAll } = useErrors();
-  const { quote, current, problem } = quoteState.value;
+  const { problem, old } = quoteState.value;
+  const quote = shownQuote.value;
   const request = ticket.order.value;
+  const off = whyOff.value;
 
   useEffect(() => {
-    if (request) {
-      const { type: _type, ...rest } = request;
-      quoteRequest.value = rest;
-    } else quoteRequest.value = null;
     ticket.refusedFields.value = {};
     ticket.sendingProblem.value = null;
   }, [JSON.stringify(request)]);
@@ -187,11 +235,12 @@ export function TicketPanel(): JSX.Element {
     if (!ticket.order.peek()) {
       const first = (["amount", "tokenOut", "slippage"] as const).find((field) => ticket.fieldErrors.peek()[field]);
       document
-        .getElementById(first === "tokenOut" ? "token-you-receive" : first === "slippage" ? "slippage" : "amount")
+        .getElementById(first === "tokenOut" ? "token-out" : first === "slippage" ? "slippage" : "amount")
         ?.focus();
       return;
     }
-    if (await ticket.place()) announce("Order placed.");
+    if (whyOff.peek()) announce(whyOff.peek() ?? "");
+    else if (ticket.sending.peek() === "idle") await placeWithCare(shownQuote.peek());
   }
 
   const failure = ticket.sendingProblem.value;
@@ -200,27 +249,28 @@ export function TicketPanel(): JSX.Element {
       <h2 id="ticket-title">Order ticket</h2>
       <form onSubmit={(event) => void submit(event)} noValidate>
         <div class="leg">
-          <label class="leg-label" for="amount">
-            You pay
-          </label>
-          <div class="leg-row">
-            <input
-              id="amount"
-              class="amount"
-              inputMode="decimal"
-              autocomplete="off"
-              spellcheck={false}
-              placeholder="0"
-              value={ticket.amount.value}
-              aria-invalid={errors.amount !== undefined}
-              aria-describedby={errors.amount ? "error-amount" : undefined}
-              onBeforeInput={pointForComma}
-              onInput={(event) => (ticket.amount.value = event.currentTarget.value)}
-              onBlur={() => touch("amount")}
-            />
-            <TokenChoice label="You pay" choice={ticket.tokenIn} />
+          <div class="leg-head">
+            <label class="leg-label" for="amount">
+              You pay
+            </label>
+            <TokenButton side="in" />
           </div>
+          <input
+            id="amount"
+            class={`amount ${sizeOf(ticket.amount.value)}`}
+            inputMode="decimal"
+            autocomplete="off"
+            spellcheck={false}
+            placeholder="0"
+            value={ticket.amount.value}
+            aria-invalid={errors.amount !== undefined}
+            aria-describedby={errors.amount ? "error-amount" : undefined}
+            onBeforeInput={pointForComma}
+            onInput={(event) => (ticket.amount.value = event.currentTarget.value)}
+            onBlur={() => touch("amount")}
+          />
           <FieldError field="amount" text={errors.amount} />
+          <Held token={ticket.tokenIn.value} sells />
         </div>
         <div class="swap-row">
           <button
@@ -228,27 +278,28 @@ export function TicketPanel(): JSX.Element {
             class="swap"
             onClick={ticket.swapTokens}
             aria-label="Swap the two tokens"
-            title="Swap the two tokens"
+            title="Swap the two tokens: what would be received is paid"
           >
             <SwapIcon />
           </button>
         </div>
         <div class="leg">
-          <span class="leg-label" id="receive-label">
-            You receive, as quoted
-          </span>
-          <div class="leg-row">
-            <output
-              class={`amount ${current ? "" : "stale"}`}
-              aria-labelledby="receive-label"
-              aria-live="off"
-              data-test="amount-out"
-            >
-              {quote ? grouped(quote.amountOut) : <span class="faint">{request && !problem ? "…" : "–"}</span>}
-            </output>
-            <TokenChoice label="You receive" choice={ticket.tokenOut} error={errors.tokenOut} />
+          <div class="leg-head">
+            <span class="leg-label" id="receive-label">
+              You receive, as quoted
+            </span>
+            <TokenButton side="out" error={errors.tokenOut} />
           </div>
+          <output
+            class={`amount ${sizeOf(quote ? grouped(quote.amountOut) : "")} ${quote && !old && !problem ? "" : "stale"}`}
+            aria-labelledby="receive-label"
+            aria-live="off"
+            data-test="amount-out"
+          >
+            {quote ? grouped(quote.amountOut) : <span class="faint">{request && !problem ? "…" : "–"}</span>}
+          </output>
           <FieldError field="tokenOut" text={errors.tokenOut ?? errors.tokenIn} />
+          <Held token={ticket.tokenOut.value} />
         </div>
         <fieldset class="slippage">
           <legend>Slippage allowed</legend>
@@ -284,8 +335,14 @@ export function TicketPanel(): JSX.Element {
           </div>
           <FieldError field="slippage" text={errors.slippage} />
         </fieldset>
-        <Terms quote={quote} current={current} />
+        <Terms quote={quote} />
+        <Risks />
         <ScaledAmounts />
+        {trial.value?.warnings.map((warning) => (
+          <p key={warning} class="notice notice-warn" role="status">
+            {sentence(warning)}
+          </p>
+        ))}
         {problem && (
           <p class="notice notice-warn" role="status">
             <PlainErrorText words={wordsFor(problem)} detail={detailOf(problem)} />
@@ -306,9 +363,19 @@ export function TicketPanel(): JSX.Element {
             />
           </p>
         )}
-        <button type="submit" class="primary" aria-disabled={ticket.sending.value !== "idle"}>
+        <button
+          type="submit"
+          class="primary"
+          aria-disabled={ticket.sending.value !== "idle" || off !== null}
+          aria-describedby={off ? "why-off" : undefined}
+        >
           {buttonText()}
         </button>
+        {off && (
+          <p class="why-off" id="why-off" data-test="why-off">
+            {off}
+          </p>
+        )}
         <QuoteAge />
       </form>
     </section>

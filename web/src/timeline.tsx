@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { inPlainWords } from "./errors";
-import { amount, clock, duration, exactDifference, shortened, venueName } from "./format";
+import { amount, clock, duration, exactDifference, exchangeName, shortened, venueName } from "./format";
 import { StatusIcon } from "./icons";
 import { attempts, fillAgainstQuote, isEnded, lastStep } from "./order";
 import { PlainErrorText } from "./plain_error";
@@ -25,14 +25,22 @@ function useServerNow(running: boolean): number {
   return now.value;
 }
 
+/** Where the route goes, each venue once. */
 function venues(change: HistoryStep): string {
-  return (change.dexUsed ?? "").split("+").map(venueName).join(" and ");
+  const names = change.route?.map(venueName) ?? (change.dexUsed ?? "").split("+").map(exchangeName);
+  return [...new Set(names)].join(" and ");
+}
+
+/** When it was told that a waiting order would start: an estimate, and once its time has passed no promise any more. */
+function startOf(queuedUntil: string): string {
+  const at = clock(queuedUntil);
+  return Date.parse(queuedUntil) > serverNow() ? `this one starts at ${at}.` : `this one was to start at ${at}.`;
 }
 
 /** What came to be known at a step. */
 function Known({ change, order }: { change: HistoryStep; order: Order }): JSX.Element | null {
   if (change.status === "pending" && change.queuedUntil)
-    return <>Many orders are waiting: this one starts at {clock(change.queuedUntil)}.</>;
+    return <>Many orders are waiting: {startOf(change.queuedUntil)}</>;
   if (change.status === "building" && change.quotedOut)
     return (
       <>

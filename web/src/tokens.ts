@@ -26,13 +26,20 @@ export function nameOf(token: string): string {
   return tokenName(canonical(token));
 }
 
+const byId = computed(() => new Map(tokens.value.map((token) => [idOf(token), token])));
+
+/** All that is known of a token. */
+export function tokenOf(token: string): Token | undefined {
+  return byId.value.get(canonical(token));
+}
+
 export function decimalsOf(token: string): number | null {
-  return tokens.value.find((one) => idOf(one) === canonical(token))?.decimals ?? null;
+  return tokenOf(token)?.decimals ?? null;
 }
 
 /** Whether wallets show the token's amounts multiplied, which no amount here is. */
 export function isShownScaled(token: string): boolean {
-  return tokens.value.find((one) => idOf(one) === canonical(token))?.scaledUi === true;
+  return tokenOf(token)?.scaledUi === true;
 }
 
 export function keepTokens(): void {

@@ -7,9 +7,15 @@ import type { ListedOrder, OrderRequest, ShownOrder, Status } from "./schemas";
 
 export type {
   AcceptedOrder as Accepted,
+  Balance,
+  BalanceList,
+  CancelledOrders,
+  DryRun,
+  FillList,
   Health,
   HistoryStep,
   ListedToken as Token,
+  OrderFill as Fill,
   OrderList as Page,
   PoolOffer as VenueQuote,
   Problem,
@@ -26,9 +32,10 @@ export type Order = ListedOrder & Partial<Pick<ShownOrder, "wsPath" | "wsUrl">>;
 export type QuoteQuery = Record<"tokenIn" | "tokenOut" | "amount" | "slippage", string>;
 
 /** What the page orders. `minOut` is what the ticket showed as "receive at least". */
-export type OrderBody = Pick<OrderRequest, "type"> & QuoteQuery & { minOut?: string };
+export type OrderBody = Pick<OrderRequest, "type"> & QuoteQuery & { minOut?: string; dryRun?: boolean };
 
 export const STATUSES = Object.keys({
+  open: true,
   pending: true,
   routing: true,
   building: true,
