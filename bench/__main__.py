@@ -1,21 +1,21 @@
-"""`make bench`: times quotes, prints the table, writes it with a chart to bench/results/."""
+"""`make bench`: times quotes, prints the table, writes it down with a chart."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 from bench.chart import chart
 from bench.machine import machine
-from bench.measurement import QuoteBench, Row, SplitBench
-from bench.pools import bins, constant_product
-from bench.report import page, table
+from bench.measurement import CurveBench, QuoteBench, Row, SplitBench
+from bench.pools import bins, constant_product, dynamic_amm, over_vaults, owing_profit, ticks
+from bench.report import page, table, to_json
+from bench.written import Written
 from testing.sdk.oracle import SdkOracle, sdk_versions, what_is_missing
 
-RESULTS = Path(__file__).parent / "results"
-ROUNDS = 7
+ROUNDS = 3
 MILLISECONDS = 60
 
 
@@ -30,25 +30,43 @@ def measured() -> Sequence[Row]:
 
 
 def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Time quotes.")
+    Written.add_option(parser)
+    options = parser.parse_args()
     rows = measured()
     print(table(rows))
     missing = what_is_missing()
     sdks = "Not installed." if missing is not None else f"{sdk_versions()}."
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "quotes.md").write_text(page(rows, ROUNDS, machine(), sdks))
-    (RESULTS / "quotes.svg").write_text(chart(rows))
-    print("written to bench/results/quotes.md and quotes.svg")
+    told = {"quotes.md": page(rows, ROUNDS, machine(), sdks), "quotes.svg": chart(rows), "quotes.json": to_json(rows)}
+    Written(options.record).write(told)
 
 
 def _measure(sdk: SdkOracle | None) -> Sequence[Row]:
-    quoted = (constant_product(), bins(1), bins(33), bins(55), bins(142, every=13), bins(512))
+    quoted = (
+        constant_product(),
+        bins(1),
+        bins(33),
+        bins(55),
+        bins(142, every=13),
+        bins(512),
+        ticks(0),
+        ticks(8),
+        ticks(30),
+        ticks(2, dynamic_fee=True),
+        *(dynamic_amm(kind) for kind in ("scheduled", "compounding", "limited")),
+        owing_profit(),
+        over_vaults(stable=False),
+        over_vaults(stable=True),
+    )
     divided = (
         constant_product(reserve=2_000_000_000_000, config_index=1),
         constant_product(reserve=3_000_000_000_000, config_index=2),
         bins(33, base_factor=8_000),
         bins(55, base_factor=20_000),
     )
-    benches: list[QuoteBench | SplitBench] = [
+    benches: list[QuoteBench | CurveBench | SplitBench] = [
+        CurveBench("CPMM, its curve alone", constant_product(), sdk),
         *(QuoteBench(measured, sdk) for measured in quoted),
         SplitBench("split of 4 pools", divided, amount_in=200_000_000_000),
     ]

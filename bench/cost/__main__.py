@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from bench.cost.measuring import Measurement, measure
 from bench.cost.prices import tariff
 from bench.cost.report import page, table
 from bench.machine import machine
-
-RESULTS = Path(__file__).parents[1] / "results"
-MEASURED = RESULTS / "cost.json"
+from bench.written import Written
 
 
 def main() -> int:
@@ -20,15 +17,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.cost", description="What an order costs on AWS.")
     parser.add_argument("--orders", type=int, default=60, help="how many to count")
     parser.add_argument("--again", action="store_true", help="price the last run's counts, without a run")
+    Written.add_option(parser)
     options = parser.parse_args()
+    written = Written(options.record)
     if options.again:
-        counted = Measurement.load(MEASURED)
+        counted = Measurement.load(written.latest("cost.json"))
     else:
         counted = measure(options.orders, machine(), lambda step: print(step, file=sys.stderr))
-        counted.save(MEASURED)
     print(table(counted, tariff()))
-    (RESULTS / "cost.md").write_text(page(counted, tariff()))
-    print("written to bench/results/cost.md and cost.json")
+    written.write({"cost.md": page(counted, tariff()), "cost.json": counted.to_json()})
     return 0
 
 

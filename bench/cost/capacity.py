@@ -24,7 +24,7 @@ def item_bytes(item: Item) -> int:
 
 
 def value_bytes(value: dict[str, Any]) -> int:
-    """The size of one typed value; binary as in requests, in base64."""
+    """The size of one typed value; binary as bytes, or as requests have it, in base64."""
     ((kind, inner),) = value.items()
     match kind:
         case "S":
@@ -33,7 +33,7 @@ def value_bytes(value: dict[str, Any]) -> int:
             digits = str(inner).lstrip("-").replace(".", "").strip("0")
             return (len(digits) + 1) // 2 + 1 + int(str(inner).startswith("-"))
         case "B":
-            return len(inner) * 3 // 4
+            return len(inner) if isinstance(inner, bytes) else len(inner) * 3 // 4
         case "BOOL" | "NULL":
             return 1
         case "L":

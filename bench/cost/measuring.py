@@ -8,13 +8,13 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import cycle, islice, pairwise
 from pathlib import Path
 from typing import Any
 
-import boto3
+from websockets.exceptions import InvalidStatus
 
 from bench.cost.capacity import item_bytes
 from bench.cost.counting import AwsCounter, SolanaCounter, tables_of
@@ -23,6 +23,7 @@ from infra.local_stack.stack import Layout, start, stop
 from testing import function_processes as processes
 from testing.chain import Chain
 from testing.client import Client, follow
+from testing.emulator import root_session
 from testing.fault_proxy import FaultProxy
 from testing.ports import free_port
 
@@ -69,8 +70,9 @@ class Measurement:
     sweep_requests: int
     machine: str
 
-    def save(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+    def to_json(self) -> str:
+        """As `load` reads it."""
+        return json.dumps(asdict(self), indent=1) + "\n"
 
     @classmethod
     def load(cls, path: Path) -> Measurement:
@@ -78,35 +80,34 @@ class Measurement:
 
 
 def measure(orders: int, machine: str, report: Callable[[str], None]) -> Measurement:
-    """Place so many orders, a few at once, each with a watcher, on a chain with slots of 400 ms."""
-    with _stack(report) as bench:
-        bench.trade(WARM_UP)
-        bench.settle()
-        bench.forget()
+    """Place so many orders, a few at once, each with a watcher, on a chain with slots of 200 ms."""
+    with counted_stack(report) as bench:
+        bench.lead_through()
         report(f"{orders} orders")
-        traded = bench.trade(orders)
-        bench.settle()
-        return bench.result(traded, machine)
+        return bench.counted(orders, machine)
 
 
 @dataclass(frozen=True, slots=True)
-class _Traded:
+class Traded:
     order: Json
     posted_bytes: int
     messages: list[Json]
     connected_seconds: float
 
 
-class _Bench:
-    """A running stack whose functions' calls pass counting proxies."""
+class CountedStack:
+    """A running stack, whose functions' calls pass counting proxies once `lead_through` has said so."""
+
+    aws_url: str
+    solana_url: str
 
     def __init__(self, layout: Layout, description: dict[str, str], report: Callable[[str], None]) -> None:
-        self._layout = layout
-        self._description = description
+        self.layout = layout
+        self.description = description
         self._report = report
         self._client = Client(description["restUrl"])
         self._chain = Chain(description["rpcUrl"])
-        self._functions = {_short(name): name for name in self._deployed()}
+        self.functions = {_short(name): name for name in self._deployed()}
         self._of_pid: dict[int, str] = {}
         dynamodb = self._boto("dynamodb")
         names = {name: _short(name) for name in dynamodb.list_tables()["TableNames"]}
@@ -115,15 +116,27 @@ class _Bench:
         self._log_from_ms = 0
         self._connections = 0
 
-    def lead_through(self, aws_url: str, solana_url: str) -> None:
+    def lead_through(self) -> None:
         """Give the functions the proxies' addresses, and let them tell how long each invocation took."""
         client = self._boto("lambda")
-        for name in self._functions.values():
+        for name in self.functions.values():
             variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-            variables |= {"AWS_ENDPOINT_URL": aws_url, "SOLANA_RPC_URL": solana_url, "LOG_LEVEL": "DEBUG"}
+            variables |= {"AWS_ENDPOINT_URL": self.aws_url, "SOLANA_RPC_URL": self.solana_url, "LOG_LEVEL": "DEBUG"}
             client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
 
-    def trade(self, number: int) -> list[_Traded]:
+    def counted(self, orders: int, machine: str) -> Measurement:
+        """Place so many orders, after some that are not counted, on functions that are led through the proxies."""
+        for order in islice(cycle(ORDERS), WARM_UP):
+            # a function whose start takes longer than its time-out refuses a connection: none of what is measured
+            with suppress(InvalidStatus):
+                self._one(order)
+        self.settle()
+        self.forget()
+        traded = self.trade(orders)
+        self.settle()
+        return self.result(traded, machine)
+
+    def trade(self, number: int) -> list[Traded]:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(self._one, islice(cycle(ORDERS), number)))
 
@@ -142,7 +155,7 @@ class _Bench:
         self.solana.calls.clear()
         self._log_from_ms = time.time_ns() // 1_000_000
 
-    def result(self, traded: list[_Traded], machine: str) -> Measurement:
+    def result(self, traded: list[Traded], machine: str) -> Measurement:
         counts = self.aws.counts
         self._connections = len(traded)
         invocation_ms, log_bytes = self._logged()
@@ -182,16 +195,16 @@ class _Bench:
         self.aws.clear()
         event = dict.fromkeys(("version", "account", "region", "detail-type", "source", "time", "id"), "")
         payload = json.dumps({**event, "detail": {}, "resources": []}).encode()
-        self._boto("lambda").invoke(FunctionName=self._functions["Sweep"], Payload=payload)
+        self._boto("lambda").invoke(FunctionName=self.functions["Sweep"], Payload=payload)
         began = time.monotonic()
-        answer = self._boto("lambda").invoke(FunctionName=self._functions["Sweep"], Payload=payload)
+        answer = self._boto("lambda").invoke(FunctionName=self.functions["Sweep"], Payload=payload)
         took_ms = int((time.monotonic() - began) * 1000)
         assert "FunctionError" not in answer, answer["Payload"].read()
         calls = {name: number // 2 for (function, name), number in self.aws.counts.calls.items() if function == "Sweep"}
         sqs = sum(number for name, number in calls.items() if name in SQS_OPERATIONS)
         return {"sweep_ms": took_ms, "sweep_reads": sum(calls.values()) - sqs, "sweep_requests": sqs}
 
-    def _one(self, order: tuple[str, str, str]) -> _Traded:
+    def _one(self, order: tuple[str, str, str]) -> Traded:
         token_in, token_out, amount = order
         accepted = self._client.execute(token_in, token_out, amount, slippage="0.05")
         began = time.monotonic()
@@ -199,14 +212,14 @@ class _Bench:
         connected = time.monotonic() - began
         last = messages[-1]
         assert last["status"] == "confirmed", f"an order that isn't confirmed measures something else: {last}"
-        return _Traded(last | {"orderId": accepted["orderId"]}, len(json.dumps(accepted)), messages, connected)
+        return Traded(last | {"orderId": accepted["orderId"]}, len(json.dumps(accepted)), messages, connected)
 
     def _function_of(self, pid: int | None) -> str:
         if pid is None:
             return "?"
         if pid not in self._of_pid:
-            for short, name in self._functions.items():
-                self._of_pid.update(dict.fromkeys(processes.functions_processes(self._layout.emulator(), name), short))
+            for short, name in self.functions.items():
+                self._of_pid.update(dict.fromkeys(processes.functions_processes(self.layout.emulator(), name), short))
         return self._of_pid.get(pid, "?")
 
     def _logged(self) -> tuple[dict[str, list[int]], int]:
@@ -249,12 +262,12 @@ class _Bench:
         client = self._boto("lambda")
         return {
             short: client.get_function_configuration(FunctionName=name)["MemorySize"]
-            for short, name in self._functions.items()
+            for short, name in self.functions.items()
         }
 
     def _stored(self, order_id: str) -> Json:
         item: Json = self._boto("dynamodb").get_item(
-            TableName=self._description["ordersTable"],
+            TableName=self.description["ordersTable"],
             Key={"orderId": {"S": order_id}, "item": {"S": "order"}},
             ConsistentRead=True,
         )["Item"]
@@ -264,31 +277,30 @@ class _Bench:
         return [one["FunctionName"] for one in self._boto("lambda").list_functions()["Functions"]]
 
     def _boto(self, service: str) -> Any:
-        client: Any = boto3.client
-        return client(
-            service,
-            endpoint_url=self._description["awsEndpoint"],
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        client: Any = root_session(self.description).client
+        return client(service, endpoint_url=self.description["awsEndpoint"])
 
 
 @contextmanager
-def _stack(report: Callable[[str], None]) -> Iterator[_Bench]:
+def counted_stack(report: Callable[[str], None], orders_at_once: int = 10) -> Iterator[CountedStack]:
+    """A stack of its own, with `orders_at_once` of an account; ended with the block."""
     with tempfile.TemporaryDirectory(prefix="fillrate-cost-") as directory:
         layout = Layout(
-            Path(directory), aws_port=free_port(), rpc_port=free_port(following=1), orders_per_minute=60_000
+            Path(directory),
+            aws_port=free_port(),
+            rpc_port=free_port(following=1),
+            orders_per_minute=60_000,
+            orders_at_once=orders_at_once,
         )
 
         def caller(port: int) -> int | None:
             return processes.caller_of(layout.emulator(), port)
 
         try:
-            bench = _Bench(layout, start(layout, report), report)
+            bench = CountedStack(layout, start(layout, report), report)
             with FaultProxy(layout.aws_url, caller) as aws, FaultProxy(layout.rpc_url, caller) as solana:
                 aws.rule, solana.rule = bench.aws.rule, bench.solana.rule
-                bench.lead_through(aws.url, solana.url)
+                bench.aws_url, bench.solana_url = aws.url, solana.url
                 yield bench
         finally:
             stop(layout)

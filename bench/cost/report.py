@@ -49,7 +49,7 @@ the authorizer, once for a key in 30 s.
 | --- | ---: | ---: | ---: | --- |
 {functions}
 
-From placed to confirmed: {order_ms} ms (median), on a chain with slots of 400 ms.
+From placed to confirmed: {order_ms} ms (median), on a chain with slots of 200 ms.
 
 Solana, for each order: {solana}. Your provider has a price for these. The network's fee was {fee} lamports (median)
 for {units} compute units.

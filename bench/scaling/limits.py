@@ -37,7 +37,7 @@ class Limits:
     account_parts: int = 1
     open_shards: int = OPEN_SHARDS
     # infra/deployment/functions.yaml: ParallelizationFactor of the stream's mapping
-    publishers_per_shard: int = 1
+    publishers_per_shard: int = 10
     # Posts to connections count as requests do:
     # https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
     gateway_account: float = 10_000

@@ -18,12 +18,12 @@ from bench.machine import machine
 from bench.soak.books import Books, ask
 from bench.soak.memory import memory_of
 from bench.soak.report import Outcome, Sample, chart, page, table
+from bench.written import Written
 from infra.local_stack.stack import Layout, start, stop
 from testing.chain import Chain
 from testing.client import Client
 from testing.ports import free_port
 
-RESULTS = Path(__file__).parents[1] / "results"
 FAULTS = {"dropRate": 0.05, "rpcErrorRate": 0.01}
 # About ten dollars' worth of each genesis token, so that the wallet lasts for days.
 AMOUNTS = {"SOL": "0.07", "USDC": "10", "USDT": "10", "JUP": "24", "RAY": "4.85", "BONK": "600000", "LEVY": "3"}
@@ -103,6 +103,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--per-minute", type=int, default=60, help="orders a minute")
     parser.add_argument("--seed", type=int, default=1)
+    Written.add_option(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fillrate-soak-") as directory:
         layout = Layout(
@@ -117,10 +118,8 @@ def main() -> int:
         finally:
             stop(layout)
     print(table(outcome, soak.samples))
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "soak.md").write_text(page(outcome, soak.samples, options.minutes, options.seed, FAULTS, machine()))
-    (RESULTS / "soak.svg").write_text(chart(soak.samples))
-    print("written to bench/results/soak.md and soak.svg")
+    told = page(outcome, soak.samples, options.minutes, options.seed, FAULTS, machine())
+    Written(options.record).write({"soak.md": told, "soak.svg": chart(soak.samples)})
     return 0 if outcome.sound else 1
 
 

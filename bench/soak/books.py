@@ -40,7 +40,7 @@ class Books:
         """Note the wallet's new transactions: each is of the order that its memo names."""
         entries: list[Json] = ask(self._chain, "getSignaturesForAddress", self._wallet, self._since_last_time())
         for entry in entries:
-            config = {"commitment": "confirmed", "maxSupportedTransactionVersion": 0, "encoding": "json"}
+            config = {"commitment": "confirmed", "maxSupportedTransactionVersion": 1, "encoding": "json"}
             meta = ask(self._chain, "getTransaction", entry["signature"], config)["meta"]
             memo = MEMO.search(entry["memo"] or "")
             self._fees += int(meta["fee"])
