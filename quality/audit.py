@@ -67,6 +67,7 @@ def _templates_are_safe() -> bool:
         "infra/deployment/data.yaml",
         "--file",
         "infra/deployment/monitoring.yaml",
+        "infra/deployment/waf.yaml",
         "--file",
         str(TEMPLATE.relative_to(PROJECT)),
     ]

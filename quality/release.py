@@ -1,7 +1,7 @@
 """`make release`: whether this commit can be released, what is to be published, and what to type then.
 
 It tags nothing and pushes nothing. What costs nothing is checked first; then everything is run, and no test may be
-left out: a test that `make test` skips has to pass in `make faults`, or the release is refused.
+left out: a test that `make test` skips has to pass in `make faults` or `make localstack`, or the release is refused.
 """
 
 import os
@@ -118,14 +118,17 @@ def never_passed(reports: Iterable[str]) -> list[str]:
 def _run_everything(candidate: Candidate) -> None:
     """Raises NotReleasable naming the first step that fails, or the tests that no step ran."""
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    reports = {target: OUTPUT / f"{target}.xml" for target in ("test", "faults")}
+    reports = {target: OUTPUT / f"{target}.xml" for target in ("test", "faults", "localstack")}
+    for report in reports.values():
+        report.unlink(missing_ok=True)
     environment = os.environ | {PROGRAMS: str(Path(candidate.programs or "").resolve())}
     for target in ("lint", "audit", "coverage", *reports):
         arguments = [f"ARGS=--junit-xml={reports[target]}"] if target in reports else []
         print(f"release: make {target}", flush=True)
         if subprocess.run(["make", target, *arguments], cwd=PROJECT, env=environment, check=False).returncode:
             raise NotReleasable(f"make {target} failed")
-    left_out = never_passed(report.read_text() for report in reports.values())
+    # `make localstack` writes none where LocalStack can't be installed: its tests were left out then.
+    left_out = never_passed(report.read_text() for report in reports.values() if report.exists())
     if left_out:
         raise NotReleasable("these tests did not run:\n" + "\n".join(left_out))
 

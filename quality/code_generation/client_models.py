@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic.alias_generators import to_snake
 
-from chalicelib.contract.domain_fields import AMOUNT_PATTERN, FRACTION_PATTERN
+from chalicelib.contract.domain_fields import AMOUNT_PATTERN, FRACTION_PATTERN, SIGNED_PATTERN
 from chalicelib.contract.json_schema import SCHEMAS, Json
 
 # The client's word for each schema that it reads; what these name beside them is called there as it is here.
@@ -22,12 +22,16 @@ CLASS_NAMES = {
     "StatusMessage": "StatusEventFields",
     "ListedOrder": "OrderFields",
     "AcceptedOrder": "AcceptedFields",
+    "PoolName": "PoolName",
     "PoolOffer": "PoolOffer",
     "RouteFee": "Fee",
     "Quote": "Quote",
     "ListedToken": "Token",
     "Health": "HealthFields",
     "WsTicket": "Ticket",
+    "CancelledOrders": "CancelledOrders",
+    "FillList": "FillList",
+    "BalanceList": "BalanceList",
 }
 # What an answer may lack although the documents promise it, with what stands for it: other versions are understood too.
 _MAY_LACK: Mapping[str, Mapping[str, str]] = {
@@ -39,7 +43,7 @@ _MAY_LACK: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("route", "fees", "quotes"), "()"),
     },
     "ListedToken": {"tokenProgram": "None"},
-    "Health": {"stage": "None", "checks": "Field(default_factory=dict)"},
+    "Health": {"stage": "None", "degraded": "()", "checks": "Field(default_factory=dict)"},
     "WsTicket": {"wsPath": "None", "expiresAt": "None"},
 }
 _HEAD = '''"""What the service's answers hold, field by field.
@@ -130,7 +134,7 @@ def _type(schema: Json) -> str:
             return "Json"
         case {"type": "string", "format": "date-time"}:
             return "Time"
-        case {"type": "string", "pattern": pattern} if pattern in (AMOUNT_PATTERN, FRACTION_PATTERN):
+        case {"type": "string", "pattern": pattern} if pattern in (AMOUNT_PATTERN, FRACTION_PATTERN, SIGNED_PATTERN):
             return "Amount"
         case {"type": "string"}:
             return "str"

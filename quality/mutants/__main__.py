@@ -1,6 +1,6 @@
 """`make mutants`: mutates the files that decide about money, and tells which mutants the tests let live.
 
-All of them, which takes half an hour on two cores and writes the scores into docs/reliability.md; or one file (FILE=…).
+All of them, which takes some hours on two cores and writes the scores into docs/reliability.md; or some files (FILE=…).
 Exit code 1 where a file is below the floor, or a survivor has no reason in survivors.toml.
 """
 
@@ -24,46 +24,48 @@ BEGIN, END = "<!-- make mutants writes from here -->\n", "<!-- to here -->\n"
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m quality.mutants", description="How strict the tests are.")
-    parser.add_argument("file", nargs="?", help="mutate this file alone")
+    parser.add_argument("files", nargs="*", metavar="file", help="mutate these files alone")
     parser.add_argument("--children", type=int, default=os.cpu_count() or 1, help="how many mutants at once")
     parser.add_argument("--report", action="store_true", help="run nothing, tell the last run's verdicts")
     options = parser.parse_args()
-    targets = [target for target in TARGETS if options.file in (None, *target.files)]
-    if not targets:
-        parser.error(
-            f"{options.file} is not mutated; these are: {', '.join(file for t in TARGETS for file in t.files)}"
-        )
+    mutated = [file for target in TARGETS for file in target.files]
+    unknown = [file for file in options.files if file not in mutated]
+    if unknown:
+        parser.error(f"{', '.join(unknown)}: not mutated; these are: {', '.join(mutated)}")
+    asked = [(target, _asked(target, options.files)) for target in TARGETS]
+    asked = [(target, files) for target, files in asked if files]
     try:
-        for target in () if options.report else targets:
-            _run(target, options.file, options.children)
+        for target, files in () if options.report else asked:
+            _run(target, files, options.children, afresh=not options.files)
     except MutmutFailed as failure:
         print(failure, file=sys.stderr)
         return 1
-    scores = [score for target in targets for score in _scores(target, options.file)]
+    scores = [score for target, files in asked for score in _scores(target, files)]
     print(table(scores))
     found = list(complaints(scores, reviewed()))
     for complaint in found:
         print(complaint, file=sys.stderr)
-    if options.file is None and not any(score.not_run for score in scores):
+    if not options.files and not any(score.not_run for score in scores):
         _write(scores)
     return 1 if found else 0
 
 
-def _run(target: Target, file: str | None, children: int) -> None:
+def _asked(target: Target, files: Sequence[str]) -> Sequence[str]:
+    """Those of the target's files that were asked for: all, where none was named."""
+    return [file for file in target.files if not files or file in files]
+
+
+def _run(target: Target, files: Sequence[str], children: int, *, afresh: bool) -> None:
     workspace, began = Workspace(target), time.monotonic()
-    print(f"mutating {file or target.name}", file=sys.stderr, flush=True)
-    workspace.lay_out(afresh=file is None)
-    workspace.run(children, file)
+    print(f"mutating {target.name if afresh else ' '.join(files)}", file=sys.stderr, flush=True)
+    workspace.lay_out(afresh=afresh)
+    workspace.run(children, () if afresh else files)
     print(f"  took {(time.monotonic() - began) / 60:.1f} minutes", file=sys.stderr, flush=True)
 
 
-def _scores(target: Target, file: str | None) -> Sequence[Score]:
+def _scores(target: Target, files: Sequence[str]) -> Sequence[Score]:
     mutants = Workspace(target).mutants
-    return [
-        score_of(one, mutants_of(mutants, one), about_money=one in target.about_money)
-        for one in target.files
-        if file in (None, one)
-    ]
+    return [score_of(one, mutants_of(mutants, one), about_money=one in target.about_money) for one in files]
 
 
 def _write(scores: Sequence[Score]) -> None:

@@ -43,18 +43,39 @@ def mutants_of(mutants: Path, file: str) -> Iterator[Mutant]:
     Raises OSError where the file was never mutated.
     """
     exit_codes: dict[str, int | None] = json.loads((mutants / f"{file}.meta").read_text())["exit_code_by_key"]
-    spans: dict[str, Any] = json.loads((mutants / f"{file}.spans").read_text())["spans"]
-    lines = (mutants / file).read_text().split("\n")
+    functions = _Functions(mutants, file)
     for key, exit_code in exit_codes.items():
-        name = key.rpartition(".")[2]
-        mangled = name.partition("__mutmut_")[0]
-        original, changed = (
-            "\n".join(lines[slice(spans[one][0] - 1, spans[one][1])]).replace(one, mangled)
-            for one in (f"{mangled}__mutmut_orig", name)
-        )
+        mangled = _mangled(key)
+        original, changed = functions.original_and_changed(key)
         was, became = _changed_lines(original, changed)
         mutation = Mutation(file, _function(mangled), was, became)
         yield Mutant(mutation, Verdict.LEFT_OUT if _is_left_out(original, changed) else _verdict(exit_code))
+
+
+def is_counted(mutants: Path, key: str) -> bool:
+    """Whether the mutant that mutmut calls `key` counts: its tests need not be run if it doesn't."""
+    file = f"{key.rpartition('.')[0].replace('.', '/')}.py"
+    return not _is_left_out(*_Functions(mutants, file).original_and_changed(key))
+
+
+class _Functions:
+    """The functions of a mutated file, as they were and as each mutant has them."""
+
+    def __init__(self, mutants: Path, file: str) -> None:
+        self._spans: dict[str, Any] = json.loads((mutants / f"{file}.spans").read_text())["spans"]
+        self._lines = (mutants / file).read_text().split("\n")
+
+    def original_and_changed(self, key: str) -> tuple[str, str]:
+        mangled = _mangled(key)
+        original, changed = (
+            "\n".join(self._lines[slice(self._spans[one][0] - 1, self._spans[one][1])]).replace(one, mangled)
+            for one in (f"{mangled}__mutmut_orig", key.rpartition(".")[2])
+        )
+        return original, changed
+
+
+def _mangled(key: str) -> str:
+    return key.rpartition(".")[2].partition("__mutmut_")[0]
 
 
 def _verdict(exit_code: int | None) -> Verdict:

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from quality.mutants.targets import Target
@@ -20,7 +21,14 @@ ALSO_READ = ("app.py", "infra", "client", "bench", "operations", "testing", "qua
 NOT_READ = ("web/", "docs/images/", "tests/browser/", "bench/results/")
 
 # Tests that run on the real store and in memory alike do so in memory: a table in moto takes half a second to set up.
-PYTEST_ARGUMENTS = ("-p", "no:cacheprovider", "-p", "quality.mutants.hypothesis_profile", "-k", "not DynamoDB")
+PLUGINS = ("hypothesis_profile", "quickest_first", "uncounted")
+PYTEST_ARGUMENTS = (
+    "-p",
+    "no:cacheprovider",
+    *(argument for plugin in PLUGINS for argument in ("-p", f"quality.mutants.{plugin}")),
+    "-k",
+    "not DynamoDB",
+)
 
 # A mutant is given up after (its tests' own time + constant) · multiplier, in seconds.
 TIMEOUT_CONSTANT, TIMEOUT_MULTIPLIER = 4, 3
@@ -53,11 +61,10 @@ class Workspace:
         # tests may have changed: which of them reach which function is found out again
         (self.mutants / "mutmut-stats.json").unlink(missing_ok=True)
 
-    def run(self, children: int, file: str | None = None) -> None:
-        """Give every mutant without a verdict one; those of `file` a new one. Raises MutmutFailed."""
+    def run(self, children: int, files: Sequence[str] = ()) -> None:
+        """Give every mutant without a verdict one; or those of `files` a new one. Raises MutmutFailed."""
         command = [str(Path(sys.executable).parent / "mutmut"), "run", "--max-children", str(children)]
-        if file is not None:
-            command.append(f"{file.removesuffix('.py').replace('/', '.')}.*")
+        command += [f"{file.removesuffix('.py').replace('/', '.')}.*" for file in files]
         # the same tests everywhere, whatever this shell is set up for
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("FILLRATE_", "FAULTS_"))}
         log = self._folder / "mutmut.log"
