@@ -1,4 +1,4 @@
-"""What all tests share: reports that can be handed from one process to another, and when real bytecode is needed."""
+"""What all tests share: their order, reports that can be handed between processes, and when real bytecode is needed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,26 @@ import pytest
 from hypothesis import settings
 
 from tests.real_programs import require_real_programs
+from tests.running_order import ByStackOrFile, put_in_order
 
 # No test asserts a duration: a busy machine is not a fault.
 settings.register_profile("any-machine", deadline=None)
 settings.load_profile("any-machine")
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks which belong together
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        put_in_order(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByStackOrFile | None:
+    if config.getoption("dist") != "loadgroup":
+        return None
+    # by the order that the processes have put them in, and not by how many there are in a group
+    config.option.loadscopereorder = False
+    return ByStackOrFile(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)

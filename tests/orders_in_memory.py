@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from chalicelib.aws.dynamodb.attribute_values import Item
-from chalicelib.aws.dynamodb.order_item import item_to_order, order_to_item
+from chalicelib.aws.dynamodb.order_item import LATE_SHARD, item_to_order, open_shard, order_to_item
 from chalicelib.orders.order import Order, as_created, as_written, booked_before
 from chalicelib.orders.ports import ClientOrderIdInUse, OrderFilter, OrderPage, StaleOrder
 from chalicelib.risk.counters import Claims, CounterFull, Movement, movements
@@ -55,11 +55,17 @@ class OrdersInMemory:
         orders = [self.load(item["orderId"]) for item in sorted(found, key=lambda item: item["dueAtMs"])[:limit]]
         return [order for order in orders if order is not None]
 
-    def look_again_at(self, order: Order, due_at_ms: int) -> bool:
+    def late(self, before_ms: int, limit: int) -> list[Order]:
+        open_items = [item for item in self.items.values() if item.get("openShard")]
+        found = [item for item in open_items if item["openShard"] == LATE_SHARD or item["dueAtMs"] < before_ms]
+        return [item_to_order(item) for item in found[:limit]]
+
+    def look_again_at(self, order: Order, due_at_ms: int, *, is_late: bool) -> bool:
         item = self.items[order.order_id]
         if item["revision"] != order.revision or not item.get("openShard"):
             return False
         item["dueAtMs"] = due_at_ms
+        item["openShard"] = LATE_SHARD if is_late else open_shard(order.order_id)
         return True
 
     def page(self, account: str, keep: OrderFilter, limit: int, cursor: str | None) -> OrderPage:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from chalicelib.orders.order import (
     Leg,
     Order,
+    OrderType,
     State,
     Token,
     cancel,
@@ -21,6 +23,7 @@ from chalicelib.orders.order import (
     sign,
     start_attempt,
 )
+from chalicelib.orders.triggers import floor_while_open, with_trailing_price
 from chalicelib.solana.signed_transaction import SignedTransaction
 
 SOL = Token("SOL", "So11111111111111111111111111111111111111112", 9)
@@ -34,6 +37,11 @@ ROUTE = (
 )
 QUOTED_OUT = 1_500_000_000
 MIN_OUT = 1_485_000_000
+
+
+def market_price(token_in: Token, token_out: Token, amount: int) -> int:
+    """What the sample market pays, base units: 150 USDC for a SOL, whatever the amount."""
+    return amount * QUOTED_OUT // 10_000_000_000
 
 
 def new_order(
@@ -60,6 +68,17 @@ def new_order(
             created_at_ms=created_at_ms,
         )
     )
+
+
+def waiting_order(type_: OrderType = "stop", **fields: Any) -> Order:
+    """A placed order of the same trade that waits: to sell at 160, or where 140 is reached, as its type has it."""
+    prices: dict[str, Any] = {}
+    if type_ in ("limit", "oco"):
+        prices["limit_price"] = "160"
+    if type_ in ("stop", "oco"):
+        prices["stop_price"] = "140"
+    unplaced = replace(new_order(), history=(), type=type_, **{**prices, **fields})
+    return place(with_trailing_price(replace(unplaced, min_out=floor_while_open(unplaced))))
 
 
 def a_submission(number: int = 1, last_valid_block_height: int = 150) -> SignedTransaction:
@@ -112,6 +131,7 @@ def expired(order: Order | None = None) -> Order:
 def order_in(state: State) -> Order:
     """An order that came to `state` by its own shortest way."""
     ways: dict[State, Callable[[], Order]] = {
+        State.OPEN: waiting_order,
         State.PENDING: new_order,
         State.ROUTING: routing,
         State.BUILDING: building,

@@ -9,7 +9,8 @@ from functools import cache
 from solders.hash import Hash
 from solders.instruction import Instruction
 from solders.keypair import Keypair
-from solders.message import MessageV0, to_bytes_versioned
+from solders.message import MessageV0, MessageV1, to_bytes_versioned
+from solders.pubkey import Pubkey
 
 from chalicelib.amounts import floor_of
 from chalicelib.routing.market import Market
@@ -17,8 +18,10 @@ from chalicelib.routing.swap_plan import Trade, plan_swap
 from chalicelib.solana.compute_budget import ComputeBudget
 from chalicelib.solana.rpc import LatestBlockhash
 from chalicelib.solana.signing_policy import ApprovedMessage, OrderTerms, SigningPolicy
-from chalicelib.solana.transaction import OrderMemo, SwapPlan, build_message
+from chalicelib.solana.transaction import OrderMemo, SwapPlan, TransactionVersion, build_message
 from chalicelib.venues import supported
+from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID as DLMM
+from chalicelib.venues.raydium_cpmm.layout import PROGRAM_ID as CPMM
 from chalicelib.venues.registry import PoolEntry, PoolRegistry
 from infra.localnet.market.genesis import genesis_market
 from infra.localnet.market.tokens import TOKENS
@@ -39,13 +42,13 @@ _CHAIN = ModelChain(dict(_GENESIS.accounts))
 
 
 @cache
-def registry(pairs: tuple[str, ...] = ()) -> PoolRegistry:
-    """The genesis pools of such pairs as `SOL/USDC`; all of them where none is named."""
+def registry(pairs: tuple[str, ...] = (), programs: tuple[Pubkey, ...] = (CPMM, DLMM)) -> PoolRegistry:
+    """The genesis pools of these programs and of such pairs as `SOL/USDC`; of all pairs where none is named."""
     wanted = [set(pair.split("/")) for pair in pairs]
     lines = tuple(
         PoolEntry(str(pool.address), str(pool.program))
         for pool in _GENESIS.pools
-        if not pairs or {pool.base.symbol, pool.quote.symbol} in wanted
+        if pool.program in programs and (not pairs or {pool.base.symbol, pool.quote.symbol} in wanted)
     )
     return PoolRegistry(
         lambda: lines, lambda keys: _CHAIN.get_multiple_accounts(keys).accounts, supported.VENUES, lambda: 0
@@ -53,13 +56,18 @@ def registry(pairs: tuple[str, ...] = ()) -> PoolRegistry:
 
 
 @cache
-def _market(pairs: tuple[str, ...]) -> Market:
-    return Market(_CHAIN, registry(pairs), lambda: 0)
+def _market(pairs: tuple[str, ...], programs: tuple[Pubkey, ...], version: TransactionVersion) -> Market:
+    return Market(_CHAIN, registry(pairs, programs), lambda: 0, version=version)
 
 
-def policy(pairs: tuple[str, ...] = (), fee_cap: int = FEE_CAP) -> SigningPolicy:
+def policy(
+    pairs: tuple[str, ...] = (),
+    fee_cap: int = FEE_CAP,
+    tip_accounts: tuple[Pubkey, ...] = (),
+    programs: tuple[Pubkey, ...] = (CPMM, DLMM),
+) -> SigningPolicy:
     """The product's own, for the genesis pools of these pairs, or all."""
-    return SigningPolicy(supported.VENUES, registry(pairs).tradable, fee_cap)
+    return SigningPolicy(supported.VENUES, registry(pairs, programs).tradable, fee_cap, tip_accounts)
 
 
 @dataclass(frozen=True)
@@ -72,19 +80,41 @@ class TradeToSign:
 
     @property
     def message(self) -> MessageV0:
-        return build_message(self.plan, BUDGET, LATEST.blockhash)
+        """Of version 0."""
+        message = build_message(self.plan, BUDGET, LATEST.blockhash, 0)
+        assert isinstance(message, MessageV0)
+        return message
+
+    @property
+    def message_1(self) -> MessageV1:
+        """Of version 1."""
+        message = build_message(self.plan, BUDGET, LATEST.blockhash, 1)
+        assert isinstance(message, MessageV1)
+        return message
 
     @property
     def instructions(self) -> list[Instruction]:
-        return self.plan.instructions(BUDGET)
+        """Of version 0."""
+        return [*BUDGET.instructions(), *self.plan.instructions()]
 
 
 @cache
 def trade(
-    sold: str, bought: str, amount: int, slippage_ppm: int = 10_000, *, pools: tuple[str, ...] = (), attempt: int = 1
+    sold: str,
+    bought: str,
+    amount: int,
+    slippage_ppm: int = 10_000,
+    *,
+    pools: tuple[str, ...] = (),
+    attempt: int = 1,
+    programs: tuple[Pubkey, ...] = (CPMM, DLMM),
+    version: TransactionVersion = 0,
 ) -> TradeToSign:
-    """The best route for so many base units over the genesis pools of such pairs as `SOL/USDC`, or all."""
-    route = _market(pools).price(MINTS[sold], MINTS[bought], amount, leg_lamports=1_000).route
+    """The best route for so many base units over these programs' genesis pools of such pairs as `SOL/USDC`, or all.
+
+    One that a transaction of this `version` can carry.
+    """
+    route = _market(pools, programs, version).price(MINTS[sold], MINTS[bought], amount, leg_lamports=1_000).route
     min_out = floor_of(route.amount_out, slippage_ppm)
     plan = plan_swap(route, Trade(WALLET, OrderMemo(ORDER_ID, attempt), RENT, NONCE), min_out)
     terms = OrderTerms(
@@ -102,7 +132,7 @@ def trade(
     return TradeToSign(plan, terms, min_out)
 
 
-def as_bytes(message: MessageV0) -> bytes:
+def as_bytes(message: MessageV0 | MessageV1) -> bytes:
     return bytes(to_bytes_versioned(message))
 
 

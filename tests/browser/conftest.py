@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Route, sync_playwright
 
-from infra.local_stack.stack import Layout, start, stop
+from infra.local_stack.stack import Layout, stop
 from testing.chain import Chain
 from testing.client import Client
 from testing.ports import free_port
+from testing.stacks import start
 from tests.browser.desk import Desk
 
 SLOT_MS = 100

@@ -5,10 +5,18 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Request, expect
 
 PATIENCE_MS = 30_000
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def is_order(request: Request) -> bool:
+    """Whether it places an order: the ticket also asks, by a dry run, what one would cost."""
+    if request.method != "POST" or not request.url.endswith("/orders/execute"):
+        return False
+    body = request.post_data_json
+    return body is not None and not body.get("dryRun")
 
 
 class Desk:
@@ -24,14 +32,24 @@ class Desk:
 
     def open(self, order_id: str = "") -> None:
         self.page.goto(self.url + (f"#order={order_id}" if order_id else ""))
-        expect(self.page.locator("#token-you-pay option")).not_to_have_count(1)
+        expect(self.page.locator("#token-in .token-icon")).to_be_visible()
 
     def fill_ticket(self, amount: str, token_in: str = "SOL", token_out: str = "USDC") -> None:
         """Write the order and wait for its quote."""
-        self.page.get_by_label("You pay: token").select_option(token_in)
-        self.page.get_by_label("You receive: token").select_option(token_out)
+        self.choose("in", token_in)
+        self.choose("out", token_out)
         self.page.get_by_label("You pay", exact=True).fill(amount)
         self.wait_for_quote()
+
+    def choose(self, side: str, token: str) -> None:
+        """Search the token on that side of the ticket, and take the best match."""
+        button = self.page.locator(f"#token-{side}")
+        if button.get_attribute("data-token") == token:
+            return
+        button.click()
+        self.page.get_by_role("combobox", name="Search tokens").fill(token)
+        self.page.keyboard.press("Enter")
+        expect(button).to_have_attribute("data-token", token)
 
     def wait_for_quote(self) -> None:
         expect(self.page.get_by_test_id("amount-out")).to_have_text(re.compile(r"^[\d,]+(\.\d+)?$"))

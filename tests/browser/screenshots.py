@@ -101,7 +101,7 @@ def picture(browser: Browser, site: dict[str, str], name: str, order_id: str, wa
     context = browser.new_context(**{"viewport": DESKTOP, **options})
     desk = Desk(context.new_page(), site["uiUrl"])
     desk.open(order_id)
-    desk.fill_ticket("2000")
+    desk.fill_ticket("250")
     expect(desk.rows.first).to_be_visible()
     seen: set[str] = set()
     while len(seen) < watched:
@@ -111,6 +111,27 @@ def picture(browser: Browser, site: dict[str, str], name: str, order_id: str, wa
     desk.page.screenshot(path=IMAGES / f"{name}.png")
     if name == "page":
         desk.page.locator(".charts").screenshot(path=IMAGES / "page-charts.png")
+        desk.page.locator(".fills").scroll_into_view_if_needed()
+        expect(desk.page.locator(".fills-table")).to_be_visible()
+        desk.page.locator(".fills").screenshot(path=IMAGES / "page-fills.png")
+    context.close()
+
+
+def dialogs(browser: Browser, site: dict[str, str]) -> None:
+    """The list of tokens, and the question that an order which may cost much is asked."""
+    context = browser.new_context(viewport={"width": DESKTOP["width"], "height": DESKTOP["height"]})
+    desk = Desk(context.new_page(), site["uiUrl"])
+    desk.open()
+    desk.fill_ticket("2000000", "JUP", "USDC")
+    desk.page.locator("#token-out").click()
+    tokens = desk.page.get_by_role("dialog", name="Choose the token that you receive")
+    expect(tokens).to_be_visible()
+    tokens.screenshot(path=IMAGES / "page-tokens.png")
+    desk.page.keyboard.press("Escape")
+    desk.submit.click()
+    question = desk.page.get_by_role("dialog").filter(has_text="This order may cost you")
+    expect(question).to_be_visible()
+    question.screenshot(path=IMAGES / "page-question.png")
     context.close()
 
 
@@ -130,6 +151,7 @@ def main() -> int:
             picture(browser, site, "page", shown["retried"], 40)
             picture(browser, site, "page-dark", shown["split"], 20, color_scheme="dark")
             picture(browser, site, "page-phone", shown["retried"], 2, **PHONE)
+            dialogs(browser, site)
             browser.close()
         finally:
             stop(layout)

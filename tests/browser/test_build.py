@@ -17,7 +17,7 @@ WEB = PROJECT / "web"
 
 needs_node = pytest.mark.skipif(
     shutil.which("node") is None or not (WEB / "node_modules" / "esbuild").is_dir(),
-    reason="the page's tools aren't installed: npm ci --prefix web",
+    reason="the page's tools aren't installed: make npm-tools",
 )
 
 

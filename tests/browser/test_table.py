@@ -6,13 +6,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import boto3
 import pytest
 from playwright.sync_api import expect
 
 from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.orders.order import Order, place
 from testing.client import Client, follow
+from testing.emulator import root_session
 from tests.browser.conftest import NewDesk
 from tests.browser.desk import Desk
 from tests.sample_orders import JUP, confirmed, failed, new_order
@@ -22,9 +22,8 @@ MANY = 1000
 
 @pytest.fixture(scope="module")
 def store(site: dict[str, str]) -> OrderTable:
-    session = boto3.Session("test", "test", region_name="us-east-1")
-    client = session.client("dynamodb", endpoint_url=site["awsEndpoint"])
-    return OrderTable(client, site["ordersTable"], site["controlTable"])
+    client = root_session(site).client("dynamodb", endpoint_url=site["awsEndpoint"])
+    return OrderTable(client, site["ordersTable"], site["controlTable"], site["circulationsTable"])
 
 
 @pytest.fixture(scope="module")

@@ -69,3 +69,68 @@ QUOTE: Json = {
     "fees": [{"token": "SOL", "amount": "0.00001"}],
     "quotes": [],
 }
+
+FILLS: Json = {
+    "fills": [
+        {
+            "orderId": ORDER_ID,
+            "at": AT,
+            "tokenIn": "SOL",
+            "mintIn": "So11111111111111111111111111111111111111112",
+            "tokenOut": "USDC",
+            "mintOut": "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v",
+            "amountIn": "10",
+            "amountOut": "1499.99",
+            "price": "149.999",
+            "route": [],
+            "poolFees": [{"mint": "So11111111111111111111111111111111111111112", "amount": "0.025"}],
+            "networkFee": "0.000005",
+            "vsQuoteBps": "-0.0666666666666666667",
+            "vsFloorBps": None,
+            "txHash": "5VERv8NMvzbJMEkV8xnrLkEaWRtSz9CosKDYjCJjBRnbJLgp8uirBgmQpjKhoR4tjF3ZpRzrFmBV6UjKdiSZkQUW",
+        }
+    ],
+    "sums": [],
+    "nextCursor": None,
+}
+BALANCES: Json = {
+    "wallet": "7oPa2PHQdZmjSPqvpZN7MQxnC7Dcf3uL4oLqknGLk2S3",
+    "slot": 7,
+    "balances": [
+        {
+            "token": "SOL",
+            "mint": "So11111111111111111111111111111111111111112",
+            "amount": "12.500000001",
+            "free": "12.499109121",
+        },
+        {
+            "token": "JUP\x1b[2J",
+            "mint": "JUPyiwrYJFskUPiHa7hkeR8VUtAeFoSZbKedZNsDvCN",
+            "amount": "0.000001",
+            "value": "0.000002",
+        },
+    ],
+}
+
+
+def split_over(*pools: tuple[str, str | None, str]) -> Json:
+    """QUOTE, of a route over pools of (exchange, program, share), each of which offers something for the whole too."""
+    legs = [
+        {
+            "dex": dex,
+            **({} if program is None else {"program": program}),
+            "pool": f"pool-{number}",
+            "share": share,
+            "tokenIn": "SOL",
+            "tokenOut": "USDC",
+            "amountIn": "1",
+            "expectedOut": "152",
+        }
+        for number, (dex, program, share) in enumerate(pools)
+    ]
+    offers = [
+        {name: leg[name] for name in ("dex", "program", "pool") if name in leg}
+        | {"amountOut": "1521", "price": "152.1"}
+        for leg in legs
+    ]
+    return {**QUOTE, "route": legs, "quotes": offers}

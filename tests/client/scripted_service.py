@@ -94,14 +94,14 @@ def _handler(serve_request: Callable[[Received], Answer | BrokenOff]) -> type[Ba
             if isinstance(answer, BrokenOff):
                 self.close_connection = True
                 return
-            content = json.dumps(answer.body).encode()
+            content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
             self.send_response(answer.status)
             for name, value in (answer.headers | {"content-length": str(len(content))}).items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_DELETE = handle_any  # noqa: N815 - the names that http.server calls
+        do_GET = do_POST = do_PATCH = do_DELETE = handle_any  # noqa: N815 - the names that http.server calls
 
         def log_message(self, *_: object) -> None:
             pass

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from fillrate import (
@@ -28,7 +29,7 @@ from fillrate import (
 )
 
 from tests.client.either_client import CLIENTS, Asynchronous, Either, Synchronous
-from tests.client.sample_answers import LIFE, ORDER_ID, QUOTE, accepted, life, order, pushed
+from tests.client.sample_answers import BALANCES, FILLS, LIFE, ORDER_ID, QUOTE, accepted, life, order, pushed
 from tests.client.scripted_service import Answer, BrokenOff, ScriptedService
 
 
@@ -108,6 +109,27 @@ def test_the_terms_of_an_order_are_sent_as_they_are_given_and_no_others(
         "clientOrderId": "rebalance-7",
         "maxPriceImpact": "0.01",
         "maxNetworkFee": "0.0001",
+    }
+
+
+@pytest.mark.parametrize(("own", "sent"), [(None, "1506.780001"), ("1506", "1506.780001"), ("1510", "1510")])
+def test_a_quote_is_executed_as_it_was_quoted_and_never_for_less(
+    client: Either, service: ScriptedService, own: str | None, sent: str
+) -> None:
+    service.script("GET", "/quotes?tokenIn=SOL&tokenOut=USDC&amount=10", Answer(200, QUOTE))
+    service.script("POST", "/orders/execute", Answer(202, accepted()))
+    quote = client.call("quote", "SOL", "USDC", "10")
+    client.call("execute_quote", quote, min_out=own, client_order_id="rebalance-7", idempotency_key="mine")
+    placed = service.received[1]
+    assert placed.headers["idempotency-key"] == "mine"
+    assert json.loads(placed.body) == {
+        "type": "market",
+        "tokenIn": "SOL",
+        "tokenOut": "USDC",
+        "amount": "10",
+        "slippage": "0.01",
+        "minOut": sent,
+        "clientOrderId": "rebalance-7",
     }
 
 
@@ -205,6 +227,28 @@ def test_the_key_is_sent_and_shown_nowhere(
     made.close()
 
 
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "what://is.this"])
+def test_no_proxy_lies_between_a_client_and_this_machine(
+    kind: type[Synchronous] | type[Asynchronous], service: ScriptedService, proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, proxy)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    service.script("GET", "/health", Answer(200, {"status": "ok", "degraded": [], "checks": {}}))
+    made = kind(service.url)
+    assert made.call("health").is_ok
+    made.close()
+
+
+def test_a_proxy_that_cannot_be_used_is_named(
+    kind: type[Synchronous] | type[Asynchronous], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "what://is.this")
+    with pytest.raises(ConfigurationError, match="proxy"):
+        kind("https://fillrate.example/api")
+
+
 @pytest.mark.parametrize("key", ["a\r\nb: c", "ключ", "a b"])
 def test_a_key_that_would_break_the_header_is_refused(kind: type[Synchronous] | type[Asynchronous], key: str) -> None:
     with pytest.raises(ConfigurationError, match="API key"):
@@ -228,6 +272,59 @@ def test_pages_are_asked_for_as_the_iteration_goes_on(client: Either, service: S
     assert [next(orders).order_id, next(orders).order_id] == ["order-0-0", "order-0-1"]
     assert len(service.received) == 1
     assert [one.order_id for one in orders] == ["order-1-0", "order-1-1"]
+
+
+def test_a_listing_is_asked_for_a_period_and_a_time_without_a_zone_is_refused(
+    client: Either, service: ScriptedService
+) -> None:
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    query = "from=2026-01-01T00%3A00%3A00%2B00%3A00&to=2026-02-01T00%3A00%3A00Z"
+    service.script("GET", f"/orders?{query}", Answer(200, {"orders": [], "nextCursor": None}))
+    assert list(client.iterate("orders", since=since, until="2026-02-01T00:00:00Z")) == []
+    with pytest.raises(ValueError, match="since has no time zone"):
+        list(client.iterate("orders", since=datetime(2026, 1, 1)))  # noqa: DTZ001 - what is tested
+
+
+def test_fills_are_read_exactly_page_by_page(client: Either, service: ScriptedService) -> None:
+    pages = [{**FILLS, "nextCursor": "a&b"}, {**FILLS, "nextCursor": None}]
+    service.script("GET", "/fills?token=SOL&limit=1", Answer(200, pages[0]))
+    service.script("GET", "/fills?token=SOL&limit=1&cursor=a%26b", Answer(200, pages[1]))
+    found = list(client.iterate("fills", token="SOL", page_size=1))
+    assert [fill.order_id for fill in found] == [ORDER_ID, ORDER_ID]
+    assert found[0].vs_quote_bps == Decimal("-0.0666666666666666667")
+    assert found[0].vs_floor_bps is None
+    assert found[0].pool_fees[0].amount == Decimal("0.025")
+
+
+def test_pages_of_comma_separated_values_are_one_file_with_one_head(client: Either, service: ScriptedService) -> None:
+    csv = {"content-type": "text/csv; charset=utf-8"}
+    service.script("GET", "/fills?format=csv&limit=1000", Answer(200, b"a,b\r\n1,2\r\n", {**csv, "next-cursor": "x"}))
+    service.script("GET", "/fills?format=csv&limit=1000&cursor=x", Answer(200, b"a,b\r\n3,4\r\n", csv))
+    assert "".join(client.iterate("fills_csv")) == "a,b\r\n1,2\r\n3,4\r\n"
+    service.script("GET", "/fills?token=X&format=csv&limit=1000", Answer(200, {"fills": []}))
+    with pytest.raises(UnexpectedAnswer):
+        list(client.iterate("fills_csv", token="X"))
+
+
+def test_all_are_cancelled_call_after_call(client: Either, service: ScriptedService) -> None:
+    answers = [(200, ["a"], True), (3, ["a", "b"], False)]
+    service.script(
+        "DELETE",
+        "/orders?status=unsigned",
+        *(Answer(200, {"cancelled": n, "tooLate": late, "more": more}) for n, late, more in answers),
+    )
+    outcome = client.call("cancel_all")
+    assert (outcome.cancelled, outcome.too_late, outcome.more) == (203, ("a", "b"), False)
+    stuck = Answer(200, {"cancelled": 0, "tooLate": [], "more": True})
+    service.script("DELETE", "/orders?status=open", stuck)
+    assert client.call("cancel_all", waiting_alone=True).more, "a service that gets nowhere is not asked for ever"
+
+
+def test_balances_are_read_exactly(client: Either, service: ScriptedService) -> None:
+    service.script("GET", "/balances", Answer(200, BALANCES))
+    sol, jup = client.call("balances").balances
+    assert (sol.amount, sol.free, sol.value) == (Decimal("12.500000001"), Decimal("12.499109121"), None)
+    assert (jup.amount, jup.free) == (Decimal("0.000001"), None)
 
 
 def test_an_order_is_followed_from_its_first_step_to_its_end(client: Either, service: ScriptedService) -> None:
@@ -266,3 +363,47 @@ def test_an_account_is_watched_over_sockets_that_break(client: Either, service: 
     events = client.iterate("watch")
     assert [next(events).seq for _ in range(5)] == [1, 2, 3, 4, 5]
     events.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "sent"),
+    [
+        ("limit", {"limit_price": Decimal("160.50"), "max_tries": 3}, {"limitPrice": "160.50", "maxTries": 3}),
+        ("stop", {"stop_price": "140", "slippage": "0.02"}, {"stopPrice": "140", "slippage": "0.02"}),
+        ("stop", {"trailing": "0.05", "force": True}, {"trailing": "0.05", "force": True}),
+        ("oco", {"limit_price": "160", "stop_price": "140"}, {"limitPrice": "160", "stopPrice": "140"}),
+    ],
+)
+def test_an_order_that_waits_is_sent_with_its_prices_and_nothing_else(
+    client: Either, service: ScriptedService, method: str, arguments: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    service.script("POST", "/orders/execute", Answer(202, {**accepted(), "status": "open"}))
+    placed = client.call(method, "SOL", "USDC", "10", idempotency_key="mine", **arguments)
+    assert (placed.status, placed.idempotency_key) == ("open", "mine")
+    trade = {"type": method, "tokenIn": "SOL", "tokenOut": "USDC", "amount": "10"}
+    assert json.loads(service.received[0].body) == {**trade, **sent}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sent"),
+    [
+        ({"stop_price": Decimal(142), "expires_at": "2026-01-02T03:04:05Z"}, None),
+        ({"remove_min_out": True}, {"minOut": None}),
+        ({"min_out": "7", "force": True}, {"minOut": "7", "force": True}),
+    ],
+)
+def test_only_what_is_to_be_changed_is_sent(
+    client: Either, service: ScriptedService, arguments: dict[str, Any], sent: dict[str, Any] | None
+) -> None:
+    service.script("PATCH", f"/orders/{ORDER_ID}", Answer(200, order(life())))
+    assert client.call("change", ORDER_ID, **arguments).order_id == ORDER_ID
+    wanted = {"stopPrice": "142", "expiresAt": "2026-01-02T03:04:05Z"} if sent is None else sent
+    assert json.loads(service.received[0].body) == wanted
+
+
+def test_a_least_that_is_set_and_removed_at_once_is_refused_before_anything_is_sent(
+    client: Either, service: ScriptedService
+) -> None:
+    with pytest.raises(ValueError, match="both set and removed"):
+        client.call("change", ORDER_ID, min_out="1", remove_min_out=True)
+    assert service.received == []

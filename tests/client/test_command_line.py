@@ -18,7 +18,18 @@ from fillrate.cli.main import run
 
 import chalicelib
 from chalicelib import problems
-from tests.client.sample_answers import ORDER_ID, QUOTE, accepted, life, order, pushed, step
+from tests.client.sample_answers import (
+    BALANCES,
+    FILLS,
+    ORDER_ID,
+    QUOTE,
+    accepted,
+    life,
+    order,
+    pushed,
+    split_over,
+    step,
+)
 from tests.client.scripted_service import Answer, BrokenOff, ScriptedService
 
 Json = dict[str, Any]
@@ -32,6 +43,8 @@ FAILED = [
     step(5, "failed", terminal=True, retryCount=2, errorCode="NO_POOL", error="no pool trades this pair"),
 ]
 SELL = ("sell", "SOL", "10", "--for", "USDC")
+SOLD = "/quotes?tokenIn=SOL&tokenOut=USDC&amount=10"
+BOUGHT = "/quotes?tokenIn=USDC&tokenOut=SOL&amount=150"
 
 
 @pytest.fixture
@@ -49,7 +62,8 @@ def cli(service: ScriptedService, monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 
 def script_order(service: ScriptedService, history: list[Json], **fields: object) -> None:
-    """An order that is accepted and lives that life."""
+    """An order that is quoted, accepted, and lives that life."""
+    service.script("GET", SOLD, Answer(200, QUOTE))
     service.script("POST", "/orders/execute", Answer(202, accepted(service.ws_url)))
     service.sockets.append([pushed(change) for change in history])
     service.script("GET", f"/orders/{ORDER_ID}", Answer(200, {**order(history), **fields}))
@@ -90,6 +104,7 @@ def test_the_exit_code_tells_how_the_order_ended(
 def test_the_exit_code_tells_why_there_is_no_order(
     cli: Cli, service: ScriptedService, answer: Answer | BrokenOff, code: int
 ) -> None:
+    service.script("GET", SOLD, Answer(200, QUOTE))
     service.script("POST", "/orders/execute", answer)
     ended, out, err = cli(*SELL, "--json")
     assert ended == code
@@ -115,7 +130,7 @@ def test_when_nobody_is_there_it_says_how_to_start_one(cli: Cli, service: Script
 
 @pytest.mark.parametrize(
     "arguments",
-    [("sell", "SOL"), ("buy", "SOL", "10"), ("nothing",), ("quote", "SOL", "USDC", "1", "--slippage", "x%")],
+    [("sell", "SOL"), ("buy", "SOL"), ("nothing",), ("quote", "SOL", "USDC", "1", "--slippage", "x%")],
 )
 def test_a_wrong_command_line_is_a_usage_error(cli: Cli, arguments: tuple[str, ...]) -> None:
     code, out, err = cli(*arguments)
@@ -142,18 +157,96 @@ def test_watching_with_json_is_a_line_for_each_step(cli: Cli, service: ScriptedS
 
 def test_selling_and_buying_say_exactly_what_goes_in(cli: Cli, service: ScriptedService) -> None:
     script_order(service, life())
+    service.script("GET", f"{SOLD}&slippage=0.005", Answer(200, {**QUOTE, "minOut": "1514.390001"}))
+    service.script("GET", BOUGHT, Answer(200, {**QUOTE, "minOut": "0.9"}))
     cli("sell", "SOL", "10", "--for", "USDC", "--no-watch", "--slippage", "0.5%")
-    cli("buy", "SOL", "150", "--with", "USDC", "--no-watch")
-    sold, bought = (json.loads(request.body) for request in service.received)
-    assert sold == {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "10", "slippage": "0.005"}
-    assert bought == {"type": "market", "tokenIn": "USDC", "tokenOut": "SOL", "amount": "150"}
+    cli("buy", "SOL", "--spend", "150", "--no-watch")
+    sold, bought = orders_sent(service)
+    trade = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "10"}
+    assert sold == {**trade, "slippage": "0.005", "minOut": "1514.390001"}
+    assert bought == {"type": "market", "tokenIn": "USDC", "tokenOut": "SOL", "amount": "150", "minOut": "0.9"}
 
 
-def test_the_least_that_may_come_out_is_sent_with_the_order(cli: Cli, service: ScriptedService) -> None:
+def orders_sent(service: ScriptedService) -> list[Json]:
+    return [json.loads(request.body) for request in service.received if request.method == "POST"]
+
+
+@pytest.mark.parametrize(
+    ("own", "sent"),
+    [
+        (None, "1506.780001"),
+        ("1506.78", "1506.780001"),
+        ("1506.780002", "1506.780002"),
+        ("nonsense", "nonsense"),
+    ],
+    ids=["none", "looser", "stricter", "the service says what is wrong with it"],
+)
+def test_what_is_shown_as_the_least_is_sent_the_stricter_of_the_quotes_and_ones_own(
+    cli: Cli, service: ScriptedService, own: str | None, sent: str
+) -> None:
     script_order(service, life())
-    cli(*SELL, "--no-watch", "--min-out", "1506.780001")
-    cli("buy", "SOL", "150", "--with", "USDC", "--no-watch", "--min-out", "0.9")
-    assert [json.loads(request.body)["minOut"] for request in service.received] == ["1506.780001", "0.9"]
+    _, _, err = cli(*SELL, "--no-watch", *(() if own is None else ("--min-out", own)))
+    assert [order["minOut"] for order in orders_sent(service)] == [sent]
+    assert f"receive at least {sent}" in err.replace(",", "")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "why"),
+    [
+        (503, "rpc-unavailable", "No Solana node answers."),
+        (422, "no-pool", "No registered pool trades this pair."),
+        (403, "forbidden", "The API key may not do this."),
+    ],
+)
+def test_what_cannot_be_quoted_now_is_placed_with_the_slippage_alone_and_that_is_said(
+    cli: Cli, service: ScriptedService, status: int, code: str, why: str
+) -> None:
+    service.script("GET", SOLD, refusal(status, code))
+    service.script("POST", "/orders/execute", Answer(202, accepted()))
+    _, _, err = cli(*SELL, "--no-watch")
+    assert err.splitlines()[0] == (
+        f"not quoted beforehand: {why} The order is placed all the same, and the slippage alone limits it."
+    )
+    assert orders_sent(service) == [{"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "10"}]
+    cli(*SELL, "--no-watch", "--min-out", "1500")
+    assert orders_sent(service)[-1]["minOut"] == "1500"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [(refusal(400, "invalid-request"), 3), (refusal(401, "unauthorized"), 4), (refusal(429, "rate-limited"), 5)],
+)
+def test_a_request_that_is_refused_when_it_is_quoted_places_nothing(
+    cli: Cli, service: ScriptedService, answer: Answer, code: int
+) -> None:
+    service.script("GET", SOLD, answer)
+    assert cli(*SELL, "--json")[0] == code
+    assert orders_sent(service) == []
+
+
+def test_with_a_key_of_ones_own_the_same_command_is_the_same_request(cli: Cli, service: ScriptedService) -> None:
+    script_order(service, life())
+    for _ in range(2):
+        cli(*SELL, "--no-watch", "--idempotency-key", "mine", "--min-out", "1500")
+    first, second = service.received  # and no quote, which would be another one the second time
+    assert first.body == second.body
+    assert json.loads(first.body)["minOut"] == "1500"
+
+
+@pytest.mark.parametrize("more", [(), ("--yes",), ("--with", "USDC"), ("--spend", "150")])
+def test_an_amount_to_buy_places_nothing_and_says_what_to_write(
+    cli: Cli, service: ScriptedService, more: tuple[str, ...]
+) -> None:
+    line = "fillrate buy SOL --spend 150 [--with USDC]"
+    code, out, err = cli("buy", "SOL", "150", *more)
+    assert (code, out) == (2, "")
+    assert line in err
+    code, out, err = cli("buy", "SOL", "150", *more, "--json")
+    assert (code, out) == (2, "")
+    told = json.loads(err)
+    assert told["code"] == "USAGE"
+    assert line in told["detail"]
+    assert service.received == []
 
 
 RETRIED = [
@@ -192,15 +285,21 @@ def test_a_failure_is_told_in_plain_words_with_what_to_do(cli: Cli, service: Scr
 
 def test_wrong_fields_are_named(cli: Cli, service: ScriptedService) -> None:
     errors = [{"field": "amount", "message": "must be greater than zero"}]
-    service.script("POST", "/orders/execute", refusal(400, "invalid-request", errors=errors))
+    service.script("GET", "/quotes?tokenIn=SOL&tokenOut=USDC&amount=0", refusal(400, "invalid-request", errors=errors))
     _, _, err = cli("sell", "SOL", "0", "--for", "USDC")
     assert "amount: must be greater than zero" in err
 
 
-def test_an_unknown_outcome_comes_with_the_key_that_settles_it(cli: Cli, service: ScriptedService) -> None:
-    service.script("POST", "/orders/execute", BrokenOff())
+def test_an_unknown_outcome_comes_with_what_makes_the_same_request_again(cli: Cli, service: ScriptedService) -> None:
+    service.script("GET", SOLD, Answer(200, QUOTE))
+    service.script("POST", "/orders/execute", BrokenOff(), BrokenOff(), BrokenOff(), Answer(202, accepted()))
     _, _, err = cli(*SELL)
-    assert f"--idempotency-key {service.received[0].headers['idempotency-key']}" in err
+    first = service.received[-1]
+    words = ["--idempotency-key", first.headers["idempotency-key"], "--min-out", "1506.780001"]
+    assert " ".join(words) in err
+    cli(*SELL, "--no-watch", *words)
+    again = service.received[-1]
+    assert (again.body, again.headers["idempotency-key"]) == (first.body, first.headers["idempotency-key"])
 
 
 def test_a_list_of_orders_stops_at_its_limit(cli: Cli, service: ScriptedService) -> None:
@@ -212,12 +311,78 @@ def test_a_list_of_orders_stops_at_its_limit(cli: Cli, service: ScriptedService)
     assert len(service.received) == 1
 
 
+def test_balances_are_told_to_the_last_digit_and_cannot_steer_the_terminal(cli: Cli, service: ScriptedService) -> None:
+    service.script("GET", "/balances", Answer(200, BALANCES))
+    code, out, _ = cli("balances")
+    assert code == 0
+    assert "12.500000001 12.499109121" in " ".join(out.split())
+    assert "JUP�[2J" in out
+    assert "\x1b" not in out
+    assert json.loads(cli("balances", "--json")[1]) == BALANCES
+
+
+def test_fills_are_told_as_a_table_as_lines_of_json_and_as_comma_separated_values(
+    cli: Cli, service: ScriptedService
+) -> None:
+    service.script("GET", "/fills?from=2026-01-01T00%3A00%3A00Z&limit=20", Answer(200, FILLS))
+    code, out, _ = cli("fills", "--since", "2026-01-01T00:00:00Z")
+    assert code == 0
+    assert "-0.07 bps" in out
+    service.script("GET", "/fills?limit=20", Answer(200, FILLS))
+    assert json.loads(cli("fills", "--json")[1])["vsQuoteBps"] == "-0.0666666666666666667"
+    lines = Answer(200, b"orderId,at\r\nx,y\r\n", {"content-type": "text/csv"})
+    service.script("GET", "/fills?format=csv&limit=1000", lines)
+    assert cli("fills", "--csv") == (0, "orderId,at\nx,y\n", "")
+    assert cli("fills", "--csv", "--json")[0] == 2
+
+
+def test_all_orders_are_cancelled_only_where_that_is_said(cli: Cli, service: ScriptedService) -> None:
+    outcome = {"cancelled": 2, "tooLate": [ORDER_ID], "more": False}
+    service.script("DELETE", "/orders?status=unsigned", Answer(200, outcome))
+    service.script("DELETE", "/orders?status=open", Answer(200, {**outcome, "cancelled": 0, "tooLate": []}))
+    code, out, err = cli("cancel", "--all")
+    assert (code, out) == (0, "2 cancelled\n")
+    assert f"too late for {ORDER_ID}" in err
+    assert json.loads(cli("cancel", "--all", "--json")[1]) == outcome
+    assert cli("cancel", "--all", "--waiting")[1] == "no order was there to cancel\n"
+    for arguments in ((), (ORDER_ID, "--all"), (ORDER_ID, "--waiting")):
+        code, _, err = cli("cancel", *arguments)
+        assert code == 2
+        assert "nothing is cancelled" in err
+    assert len(service.received) == 3
+
+
 def test_what_others_wrote_on_the_chain_cannot_steer_the_terminal(cli: Cli, service: ScriptedService) -> None:
     evil = {"symbol": "\x1b[2J\x1b]0;pwned\x07[red]FREE\u202e", "mint": "m", "decimals": 6, "tokenProgram": "p"}
     service.script("GET", "/tokens", Answer(200, {"tokens": [evil]}))
     _, out, _ = cli("tokens")
     assert "[red]FREE" in out
     assert not any(character in out for character in "\x1b\x07\u202e")
+
+
+def test_each_pool_is_shown_with_its_program_and_not_its_exchange_alone(cli: Cli, service: ScriptedService) -> None:
+    pools = ("raydium", "raydium-clmm", "0.6"), ("raydium", "raydium-amm-v4", "0.4")
+    service.script("GET", SOLD, Answer(200, split_over(*pools)))
+    _, out, _ = cli("quote", "SOL", "USDC", "10")
+    for program in ("raydium-clmm", "raydium-amm-v4"):
+        assert sum(line.startswith(f"{program} ") for line in out.splitlines()) == 2, "of the route, and alone"
+
+
+@pytest.mark.parametrize(
+    ("programs", "shown"),
+    [
+        (("raydium-clmm", "meteora-dlmm"), "by raydium-clmm 60 % + meteora-dlmm 40 %"),
+        ((None, None), "by raydium 60 % + meteora 40 %"),  # an order from before programs were told
+    ],
+)
+def test_an_orders_route_names_the_programs(
+    cli: Cli, service: ScriptedService, programs: tuple[str | None, str | None], shown: str
+) -> None:
+    route = split_over(("raydium", programs[0], "0.6"), ("meteora", programs[1], "0.4"))["route"]
+    history = [step(1, "pending"), step(2, "routing"), step(3, "building", route=route, quotedOut="1522")]
+    service.script("GET", f"/orders/{ORDER_ID}", Answer(200, order(history)))
+    _, out, _ = cli("order", ORDER_ID)
+    assert f"quoted 1,522 USDC {shown}" in out
 
 
 def test_amounts_are_shown_to_the_last_digit_and_never_cut(cli: Cli, service: ScriptedService) -> None:
@@ -281,11 +446,68 @@ def test_each_parts_health_is_told_in_its_own_words(cli: Cli, service: ScriptedS
         "queue": {"ok": True, "value": {"waiting": 3}},
         "halt": {"ok": True, "value": {"halted": False}},
     }
-    service.script("GET", "/health", Answer(503, {"status": "unavailable", "stage": "local", "checks": checks}))
+    degraded = ["no node: no Solana node answers"]
+    answer = {"status": "unavailable", "stage": "local", "degraded": degraded, "checks": checks}
+    service.script("GET", "/health", Answer(503, answer))
     code, out, _ = cli("health")
     assert code == 5
-    assert [line.split(maxsplit=2) for line in out.splitlines()[1:]] == [
+    assert out.splitlines()[4:] == degraded
+    assert [line.split(maxsplit=2) for line in out.splitlines()[1:4]] == [
         ["solana", "down", "RpcUnavailable"],
         ["queue", "ok", "waiting 3"],
         ["halt", "ok", "not halted"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("command", "sent"),
+    [
+        (("limit", "--limit-price", "160"), {"type": "limit", "limitPrice": "160"}),
+        (("stop", "--trailing", "5%", "--slippage", "1%"), {"type": "stop", "trailing": "0.05", "slippage": "0.01"}),
+        (
+            ("oco", "--limit-price", "160", "--stop-price", "140", "--force"),
+            {"type": "oco", "limitPrice": "160", "stopPrice": "140", "force": True},
+        ),
+    ],
+)
+def test_an_order_that_waits_is_placed_and_not_watched_unless_it_is_asked_for(
+    cli: Cli, service: ScriptedService, command: tuple[str, ...], sent: Json
+) -> None:
+    service.script("POST", "/orders/execute", Answer(202, {**accepted(service.ws_url), "status": "open"}))
+    name, *options = command
+    code, out, _ = cli(name, "SOL", "10", "--for", "USDC", *options)
+    assert (code, out.strip()) == (0, f"accepted: order {ORDER_ID}")
+    (received,) = service.received
+    assert json.loads(received.body) == {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "10", **sent}
+
+
+def test_a_life_that_waits_is_told_with_its_prices_and_what_set_it_off(cli: Cli, service: ScriptedService) -> None:
+    trigger = {"kind": "stop", "price": "139.5", "slot": 7, "at": "2026-01-02T03:04:05.000Z"}
+    history = [
+        step(1, "open", limitPrice="160", stopPrice="140"),
+        step(2, "pending", trigger=trigger),
+        step(3, "routing", trigger=trigger),
+        step(4, "open", trigger=trigger, errorCode="SLIPPAGE_EXCEEDED", error="moved"),
+    ]
+    service.script("GET", f"/orders/{ORDER_ID}", Answer(200, {**order(history), "type": "oco"}))
+    code, out, _ = cli("order", ORDER_ID)
+    assert code == 0
+    assert "waits for 160 or more or 140 or less" in out
+    assert "its stop is reached: 139.5 USDC" in out
+    assert "it waits for its floor" in out
+
+
+def test_a_change_is_told_by_the_step_that_it_is(cli: Cli, service: ScriptedService) -> None:
+    history = [step(1, "open", stopPrice="140"), step(2, "open", stopPrice="142")]
+    service.script("PATCH", f"/orders/{ORDER_ID}", Answer(200, {**order(history), "type": "stop"}))
+    code, out, _ = cli("change", ORDER_ID, "--stop-price", "142", "--no-min-out")
+    assert code == 0
+    assert "142 or less" in out
+    assert "140" not in out
+    assert json.loads(service.received[0].body) == {"stopPrice": "142", "minOut": None}
+
+
+def test_a_least_that_is_given_and_taken_at_once_changes_nothing(cli: Cli, service: ScriptedService) -> None:
+    code, _, err = cli("change", ORDER_ID, "--min-out", "1", "--no-min-out")
+    assert (code, service.received) == (2, [])
+    assert "contradict" in err

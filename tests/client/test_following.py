@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
 from fillrate import NotEnded, NotFound, RetryPolicy, Unreachable
 from fillrate.conversation import Effect, OpenSocket, Receive, Send, SendText, SocketFailed
-from fillrate.following import AccountFollower, OrderFollower
+from fillrate.following import POLL_SECONDS, AccountFollower, OrderFollower
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -152,6 +153,59 @@ def test_without_any_socket_the_order_is_asked_for_until_it_ends() -> None:
     stage = Stage(answer)
     assert follow(stage) == [1, 2, 3, 4, 5]
     assert count(stage, OpenSocket) == 2, "a socket that was refused twice is left alone for a while"
+
+
+def test_where_no_more_connections_may_be_open_the_account_is_followed_by_asking() -> None:
+    service = UnreliableService(
+        {ORDER_ID: life()},
+        {ORDER_ID: 0},
+        trouble=lambda: "fine",
+        progress=lambda: ORDER_ID if service.listed else None,
+        replays=False,
+    )
+    asked = 0
+
+    def answer(effect: Effect) -> object:
+        nonlocal asked
+        assert not isinstance(effect, OpenSocket)
+        if isinstance(effect, Send) and effect.request.path == "/ws-tickets":
+            asked += 1
+            return problem(429, code="TOO_MANY_CONNECTIONS", retry_after="60")
+        return service.answer(effect)
+
+    stage = Stage(answer)
+    follower = AccountFollower(stage.requester(PATIENT), timeout=20)
+    assert [event.seq for event in stage.play(follower.follow())] == [1, 2, 3, 4, 5]
+    assert asked == 1, "the answer holds for a while"
+
+
+def test_where_there_is_no_websocket_an_order_is_followed_by_asking_each_second() -> None:
+    looks = itertools.count(1)
+    stage = Stage(lambda _: answered(200, order(life()[: min(next(looks), 5)])))
+    follower = OrderFollower(stage.requester(PATIENT), ORDER_ID)
+    assert [event.seq for event in stage.play(follower.follow())] == [1, 2, 3, 4, 5]
+    assert count(stage, OpenSocket) == 0
+    assert stage.now == 1_000 + 4 * POLL_SECONDS
+
+
+def test_where_there_is_no_websocket_the_account_is_followed_by_asking() -> None:
+    service = UnreliableService(
+        {ORDER_ID: life()},
+        {ORDER_ID: 0},
+        trouble=lambda: "fine",
+        progress=lambda: ORDER_ID if service.listed else None,
+        replays=False,
+    )
+
+    def answer(effect: Effect) -> object:
+        assert not isinstance(effect, OpenSocket)
+        if isinstance(effect, Send) and effect.request.path == "/ws-tickets":
+            return problem(404, code="NO_WEBSOCKET")
+        return service.answer(effect)
+
+    stage = Stage(answer)
+    follower = AccountFollower(stage.requester(PATIENT), timeout=20)
+    assert [event.seq for event in stage.play(follower.follow())] == [1, 2, 3, 4, 5]
 
 
 def test_following_ends_with_its_time_and_says_that_the_order_goes_on() -> None:

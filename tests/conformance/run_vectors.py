@@ -2,18 +2,21 @@
 
     python tests/conformance/run_vectors.py FILE…
 
-Prints each disagreement and `agree X of Y`. Exit status: 0 all agree, 1 some don't, 2 a file can't be used.
+Prints each disagreement and `agree X of Y`. Cases of the kinds that no quote can reproduce are not among the Y: they
+are listed before it by kind, each with what ours did.
+Exit status: 0 all agree, 1 some don't, 2 a file can't be used.
 """
 
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 # Runnable from anywhere, without PYTHONPATH.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.conformance.agreement import run
+from tests.conformance.agreement import CaseReport, run
 from tests.conformance.vector_file import VectorFile
 
 
@@ -35,12 +38,20 @@ def main(paths: list[Path]) -> int:
 
 def _report(file: VectorFile) -> tuple[int, int]:
     agreeing = total = 0
-    for case, disagreement in run(file):
+    apart: defaultdict[str, list[CaseReport]] = defaultdict(list)
+    for report in run(file):
+        if report.not_reproduced:
+            apart[report.case.kind].append(report)
+            continue
         total += 1
-        if disagreement is None:
+        if report.disagreement is None:
             agreeing += 1
         else:
-            print(f"{file.path.name}: {case.name}: {disagreement}")
+            print(f"{file.path.name}: {report.case.name}: {report.disagreement}")
+    for kind, reports in sorted(apart.items()):
+        print(f"{file.path.name}: not reproduced, kind {kind}: {len(reports)}")
+        for report in reports:
+            print(f"    {report.case.name}: {report.outcome}")
     return agreeing, total
 
 

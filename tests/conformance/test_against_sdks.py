@@ -14,6 +14,10 @@ Meteora DLMM (@meteora-ag/dlmm, DLMM.swapQuote)
 - Of what a bin's fee takes whole, the SDK names no fee.
 - It doesn't refuse what would pay nothing, bins that cost more than a u64, or a volatility reference beyond u32; what
   a transfer fee takes whole it calls a lack of liquidity.
+
+Meteora DAMM v2 (@meteora-ag/cp-amm-sdk, swapQuoteExactInput)
+- It looks neither at the vaults nor at the pool's own count of its tokens, and knows no u64 that they must fit into.
+- What a transfer fee takes whole, it quotes as nothing. Other swaps that pay nothing it refuses; the program does not.
 """
 
 from __future__ import annotations
@@ -26,19 +30,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import AmountTooSmall, ExecutionError, InsufficientLiquidity, VenueUnavailable
 from chalicelib.solana.accounts import AccountMap, ChainClock
-from chalicelib.solana.tokens import Mint
+from chalicelib.solana.tokens import TOKEN_PROGRAM, Mint
+from chalicelib.venues.meteora_damm_v2.pool import MeteoraDammV2Pool, MeteoraDammV2Venue
 from chalicelib.venues.meteora_dlmm.layout import BIN_ARRAY_LENGTH, BinColumns, bitmap_extension_address
 from chalicelib.venues.meteora_dlmm.math import BinFill, split_fee
 from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmPool, MeteoraDlmmVenue
 from chalicelib.venues.raydium_cpmm.math import CREATOR_FEE_ON_BOTH, CREATOR_FEE_ON_TOKEN_0, FEE_RATE_DENOMINATOR
 from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmmPool, RaydiumCpmmVenue
 from chalicelib.venues.venue import Pool, PoolQuote
-from testing.sdk.made_up_pools import U64_MAX, MadeUpPool, cpmm_pools, dlmm_pools
+from infra.localnet.programs.raydium_cpmm_pool import CpmmPoolSpec
+from testing.sdk.made_up_pools import U64_MAX, MadeUpPool, cpmm_pools, damm_v2_pools, dlmm_pools
 from testing.sdk.oracle import SdkOracle, what_is_missing
 from tests.conformance.vector_file import VectorFile
 
@@ -49,6 +55,9 @@ VECTORS = Path(__file__).parent / "vectors"
 # Of the ends of bins that a swap goes beyond, how many are tried to the unit.
 BIN_ENDS = 4
 U32_MAX = (1 << 32) - 1
+U128_MAX = (1 << 128) - 1
+
+TOKEN_A, TOKEN_B = (Pubkey(bytes([byte] * 32)) for byte in (1, 2))
 
 # Mint in, amount in.
 Swap = tuple[Pubkey, int]
@@ -70,7 +79,23 @@ def sdk() -> Iterator[SdkOracle]:
         yield oracle
 
 
+# Its two fees come to more than the input, by more than the reserve: two negative factors, and the SDK pays.
+FEES_OF_MORE_THAN_ALL = MadeUpPool(
+    CpmmPoolSpec(
+        mints=(Mint(TOKEN_A, TOKEN_PROGRAM, 6), Mint(TOKEN_B, TOKEN_PROGRAM, 6)),
+        reserves=(100_000, 10**9),
+        config_index=0,
+        trade_fee_rate=999_966,
+        creator_fee_rate=500,
+        enable_creator_fee=True,
+    ),
+    ChainClock(slot=300_000_000, epoch=700, unix_timestamp=1_760_000_000),
+    tuple((mint, 1 << 31) for mint in (TOKEN_A, TOKEN_B)),
+)
+
+
 @given(made_up=cpmm_pools())
+@example(made_up=FEES_OF_MORE_THAN_ALL)
 @_made_up(150)
 def test_cpmm_quotes_of_any_pool_equal_the_sdks(sdk: SdkOracle, made_up: MadeUpPool) -> None:
     _hold_cpmm_against(sdk, made_up.address, made_up.accounts, made_up.clock, made_up.swaps)
@@ -80,6 +105,17 @@ def test_cpmm_quotes_of_any_pool_equal_the_sdks(sdk: SdkOracle, made_up: MadeUpP
 @_made_up(100)
 def test_dlmm_quotes_of_any_pool_equal_the_sdks(sdk: SdkOracle, made_up: MadeUpPool) -> None:
     _hold_dlmm_against(sdk, made_up.address, made_up.accounts, made_up.clock, made_up.swaps)
+
+
+@given(made_up=damm_v2_pools())
+@_made_up(150)
+def test_damm_v2_quotes_of_any_pool_equal_the_sdks(sdk: SdkOracle, made_up: MadeUpPool) -> None:
+    _hold_damm_v2_against(sdk, made_up.address, made_up.accounts, made_up.clock, made_up.swaps)
+
+
+def test_damm_v2_quotes_of_recorded_swaps_equal_the_sdks(sdk: SdkOracle) -> None:
+    for address, accounts, clock, swaps in _recorded("meteora_damm_v2.json"):
+        _hold_damm_v2_against(sdk, address, accounts, clock, [swap for swap in swaps if swap[1]])
 
 
 def test_cpmm_quotes_of_recorded_swaps_equal_the_sdks(sdk: SdkOracle) -> None:
@@ -157,6 +193,9 @@ def _cpmm_refusals(
     if received == 0 or theirs["amountOut"] <= 0:
         yield AmountTooSmall
     if on_input and pool.trade_fee_rate + pool.creator_fee_rate == 0:
+        yield AmountTooSmall
+    # The SDK goes on with what is left below zero, where the program's checked subtraction ends the swap.
+    if on_input and _share(received, pool.trade_fee_rate) + _share(received, pool.creator_fee_rate) > received:
         yield AmountTooSmall
     if pool.vault_amounts[side] + received > U64_MAX:
         yield InsufficientLiquidity
@@ -274,3 +313,59 @@ def _taken(fill: BinFill) -> int:
 
 def _protocol_fee(pool: MeteoraDlmmPool, fill: BinFill) -> int:
     return split_fee(fill.fee, pool.pair.parameters.protocol_share, fill.market_in, _taken(fill)).protocol
+
+
+# Meteora DAMM v2
+
+# What the SDK calls its refusals.
+_DAMM_V2_ERRORS = {
+    "Price range is violated": InsufficientLiquidity,
+    "Amount out must be greater than 0": AmountTooSmall,
+    "Swap is disabled": VenueUnavailable,
+}
+
+
+def _hold_damm_v2_against(
+    sdk: SdkOracle, address: Pubkey, accounts: AccountMap, clock: ChainClock, swaps: Sequence[Swap]
+) -> None:
+    pool = MeteoraDammV2Venue().decode(address, accounts)
+    for swap, theirs in zip(swaps, sdk.quotes("meteora_damm_v2", address, accounts, clock, swaps), strict=True):
+        mint_in, amount_in = swap
+        side = [mint.address for mint in pool.mints].index(mint_in)
+        ours = _quote(pool, swap, clock)
+        if isinstance(ours, ExecutionError):
+            assert type(ours) in _damm_v2_refusals(pool, side, swap, clock, theirs), (swap, theirs, ours)
+            continue
+        outcome = pool.swap(side, amount_in, clock)
+        assert {
+            "amountOut": str(ours.amount_out),
+            "vaultOut": str(outcome.vault_out),
+            "protocolFee": str(outcome.split.protocol),
+            "compoundingFee": str(outcome.split.compounding),
+            "claimingFee": str(outcome.split.claiming),
+            "sqrtPrice": str(outcome.sqrt_price),
+        } == theirs, swap
+        assert ours.fee == sum(outcome.split)
+
+
+def _damm_v2_refusals(
+    pool: MeteoraDammV2Pool, side: int, swap: Swap, clock: ChainClock, theirs: dict[str, Any]
+) -> Iterator[type[ExecutionError]]:
+    """Ours, and what the SDK does instead: refuse too, pay nothing, or not notice."""
+    _, amount_in = swap
+    received = pool.mints[side].amount_after_transfer_fee(amount_in, clock.epoch)
+    if "error" in theirs:
+        yield _DAMM_V2_ERRORS[theirs["error"]]
+        return
+    if received == 0:
+        assert theirs["amountOut"] == "0"
+        yield AmountTooSmall
+    taken_out = sum(int(theirs[name]) for name in ("vaultOut", "protocolFee", "compoundingFee", "claimingFee"))
+    counted = pool.state.token_amounts if pool.state.layout_version else pool.vault_amounts
+    if (
+        pool.vault_amounts[side] + received > U64_MAX
+        or int(theirs["vaultOut"]) > pool.vault_amounts[1 - side]
+        or taken_out > counted[1 - side]
+        or int(theirs["sqrtPrice"]) > U128_MAX
+    ):
+        yield InsufficientLiquidity

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,14 @@ from typing import Any
 from solders.pubkey import Pubkey
 
 from chalicelib.solana.accounts import Account, AccountsRead, ChainClock
+
+# Each program's flag for the direction of a swap, and the roles of the mints that go in where it is set and where not.
+_MINTS: Mapping[str, tuple[str, str]] = {
+    "zero_for_one": ("mint0", "mint1"),
+    "x_to_y": ("mint_x", "mint_y"),
+    "a_to_b": ("mint_a", "mint_b"),
+    "coin_to_pc": ("coin_mint", "pc_mint"),
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,11 @@ class VectorPool:
 
 @dataclass(frozen=True)
 class VectorCase:
-    """One exact-in swap and what the program made of it. `kind` says what is special about the case."""
+    """One exact-in swap and what the program made of it. `kind` says what is special about the case.
+
+    What a file leaves out of a case is as usual: the pool's clock, no floor, the kind "size". A `result` says what the
+    swap changed besides the amounts in names of the program's own; numbers that outgrow 64 bits are strings.
+    """
 
     name: str
     pool: VectorPool
@@ -60,8 +73,11 @@ class VectorFile:
 
     @classmethod
     def load(cls, path: Path) -> VectorFile:
-        """Raises OSError, ValueError and KeyError where the file is not one of this format."""
-        content = json.loads(path.read_text())
+        """A file of JSON, compressed if its name ends in .gz.
+
+        Raises OSError, ValueError and KeyError where the file is not one of this format.
+        """
+        content = json.loads(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes())
         for part in ("meta", "pools", "cases"):
             if part not in content:
                 raise ValueError(f"{path} has no {part!r}")
@@ -85,13 +101,23 @@ class VectorFile:
             name=str(case["id"]),
             pool=pool,
             clock=_clock(case.get("clock", pool.clock)),
-            mint_in=Pubkey.from_string(case["mint_in"]),
+            mint_in=_mint_in(case, pool.roles),
             # The raw strings are exact whatever wrote the numbers.
             amount_in=int(case.get("raw_in") or case["amount_in"]),
             min_out=int(case.get("min_out") or 0),
             kind=str(case.get("kind", "size")),
             result=case["result"],
         )
+
+
+def _mint_in(case: Mapping[str, Any], roles: Mapping[str, Any]) -> Pubkey:
+    """What the case names, or what its direction flag says. Raises ValueError where the two differ, or neither is."""
+    said = {str(roles[_MINTS[flag][0 if case[flag] else 1]]) for flag in _MINTS.keys() & case.keys()}
+    if "mint_in" in case:
+        said.add(case["mint_in"])
+    if len(said) != 1:
+        raise ValueError(f"case {case['id']} names {len(said)} mints that go in")
+    return Pubkey.from_string(said.pop())
 
 
 def _pool(name: str, pool: Mapping[str, Any]) -> VectorPool:

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from infra.local_stack.stack import Layout, start, stop
+from infra.local_stack.stack import Layout, stop
 from testing.chain import Chain
 from testing.client import Client, eventually
 from testing.ports import free_port
+from testing.stacks import start
 
-# Faster than the real 400 ms, so that confirmations take no time worth mentioning.
+# Faster than the real 200 ms, so that confirmations take no time worth mentioning.
 SLOT_MS = 100
 # The tests send more than a desk's 100 orders a minute.
 ORDERS_PER_MINUTE = 10_000
@@ -43,15 +44,22 @@ def secured_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str
         yield description
 
 
+@pytest.fixture(scope="module")
+def paced_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Another, at whose default pace a hundred orders start in a minute."""
+    with _running(tmp_path_factory.mktemp("paced"), orders_per_minute=100) as description:
+        yield description
+
+
 @contextmanager
 def _running(directory: Path, **options: Any) -> Iterator[dict[str, str]]:
+    given = {"orders_per_minute": ORDERS_PER_MINUTE, **options}
     layout = Layout(
         directory,
         aws_port=free_port(),
         rpc_port=free_port(following=1),
         localnet_arguments=("--slot-ms", str(SLOT_MS)),
-        orders_per_minute=ORDERS_PER_MINUTE,
-        **options,
+        **given,
     )
     try:
         yield start(layout, print) | {"directory": str(directory)}

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from fillrate.cli.main import run
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -17,8 +16,9 @@ from websockets.sync.client import ClientConnection, connect
 
 from chalicelib.access.keys import Scope
 from operations import keys
-from operations.target import target_for
+from operations.target import EmulatorCredentials, Stage, target_of
 from testing.client import PATIENCE_SECONDS, Client, follow
+from testing.emulator import root_session
 from tests.e2e.sweeper import sweep
 
 Json = dict[str, Any]
@@ -30,8 +30,8 @@ class Account(Client):
 
     def __init__(self, stack: dict[str, str], name: str, *scopes: Scope, rate_per_minute: int = 10_000) -> None:
         super().__init__(stack["restUrl"])
-        target = target_for("prod" if stack["stage"] == "prod" else "local", stack["awsEndpoint"])
-        self.administration = keys.administration(target, stack["accessTable"])
+        stage: Stage = "prod" if stack["stage"] == "prod" else "local"
+        self.administration = keys.administration(target_of(stack, stage, stack["awsEndpoint"]))
         new = self.administration.create(name, frozenset(scopes or Scope), rate_per_minute=rate_per_minute)
         self.key_id, self.key = new.key.key_id, new.secret
 
@@ -177,8 +177,7 @@ def test_a_revoked_key_watches_no_longer_than_until_the_next_sweep(stack: dict[s
     ):
         leaver.administration.revoke(leaver.key_id)
         assert refused(unused)
-        root = boto3.Session("test", "test", region_name="us-east-1")
-        sweep(root.client("lambda", endpoint_url=stack["awsEndpoint"]))
+        sweep(root_session(stack).client("lambda", endpoint_url=stack["awsEndpoint"]))
         assert list(until_closed(theirs)) == []
         hers.send(json.dumps({"action": "ping"}))
         assert json.loads(hers.recv(timeout=PATIENCE_SECONDS)) == {"type": "pong"}
@@ -207,8 +206,10 @@ def test_a_connection_that_talks_too_much_is_told_so_and_closed(alice: Account) 
 
 
 def test_the_keys_command_makes_a_key_that_works_and_ends_it(
-    stack: dict[str, str], nobody: Client, capsys: pytest.CaptureFixture[str]
+    stack: dict[str, str], nobody: Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name, value in EmulatorCredentials.of(stack).variables.items():
+        monkeypatch.setenv(name, value)
     where = ["--stage", "local", "--endpoint-url", stack["awsEndpoint"]]
     assert run(["keys", "create", *where, "--account", "commanded", "--scopes", "read"]) == 0
     key = {"x-api-key": capsys.readouterr().out.strip()}

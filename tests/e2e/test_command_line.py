@@ -19,6 +19,7 @@ import pytest
 from fillrate import Fillrate
 from fillrate.cli.main import run
 
+from chalicelib.venues import supported
 from infra.project import PROJECT
 from testing.client import eventually
 
@@ -85,7 +86,8 @@ ENDED, UNKNOWN = "{ended}", "{unknown}"
 EVERY_COMMAND: list[tuple[tuple[str, ...], int]] = [
     (("quote", "SOL", "USDC", "1"), 0),
     (("sell", "USDC", "2", "--for", "USDT"), 0),
-    (("buy", "USDT", "2", "--with", "USDC", "--no-watch"), 0),
+    (("buy", "USDT", "--spend", "2", "--no-watch"), 0),
+    (("buy", "USDT", "2"), 2),
     (("orders",), 0),
     (("order", ENDED), 0),
     (("cancel", ENDED), 3),
@@ -95,6 +97,12 @@ EVERY_COMMAND: list[tuple[tuple[str, ...], int]] = [
     (("health",), 0),
     (("pools", "list"), 0),
     (("pools", "remove", UNKNOWN), 3),
+    (("pools", "discover", "SOL/USDC"), 0),
+    (("pools", "discover", "SOL"), 2),
+    (("pools", "discover", f"SOL/{UNKNOWN}"), 3),
+    (("pools", "schedule"), 0),
+    (("pools", "schedule", "--on", "--auto-add"), 2),
+    (("pools", "proposals"), 0),
     (("keys", "list"), 0),
     (("halt", "--status"), 0),
     (("limits", "show"), 0),
@@ -129,6 +137,13 @@ def test_a_quote_names_the_pools_and_the_floor(cli: Cli) -> None:
     assert "at least" in words
 
 
+def test_what_is_shown_as_the_least_is_the_orders_own_floor(cli: Cli) -> None:
+    told = cli("sell", "SOL", "0.5", "--for", "USDC", "--no-watch")
+    order_id = told.stdout.split()[-1]
+    floor = as_json(cli("order", order_id, "--json"))["history"][0]["minOut"]
+    assert f"receive at least {floor} USDC" in told.stderr
+
+
 def test_a_sale_is_watched_to_its_confirmation(cli: Cli) -> None:
     done = cli("sell", "SOL", "0.5", "--for", "USDC")
     assert [line.split()[1] for line in done.stdout.splitlines()[:5]] == LIFE
@@ -138,7 +153,7 @@ def test_a_sale_is_watched_to_its_confirmation(cli: Cli) -> None:
 
 
 def test_buying_spends_exactly_the_amount(cli: Cli) -> None:
-    bought = as_json(cli("buy", "SOL", "15.5", "--with", "USDC", "--json"))
+    bought = as_json(cli("buy", "SOL", "--spend", "15.5", "--with", "USDC", "--json"))
     assert (bought["tokenIn"], bought["tokenOut"], bought["amount"]) == ("USDC", "SOL", "15.5")
 
 
@@ -242,6 +257,17 @@ def test_a_pool_is_taken_out_and_added_again(cli: Cli) -> None:
     added = as_json(cli("pools", "add", address, "--json"))
     assert added["address"] == address
     assert added["venue"] in ("raydium", "meteora")
+    assert as_json(cli("pools", "list", "--json")) == before
+
+
+def test_the_best_pool_that_is_not_registered_is_found_and_added(cli: Cli) -> None:
+    before = as_json(cli("pools", "list", "--json"))
+    found = as_json(cli("pools", "discover", "SOL/USDC", "--json"))
+    assert {pool["program"] for pool in found["pools"]} == {venue.program for venue in supported.VENUES}
+    assert (found["unfit"], found["unsearched"]) == ([], [])
+    best = found["pools"][0]["address"]
+    assert as_json(cli("pools", "remove", best, "--json"))["removed"]
+    assert as_json(cli("pools", "discover", "SOL/USDC", "--add", "1", "--json"))["added"] == [best]
     assert as_json(cli("pools", "list", "--json")) == before
 
 

@@ -9,11 +9,12 @@ import json
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
 from chalicelib.aws.kms_wallet import KmsWallet
 from chalicelib.solana.wallet import InvalidWallet
 from infra.deployment.wallet import WalletError, deployed_wallet
-from operations.target import target_for
+from operations.target import target_of
 from testing.chain import Chain
 from testing.client import Client
 from tests.e2e.test_roles import MAY, Account, is_allowed
@@ -26,12 +27,14 @@ def stack(secured_stack: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def kms(stack: dict[str, str]) -> Any:
-    return target_for("prod", stack["awsEndpoint"]).client("kms")
+    return target_of(stack, "prod", stack["awsEndpoint"]).client("kms")
 
 
 @pytest.fixture(scope="module")
 def key_id(kms: Any) -> str:
-    (key,) = kms.list_keys()["Keys"]
+    """The stack's; the one that the deploy tried the emulator with is deleted."""
+    keys = [kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in kms.list_keys()["Keys"]]
+    (key,) = (key for key in keys if key["KeyState"] == "Enabled")
     return str(key["KeyId"])
 
 
@@ -47,17 +50,39 @@ def test_an_order_trades_from_the_keys_address(stack: dict[str, str]) -> None:
     assert back["status"] == "confirmed", back
 
 
-def test_the_key_is_what_the_template_says_and_only_the_worker_may_sign(kms: Any, key_id: str) -> None:
+def test_the_key_is_what_the_template_says_and_only_the_worker_may_sign(
+    stack: dict[str, str], kms: Any, key_id: str
+) -> None:
     key = kms.describe_key(KeyId=key_id)["KeyMetadata"]
     assert (key["KeySpec"], key["KeyUsage"]) == ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY")
     policy = json.loads(kms.get_key_policy(KeyId=key_id, PolicyName="default")["Policy"])
-    (signing,) = [each for each in policy["Statement"] if {"kms:Sign", "kms:*", "*"} & {*_listed(each["Action"])}]
-    assert signing["Action"] == "kms:Sign"
-    roles = signing["Condition"]["ArnLike"]["aws:PrincipalArn"]
-    assert {role.rpartition("/")[2] for role in roles} == {
-        "fillrate-prod-ExecuteOrderRole-*",
-        "fillrate-prod-execute_order",
+    signing, *others = [each for each in policy["Statement"] if {"kms:Sign", "kms:*", "*"} & {*_listed(each["Action"])}]
+    assert (signing["Action"], others) == ("kms:Sign", [])
+    worker = Account(stack).role_of("ExecuteOrder")
+    # the emulator's own writing of the role: on AWS it is the role's ARN itself, see test_guarded_data.py
+    assert signing["Condition"]["ArnLike"] == {
+        "aws:PrincipalArn": f"arn:aws:sts::000000000000:assumed-role/{worker.rpartition('/')[2]}/*"
     }
+
+
+@pytest.mark.parametrize("named", ["fillrate-prod-ExecuteOrderRole-mallory", "{worker}-mallory", "mallory-{worker}"])
+def test_a_role_that_is_named_like_the_workers_does_not_sign(stack: dict[str, str], key_id: str, named: str) -> None:
+    """It has all the rights on the key that a role's own policy can give it."""
+    account = Account(stack)
+    iam = account.client(account.root, "iam")
+    name = named.format(worker=account.role_of("ExecuteOrder").rpartition("/")[2])
+    trust = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::000000000000:root"}, "Action": "sts:AssumeRole"}
+    rights = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
+    iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=_policy(rights))
+    kms = account.place_of_role(role).client("kms")
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        kms.sign(KeyId=key_id, Message=b"x", MessageType="RAW", SigningAlgorithm="ED25519_SHA_512")
+
+
+def _policy(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def _listed(one_or_more: str | list[str]) -> list[str]:

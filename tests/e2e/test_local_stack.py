@@ -66,6 +66,7 @@ def test_down_and_up_keep_the_orders_even_on_other_ports(tmp_path: Path) -> None
             again = start(second, steps.append)
             assert again["wallet"] == description["wallet"]
             assert again["apiKey"] == description["apiKey"]
+            assert again["awsAccessKeyId"] == description["awsAccessKeyId"]
             own = {"x-api-key": again["apiKey"]}
             assert Client(again["restUrl"]).call("GET", f"/orders/{order_id}", headers=own).status == 200
             assert Client(again["restUrl"]).order(order_id)["status"] == "confirmed"
@@ -76,6 +77,15 @@ def test_down_and_up_keep_the_orders_even_on_other_ports(tmp_path: Path) -> None
         assert stop(second) == []
     finally:
         stop(first)
+
+
+def test_what_lies_in_its_directory_is_for_its_owner_alone(stack: dict[str, str]) -> None:
+    directory = Path(stack["directory"])
+    assert {"logs", "ministack", "pids", "stack.json", "tmp"} <= {path.name for path in directory.iterdir()}
+    # Outside of the functions' code, which comes and goes: the folders that it lies in are looked at.
+    looked_at = [path for path in directory.rglob("*") if "ministack-lambda-" not in str(path.parent)]
+    modes = {path: path.stat().st_mode for path in looked_at if path.exists()}
+    assert {path: oct(mode) for path, mode in modes.items() if mode & 0o077} == {}
 
 
 def test_a_taken_port_is_named_and_nothing_is_started(tmp_path: Path, stack: dict[str, str]) -> None:

@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
-import boto3
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from infra.local_stack.stack import Layout, start, stop
+from infra.local_stack.stack import Layout, stop
 from infra.localnet import base58
 from testing.chain import Chain
 from testing.client import Client, Json, eventually, follow
+from testing.emulator import root_session
 from testing.ports import free_port
+from testing.stacks import start
 from tests.e2e.conftest import ORDERS_PER_MINUTE, SLOT_MS
 
 PROVIDER_KEY = "provider-s3cr3t-9f8e7d6c5b4a"
@@ -31,7 +32,6 @@ WRONG_KEY = "fillrate_a-key-that-nobody-was-ever-given-0123456789"
 WRONG_TICKET = "a-ticket-that-nobody-was-ever-given.0123456789abcdef"
 FORGED = '\r\n{"level":"INFO","message":"forged"}\x1b[31m\x9b\u2028'
 MARK = "forged"
-CREDENTIALS: dict[str, Any] = {"region_name": "us-east-1", "aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
 
 class KeyedNode(Layout):
@@ -55,7 +55,8 @@ class Run:
         self.secrets[name] = secret if isinstance(secret, bytes) else secret.encode()
 
     def aws(self, service: Any) -> Any:
-        return boto3.client(service, endpoint_url=self.stack["awsEndpoint"], **CREDENTIALS)
+        client: Any = root_session(self.stack).client
+        return client(service, endpoint_url=self.stack["awsEndpoint"])
 
     def logs(self) -> dict[str, str]:
         """Every log by its name: the processes' files, and what the functions wrote."""
@@ -95,6 +96,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         run.keep("the wallet's seed", keypair[:32])
         run.keep("the node's key", PROVIDER_KEY)
         run.keep("the API key", stack["apiKey"])
+        run.keep("the emulator's secret", stack["awsSecretAccessKey"])
         _trade(run)
         yield run
     finally:
@@ -114,7 +116,7 @@ def _trade(run: Run) -> None:
     for one in accepted:
         confirmed = client.ended(one["orderId"])
         assert confirmed["status"] == "confirmed"
-        config = {"commitment": "confirmed", "maxSupportedTransactionVersion": 0, "encoding": "base64"}
+        config = {"commitment": "confirmed", "maxSupportedTransactionVersion": 1, "encoding": "base64"}
         wire = base64.b64decode(chain.call("getTransaction", confirmed["txHash"], config)["transaction"][0])
         run.keep(f"the signed transaction {confirmed['txHash']}", wire)
         # the signature alone is public; what follows it is what only the signed bytes have

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from testing.client import Client, eventually, follow
+from testing.emulator import root_session
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "observability.md"
 CORRELATION_ID = "e2e/observability-1"
@@ -21,15 +21,8 @@ Json = dict[str, Any]
 class Logs:
     """CloudWatch Logs of the stack."""
 
-    def __init__(self, endpoint: str) -> None:
-        client: Any = boto3.client
-        self._client = client(
-            "logs",
-            endpoint_url=endpoint,
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+    def __init__(self, stack: dict[str, str]) -> None:
+        self._client = root_session(stack).client("logs", endpoint_url=stack["awsEndpoint"])
 
     def lines_about(self, text: str) -> list[Json]:
         """What the documented query finds, as the JSON that the functions wrote."""
@@ -52,7 +45,7 @@ class Logs:
 
 @pytest.fixture(scope="module")
 def logs(stack: dict[str, str]) -> Logs:
-    return Logs(stack["awsEndpoint"])
+    return Logs(stack)
 
 
 def test_one_query_shows_an_orders_whole_life_over_all_functions(stack: dict[str, str], logs: Logs) -> None:

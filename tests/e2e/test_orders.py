@@ -125,16 +125,27 @@ def test_an_order_beyond_the_wallet_fails_at_once_and_says_why(client: Client) -
 
 
 def test_a_quote_is_what_an_order_then_gets(client: Client) -> None:
-    quote = client.call("GET", "/quotes?tokenIn=JUP&tokenOut=RAY&amount=12.5&slippage=0.02").body
-    order = client.ended(client.execute("JUP", "RAY", "12.5", slippage="0.02")["orderId"])
+    path = "/quotes?tokenIn=JUP&tokenOut=RAY&amount=12.5&slippage=0.02"
+    for _ in range(20):
+        quote = client.call("GET", path).body
+        order = client.ended(client.execute("JUP", "RAY", "12.5", slippage="0.02")["orderId"])
+        # where the machine is busy, traders may have moved the pools far in that time
+        if _apart(client.call("GET", path).body, quote) < Decimal("0.002"):
+            break
+    else:
+        raise AssertionError("the market never stands still for as long as an order takes")
 
     assert {entry["dex"] for entry in quote["quotes"]} == {"raydium", "meteora"}
     best = max(quote["quotes"], key=lambda entry: Decimal(entry["amountOut"]))
     # a split or a way over a third token may give more than any pool alone
     assert Decimal(quote["amountOut"]) >= Decimal(best["amountOut"])
     assert Decimal(quote["minOut"]) < Decimal(quote["amountOut"])
-    # traders may have moved the pool between the two, by a little
-    assert abs(Decimal(order["amountOut"]) / Decimal(quote["amountOut"]) - 1) < Decimal("0.01")
+    assert _apart(order, quote) < Decimal("0.01")
+
+
+def _apart(one: Json, other: Json) -> Decimal:
+    """How far apart the two amounts are."""
+    return abs(Decimal(one["amountOut"]) / Decimal(other["amountOut"]) - 1)
 
 
 def test_orders_are_listed_newest_first_page_by_page(client: Client) -> None:
@@ -155,7 +166,8 @@ def test_orders_are_listed_newest_first_page_by_page(client: Client) -> None:
     [
         ({"type": "market", "tokenIn": "SOL", "tokenOut": "SOL", "amount": "1"}, "tokenOut"),
         ({"type": "market", "tokenIn": "SOL", "tokenOut": "NOPE", "amount": "1"}, "tokenOut"),
-        ({"type": "limit", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "1"}, "type"),
+        ({"type": "twap", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "1"}, "type"),
+        ({"type": "limit", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "1"}, "limitPrice"),
         ({"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.0000000001"}, "amount"),
         ({"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": True}, "amount"),
         ({"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "1", "slippage": "0.51"}, "slippage"),

@@ -15,7 +15,8 @@ from fillrate.cli.main import run
 import infra.halt
 import infra.limits
 from operations import limits
-from testing.client import Client, follow
+from operations.target import EmulatorCredentials
+from testing.client import Client, eventually, follow
 
 Json = dict[str, Any]
 ORDER = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "0.1"}
@@ -28,9 +29,13 @@ def client(stack: dict[str, str]) -> Client:
 
 
 @pytest.fixture
-def operator(stack: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+def operator(
+    stack: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Command]:
     """`operator("halt", …)` and `operator("set", …)`: the command lines, and what they print."""
     place = ("--stage", "local", "--endpoint-url", stack["awsEndpoint"])
+    for name, value in EmulatorCredentials.of(stack).variables.items():
+        monkeypatch.setenv(name, value)
 
     def command(*arguments: str) -> str:
         words = infra.limits.words if arguments[0] in ("show", "set") else infra.halt.words
@@ -62,10 +67,11 @@ def test_while_halted_orders_are_accepted_and_fail_and_after_resume_they_trade_a
     failed = ended(client)
     assert (failed["status"], failed["errorCode"], failed["terminal"]) == ("failed", "HALTED", True)
     assert "a drill" in failed["error"]
-    assert halted(client) == (scope == ())
+    if scope == ():
+        eventually(lambda: halted(client))  # health is looked at once in a few seconds
     assert "not halted" in operator("resume", *scope)
     assert ended(client)["status"] == "confirmed"
-    assert not halted(client)
+    eventually(lambda: not halted(client))
 
 
 def test_no_transaction_leaves_once_a_halt_has_returned(client: Client, operator: Command) -> None:
@@ -76,9 +82,10 @@ def test_no_transaction_leaves_once_a_halt_has_returned(client: Client, operator
     order_ids += [client.execute("SOL", "USDC", "0.1")["orderId"] for _ in range(3)]
     orders = [client.ended(order_id) for order_id in order_ids]
     for order in orders:
-        submitted = [change["at"] for change in order["history"] if change["status"] == "submitted"]
-        assert order["status"] == "confirmed" if submitted else order["errorCode"] == "HALTED"
-        assert all(_seconds(at) <= thrown_at + 1.0 for at in submitted)
+        steps = {change["status"]: change["at"] for change in order["history"]}
+        assert order["status"] == "confirmed" if "submitted" in steps else order["errorCode"] == "HALTED"
+        # the switch is looked at once more after this step, however long a busy machine takes to come to it
+        assert "submitted" not in steps or _seconds(steps["building"]) <= thrown_at
     assert [order["errorCode"] for order in orders[-3:]] == ["HALTED"] * 3
 
 
@@ -95,7 +102,8 @@ def test_an_order_beyond_a_limit_that_the_market_tells_fails_with_its_code(
     client: Client, operator: Command, limit: tuple[str, ...], code: str
 ) -> None:
     operator("set", "--account", "local", *limit)
-    failed = ended(client)
+    # The other traders move the pools apart all the time, but now and then the best one is where the others are.
+    failed = next(order for order in (ended(client) for _ in range(10)) if order["status"] == "failed")
     assert (failed["status"], failed["errorCode"], failed["terminal"]) == ("failed", code, True)
     operator("set", "--account", "local", limit[0], "inherit")
     assert ended(client)["status"] == "confirmed"

@@ -6,16 +6,25 @@ credentials and is harmless where it is allowed: it names what isn't there, or a
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from chalicelib.access.keys import Scope, digest_of, new_secret
+from operations import keys
+from operations.target import target_of
+from testing.client import Client
+from testing.emulator import root_session
+
+Tried = TypeVar("Tried")
 NOBODY = {"orderId": {"S": "nobody's"}, "item": {"S": "order"}}
 DENIED = {"AccessDenied", "AccessDeniedException"}
 ONCE = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
@@ -80,13 +89,23 @@ TRIALS: dict[str, Callable[[Place], Any]] = {
         **p.orders(KeyConditionExpression="orderId = :o", ExpressionAttributeValues={":o": {"S": "nobody"}})
     ),
     "orders: an account's": lambda p: _query(p, "byAccount", "account"),
+    "orders: how an account's stand": lambda p: _query(p, "byStanding", "account"),
+    "orders: read many": lambda p: p.client("dynamodb").batch_get_item(
+        RequestItems={p.names["OrdersTable"]: {"Keys": [NOBODY]}}
+    ),
     "orders: a connection's": lambda p: _query(p, "byConnection", "connectionId"),
     "orders: the overdue": lambda p: _query(p, "byDue", "openShard"),
+    "orders: those that wait": lambda p: _query(p, "byPair", "waitingPair"),
     "orders: every subscription": lambda p: p.client("dynamodb").scan(**p.orders(IndexName="byConnection", Limit=1)),
     "orders: all": lambda p: p.client("dynamodb").scan(**p.orders(Limit=1)),
     "orders: drop the table": lambda p: p.client("dynamodb").delete_table(TableName="nobodys-table"),
     "pools: all": lambda p: p.client("dynamodb").scan(TableName=p.names["PoolsTable"], Limit=1),
     "pools: add one": lambda p: _put(p, "PoolsTable", {"address": {"S": "x"}}),
+    "proposals: all": lambda p: p.client("dynamodb").scan(TableName=p.names["ProposalsTable"], Limit=1),
+    "proposals: read one": lambda p: p.client("dynamodb").get_item(
+        TableName=p.names["ProposalsTable"], Key={"address": {"S": "nobody"}}
+    ),
+    "record: read": lambda p: p.client("dynamodb").scan(TableName=p.names["AuditTable"], Limit=1),
     "control: read": lambda p: p.client("dynamodb").get_item(
         TableName=p.names["ControlTable"], Key={"name": {"S": "nobody"}}
     ),
@@ -99,7 +118,7 @@ TRIALS: dict[str, Callable[[Place], Any]] = {
     "api keys: read one": lambda p: p.client("dynamodb").get_item(
         TableName=p.names["AccessTable"], Key={"name": {"S": "nobody"}}
     ),
-    "api keys: count a use": lambda p: _update(p, "AccessTable", {"name": {"S": "nobody"}}),
+    "api keys: count a use": lambda p: _update(p, "MeterTable", {"name": {"S": "nobody"}}),
     "api keys: find one": lambda p: p.client("dynamodb").query(
         TableName=p.names["AccessTable"],
         IndexName="byKeyId",
@@ -114,6 +133,9 @@ TRIALS: dict[str, Callable[[Place], Any]] = {
     "sessions: read one": lambda p: p.client("dynamodb").get_item(
         TableName=p.names["ConnectionsTable"], Key={"name": {"S": "nobody"}}
     ),
+    "sessions: read several": lambda p: p.client("dynamodb").batch_get_item(
+        RequestItems={p.names["ConnectionsTable"]: {"Keys": [{"name": {"S": "nobody"}}]}}
+    ),
     "sessions: open": lambda p: _put(p, "ConnectionsTable", {"name": {"S": "nobody"}}),
     "sessions: hear": lambda p: _update(p, "ConnectionsTable", {"name": {"S": "nobody"}}),
     "sessions: close": lambda p: p.client("dynamodb").delete_item(
@@ -121,6 +143,10 @@ TRIALS: dict[str, Callable[[Place], Any]] = {
     ),
     "sessions: all": lambda p: p.client("dynamodb").scan(TableName=p.names["ConnectionsTable"], Limit=1),
     "ticket secret: read": lambda p: p.client("secretsmanager").get_secret_value(SecretId=p.names["TicketSecretArn"]),
+    "node's url: read": lambda p: p.client("secretsmanager").get_secret_value(SecretId=p.names["SolanaRpcSecretArn"]),
+    "node's url: replace": lambda p: p.client("secretsmanager").put_secret_value(
+        SecretId=p.names["SolanaRpcSecretArn"], SecretString="https://127.0.0.1:1"
+    ),
     "ticket secret: replace": lambda p: p.client("secretsmanager").put_secret_value(
         SecretId=p.names["TicketSecretArn"], SecretString="x" * 64
     ),
@@ -141,6 +167,23 @@ TRIALS: dict[str, Callable[[Place], Any]] = {
     "dead letters: delete": lambda p: _queue(p, "delete_message", "DeadLetterQueueUrl", ReceiptHandle="none"),
     "dead letters: hide": lambda p: _queue(
         p, "change_message_visibility", "DeadLetterQueueUrl", ReceiptHandle="none", VisibilityTimeout=0
+    ),
+    "circulations: read one": lambda p: p.client("dynamodb").get_item(
+        TableName=p.names["CirculationsTable"], Key={"pair": {"S": "nobody"}}
+    ),
+    "circulations: move": lambda p: _update(p, "CirculationsTable", {"pair": {"S": "nobody"}}),
+    "circulations: put": lambda p: _put(p, "CirculationsTable", {"pair": {"S": "nobody"}}),
+    "circulations: end": lambda p: p.client("dynamodb").delete_item(
+        TableName=p.names["CirculationsTable"], Key={"pair": {"S": "nobody"}}
+    ),
+    "circulations: all": lambda p: p.client("dynamodb").scan(TableName=p.names["CirculationsTable"], Limit=1),
+    "watch queue: send": lambda p: _queue(p, "send_message", "WatchQueueUrl", MessageBody="{}", DelaySeconds=99_999),
+    "watch queue: receive": lambda p: _queue(
+        p, "receive_message", "WatchQueueUrl", VisibilityTimeout=0, WaitTimeSeconds=0
+    ),
+    "watch queue: delete": lambda p: _queue(p, "delete_message", "WatchQueueUrl", ReceiptHandle="none"),
+    "watch queue: hide": lambda p: _queue(
+        p, "change_message_visibility", "WatchQueueUrl", ReceiptHandle="none", VisibilityTimeout=0
     ),
     "connections: post": lambda p: p.client("apigatewaymanagementapi").post_to_connection(
         ConnectionId="nobody", Data=b"{}"
@@ -174,45 +217,85 @@ MAY: dict[str, set[str]] = {
         "orders: read one",
         "orders: write one",
         "orders: an account's",
+        "orders: how an account's stand",
+        "orders: read many",
+        "orders: the overdue",
         "pools: all",
+        "proposals: all",
         "control: read",
         "control: change",
         "queue: send",
         "queue: length",
+        "api keys: read one",
         "api keys: count a use",
+        "sessions: read one",
         "ticket secret: read",
+        "node's url: read",
+        "circulations: read one",
+        "circulations: move",
+        "circulations: all",
+        "watch queue: send",
     },
     "Authorize": {"api keys: read one"},
     "ExecuteOrder": {
         "orders: read one",
         "orders: write one",
         "pools: all",
+        "proposals: all",
         "control: read",
         "control: change",
+        "queue: send",
         "queue: receive",
         "queue: delete",
         "queue: hide",
         "queue: length",
         "dead letters: send",
+        "node's url: read",
+        "api keys: read one",
+        "api keys: find one",
+        "circulations: read one",
+        "circulations: move",
+        "watch queue: send",
+    },
+    "WatchPairs": {
+        "orders: read one",
+        "orders: write one",
+        "orders: those that wait",
+        "pools: all",
+        "proposals: all",
+        "control: read",
+        "control: change",
+        "queue: send",
+        "node's url: read",
+        "circulations: read one",
+        "circulations: move",
+        "circulations: end",
+        "watch queue: send",
+        "watch queue: receive",
+        "watch queue: delete",
+        "watch queue: hide",
     },
     "PushChanges": {
-        "orders: read one",
         "orders: change one",
         "orders: delete one",
         "orders: who watches one",
-        "orders: a connection's",
+        "sessions: read several",
+        "sessions: close",
         "connections: post",
         "connections: close",
     },
     "Sweep": {
         "orders: read one",
+        "orders: write one",
         "orders: change one",
         "orders: delete one",
         "orders: the overdue",
         "orders: every subscription",
         "orders: a connection's",
         "sessions: all",
+        "sessions: hear",
         "sessions: close",
+        "connections: look",
         "connections: close",
         "api keys: read one",
         "api keys: find one",
@@ -221,11 +304,23 @@ MAY: dict[str, set[str]] = {
         "dead letters: receive",
         "dead letters: delete",
         "dead letters: hide",
+        "circulations: all",
+        "watch queue: send",
+    },
+    "DiscoverPools": {
+        "pools: all",
+        "proposals: all",
+        "proposals: read one",
+        "control: read",
+        "control: change",
+        "node's url: read",
     },
     "WebsocketConnect": {
         "orders: read one",
         "orders: write one",
         "sessions: open",
+        "sessions: hear",
+        "sessions: close",
         "ticket secret: read",
         "api keys: read one",
         "api keys: find one",
@@ -240,7 +335,97 @@ MAY: dict[str, set[str]] = {
         "sessions: hear",
         "sessions: close",
     },
-    "WebsocketDisconnect": {"orders: delete one", "orders: a connection's", "sessions: close"},
+    "WebsocketDisconnect": {"orders: delete one", "orders: a connection's", "sessions: hear", "sessions: close"},
+}
+
+# What each may write, by table: every other write, of any verb and of any table that is deployed, is refused.
+MAY_WRITE: dict[str, dict[str, set[str]]] = {
+    "APIHandler": {
+        "OrdersTable": {"PutItem"},
+        "LineTable": {"DeleteItem"},
+        "ControlTable": {"UpdateItem"},
+        "CirculationsTable": {"UpdateItem"},
+        "MeterTable": {"UpdateItem"},
+    },
+    "ExecuteOrder": {
+        "OrdersTable": {"PutItem"},
+        "LineTable": {"PutItem", "DeleteItem"},
+        "ControlTable": {"UpdateItem"},
+        "CirculationsTable": {"UpdateItem"},
+    },
+    "WatchPairs": {
+        "OrdersTable": {"PutItem"},
+        "ControlTable": {"UpdateItem"},
+        "CirculationsTable": {"UpdateItem", "DeleteItem"},
+    },
+    "PushChanges": {"OrdersTable": {"UpdateItem", "DeleteItem"}, "ConnectionsTable": {"DeleteItem"}},
+    "Sweep": {
+        "OrdersTable": {"PutItem", "UpdateItem", "DeleteItem"},
+        "LineTable": {"UpdateItem"},
+        "ConnectionsTable": {"UpdateItem", "DeleteItem"},
+    },
+    # Of the record its own kind of entries, of the control table its pace: tests/unit/test_roles_in_template.py.
+    "DiscoverPools": {
+        "ProposalsTable": {"PutItem", "DeleteItem"},
+        "AuditTable": {"PutItem"},
+        "ControlTable": {"UpdateItem"},
+    },
+    "WebsocketConnect": {
+        "OrdersTable": {"PutItem"},
+        "ConnectionsTable": {"PutItem", "UpdateItem", "DeleteItem"},
+    },
+    "WebsocketMessage": {
+        "OrdersTable": {"PutItem", "DeleteItem"},
+        "ConnectionsTable": {"UpdateItem", "DeleteItem"},
+    },
+    "WebsocketDisconnect": {"OrdersTable": {"DeleteItem"}, "ConnectionsTable": {"UpdateItem", "DeleteItem"}},
+}
+NEVER: dict[str, Any] = {
+    "ConditionExpression": "attribute_exists(#never)",
+    "ExpressionAttributeNames": {"#never": "isThereNever"},
+}
+SETTING: dict[str, Any] = {"UpdateExpression": "SET a = :a", "ExpressionAttributeValues": {":a": {"N": "1"}}}
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A way to write an item of `table`, whose key is `key`; nothing is written where it is allowed."""
+
+    dynamodb: Any
+    table: str
+    key: dict[str, Any]
+
+    def transact(self, verb: str, **write: Any) -> Any:
+        action = {verb: {"TableName": self.table, **write, **NEVER}}
+        return self.dynamodb.transact_write_items(TransactItems=[action])
+
+    def batch(self, verb: str, **write: Any) -> Any:
+        return self.dynamodb.batch_write_item(RequestItems={self.table: [{verb: write}]})
+
+    def statement(self, text: str) -> Any:
+        return self.dynamodb.execute_statement(Statement=text.format(table=self.table, where=self._where()))
+
+    def insert(self) -> str:
+        fields = ", ".join(f"'{name}': 'nobody'" for name in self.key)
+        return f'INSERT INTO "{self.table}" VALUE {{{{{fields}}}}}'
+
+    def _where(self) -> str:
+        return " AND ".join(f"{name} = 'nobody'" for name in self.key)
+
+
+# Each way to write, with the action that AWS asks the policy for.
+WRITES: dict[str, tuple[str, Callable[[Write], Any]]] = {
+    "put": ("PutItem", lambda w: w.dynamodb.put_item(TableName=w.table, Item=w.key, **NEVER)),
+    "update": ("UpdateItem", lambda w: w.dynamodb.update_item(TableName=w.table, Key=w.key, **SETTING | NEVER)),
+    "delete": ("DeleteItem", lambda w: w.dynamodb.delete_item(TableName=w.table, Key=w.key, **NEVER)),
+    "put in a transaction": ("PutItem", lambda w: w.transact("Put", Item=w.key)),
+    "update in a transaction": ("UpdateItem", lambda w: w.transact("Update", Key=w.key, **SETTING)),
+    "delete in a transaction": ("DeleteItem", lambda w: w.transact("Delete", Key=w.key)),
+    "put in a batch": ("BatchWriteItem", lambda w: w.batch("PutRequest", Item=w.key)),
+    "delete in a batch": ("BatchWriteItem", lambda w: w.batch("DeleteRequest", Key=w.key)),
+    "insert by a statement": ("PartiQLInsert", lambda w: w.statement(w.insert())),
+    "update by a statement": ("PartiQLUpdate", lambda w: w.statement('UPDATE "{table}" SET a = 1 WHERE {where}')),
+    "delete by a statement": ("PartiQLDelete", lambda w: w.statement('DELETE FROM "{table}" WHERE {where}')),
 }
 
 
@@ -250,7 +435,7 @@ class Account:
     def __init__(self, stack: dict[str, str]) -> None:
         self._endpoint = stack["awsEndpoint"]
         self._websocket = stack["wsUrl"].replace("ws://", "http://")
-        self.root = boto3.Session("test", "test", region_name="us-east-1")
+        self.root = root_session(stack)
         self.stage = stack["stage"]
         self.functions = {
             resource["LogicalResourceId"]: resource["PhysicalResourceId"]
@@ -268,18 +453,25 @@ class Account:
         endpoint = self._websocket if service == "apigatewaymanagementapi" else self._endpoint
         return session.client(service, endpoint_url=endpoint, config=ONCE)  # type: ignore[call-overload]
 
-    def assume(self, function: str) -> dict[str, str]:
-        """Credentials of the role of `function` (its name in the template)."""
-        role = self._configuration(function)["Role"]
+    def role_of(self, function: str) -> str:
+        """The ARN of the role of `function` (its name in the template)."""
+        return str(self._configuration(function)["Role"])
+
+    def assume(self, role: str) -> dict[str, str]:
+        """Credentials of the role of this ARN."""
         assumed = self.client(self.root, "sts").assume_role(RoleArn=role, RoleSessionName="trial")
         credentials: dict[str, str] = assumed["Credentials"]
         return credentials
 
     def place_of(self, function: str) -> Place:
         """What `function` reaches, by its own role."""
-        session = session_of(self.assume(function))
         logs = self._configuration(function)["LoggingConfig"]["LogGroup"]
-        return Place(cache(lambda service: self.client(session, service)), self.names, logs)
+        return self.place_of_role(self.role_of(function), logs)
+
+    def place_of_role(self, role: str, own_logs: str = "") -> Place:
+        """What the role of this ARN reaches."""
+        session = session_of(self.assume(role))
+        return Place(cache(lambda service: self.client(session, service)), self.names, own_logs)
 
     def _configuration(self, function: str) -> dict[str, Any]:
         client = self.client(self.root, "lambda")
@@ -306,7 +498,7 @@ def account(secured_stack: dict[str, str]) -> Account:
     return Account(secured_stack)
 
 
-def is_allowed(trial: Callable[[Place], Any], place: Place) -> bool:
+def is_allowed(trial: Callable[[Tried], Any], place: Tried) -> bool:
     """Whether the call gets past the policies; what it then comes to doesn't matter."""
     try:
         trial(place)
@@ -326,8 +518,73 @@ def test_a_function_may_do_what_its_code_does_and_nothing_else(account: Account,
     assert allowed == MAY[function]
 
 
+@pytest.mark.parametrize("function", list(MAY))
+def test_a_function_writes_to_the_tables_that_are_its_own_and_by_no_other_verb(account: Account, function: str) -> None:
+    as_root = account.client(account.root, "dynamodb")
+    dynamodb = account.place_of(function).client("dynamodb")
+    allowed, expected = set(), set()
+    tables = [output for output in account.names if output.endswith("Table")]
+    assert len(tables) >= 6
+    for table in tables:
+        schema = as_root.describe_table(TableName=account.names[table])["Table"]["KeySchema"]
+        write = Write(dynamodb, account.names[table], {one["AttributeName"]: {"S": "nobody"} for one in schema})
+        for verb, (action, trial) in WRITES.items():
+            if is_allowed(trial, write):
+                allowed.add((table, verb))
+            if action in MAY_WRITE.get(function, {}).get(table, set()):
+                expected.add((table, verb))
+    assert allowed == expected
+
+
+def test_the_apis_role_can_neither_forge_a_key_nor_bring_a_revoked_one_back(
+    account: Account, secured_stack: dict[str, str]
+) -> None:
+    """An update writes an item that isn't there: whoever may count uses on the key's own item may make any key."""
+    target = target_of(secured_stack, "prod", secured_stack["awsEndpoint"])
+    administration = keys.administration(target)
+    revoked = administration.create("alice", frozenset({Scope.TRADE}))
+    administration.revoke(revoked.key.key_id)
+    forged = new_secret(secrets.token_bytes)
+    api = account.place_of("APIHandler").client("dynamodb")
+    fields = {
+        "keyId": {"S": "key_forged"},
+        "account": {"S": "alice"},
+        "scopes": {"L": [{"S": "admin"}]},
+        "label": {"S": ""},
+        "ratePerMinute": {"N": "1000"},
+        "createdAtMs": {"N": "1"},
+    }
+    with suppress(ClientError):
+        api.update_item(
+            TableName=account.names["AccessTable"],
+            Key={"name": {"S": f"key#{digest_of(forged)}"}},
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in fields),
+            ExpressionAttributeNames={f"#{name}": name for name in fields},
+            ExpressionAttributeValues={f":{name}": value for name, value in fields.items()},
+        )
+    with suppress(ClientError):
+        api.update_item(
+            TableName=account.names["AccessTable"],
+            Key={"name": {"S": f"key#{revoked.key.digest}"}},
+            UpdateExpression="REMOVE validUntilMs",
+        )
+    for key in (forged, revoked.secret):
+        assert Client(secured_stack["restUrl"], key).call("GET", "/orders").status == 401
+
+
+def test_where_the_node_is_shows_in_no_functions_settings_and_in_no_stacks_parameters(
+    account: Account, secured_stack: dict[str, str]
+) -> None:
+    """Whoever may look at functions and stacks would read a provider's key there."""
+    functions = account.client(account.root, "lambda").list_functions()["Functions"]
+    stacks = account.client(account.root, "cloudformation").describe_stacks()["Stacks"]
+    assert len(functions) >= len(MAY)
+    assert [one["FunctionName"] for one in functions if secured_stack["rpcUrl"] in str(one)] == []
+    assert [one["StackName"] for one in stacks if secured_stack["rpcUrl"] in str(one)] == []
+
+
 def test_a_roles_key_without_its_secret_is_refused(account: Account) -> None:
-    keys = account.assume("Sweep")
+    keys = account.assume(account.role_of("Sweep"))
     read = account.names["OrdersTable"]
     assert "Item" not in account.client(session_of(keys), "dynamodb").get_item(TableName=read, Key=NOBODY)
     forged = session_of(keys | {"SecretAccessKey": "guessed"})

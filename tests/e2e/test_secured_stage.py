@@ -8,18 +8,22 @@ is here. A right that a function needs and doesn't have shows as one of these fa
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from chalicelib.access.keys import Scope
 from infra.project import PROJECT
+from operations import keys
+from operations.target import EmulatorCredentials, target_of
 from testing.client import PATIENCE_SECONDS, Client, eventually
+from testing.emulator import root_session
 from tests.e2e.test_accounts import (  # noqa: F401 - run here by being here
     alice,
     mallory,
@@ -29,6 +33,7 @@ from tests.e2e.test_accounts import (  # noqa: F401 - run here by being here
     test_a_ticket_lets_one_connection_in,
     test_the_accounts_stream_tells_every_change_of_all_its_orders_and_of_no_other,
 )
+from tests.e2e.test_foreign_pages import TestAPageOfAnotherOrigin, TestAProgram, nothing_changes  # noqa: F401
 from tests.e2e.test_orders import (  # noqa: F401
     test_a_late_subscriber_sees_the_whole_history_and_is_closed,
     test_a_quote_is_what_an_order_then_gets,
@@ -53,18 +58,22 @@ def client(stack: dict[str, str]) -> Client:
 @pytest.fixture(scope="module")
 def aws(stack: dict[str, str]) -> Aws:
     """Clients of the operator."""
-    session = boto3.Session("test", "test", region_name="us-east-1")
+    session = root_session(stack)
     return lambda service: session.client(service, endpoint_url=stack["awsEndpoint"])
 
 
 @pytest.fixture
 def idle_workers(aws: Aws, stack: dict[str, str]) -> Iterator[None]:
     """While the queue isn't read, orders stay pending."""
+    let_workers_read(aws, stack, False)
+    yield
+    let_workers_read(aws, stack, True)
+
+
+def let_workers_read(aws: Aws, stack: dict[str, str], enabled: bool) -> None:
     mappings = aws("lambda").list_event_source_mappings(FunctionName=stack["workerFunction"])
     (mapping,) = mappings["EventSourceMappings"]
-    aws("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
-    yield
-    aws("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+    aws("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=enabled)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +92,8 @@ def test_nothing_is_served_without_a_key(stack: dict[str, str], method: str, pat
     reply = Client(stack["restUrl"]).call(method, path, {} if method == "POST" else None)
     assert reply.status == reply.body["status"] == 401
     assert reply.headers["content-type"] == "application/problem+json"
+    assert (reply.headers["cache-control"], reply.headers["x-content-type-options"]) == ("no-store", "nosniff")
+    assert reply.headers["strict-transport-security"] == "max-age=31536000"
 
 
 def test_health_and_the_apis_description_are_for_everybody(stack: dict[str, str]) -> None:
@@ -99,6 +110,18 @@ def test_an_order_that_has_not_started_is_cancelled(idle_workers: None, client: 
     order_id = client.execute("USDC", "SOL", "2")["orderId"]
     reply = client.call("DELETE", f"/orders/{order_id}")
     assert (reply.status, reply.body["status"]) == (200, "cancelled")
+
+
+def test_an_open_order_of_a_key_that_is_revoked_does_not_trade(
+    idle_workers: None, aws: Aws, client: Client, stack: dict[str, str]
+) -> None:
+    administration = keys.administration(target_of(stack, "prod", stack["awsEndpoint"]))
+    stolen = administration.create("local", frozenset({Scope.TRADE, Scope.READ}))
+    order_id = Client(stack["restUrl"], stolen.secret).execute("USDC", "SOL", "2")["orderId"]
+    administration.revoke(stolen.key.key_id)
+    let_workers_read(aws, stack, True)
+    order = client.ended(order_id)
+    assert (order["status"], order.get("errorCode"), order.get("txHash")) == ("failed", "KEY_REVOKED", None)
 
 
 def test_the_sweep_clears_away_the_dead_letter_of_an_order_that_went_on(
@@ -126,7 +149,10 @@ def test_redrive_places_a_failed_order_anew(aws: Aws, client: Client, stack: dic
     _bury(aws, stack, order_id)
     command = [sys.executable, "-m", "infra.redrive", "--stage", stack["stage"]]
     command += ["--endpoint-url", stack["awsEndpoint"]]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+    environment = os.environ | EmulatorCredentials.of(stack).variables
+    done = subprocess.run(
+        command, env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stdout.splitlines() if order_id in line]
     assert "placed again" in line

@@ -13,6 +13,7 @@ from chalice.package import YAMLTemplateSerializer
 
 from infra.deployment import artifacts
 from infra.project import PROJECT
+from operations.target import EmulatorCredentials
 
 ALLOW_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 PLAIN = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
@@ -20,7 +21,7 @@ PLAIN = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"
 
 @pytest.fixture(scope="module")
 def root(secured_stack: dict[str, str]) -> Any:
-    return _clients(secured_stack, "test", "test")
+    return _clients(secured_stack, *EmulatorCredentials.of(secured_stack))
 
 
 @pytest.fixture(scope="module")

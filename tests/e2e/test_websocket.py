@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import boto3
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from testing.client import PATIENCE_SECONDS, Client, eventually
+from testing.emulator import root_session
 
 Json = dict[str, Any]
 
@@ -75,13 +75,7 @@ def test_a_vanished_client_leaves_no_subscription(client: Client, stack: dict[st
 
 
 def _subscriptions(stack: dict[str, str]) -> list[str]:
-    dynamodb = boto3.client(
-        "dynamodb",
-        endpoint_url=stack["awsEndpoint"],
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
+    dynamodb = root_session(stack).client("dynamodb", endpoint_url=stack["awsEndpoint"])
     items = dynamodb.scan(TableName=stack["ordersTable"])["Items"]
     return [item["item"]["S"] for item in items if item["item"]["S"].startswith("subscription#")]
 

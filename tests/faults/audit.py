@@ -10,33 +10,45 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from tests.faults.engine import Engine
+from tests.faults.audit_of_terms import faults_between_orders, faults_in_terms
+from tests.faults.landed import SOL_MINT, ChainRecords, Landed, landed_since, newest_signature
+from tests.faults.versions import Versions
 
-SOL_MINT = "So11111111111111111111111111111111111111112"
-MEMO = re.compile(r"fillrate:(?P<order>[^:\s\"]+):(?P<attempt>\d+)")
 # An ended order's life, a letter a step: P pending, R routing, B building, S submitted, C confirmed, F failed with a
-# retry to come, T failed for good (if halted, also before an attempt), X cancelled. A step that a dead
-# worker's successor repeats isn't told twice.
-LAWFUL_LIFE = re.compile(r"P+(?:X|T|(?:R(?:BS?)?F){0,2}(?:RBSC|(?:R(?:BS?)?)?T))")
+# retry to come, T failed for good (if halted, also before an attempt), X cancelled, E expired. Nothing is cancelled
+# whose transaction is out. A step that a dead worker's successor repeats isn't told twice.
+LAWFUL_LIFE = re.compile(r"P+(?:R(?:BS?)?F){0,2}(?:RBSC|(?:R(?:BS?)?)?[TE]|(?:RB?)?X)")
+# Of an order that waits for its price: O open, from which it is triggered and to which it may come back from any step.
+LAWFUL_WAIT = re.compile(r"(?:O+P*(?:RB?S?)?)*O*(?:C|P*(?:RB?S?)?[XTE])")
+ENDED = ("confirmed", "failed", "cancelled", "expired")
 # Past the life of a blockhash and finality: what has not landed by then never will.
 SLOTS_TO_FINALITY = 250
 
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Landed:
-    """One transaction of the wallet as the chain holds it."""
+class Books(Protocol):
+    """What is compared; `Engine` has it of a running stack."""
 
-    signature: str
-    order_id: str | None
-    attempt: int
-    succeeded: bool
-    fee: int
-    # what it did to the wallet, by mint; lamports for SOL, without the fee
-    changes: dict[str, int]
+    @property
+    def chain(self) -> ChainRecords: ...
+
+    @property
+    def wallet(self) -> str: ...
+
+    @property
+    def tokens(self) -> dict[str, Json]: ...
+
+    @property
+    def versions(self) -> Versions: ...
+
+    def stored_orders(self) -> dict[str, Json]:
+        """Every order by its id, as it lies in the table."""
+
+    def counters(self) -> dict[str, int]:
+        """What the limits' counters stand at; those at zero aside."""
 
 
 @dataclass
@@ -47,6 +59,8 @@ class Findings:
     landed: int = 0
     landed_with_error: int = 0
     attempts: int = 0
+    # how many writes of the orders were seen on their way to the table
+    versions: int = 0
     stuck: int = 0
     double: int = 0
     # what two-hop swaps left in the wallet of the token between, by mint, in base units
@@ -59,8 +73,9 @@ class Findings:
     def line(self) -> str:
         orders = ", ".join(f"{number} {state}" for state, number in sorted(self.orders.items()))
         return (
-            f"{self.orders.total()} orders ({orders}), {self.landed} landed swaps, {self.landed_with_error} landed "
-            f"with an error, {self.attempts} failed attempts, {self.stuck} stuck, {self.double} double, "
+            f"{self.orders.total()} orders ({orders}) in {self.versions} versions, {self.landed} landed swaps, "
+            f"{self.landed_with_error} landed with an error, {self.attempts} failed attempts, "
+            f"{self.stuck} stuck, {self.double} double, "
             f"{len(self.left_between)} tokens with something left between hops, {len(self.faults)} findings"
         )
 
@@ -68,29 +83,41 @@ class Findings:
 class Audit:
     """Opened before the orders are posted, closed when they have ended. Nothing else may move the wallet meanwhile."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, books: Books) -> None:
+        self._books = books
         self._before = self._balances()
-        newest = engine.chain.call("getSignaturesForAddress", engine.wallet, {"limit": 1, "commitment": "confirmed"})
-        self._last_known = newest[0]["signature"] if newest else None
-        self._known = set(engine.stored_orders())
+        self._last_known = newest_signature(books.chain, books.wallet)
+        self._known = set(books.stored_orders())
 
-    def close(self, accepted: Iterable[str] = (), *, advance: bool = True) -> Findings:
-        """Look at everything since the opening. `accepted` are the orders that clients were told of."""
+    def close(self, accepted: Iterable[str] = (), *, cancelled: Iterable[str] = (), advance: bool = True) -> Findings:
+        """Look at everything since the opening.
+
+        `accepted` are the orders that clients were told of, `cancelled` those of which they were told that they are so.
+        """
+        books = self._books
         if advance:  # so that what might still land does so now
-            self._engine.chain.call("localnet_advanceSlots", {"slots": SLOTS_TO_FINALITY})
-        orders = {one: order for one, order in self._engine.stored_orders().items() if one not in self._known}
-        landed = self._landed()
+            books.chain.call("localnet_advanceSlots", {"slots": SLOTS_TO_FINALITY})
+        stored = books.stored_orders()
+        orders = {one: order for one, order in stored.items() if one not in self._known}
+        landed = landed_since(books.chain, books.wallet, self._last_known)
         findings = Findings(Counter(order["state"] for order in orders.values()))
         findings.faults += [f"{one} was accepted and is not stored" for one in set(accepted) - set(orders)]
+        findings.faults += [
+            f"{one} is {orders[one]['state']}, and its client was told that it is cancelled"
+            for one in set(cancelled) & set(orders)
+            if orders[one]["state"] != "cancelled"
+        ]
         by_order: dict[str, list[Landed]] = defaultdict(list)
         for one in landed:
             if one.order_id in orders:
                 by_order[one.order_id].append(one)
             else:
                 findings.faults.append(f"{one.signature} is of no order: {one.order_id}")
-        for order in orders.values():
-            _audit_order(order, by_order[order["orderId"]], findings)
+        for name, order in orders.items():
+            _audit_order(order, by_order[name], findings)
+            findings.faults += faults_in_terms(order, books.versions.of(name), by_order[name])
+            findings.versions += len(books.versions.of(name))
+        findings.faults += faults_between_orders(stored)
         findings.landed = sum(one.succeeded for one in landed)
         findings.landed_with_error = len(landed) - findings.landed
         self._audit_wallet(orders.values(), findings)
@@ -100,15 +127,16 @@ class Audit:
     def _audit_counters(self, findings: Findings) -> None:
         """What limits are held by is what all stored orders stand for."""
         sums: Counter[str] = Counter()
-        for order in self._engine.stored_orders().values():
+        for order in self._books.stored_orders().values():
             for scope in (f"account#{order['account']}", "global"):
-                sums[f"open#{scope}"] += order["state"] not in ("confirmed", "failed", "cancelled", "expired")
+                sums[f"open#{scope}"] += order["state"] not in (*ENDED, "open")
+                sums[f"waiting#{scope}"] += order["state"] == "open"
                 reserved = [order["feesReserved"]] if order.get("feesReserved") else []
                 for fees in (*order.get("feesPaid", ()), *reserved):
                     sums[f"fees#{fees['day']}#{scope}"] += fees["lamports"]
                 if order.get("notional") and order["state"] not in ("failed", "cancelled", "expired"):
                     sums[f"notional#{order['notional']['day']}#{scope}"] += order["notional"]["value"]
-        expected, counters = {name: number for name, number in sums.items() if number}, self._engine.counters()
+        expected, counters = {name: number for name, number in sums.items() if number}, self._books.counters()
         if counters != expected:
             findings.faults.append(f"the counters stand at {counters}, the orders say {expected}")
 
@@ -126,36 +154,14 @@ class Audit:
                 findings.faults.append(f"the wallet holds {balance} of {mint}, the orders say {expected[mint]}")
 
     def _balances(self) -> dict[str, int]:
-        engine = self._engine
-        return {token["mint"]: engine.chain.balance(engine.wallet, token) for token in engine.tokens.values()}
-
-    def _landed(self) -> list[Landed]:
-        entries: list[Json] = []
-        config: Json = {"commitment": "confirmed", "limit": 1000}
-        if self._last_known:
-            config["until"] = self._last_known
-        while page := self._engine.chain.call("getSignaturesForAddress", self._engine.wallet, config):
-            entries += page
-            config["before"] = page[-1]["signature"]
-        return [self._read(entry) for entry in entries]
-
-    def _read(self, entry: Json) -> Landed:
-        memo = MEMO.search(entry["memo"] or "")
-        meta = self._engine.chain.transaction(entry["signature"])["meta"]
-        return Landed(
-            signature=entry["signature"],
-            order_id=memo["order"] if memo else None,
-            attempt=int(memo["attempt"]) if memo else 0,
-            succeeded=entry["err"] is None,
-            fee=int(meta["fee"]),
-            changes=_changes(meta, self._engine.wallet),
-        )
+        books = self._books
+        return {token["mint"]: books.chain.balance(books.wallet, token) for token in books.tokens.values()}
 
 
 def _audit_order(order: Json, landed: list[Landed], findings: Findings) -> None:
     name, state = order["orderId"], order["state"]
     swaps = [one for one in landed if one.succeeded]
-    if state not in ("confirmed", "failed", "cancelled"):
+    if state not in ENDED:
         findings.stuck += 1
         findings.faults.append(f"{name} is stuck: {state}")
     if len(swaps) > 1:
@@ -174,9 +180,11 @@ def _audit_order(order: Json, landed: list[Landed], findings: Findings) -> None:
     for one in landed:
         if one.signature not in told:
             findings.faults.append(f"{name} doesn't tell of {one.signature}, which landed")
-    if len({one.attempt for one in landed}) != len(landed):
+    if len({one.attempt for one in landed}) != len(landed) and order["type"] == "market":
         findings.faults.append(f"{name}: two transactions of one attempt landed")
-    findings.faults += [f"{name}: {fault}" for fault in faults_in_history(order["history"], order["retryCount"])]
+    findings.faults += [
+        f"{name}: {fault}" for fault in faults_in_history(order["history"], order["retryCount"], order["type"])
+    ]
     findings.attempts += sum(change["status"] == "failed" for change in order["history"])
 
 
@@ -201,25 +209,12 @@ def _audit_swap(order: Json, swap: Landed, findings: Findings) -> None:
             findings.faults.append(f"{order['orderId']}: its swap moved {units} of {mint} besides")
 
 
-def _changes(meta: Json, wallet: str) -> dict[str, int]:
-    """By mint, from the balances that the chain keeps with a transaction. The wallet is its first account."""
-    changes: Counter[str] = Counter()
-    own = {0}
-    for sign, name in ((-1, "preTokenBalances"), (1, "postTokenBalances")):
-        for balance in meta[name]:
-            if balance["owner"] == wallet:
-                changes[balance["mint"]] += sign * int(balance["uiTokenAmount"]["amount"])
-                own.add(balance["accountIndex"])
-    # SOL is what the wallet and its token accounts hold in lamports, wrapped or as rent
-    changes[SOL_MINT] = sum(meta["postBalances"][index] - meta["preBalances"][index] for index in own) + meta["fee"]
-    return {mint: units for mint, units in changes.items() if units}
-
-
-def faults_in_history(history: list[Json], retry_count: int) -> list[str]:
+def faults_in_history(history: list[Json], retry_count: int, kind: str = "market") -> list[str]:
     """What is unlawful in an ended order's history, as the table holds it."""
     faults = []
     life = "".join(_letter(change) for change in history)
-    if not LAWFUL_LIFE.fullmatch(life):
+    lawful = LAWFUL_LIFE if kind == "market" else LAWFUL_WAIT
+    if not lawful.fullmatch(life) or ("C" in life and "SC" not in life):
         faults.append(f"its life was {life}")
     if [change["seq"] for change in history] != list(range(1, len(history) + 1)):
         faults.append("its history has a gap")
@@ -227,9 +222,11 @@ def faults_in_history(history: list[Json], retry_count: int) -> list[str]:
     if times != sorted(times):
         faults.append("its history runs backwards")
     waits = [change["detail"]["retry_in_ms"] for change in history if _letter(change) == "F"]
-    if waits != [1000, 2000][: len(waits)]:
+    if kind == "market" and waits != [1000, 2000][: len(waits)]:
         faults.append(f"its waits were {waits}")
-    if retry_count not in (life.count("F"), life.count("F") + 1) or retry_count > 3:
+    # only an order that is given up may have one failure more than were tried again
+    counts = (life.count("F"), life.count("F") + 1) if life.endswith("T") else (life.count("F"),)
+    if retry_count not in counts or retry_count > 3:
         faults.append(f"its retryCount is {retry_count} after {life}")
     return faults
 
@@ -237,4 +234,4 @@ def faults_in_history(history: list[Json], retry_count: int) -> list[str]:
 def _letter(change: Json) -> str:
     if change["status"] == "failed":
         return "T" if change["detail"]["terminal"] else "F"
-    return "X" if change["status"] == "cancelled" else str(change["status"][0]).upper()
+    return "X" if change["status"] == "cancelled" else str(change["status"])[0].upper()

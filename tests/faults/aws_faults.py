@@ -21,7 +21,9 @@ from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from moto.core.models import botocore_stubber
 
 # As the product's clients are (chalicelib/composition.py).
-PRODUCT_CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 4})
+PRODUCT_CONFIG = Config(
+    connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 4}, parameter_validation=False
+)
 ATTEMPTS = 4
 # No service of moto's: what is sent there was taken care of.
 _NOWHERE = "http://nowhere.invalid/"

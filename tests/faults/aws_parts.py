@@ -13,7 +13,7 @@ import pytest
 from chalicelib.aws.dynamodb.control_table import ControlTable
 from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.aws.dynamodb.outages import SharedOutages
-from chalicelib.aws.dynamodb.start_rate import SharedStartRate
+from chalicelib.aws.dynamodb.start_line import StartLine
 from chalicelib.aws.orders_queue import SqsOrdersQueue
 from chalicelib.orders.execution import Fate, PlannedSwap
 from chalicelib.orders.intake import Intake
@@ -21,15 +21,15 @@ from chalicelib.orders.message import order_id_of
 from chalicelib.orders.order import Order
 from chalicelib.orders.outage import OutagePolicy
 from chalicelib.orders.recovery import Recovery
-from chalicelib.orders.start_rate import starts_a_minute
-from chalicelib.push.connections import Connections
+from chalicelib.orders.starts import Starts
+from chalicelib.orders.turns import TurnPolicy, starts_a_minute
 from chalicelib.risk.limits import PLAYGROUND
 from chalicelib.solana.signed_transaction import SignedTransaction
 from tests.faults.aws_faults import PRODUCT_CONFIG, FaultyAws, without_waiting
-from tests.integration.chain_model import AnyTime, ModelTrader, World
+from tests.integration.chain_model import LEASE_MS, AnyTime, ModelTrader, World
 from tests.integration.cloud import REGION, Cloud, aws, cloud_in_memory
 from tests.integration.test_intake import Tokens
-from tests.sample_orders import CREATED_AT_MS
+from tests.sample_orders import CREATED_AT_MS, market_price
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -48,21 +48,30 @@ class Faulty:
     sqs: SQSClient
     store: OrderTable
     queue: SqsOrdersQueue
-    start_rate: SharedStartRate
-    connections: Connections
     controls: ControlTable
     now_ms: int = CREATED_AT_MS
 
     def intake(self, *, paced: bool = False) -> Intake:
-        starts = self.start_rate if paced else AnyTime()
-        return Intake(self.store, self.queue, Tokens(), starts, self.controls, lambda: self.now_ms, uuid4)
+        starts = self.starts() if paced else AnyTime()
+        return Intake(
+            self.store, self.queue, Tokens(), starts, self.controls, lambda: self.now_ms, uuid4, prices=market_price
+        )
+
+    def starts(self, per_minute: int = 100) -> Starts:
+        """So many orders a minute, a tenth of them at once."""
+        outputs = self.cloud.outputs
+        line = StartLine(self.dynamodb, outputs["ControlTable"], outputs["LineTable"])
+        policy = TurnPolicy(
+            starts_a_minute(per_minute, max(1, per_minute // 10)), places=1000, own_places=1000, hold_ms=LEASE_MS
+        )
+        return Starts(line, self.store, self.queue, policy, lambda: self.now_ms, lambda seconds: None)
 
     def outages(self) -> SharedOutages:
         """As a fresh process has it."""
         return SharedOutages(self.dynamodb, self.cloud.outputs["ControlTable"], OutagePolicy())
 
     def recovery(self) -> Recovery:
-        return Recovery(self.store, self.queue, lambda: self.now_ms)
+        return Recovery(self.store, self.queue, self.starts(), lambda: self.now_ms)
 
     def queued(self) -> list[str]:
         """The order ids that workers would get now."""
@@ -86,10 +95,8 @@ def faulty_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
             FaultyAws(dynamodb, sqs),
             dynamodb,
             sqs,
-            OrderTable(dynamodb, cloud.orders_table, cloud.outputs["ControlTable"], lambda number: None),
+            cloud.store_of(dynamodb, lambda number: None),
             SqsOrdersQueue(sqs, cloud.outputs["OrdersQueueUrl"], cloud.outputs["DeadLetterQueueUrl"]),
-            SharedStartRate(dynamodb, cloud.outputs["ControlTable"], starts_a_minute(100, 10)),
-            Connections(dynamodb, cloud.orders_table),
             ControlTable(dynamodb, cloud.outputs["ControlTable"], PLAYGROUND),
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.faults.dice import FULL, SEED
+from tests.faults.dice import CHAIN, FULL, SEED
 from tests.faults.engine import Engine, running_engine
 
 
@@ -14,7 +14,9 @@ from tests.faults.engine import Engine, running_engine
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.failed:
-        report.sections.append(("to replay", f"FAULTS_SEED={SEED} FAULTS_SCALE={'full' if FULL else 'short'}"))
+        report.sections.append(
+            ("to replay", f"FAULTS_SEED={SEED} FAULTS_CHAIN={CHAIN} FAULTS_SCALE={'full' if FULL else 'short'}")
+        )
     return report
 
 

@@ -1,6 +1,7 @@
 """How much is tried, and the one seed from which everything that is left to chance follows.
 
-FAULTS_SEED=n replays a run; FAULTS_SCALE=full is what `make faults` runs, short what `make test` has time for.
+FAULTS_SEED=n replays a run; FAULTS_SCALE=full is what `make faults` runs, short what `make test` has time for;
+FAULTS_CHAIN=tower runs it on the chain as it was until October 2026.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 from random import Random
 
 SEED = int(os.environ.get("FAULTS_SEED", "1"))
+CHAIN = os.environ.get("FAULTS_CHAIN", "alpenglow")
 FULL = os.environ.get("FAULTS_SCALE", "short") == "full"
 
 

@@ -20,18 +20,22 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import urllib3
 from botocore.config import Config
 
 from infra.local_stack import emulator_state
-from infra.local_stack.stack import Layout, start, stop
+from infra.local_stack.stack import Layout, stop
 from testing import function_processes as processes
 from testing.chain import Chain
 from testing.client import Client, Reply
+from testing.emulator import root_session
 from testing.fault_proxy import Call, FaultProxy, Held, When
 from testing.ports import free_port
+from testing.stacks import start
 from tests.e2e.sweeper import sweep
+from tests.faults.dice import CHAIN
+from tests.faults.market import Market
+from tests.faults.versions import Versions, plain
 
 SLOT_MS = 50
 ORDERS_PER_MINUTE = 60_000
@@ -46,6 +50,10 @@ PATIENCE_SECONDS = 240.0
 Json = dict[str, Any]
 
 
+class PastDeadline(Exception):
+    """No order was placed by the time at which it would have ended."""
+
+
 @dataclass
 class Engine:
     """The stack, and what a test does to it. `solana` and `aws` stand between the functions and the two."""
@@ -54,6 +62,7 @@ class Engine:
     description: dict[str, str]
     solana: FaultProxy
     aws: FaultProxy
+    versions: Versions
 
     @cached_property
     def client(self) -> Client:
@@ -68,19 +77,17 @@ class Engine:
         return self.description["wallet"]
 
     @cached_property
+    def market(self) -> Market:
+        return Market(self.chain, self.client)
+
+    @cached_property
     def tokens(self) -> dict[str, Json]:
         return {token["symbol"]: token for token in self.client.call("GET", "/tokens").body["tokens"]}
 
     def boto(self, service: str) -> Any:
-        client: Any = boto3.client
-        return client(
-            service,
-            endpoint_url=self.description["awsEndpoint"],
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            config=Config(retries={"mode": "standard", "max_attempts": 5}),
-        )
+        client: Any = root_session(self.description).client
+        patient = Config(retries={"mode": "standard", "max_attempts": 5})
+        return client(service, endpoint_url=self.description["awsEndpoint"], config=patient)
 
     @cached_property
     def _dynamodb(self) -> Any:
@@ -98,7 +105,10 @@ class Engine:
         return self.client.call("POST", "/orders/execute", body, headers)
 
     def post_until_accepted(self, body: Json, key: str) -> str:
-        """What a careful client does: the same request with the same key until it is told the order's id."""
+        """What a careful client does: the same request with the same key until it is told the order's id.
+
+        Raises PastDeadline where the order's own deadline came first.
+        """
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             try:
@@ -107,16 +117,39 @@ class Engine:
                 continue
             if reply.status in (200, 202):
                 return str(reply.body["orderId"])
+            if reply.status == 400 and [error["field"] for error in reply.body["errors"]] == ["expiresAt"]:
+                raise PastDeadline
             assert reply.status >= 429, reply
             time.sleep(0.1)
         raise AssertionError("the order is never accepted")
+
+    def cancel(self, order_id: str) -> int:
+        """What a client does that wants it cancelled: ask until it is told whether it is; 200 or 409."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                reply = self.client.call("DELETE", f"/orders/{order_id}")
+            except (urllib3.exceptions.HTTPError, ValueError):
+                continue
+            if reply.status in (200, 409):
+                return reply.status
+            assert reply.status >= 429, reply
+            time.sleep(0.1)
+        raise AssertionError("nobody says whether the order is cancelled")
+
+    def change(self, order_id: str, changes: Json) -> int:
+        """Ask once for a change: 200, or 409 where it comes too late; 0 where nobody answers."""
+        try:
+            return self.client.call("PATCH", f"/orders/{order_id}", changes).status
+        except (urllib3.exceptions.HTTPError, ValueError):
+            return 0
 
     def stored_orders(self) -> dict[str, Json]:
         """Every order as it lies in the table: DynamoDB's plain values by attribute."""
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self.description["ordersTable"], ConsistentRead=True
         )
-        items = [_plain(item) for page in pages for item in page["Items"]]
+        items = [plain(item) for page in pages for item in page["Items"]]
         return {item["orderId"]: item for item in items if item["item"] == "order"}
 
     @cached_property
@@ -128,7 +161,7 @@ class Engine:
     def counters(self) -> dict[str, int]:
         """What the limits' counters stand at, by name; those at zero aside."""
         pages = self._dynamodb.get_paginator("scan").paginate(TableName=self._control_table, ConsistentRead=True)
-        items = [_plain(item) for page in pages for item in page["Items"]]
+        items = [plain(item) for page in pages for item in page["Items"]]
         return {item["name"]: item["counted"] for item in items if item.get("counted")}
 
     def wait_until_ended(self, order_ids: set[str] | None = None, *, sweeping: bool = False) -> dict[str, Json]:
@@ -217,6 +250,11 @@ class Engine:
     @property
     def worker_function(self) -> str:
         return self.description["workerFunction"]
+
+    @cached_property
+    def watcher_function(self) -> str:
+        """How the name of the function begins that looks at the pairs of which orders wait."""
+        return self.worker_function.partition("ExecuteOrder")[0] + "WatchPairs"
 
     def workers(self, function: str | None = None) -> list[int]:
         """The pids of the processes of a function, the worker if none is named."""
@@ -318,7 +356,7 @@ def running_engine(directory: Path, report: Callable[[str], None], *localnet_arg
         directory,
         aws_port=free_port(),
         rpc_port=free_port(following=1),
-        localnet_arguments=("--slot-ms", str(SLOT_MS), *localnet_arguments),
+        localnet_arguments=("--chain", CHAIN, "--slot-ms", str(SLOT_MS), *localnet_arguments),
         orders_per_minute=ORDERS_PER_MINUTE,
     )
 
@@ -329,7 +367,8 @@ def running_engine(directory: Path, report: Callable[[str], None], *localnet_arg
     try:
         description = start(layout, report)
         with FaultProxy(layout.rpc_url, caller) as solana, FaultProxy(layout.aws_url, caller) as aws:
-            engine = Engine(layout, description, solana, aws)
+            engine = Engine(layout, description, solana, aws, Versions())
+            aws.watch = engine.versions.see
             engine.reconfigure()
             yield engine
     finally:
@@ -349,26 +388,7 @@ def _in_memory(layout: Layout) -> Path | None:
 
 
 def is_ended(order: Json) -> bool:
-    return order["state"] in ("confirmed", "failed", "cancelled")
-
-
-def _plain(item: Json) -> Json:
-    """DynamoDB's typed values as Python's; numbers as int."""
-    return {name: _plain_value(value) for name, value in item.items()}
-
-
-def _plain_value(value: Json) -> Any:
-    ((kind, inner),) = value.items()
-    match kind:
-        case "N":
-            return int(inner)
-        case "L":
-            return [_plain_value(one) for one in inner]
-        case "M":
-            return _plain(inner)
-        case "NULL":
-            return None
-    return inner
+    return order["state"] in ("confirmed", "failed", "cancelled", "expired")
 
 
 def _answers(url: str) -> bool:

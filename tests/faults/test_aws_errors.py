@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -14,14 +15,13 @@ from chalicelib.orders.intake import Submitted
 from chalicelib.orders.order import Order, State, fail_attempt
 from chalicelib.orders.ports import StaleOrder
 from chalicelib.orders.recovery import OVERDUE_MS, SWEPT_FOR_MS
-from chalicelib.problems import AwsUnavailable, Conflict, SubmissionUnknown
-from chalicelib.push.connections import Subscription
-from chalicelib.push.publisher import Publisher
+from chalicelib.problems import AwsError, AwsUnavailable, Conflict, SubmissionUnknown
 from tests.faults.aws_faults import ATTEMPTS, DONE_UNTOLD, NOTHING_DONE, Fault
 from tests.faults.aws_parts import Faulty, WatchfulTrader, faulty_account
 from tests.faults.dice import FULL
-from tests.integration.chain_model import LEASE_MS, AnyTime, World
+from tests.integration.chain_model import LEASE_MS, AnyTime, NoneRevoked, World
 from tests.integration.cloud import OrdersStream, WebSocketApi
+from tests.integration.pushing import publisher, watch
 from tests.integration.test_intake import a_request, intake_with
 from tests.sample_orders import CREATED_AT_MS, new_order, order_in, routing
 
@@ -227,13 +227,23 @@ def test_lost_answers_may_waste_starts_but_never_add_one(faulty: Faulty, fault: 
         throws += 1
         return fault if throws % 3 == 0 else None
 
+    orders = [new_order(f"order-{number}") for number in range(20)]
+    for order in orders:
+        assert faulty.store.create(order)
     faulty.aws.choose = each_third
-    starts = sorted(faulty.start_rate.reserve(CREATED_AT_MS) for _ in range(150))
-    assert all(later - earlier > 60_000 for earlier, later in zip(starts, starts[100:], strict=False))
+    slots: set[tuple[int, str]] = set()
+    for number in range(60):
+        with suppress(AwsError):
+            faulty.starts(per_minute=6).take(orders[number % len(orders)])
+        slots |= {(place.at_ms, place.order_id) for place in faulty.cloud.start_line().turns().places}
+        faulty.now_ms += 3_000
+    starts = sorted(at_ms for at_ms, _ in slots)
+    assert len(starts) > 8
+    assert all(later - earlier > 60_000 for earlier, later in zip(starts, starts[6:], strict=False))
 
 
 def test_an_admission_that_does_not_answer_lets_nothing_in(faulty: Faulty) -> None:
-    faulty.aws.always(Fault.THROTTLED, "UpdateItem")
+    faulty.aws.always(Fault.THROTTLED, "GetItem")
     with pytest.raises(AwsUnavailable):
         faulty.intake(paced=True).submit("local", a_request(), None)
     assert faulty.stored_ids() == faulty.queued() == []
@@ -281,9 +291,10 @@ def fails_from(
             lambda: world.now_ms,
             LEASE_MS,
             new_nonce=secrets.token_hex,
+            keys=NoneRevoked(),
         )
         faulty.cloud.orders_queue().enqueue(order_id)
-        failed = Delivery(execution, faulty.queue, LEASE_MS).handle(faulty.cloud.receive(), f"worker-{number}")
+        failed = Delivery(execution, faulty.queue, lambda: LEASE_MS).handle(faulty.cloud.receive(), f"worker-{number}")
         assert trader.broken == []
         if not failed:
             return faulty.aws.met[fault] > met_before
@@ -334,23 +345,23 @@ def test_a_dead_letter_is_reconciled_though_aws_failed_at_it(faulty: Faulty, fau
 
 
 @pytest.mark.parametrize("fault", ALL)
-@pytest.mark.parametrize("operation", ["Query", "GetItem", "UpdateItem", "DeleteItem"])
+@pytest.mark.parametrize("operation", ["BatchGetItem", "Query", "UpdateItem", "DeleteItem"])
 def test_a_watcher_misses_nothing_and_sees_nothing_out_of_order_while_aws_fails(
     faulty: Faulty, fault: Fault, operation: str
 ) -> None:
     """The stream gives a batch again that failed; what comes twice is what was sent before the failure."""
     stream, api = OrdersStream(faulty.cloud), WebSocketApi()
-    publisher = Publisher(faulty.store, faulty.connections, api.gateway(), lambda seconds: None)
+    pushing = publisher(faulty.cloud, api, dynamodb=faulty.dynamodb)
     world = World(faulty.cloud.store())
     assert world.store.create(new_order())
-    faulty.cloud.connections().subscribe(Subscription("order-1", "watcher", True, CREATED_AT_MS))
+    watch(faulty.cloud, "order-1", "watcher", CREATED_AT_MS)
     world.worker().run("order-1", "worker")
     records = stream.new_records()
     for skipped in range(3):
         faulty.aws.script(operation, *[None] * skipped, *[fault] * ATTEMPTS)
         while True:
             try:
-                publisher.publish(records)
+                pushing.publish(records)
                 break
             except AwsUnavailable:
                 continue

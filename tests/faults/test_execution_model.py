@@ -23,9 +23,10 @@ from hypothesis.stateful import (
 )
 
 from chalicelib.amounts import floor_of
-from chalicelib.orders import execution
+from chalicelib.orders import changing, execution, order_changer, triggers
 from chalicelib.orders import order as orders
-from chalicelib.orders.execution import ComeBack, Execution, Finished, Undecided
+from chalicelib.orders.changing import OrderChanges
+from chalicelib.orders.execution import ComeBack, Execution, Finished, Undecided, Waits
 from chalicelib.orders.order import Order, State, booked_before, choose_route, claim, fix_floor, sign, start_attempt
 from chalicelib.problems import (
     AllNodesDown,
@@ -40,10 +41,11 @@ from chalicelib.risk.counters import movements
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import LimitsInForce
 from chalicelib.solana import landing
+from chalicelib.solana.cluster import ConsensusProtocol
 from tests.faults.dice import FULL, SEED, scaled
 from tests.faults.model.cluster import Leaders
 from tests.faults.model.stage import Verdict, Worker
-from tests.faults.model.world import LEASE_MS, World
+from tests.faults.model.world import LEASE_MS, MARKET, World
 from tests.orders_in_memory import OrdersInMemory
 
 ROUNDS = 400
@@ -65,11 +67,32 @@ TROUBLE = st.sampled_from(
         NoPool("none"),
     ]
 )
+# Of the prices that the market has, so that one moves to them and past them; one amount sells for either.
+WAITS = st.sampled_from(
+    [
+        {"type": "limit", "limitPrice": "149"},
+        {"type": "limit", "limitPrice": "150"},
+        {"type": "stop", "stopPrice": "147"},
+        {"type": "stop", "trailing": "0.01"},
+        {"type": "oco", "limitPrice": "150", "stopPrice": "148"},
+        {"type": "oco", "limitPrice": "149", "trailing": "0.1"},
+    ]
+)
+CHANGES = st.sampled_from(
+    [
+        OrderChanges(limit_price="148"),
+        OrderChanges(limit_price="200", min_out=1),
+        OrderChanges(stop_price="147.5"),
+        OrderChanges(trailing_ppm=5_000),
+        OrderChanges(slippage_ppm=2_000),
+        OrderChanges(removes_min_out=True),
+    ]
+)
 PAUSES_MS = st.sampled_from([0, 400, 1_000, 2_000, 8_000, LEASE_MS - 1, LEASE_MS, 120_000])
 
 
 BLOCKS = st.sampled_from([0, 0, 1, 1, 2, 3, 5, 8, 12])
-WAITS = st.integers(0, 4)
+WAIT_BLOCKS = st.integers(0, 4)
 CALLS = st.integers(0, 25)
 LAGS = st.sampled_from([(0,), (0,), (2,), (25, 0), (0, 25, 6)])
 
@@ -79,11 +102,27 @@ class Engine(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
 
-    @initialize(key=KEYS, leaders=st.sampled_from(Leaders), fails=st.booleans(), lags=LAGS, blocks=WAITS)
+    @initialize(
+        consensus=st.sampled_from(ConsensusProtocol),
+        key=KEYS,
+        leaders=st.sampled_from(Leaders),
+        fails=st.booleans(),
+        lags=LAGS,
+        blocks=WAIT_BLOCKS,
+        waits=st.one_of(st.just(MARKET), WAITS),
+    )
     def a_first_order_is_posted(
-        self, key: str | None, leaders: Leaders, fails: bool, lags: tuple[int, ...], blocks: int
+        self,
+        consensus: ConsensusProtocol,
+        key: str | None,
+        leaders: Leaders,
+        fails: bool,
+        lags: tuple[int, ...],
+        blocks: int,
+        waits: dict[str, str],
     ) -> None:
-        self.world.post(AMOUNTS[key], key, least=LEAST[key]).finish()
+        self.world.cluster.consensus = consensus
+        self.world.post(AMOUNTS[key], key, least=LEAST[key], waits=waits).finish()
         if not self.world.accepted:  # no AssertionError: a planted mistake must not pass for caught
             raise RuntimeError("nothing would happen, and every promise about it would hold")
         self.the_network_changes(True, leaders, fails, lags, blocks)
@@ -92,6 +131,26 @@ class Engine(RuleBasedStateMachine):
     @rule(key=KEYS, skew_ms=SKEWS, calls=CALLS, verdict=VERDICTS)
     def a_client_posts(self, key: str | None, skew_ms: int, calls: int, verdict: Verdict) -> None:
         self.go_on(self.world.post(AMOUNTS[key], key, skew_ms, LEAST[key]), calls, verdict)
+
+    @precondition(lambda self: self.has_room() and len(self.world.table.versions) < ORDERS)
+    @rule(skew_ms=SKEWS, calls=CALLS, verdict=VERDICTS, waits=WAITS)
+    def a_client_posts_an_order_that_waits(
+        self, skew_ms: int, calls: int, verdict: Verdict, waits: dict[str, str]
+    ) -> None:
+        self.go_on(self.world.post(AMOUNTS[None], None, skew_ms, waits=waits), calls, verdict)
+
+    @precondition(lambda self: self.has_room() and self.unfinished())
+    @rule(data=st.data(), skew_ms=SKEWS, calls=st.sampled_from([0, 1, 2, 9]), verdict=VERDICTS, changes=CHANGES)
+    def a_client_changes(
+        self, data: st.DataObject, skew_ms: int, calls: int, verdict: Verdict, changes: OrderChanges
+    ) -> None:
+        self.go_on(self.world.change(data.draw(st.sampled_from(self.unfinished())), changes, skew_ms), calls, verdict)
+
+    @precondition(lambda self: self.has_room())
+    @rule(skew_ms=SKEWS, calls=CALLS, verdict=VERDICTS)
+    def a_watcher_looks(self, skew_ms: int, calls: int, verdict: Verdict) -> None:
+        """One of several that look at the same pair."""
+        self.go_on(self.world.watch(skew_ms), calls, verdict)
 
     @precondition(lambda self: self.has_room() and self.unfinished())
     @rule(data=st.data(), skew_ms=SKEWS, calls=st.sampled_from([0, 1, 1, 1, 9]), verdict=VERDICTS)
@@ -138,7 +197,7 @@ class Engine(RuleBasedStateMachine):
     def time_passes(self, ms: int, blocks: int) -> None:
         self.world.pass_time(ms, blocks)
 
-    @rule(carries=st.booleans(), leaders=st.sampled_from(Leaders), fails=st.booleans(), lags=LAGS, blocks=WAITS)
+    @rule(carries=st.booleans(), leaders=st.sampled_from(Leaders), fails=st.booleans(), lags=LAGS, blocks=WAIT_BLOCKS)
     def the_network_changes(
         self, carries: bool, leaders: Leaders, fails: bool, lags: tuple[int, ...], blocks: int
     ) -> None:
@@ -149,7 +208,7 @@ class Engine(RuleBasedStateMachine):
     @rule(errors=st.lists(TROUBLE, max_size=4), slot_in_ms=st.sampled_from([0, 0, 700, 5_000, 60_000]))
     def the_market_or_the_pace_gets_worse(self, errors: list[ExecutionError], slot_in_ms: int) -> None:
         self.world.market.extend(errors)
-        self.world.start_delay_ms = slot_in_ms
+        self.world.others_take_slots_until(self.world.now_ms + slot_in_ms)
 
     @rule(price=PRICES)
     def the_price_moves(self, price: int) -> None:
@@ -174,10 +233,10 @@ class Engine(RuleBasedStateMachine):
             worker.step(Verdict.DIE_BEFORE)
         self.the_network_changes(carries=True, leaders=Leaders.PROMPT, fails=False, lags=(0,), blocks=1)
         world.market.clear()
-        world.start_delay_ms = 0
         world.halted = False
         swept_at_ms = 0
         for _ in range(ROUNDS):
+            world.watch().finish()
             for message in world.queue.visible(world.now_ms):
                 world.deliver(message).finish()
             if world.now_ms - swept_at_ms >= 60_000:
@@ -252,13 +311,13 @@ def _looks_once(execution: Execution, order: Order) -> Halt | None:
     return execution._risk.halt_of(order.account) if order.state is State.PENDING else None
 
 
-def _gives_up_early(watch: landing._Watch) -> landing.Fate:
+def _gives_up_early(watch: landing.FateWatch) -> landing.Fate:
     """Not seen by now, so it must be lost."""
     fate = LOOK(watch)
     return landing.Expired(0) if isinstance(fate, landing.Pending) else fate
 
 
-def _believes_any_node(watch: landing._Watch) -> landing.Fate:
+def _believes_any_node(watch: landing.FateWatch) -> landing.Fate:
     """One node's height, and the ignorance of another that may lag behind it."""
     height = watch._rpc.get_epoch_info(commitment="finalized").block_height
     (status,) = watch._rpc.get_signature_statuses([watch._signature], search_history=True).statuses
@@ -267,7 +326,7 @@ def _believes_any_node(watch: landing._Watch) -> landing.Fate:
     return LOOK_OR_RAISE(watch)
 
 
-def _unreadable_is_failed(execution: Execution, order: Order) -> Finished | ComeBack:
+def _unreadable_is_failed(execution: Execution, order: Order) -> Finished | ComeBack | Waits:
     """A node that doesn't tell about a transaction fails the attempt."""
     assert order.submission is not None
     try:
@@ -287,7 +346,7 @@ def _signs_again(execution: Execution, order: Order, owner: str, now_ms: int) ->
     return execution._store.replace(start_attempt(taken, now_ms))
 
 
-def _sends_before_storing(execution: Execution, order: Order) -> Finished | ComeBack:
+def _sends_before_storing(execution: Execution, order: Order) -> Finished | ComeBack | Waits:
     if order.state is State.SUBMITTED:
         return CARRY_ON(execution, order)
     try:
@@ -307,6 +366,22 @@ def _floor_of_each_quote(order: Order, quoted_out: int) -> Order:
     return replace(order, first_quoted_out=quoted_out, min_out=floor_of(quoted_out, order.slippage_ppm))
 
 
+def _forgets_the_stop(order: Order, error: str, error_code: str, now_ms: int) -> Order:
+    """Whatever comes back waits as if nothing had been."""
+    return replace(RETURNED(order, error, error_code, now_ms), trigger=None, min_out=order.own_min_out)
+
+
+def _changes_what_is_triggered(order: Order, changes: OrderChanges, now_ms: int, seen_out: int | None) -> Order:
+    """As long as it is open again."""
+    return replace(CHANGED(replace(order, trigger=None), changes, now_ms, seen_out), trigger=order.trigger)
+
+
+def _floor_of_the_slippage(order: Order) -> int | None:
+    """A limit gives way by its slippage, as everything else does."""
+    limit = LIMIT_OUT(order)
+    return None if limit is None else floor_of(limit, order.slippage_ppm)
+
+
 def _no_deadline(order: Order, now_ms: int) -> bool:
     return False
 
@@ -316,9 +391,10 @@ def _sweeps_nothing(table: OrdersInMemory, before_ms: int, limit: int) -> list[O
 
 
 THOROUGH = pytest.mark.skipif(not FULL, reason="takes its time: `make faults`")
-LOOK, LOOK_OR_RAISE = landing._Watch.look, landing._Watch._look
+LOOK, LOOK_OR_RAISE = landing.FateWatch.look, landing.FateWatch._look
 SETTLE, CARRY_ON = Execution._settle, Execution._carry_on
 REPLACE = OrdersInMemory.replace
+RETURNED, CHANGED, LIMIT_OUT = triggers.returned, changing.changed, triggers.limit_out
 
 
 @pytest.mark.parametrize(
@@ -328,10 +404,10 @@ REPLACE = OrdersInMemory.replace
             OrdersInMemory, "replace", _unconditional_write, id="a write that doesn't look whether it is stale"
         ),
         pytest.param(OrdersInMemory, "replace", _counts_before_it_writes, id="counters that move apart from the order"),
-        pytest.param(Execution, "_halt_before", _looks_once, id="no look at the kill switch before the send"),
-        pytest.param(landing._Watch, "look", _gives_up_early, id="not seen taken for lost"),
+        pytest.param(Execution, "_stop_before", _looks_once, id="no look at the kill switch before the send"),
+        pytest.param(landing.FateWatch, "look", _gives_up_early, id="not seen taken for lost"),
         pytest.param(
-            landing._Watch, "_look", _believes_any_node, id="a laggard's ignorance taken for proof", marks=THOROUGH
+            landing.FateWatch, "_look", _believes_any_node, id="a laggard's ignorance taken for proof", marks=THOROUGH
         ),
         pytest.param(
             Execution, "_settle", _unreadable_is_failed, id="an unreadable fate taken for failure", marks=THOROUGH
@@ -339,6 +415,9 @@ REPLACE = OrdersInMemory.replace
         pytest.param(Execution, "_take", _signs_again, id="signed again on coming back"),
         pytest.param(Execution, "_carry_on", _sends_before_storing, id="sent before it is stored"),
         pytest.param(execution, "fix_floor", _floor_of_each_quote, id="a floor that follows the market down"),
+        pytest.param(execution, "returned", _forgets_the_stop, id="a stop that forgets that it was triggered"),
+        pytest.param(order_changer, "changed", _changes_what_is_triggered, id="a change of what was triggered"),
+        pytest.param(triggers, "limit_out", _floor_of_the_slippage, id="a limit that is sold below its price"),
         pytest.param(orders, "is_past_deadline", _no_deadline, id="signed after the deadline"),
         pytest.param(OrdersInMemory, "overdue", _sweeps_nothing, id="no sweeper", marks=THOROUGH),
     ],
@@ -347,5 +426,7 @@ def test_the_model_catches_a_planted_mistake(
     monkeypatch: pytest.MonkeyPatch, owner: object, name: str, mistake: object
 ) -> None:
     monkeypatch.setattr(owner, name, mistake)
+    if owner is order_changer:
+        monkeypatch.setattr(order_changer, "may_change", lambda order: order.state is State.OPEN)
     with pytest.raises(AssertionError):
         run(5_000, shrink=False)

@@ -19,13 +19,15 @@ from chalicelib.orders.execution import (
     LandedFailed,
     NeverLands,
     PlannedSwap,
+    Revocations,
     Risk,
+    Starting,
     Undecided,
 )
 from chalicelib.orders.order import LEGAL, HistoryStep, Leftover, Order, State, Status, refuse_after_deadline
 from chalicelib.orders.outage import Outages
 from chalicelib.orders.ports import OrderFilter, OrderPage, Orders
-from chalicelib.orders.start_rate import StartRate
+from chalicelib.orders.starts import InLine
 from chalicelib.problems import ExecutionError, RpcRefused, RpcUnavailable, SlippageExceeded, TransactionExpired
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Exposure, Limits, LimitsInForce
@@ -34,6 +36,8 @@ from chalicelib.solana.signed_transaction import SignedTransaction
 from tests.sample_orders import CREATED_AT_MS, QUOTED_OUT, ROUTE
 
 LEASE_MS = 25_000
+# For how long a worker watches a transaction.
+WATCH_MS = 10_000
 AMOUNT_OUT = 1_498_765_432
 EXPOSURE = Exposure(value=1_500_000_000, price_impact_ppm=1_000, deviation_ppm=0)
 # What a transaction takes, and may take.
@@ -70,22 +74,31 @@ class Chain:
 
     height: int = 100
     landed: dict[str, Order | None] = field(default_factory=dict)  # None: with an error
+    paid: dict[str, int] = field(default_factory=dict)  # what each swap that landed paid
     sent: dict[str, SignedTransaction] = field(default_factory=dict)
     orders: dict[str, str] = field(default_factory=dict)  # order id by signature
 
-    def send(self, order: Order, submission: SignedTransaction, network: Network) -> None:
+    def send(self, order: Order, submission: SignedTransaction, network: Network, pays: int = AMOUNT_OUT) -> None:
+        """A swap lands that the network carries; the program refuses it where the market pays less than its floor."""
         self.sent[submission.signature] = submission
         self.orders[submission.signature] = order.order_id
         if submission.signature in self.landed or self.height > submission.last_valid_block_height:
             return
         if network in (Network.CARRIES, Network.HIDES, Network.SILENT_BUT_CARRIES, Network.REFUSES_TO_TELL):
-            self.landed[submission.signature] = order
+            under_floor = order.min_out is not None and pays < order.min_out
+            self.landed[submission.signature] = None if under_floor else order
+            if not under_floor:
+                self.paid[submission.signature] = pays
         elif network is Network.REVERTS:
             self.landed[submission.signature] = None
 
     def may_land(self, signature: str) -> bool:
         """Whether it is sent, in no block yet, and not expired."""
         return signature not in self.landed and self.height <= self.sent[signature].last_valid_block_height
+
+    def signatures_of(self, order_id: str) -> list[str]:
+        """The order's transactions that were sent."""
+        return [signature for signature, of in self.orders.items() if of == order_id]
 
     def swaps_of(self, order_id: str) -> list[str]:
         """The order's transactions that took effect. More than one would be the user's money."""
@@ -128,23 +141,27 @@ class World:
     at_point: Callable[[str], None] = lambda point: None
     built: int = 0
     risk: Risk = field(default_factory=FreeRein)
-    start_rate: StartRate = field(default_factory=lambda: AnyTime())
+    keys: Revocations = field(default_factory=lambda: NoneRevoked())
+    starts: Starting = field(default_factory=lambda: AnyTime())
     outages: Outages = field(default_factory=BadLuck)
     exposure: Exposure = EXPOSURE
-    quoted_out: int = QUOTED_OUT  # what the market pays now
+    quoted_out: int = QUOTED_OUT  # what the market is quoted to pay now
+    amount_out: int = AMOUNT_OUT  # what a swap that lands now is paid
     leftover: tuple[Leftover, ...] = ()
+    slot_delta: int | None = None  # how many slots after it was sent a swap lands, where that is told
 
     def worker(self) -> Execution:
         """A fresh process."""
         return Execution(
             MortalStore(self),
             ModelTrader(self),
-            self.start_rate,
+            self.starts,
             self.outages,
             self.risk,
             lambda: self.now_ms,
             LEASE_MS,
             new_nonce=secrets.token_hex,
+            keys=self.keys,
         )
 
     def stored(self, order_id: str) -> Order:
@@ -153,14 +170,30 @@ class World:
         return order
 
 
+class NoneRevoked:
+    """Keys of which all may be used."""
+
+    def is_revoked(self, key_id: str) -> bool:
+        return False
+
+
 class AnyTime:
-    """A StartRate where nobody else wants to start."""
+    """Starts where nobody else wants to start."""
 
-    def reserve(self, now_ms: int, longest_wait_ms: int | None = None) -> int:
+    def take(self, order: Order) -> InLine | None:
+        return None
+
+    def leave(self, order_id: str) -> None:
+        pass
+
+    def withdraw(self, order: Order) -> None:
+        pass
+
+    def estimate(self, account: str, now_ms: int) -> int:
         return now_ms
 
-    def next_start(self, now_ms: int, longest_wait_ms: int) -> int:
-        return now_ms
+    def moved(self) -> Iterable[tuple[str, int]]:
+        return ()
 
 
 class MortalStore:
@@ -187,8 +220,8 @@ class MortalStore:
     def overdue(self, before_ms: int, limit: int) -> Iterable[Order]:
         return self._world.store.overdue(before_ms, limit)
 
-    def look_again_at(self, order: Order, due_at_ms: int) -> bool:
-        return self._world.store.look_again_at(order, due_at_ms)
+    def look_again_at(self, order: Order, due_at_ms: int, *, is_late: bool) -> bool:
+        return self._world.store.look_again_at(order, due_at_ms, is_late=is_late)
 
     def page(self, account: str, keep: OrderFilter, limit: int, cursor: str | None) -> OrderPage:
         return self._world.store.page(account, keep, limit, cursor)
@@ -206,13 +239,16 @@ class ModelTrader:
         self._raise_next(self._world.market)
         return PlannedSwap(ROUTE, self._world.quoted_out, self._build, self._world.exposure, FEES)
 
+    def watch_ms(self) -> int:
+        return WATCH_MS
+
     def settle(self, order: Order, submission: SignedTransaction) -> Fate:
         self._world.at_point("before sending")
         stored = self._world.stored(order.order_id)
         assert stored.submission == submission or stored.is_terminal, "sent before it was stored"
         assert not self._others_that_landed_or_may(order, submission.signature), "a second transaction is sent"
         network = self._world.network.popleft() if self._world.network else Network.CARRIES
-        self._world.chain.send(order, submission, network)
+        self._world.chain.send(order, submission, network, self._world.amount_out)
         self._world.at_point("after sending")
         fate = self._fate(submission, network)
         self._world.chain.height += 1
@@ -245,7 +281,9 @@ class ModelTrader:
             reverted = chain.landed[signature] is None
             if reverted:
                 return LandedFailed(SlippageExceeded("the program refused"), network_fee=FEE)
-            return Landed(AMOUNT_OUT, self._world.leftover, network_fee=FEE)
+            return Landed(
+                chain.paid[signature], self._world.leftover, network_fee=FEE, slot_delta=self._world.slot_delta
+            )
         if chain.height > submission.last_valid_block_height:
             return NeverLands(TransactionExpired("it never landed"))
         return Undecided()
@@ -308,8 +346,8 @@ def assert_legal(history: Iterable[HistoryStep]) -> None:
     changes = list(history)
     assert [change.seq for change in changes] == list(range(1, len(changes) + 1))
     assert [change.at_ms for change in changes] == sorted(change.at_ms for change in changes)
-    assert changes[0].status is Status.PENDING
-    state = State.PENDING
+    assert changes[0].status in (Status.PENDING, Status.OPEN)
+    state = State(changes[0].status.value)
     for change in changes[1:]:
         follows = {to for (source, _), to in LEGAL.items() if source is state}
         (state,) = {to for to in follows if _looks_like(change, to)}

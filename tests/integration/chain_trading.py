@@ -6,7 +6,7 @@ import base64
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -27,7 +27,9 @@ from chalicelib.solana.compute_budget import PriorityFeePolicy
 from chalicelib.solana.rpc import SolanaRpc
 from chalicelib.solana.signed_transaction import SignedTransaction
 from chalicelib.solana.signing_policy import SigningPolicy
+from chalicelib.solana.tips import NO_TIPS, Tips
 from chalicelib.solana.tokens import NATIVE_MINT, associated_token_address
+from chalicelib.solana.transaction import TransactionVersion
 from chalicelib.solana.wallet import LocalWallet, Wallet
 from chalicelib.venues import supported
 from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID as METEORA
@@ -45,16 +47,17 @@ from tests.sample_orders import new_order
 MINTS = {token.symbol: token.mint for token in TOKENS}
 TOKEN = {token.symbol: Token(token.symbol, str(token.mint.address), token.mint.decimals) for token in TOKENS}
 
-_PATIENCE = WatchPolicy(watch=30, poll_every=0.02, rebroadcast_every=2)
+_PATIENCE = WatchPolicy(watch=30)
 # Slots enough for what was processed to be confirmed.
 _CONFIRMED = 3
 _order_numbers = count(1)
 
 
-def genesis_pools() -> dict[frozenset[str], list[PoolEntry]]:
-    """The genesis market's pools by the symbols that they trade: of each pair Raydium's, then Meteora's."""
+def genesis_pools(programs: Sequence[Pubkey] = (RAYDIUM, METEORA)) -> dict[frozenset[str], list[PoolEntry]]:
+    """The genesis market's pools of `programs` by the symbols that they trade: of each pair one of each, in order."""
     pools: dict[frozenset[str], list[PoolEntry]] = {}
-    for pool in genesis_market(seed=0).pools:
+    listed = [pool for pool in genesis_market(seed=0).pools if pool.program in programs]
+    for pool in sorted(listed, key=lambda pool: programs.index(pool.program)):
         pair = frozenset((pool.base.symbol, pool.quote.symbol))
         pools.setdefault(pair, []).append(PoolEntry(str(pool.address), str(pool.program)))
     return pools
@@ -110,7 +113,7 @@ class InProcessChain:
     def __init__(self, options: Options, unix_time: int) -> None:
         self.unix_time = unix_time
         self.chain = build(options, lambda: self.unix_time)
-        self._dispatcher = Dispatcher(self.chain.node)
+        self._dispatcher = Dispatcher.of_node(self.chain.node)
 
     def call(self, method: str, *params: Any) -> Any:
         request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
@@ -166,7 +169,15 @@ class Executed:
 class Engine:
     """What one Lambda would have, for the pools in `entries`."""
 
-    def __init__(self, chain: ServedChain, wallet: Wallet | Keypair, entries: Iterable[PoolEntry]) -> None:
+    def __init__(
+        self,
+        chain: ServedChain,
+        wallet: Wallet | Keypair,
+        entries: Iterable[PoolEntry],
+        version: TransactionVersion = 1,
+        tips: Tips = NO_TIPS,
+        now_ms: Callable[[], int] = lambda: 0,
+    ) -> None:
         lines = tuple(entries)
         self.chain = chain
         sleep: Callable[[float], None] = time.sleep
@@ -181,12 +192,12 @@ class Engine:
             supported.VENUES,
             lambda: 0,
         )
-        self.market = Market(self.rpc, registry, lambda: 0)
+        self.market = Market(self.rpc, registry, lambda: 0, version=version, with_tip=tips.lamports > 0)
         self.trader = ChainTrader(
             self.rpc,
             self.market,
             self.wallet,
-            SigningPolicy(supported.VENUES, registry.tradable, max_priority_fee_lamports=2_800_000),
+            SigningPolicy(supported.VENUES, registry.tradable, 2_800_000, tips.accounts),
             supported.error_classifier(),
             PriorityFeePolicy(),
             Settler(
@@ -197,7 +208,9 @@ class Engine:
                 time.monotonic,
                 sleep,
             ),
-            lambda: 0,
+            now_ms,
+            version,
+            tips,
         )
 
     def order(self, sold: str, bought: str, amount: int, slippage_ppm: int = 10_000) -> Order:

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -19,22 +20,30 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.apigatewaymanagementapi.models import apigatewaymanagementapi_backends
 from moto.cloudformation.models import Stack
+from moto.core.botocore_stubber import BotocoreStubber
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.core.serialize import BaseJSONSerializer
+from moto.dynamodb.models.table import StreamRecord
+from moto.kms import models as kms
+from moto.kms import utils as kms_keys
 
 from chalicelib.access.key_administration import KeyAdministration, NewKey
+from chalicelib.access.key_meter import KeyMeter
 from chalicelib.access.key_table import KeyTable
 from chalicelib.access.keys import Scope
 from chalicelib.access.ticket_office import TicketOffice
 from chalicelib.access.ticket_secret import TicketSecret
+from chalicelib.aws.dynamodb.circulation_table import CirculationTable
 from chalicelib.aws.dynamodb.control_table import ControlTable
-from chalicelib.aws.dynamodb.order_table import OrderTable
-from chalicelib.aws.dynamodb.start_rate import SharedStartRate
+from chalicelib.aws.dynamodb.order_table import OrderTable, pause_after_conflict
+from chalicelib.aws.dynamodb.start_line import StartLine
+from chalicelib.aws.dynamodb.waiting_index import WaitingIndex
 from chalicelib.aws.orders_queue import SqsOrdersQueue
+from chalicelib.aws.watch_queue import SqsWatchQueue
 from chalicelib.aws.websocket_gateway import WebSocketGateway
 from chalicelib.orders.delivery import Message
 from chalicelib.orders.order import Order
-from chalicelib.orders.start_rate import starts_a_minute
-from chalicelib.push.connection_table import ConnectionTable
+from chalicelib.push.connection_table import ConnectionCaps, ConnectionTable
 from chalicelib.push.connections import Connections
 from chalicelib.risk.limits import PLAYGROUND
 from tests.integration import moto_secret as moto_secret  # lets moto make the template's secret
@@ -45,6 +54,9 @@ if TYPE_CHECKING:
 
 REGION = "us-east-1"
 WEBSOCKET_ENDPOINT = f"https://fillrate.execute-api.{REGION}.amazonaws.com/api"
+# Of one BatchWriteItem, as DynamoDB has it.
+MOST_WRITES = 25
+CAPS = ConnectionCaps(of_key=20, of_account=50)
 DATA_STACK = Path(__file__).parents[2] / "infra" / "deployment" / "data.yaml"
 
 Json = dict[str, Any]
@@ -60,6 +72,51 @@ PARSE_TEMPLATE = Stack.parse_template
 # Every test deploys the same template anew, and reading its YAML would be most of the work.
 Stack.parse_template = staticmethod(lambda template: deepcopy(_parsed(template)))  # type: ignore[method-assign]
 
+NEW_PRIVATE_KEY = kms_keys.generate_private_key
+SAME_PRIVATE_KEY = cache(NEW_PRIVATE_KEY)
+
+
+def _private_key(key_spec: str) -> Any:
+    """moto gives each account a key for its tables, and that an RSA key with which nothing is ever signed:
+    to make it took longer than all else of a deploy.
+    """
+    return (SAME_PRIVATE_KEY if key_spec == "SYMMETRIC_DEFAULT" else NEW_PRIVATE_KEY)(key_spec)
+
+
+setattr(kms, "generate_private_key", _private_key)  # noqa: B010 - the name is imported there, and not exported
+
+# For each item of a transaction moto copies the whole table, to be able to undo it, with all of its stream's
+# records, of which none ever changes.
+StreamRecord.__deepcopy__ = lambda record, memo: record  # type: ignore[attr-defined]
+
+SERIALIZE_STRUCTURE = BaseJSONSerializer._serialize_type_structure
+
+
+def _serialize_structure(self: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:
+    """Of an attribute's value what is there, where moto looks ten times for each: a third of a request's time."""
+    if shape.name == "AttributeValue" and type(value) is dict:
+        written: Json = {}
+        serialized[key] = written
+        for kind, content in value.items():
+            self._serialize(written, content, shape.members[kind], kind)
+    else:
+        SERIALIZE_STRUCTURE(self, serialized, value, shape, key)
+
+
+BaseJSONSerializer._serialize_type_structure = _serialize_structure  # type: ignore[method-assign]
+
+ANSWER = BotocoreStubber.__call__
+_one_at_a_time = RLock()
+
+
+def _answer_one(*arguments: Any, **more: Any) -> Any:
+    with _one_at_a_time:
+        return ANSWER(*arguments, **more)
+
+
+# The publisher asks from several threads, and moto's tables can't be asked by two at once.
+BotocoreStubber.__call__ = _answer_one  # type: ignore[method-assign]
+
 
 @cache
 def aws() -> boto3.Session:
@@ -72,15 +129,30 @@ class Cloud:
     """The data stack, deployed from the product's own template, so that keys and indexes are those of production."""
 
     outputs: dict[str, str]
-    dynamodb: DynamoDBClient = field(default_factory=lambda: aws().client("dynamodb"))
-    sqs: SQSClient = field(default_factory=lambda: aws().client("sqs"))
+
+    @cached_property
+    def dynamodb(self) -> DynamoDBClient:
+        return aws().client("dynamodb")
+
+    @cached_property
+    def sqs(self) -> SQSClient:
+        return aws().client("sqs")
 
     @property
     def orders_table(self) -> str:
         return self.outputs["OrdersTable"]
 
     def store(self) -> OrderTable:
-        return OrderTable(self.dynamodb, self.orders_table, self.outputs["ControlTable"])
+        return self.store_of(self.dynamodb)
+
+    def store_of(self, client: DynamoDBClient, pause: Callable[[int], None] = pause_after_conflict) -> OrderTable:
+        """The orders by a client of one's own."""
+        _, orders, controls, circulations = self.store_parts()
+        return OrderTable(client, orders, controls, circulations, pause)
+
+    def store_parts(self) -> tuple[DynamoDBClient, str, str, str]:
+        """What an OrderTable is made of."""
+        return self.dynamodb, self.orders_table, self.outputs["ControlTable"], self.outputs["CirculationsTable"]
 
     def control_table(self) -> ControlTable:
         return ControlTable(self.dynamodb, self.outputs["ControlTable"], PLAYGROUND)
@@ -93,17 +165,29 @@ class Cloud:
     def orders_queue(self) -> SqsOrdersQueue:
         return SqsOrdersQueue(self.sqs, self.outputs["OrdersQueueUrl"], self.outputs["DeadLetterQueueUrl"])
 
-    def start_rate(self, limit: int = 10_000, burst: int = 1000) -> SharedStartRate:
-        return SharedStartRate(self.dynamodb, self.outputs["ControlTable"], starts_a_minute(limit, burst))
+    def circulations(self) -> CirculationTable:
+        return CirculationTable(self.dynamodb, self.outputs["CirculationsTable"])
+
+    def watch_queue(self) -> SqsWatchQueue:
+        return SqsWatchQueue(self.sqs, self.outputs["WatchQueueUrl"])
+
+    def waiting_index(self) -> WaitingIndex:
+        return WaitingIndex(self.dynamodb, self.orders_table)
+
+    def start_line(self) -> StartLine:
+        return StartLine(self.dynamodb, self.outputs["ControlTable"], self.outputs["LineTable"])
 
     def connections(self) -> Connections:
         return Connections(self.dynamodb, self.orders_table)
 
-    def connection_table(self) -> ConnectionTable:
-        return ConnectionTable(self.dynamodb, self.outputs["ConnectionsTable"])
+    def connection_table(self, caps: ConnectionCaps = CAPS) -> ConnectionTable:
+        return ConnectionTable(self.dynamodb, self.outputs["ConnectionsTable"], caps)
 
     def keys(self) -> KeyTable:
         return KeyTable(self.dynamodb, self.outputs["AccessTable"])
+
+    def key_meter(self) -> KeyMeter:
+        return KeyMeter(self.dynamodb, self.outputs["MeterTable"])
 
     def new_key(self, account: str, *scopes: Scope, rate_per_minute: int = 100_000) -> NewKey:
         administration = KeyAdministration(self.keys(), lambda: 0, secrets.token_bytes)
@@ -114,6 +198,12 @@ class Cloud:
         secret = TicketSecret(client, self.outputs["TicketSecretArn"], now_ms)
         return TicketOffice(secret, self.keys(), now_ms, secrets.token_bytes)
 
+    def put_all(self, table: str, items: list[Any]) -> None:
+        """Write these, in as few requests as may be."""
+        for first in range(0, len(items), MOST_WRITES):
+            requests: Any = [{"PutRequest": {"Item": item}} for item in items[first : first + MOST_WRITES]]
+            assert not self.dynamodb.batch_write_item(RequestItems={table: requests})["UnprocessedItems"]
+
     def counters(self) -> dict[str, int]:
         """What the counters stand at, by name; those at zero aside."""
         items = self.dynamodb.scan(TableName=self.outputs["ControlTable"], ConsistentRead=True)["Items"]
@@ -121,9 +211,15 @@ class Cloud:
         return {name: number for name, number in counted.items() if number}
 
     def assert_counters_add_up(self) -> None:
-        """Every counter is the sum of what the stored orders stand for, by the orders' own attributes."""
+        """Every counter is the sum of what the stored orders stand for, by the orders' own attributes.
+
+        So is the number of those that wait of each pair.
+        """
         items = self.dynamodb.scan(TableName=self.orders_table, ConsistentRead=True)["Items"]
-        assert self.counters() == sums_over_orders(item for item in items if item["item"]["S"] == "order")
+        orders = [item for item in items if item["item"]["S"] == "order"]
+        assert self.counters() == sums_over_orders(orders)
+        waiting = Counter(item["waitingPair"]["S"] for item in orders if item["state"]["S"] == "open")
+        assert {one.pair: one.orders for one in self.circulations().all() if one.orders} == waiting
 
     def receive(self) -> list[Message]:
         """The visible messages, as a worker gets them; they are hidden until they come back."""
@@ -153,17 +249,21 @@ class Cloud:
         ]
 
 
+@cache
+def _cloudformation() -> Any:
+    return aws().client("cloudformation")
+
+
 @contextmanager
 def cloud_in_memory() -> Iterator[Cloud]:
     """A fresh account with nothing but the data stack."""
     with mock_aws():
-        cloudformation: Any = aws().client("cloudformation")
-        cloudformation.create_stack(
+        _cloudformation().create_stack(
             StackName="fillrate",
             TemplateBody=DATA_STACK.read_text(),
             Parameters=[{"ParameterKey": "Stage", "ParameterValue": "local"}],
         )
-        (stack,) = cloudformation.describe_stacks(StackName="fillrate")["Stacks"]
+        (stack,) = _cloudformation().describe_stacks(StackName="fillrate")["Stacks"]
         yield Cloud({output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]})
 
 
@@ -177,7 +277,7 @@ def sums_over_orders(items: Iterable[Any]) -> dict[str, int]:
             for fees in (*item.get("feesPaid", {"L": []})["L"], *reserved):
                 sums[f"fees#{fees['M']['day']['S']}#{scope}"] += int(fees["M"]["lamports"]["N"])
             if state not in ("confirmed", "failed", "cancelled", "expired"):
-                sums[f"open#{scope}"] += 1
+                sums[f"{'waiting' if state == 'open' else 'open'}#{scope}"] += 1
             if "notional" in item and state not in ("failed", "cancelled", "expired"):
                 notional = item["notional"]["M"]
                 sums[f"notional#{notional['day']['S']}#{scope}"] += int(notional["value"]["N"])
@@ -236,18 +336,25 @@ class WebSocketApi:
         # called before each post with the connection's id; may raise
         self.before_post: Callable[[str], None] = lambda connection_id: None
         self._texts: dict[str, bytes] = {}
+        self._lock = Lock()
 
     def gateway(self) -> WebSocketGateway:
         return WebSocketGateway(self)
 
     def post_to_connection(self, **arguments: Any) -> None:
-        self.posts += 1
         connection_id = arguments["ConnectionId"]
+        with self._lock:
+            self.posts += 1
         self.before_post(connection_id)
         if connection_id in self.gone:
             raise aws_error("GoneException", 410, "PostToConnection")
-        self._client.post_to_connection(**arguments)
-        self._texts[connection_id] = _backend().connections[connection_id].data
+        with self._lock:  # moto makes a connection that it doesn't know by a look and a write
+            self._client.post_to_connection(**arguments)
+            self._texts[connection_id] = _backend().connections[connection_id].data
+
+    def get_connection(self, **arguments: Any) -> None:
+        if arguments["ConnectionId"] in self.gone:
+            raise aws_error("GoneException", 410, "GetConnection")
 
     def delete_connection(self, **arguments: Any) -> None:
         connection_id = arguments["ConnectionId"]

@@ -95,9 +95,10 @@ def environment(
             if hasattr(part, "cache_clear"):
                 part.cache_clear()
 
-    for entry in json.loads(pools_file.read_text()):
-        item = {name: {"S": entry[name]} for name in ("address", "program")}
-        cloud.dynamodb.put_item(TableName=cloud.outputs["PoolsTable"], Item=item)
+    cloud.put_all(
+        cloud.outputs["PoolsTable"],
+        [{name: {"S": entry[name]} for name in ("address", "program")} for entry in json.loads(pools_file.read_text())],
+    )
     set_up()
     yield set_up
     forget()

@@ -10,13 +10,13 @@ from moto.secretsmanager.models import secretsmanager_backends
 
 
 class TemplateSecret(CloudFormationModel):
-    """A secret with a generated value. Ref and Id are its ARN, as on AWS."""
+    """A secret with a value that is given, or generated. Ref and Id are its ARN, as on AWS."""
 
-    def __init__(self, account: str, region: str, name: str, length: int) -> None:
+    def __init__(self, account: str, region: str, name: str, text: str) -> None:
         self._backend = secretsmanager_backends[account][region]
         self._backend.create_secret(
             name=name,
-            secret_string=secrets.token_hex(length // 2),
+            secret_string=text,
             secret_binary=None,
             description=None,
             tags=None,
@@ -54,8 +54,9 @@ class TemplateSecret(CloudFormationModel):
     def create_from_cloudformation_json(
         cls, resource_name: str, cloudformation_json: dict[str, Any], account_id: str, region_name: str, **_: Any
     ) -> TemplateSecret:
-        length = int(cloudformation_json["Properties"]["GenerateSecretString"]["PasswordLength"])
-        return cls(account_id, region_name, resource_name, length)
+        properties = cloudformation_json["Properties"]
+        text = properties.get("SecretString") or _generated(properties["GenerateSecretString"])
+        return cls(account_id, region_name, resource_name, text)
 
     @classmethod
     def update_from_cloudformation_json(
@@ -73,3 +74,7 @@ class TemplateSecret(CloudFormationModel):
         cls, resource_name: str, cloudformation_json: dict[str, Any], account_id: str, region_name: str
     ) -> None:
         secretsmanager_backends[account_id][region_name].delete_secret(resource_name, None, True)
+
+
+def _generated(wish: dict[str, Any]) -> str:
+    return secrets.token_hex(int(wish["PasswordLength"]) // 2)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
+from math import ceil
 from pathlib import Path
 from struct import Struct
 from types import SimpleNamespace
@@ -36,7 +37,7 @@ from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID as METEORA_DLMM
 from chalicelib.venues.pool_accounts import existing_account, tradable_mint
 from chalicelib.venues.refusals import CLOSED, PRICE_MOVED
 from chalicelib.venues.registry import PoolEntry
-from chalicelib.venues.venue import PoolQuote, TokenSide
+from chalicelib.venues.venue import PoolAccount, PoolQuote, TokenSide
 from infra.localnet.programs import emulated
 from infra.localnet.programs.genesis_pool import GenesisPool
 from infra.localnet.programs.program import ProgramError, SwapEffect, TokenTransfer
@@ -155,6 +156,9 @@ class ToyPool:
         mint_out = self.mints[1 - side].address
         return PoolQuote(self.address, mint_in, mint_out, amount_in, amount_out, 0, mint_in, compute_units=20_000)
 
+    def rounding(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> int | None:
+        return ceil(self.mid_price(mint_in)) + 1
+
     def swap_instruction(
         self, quote: PoolQuote, *, trader: Pubkey, source: Pubkey, destination: Pubkey, minimum_out: int
     ) -> Instruction:
@@ -174,6 +178,13 @@ class ToyVenue:
     dex = ToyPool.dex
     program_id = PROGRAM_ID
     refusals = (REFUSALS,)
+    pool_account = PoolAccount(_POOL.size, b"", 0)
+
+    def derived_pools(self, mint_a: Pubkey, mint_b: Pubkey) -> tuple[Pubkey, ...]:
+        return tuple(pool_address(pair) for pair in ((mint_a, mint_b), (mint_b, mint_a)))
+
+    def existed_at(self, pool: Pubkey, accounts: AccountMap) -> int | None:
+        return None
 
     def mints(self, pool: Pubkey, accounts: AccountMap) -> tuple[Pubkey, Pubkey]:
         account = existing_account(pool, accounts)
@@ -328,8 +339,8 @@ def move_the_price(chain: InProcessChain) -> None:
 @pytest.mark.parametrize(
     ("meanwhile", "kind", "text"),
     [
-        (move_the_price, SlippageExceeded, "the price moved beyond the order's slippage (instruction 3, error 6001"),
-        (close_the_pool, VenueUnavailable, "the pool is not open for swaps (instruction 3, error 6003"),
+        (move_the_price, SlippageExceeded, "the price moved beyond the order's slippage (instruction 1, error 6001"),
+        (close_the_pool, VenueUnavailable, "the pool is not open for swaps (instruction 1, error 6003"),
     ],
 )
 def test_its_own_error_codes_are_told_in_our_words(

@@ -107,10 +107,39 @@ def test_a_wrong_wish_for_a_ticket_names_the_wrong_field(prod: Web, body: object
 def test_the_address_of_a_new_order_opens_the_websocket_and_its_bare_order_does_not(prod: Web) -> None:
     taken = prod("POST", "/orders/execute", ORDER, key_of(prod, "alice")).json_body
     query = {name: values[0] for name, values in parse_qs(urlsplit(taken["wsUrl"]).query).items()}
-    with pytest.raises(Exception, match="ticket"):
-        prod.invoke("ws_connect", socket("CONNECT", "client", queryStringParameters={"orderId": taken["orderId"]}))
-    prod.invoke("ws_connect", socket("CONNECT", "client", queryStringParameters=query))
+    bare = {"orderId": taken["orderId"]}
+    assert prod.invoke("ws_connect", socket("CONNECT", "c", queryStringParameters=bare)) == {"statusCode": 403}
+    assert prod.invoke("ws_connect", socket("CONNECT", "client", queryStringParameters=query)) == {"statusCode": 200}
     assert [one.connection_id for one in prod.cloud.connections().watchers(taken["orderId"])] == ["client"]
+
+
+def test_who_has_as_many_connections_as_may_be_gets_429_in_words_and_no_ticket(
+    prod: Web, environment: Callable[..., None]
+) -> None:
+    environment(STAGE="prod", CONNECTIONS_PER_KEY="2", CONNECTIONS_PER_ACCOUNT="3")
+    first, second = key_of(prod, "alice"), key_of(prod, "alice")
+
+    def comes(client: str) -> Json:
+        """To the door with a ticket that was given while there was room."""
+        query = {name: values[0] for name, values in parse_qs(urlsplit(tickets[client]["wsUrl"]).query).items()}
+        return dict(prod.invoke("ws_connect", socket("CONNECT", client, queryStringParameters=query)))
+
+    tickets = {f"a-{number}": prod("POST", "/ws-tickets", None, first).json_body for number in range(3)}
+    tickets |= {f"b-{number}": prod("POST", "/ws-tickets", None, second).json_body for number in range(2)}
+    assert [comes(f"a-{number}")["statusCode"] for number in range(3)] == [200, 200, 429]
+
+    refusal = prod("POST", "/ws-tickets", None, first)
+    said = problem(refusal, 429)
+    assert said["type"] == "urn:fillrate:problem:too-many-connections"
+    assert "an API key may have at most 2 WebSocket connections open" in said["detail"]
+    assert int(refusal.headers["Retry-After"]) == 60
+
+    assert [comes(f"b-{number}")["statusCode"] for number in range(2)] == [200, 429]
+    assert "an account may have at most 3" in problem(prod("POST", "/ws-tickets", None, second), 429)["detail"]
+    assert prod("POST", "/orders/execute", ORDER, second).status_code == 202, "orders are taken all the same"
+
+    prod.invoke("ws_disconnect", socket("DISCONNECT", "a-0"))
+    assert prod("POST", "/ws-tickets", None, first).status_code == 200
 
 
 def test_while_no_ticket_can_be_issued_no_order_is_taken_or_cancelled(

@@ -47,7 +47,10 @@ class Gate:
 
     def enter(self, key: str | None, scope: Scope = Scope.READ) -> Caller:
         headers = {} if key is None else {"x-api-key": key}
-        return Authentication(self.cloud.keys(), lambda: self.now_ms, self.keyless).caller(headers, scope)
+        return self.authentication().caller(headers, scope)
+
+    def authentication(self) -> Authentication:
+        return Authentication(self.cloud.keys(), self.cloud.key_meter(), lambda: self.now_ms, self.keyless)
 
     def lets_in(self, key: str | None) -> bool:
         try:
@@ -139,12 +142,23 @@ def test_keys_are_counted_apart(gate: Gate) -> None:
         gate.enter(first)
 
 
-def test_a_request_is_counted_with_one_write_and_nothing_is_read(cloud: Cloud) -> None:
+def test_a_request_reads_its_key_and_is_counted_with_one_write_that_touches_no_key(cloud: Cloud) -> None:
     gate = Gate(cloud)
     key = gate.create().secret
     reads, writes = calls_to(cloud.dynamodb, "GetItem"), calls_to(cloud.dynamodb, "UpdateItem")
-    gate.enter(key)
-    assert (len(reads), len(writes)) == (0, 1)
+    for _ in range(3):
+        gate.enter(key)
+        gate.now_ms += MINUTE_MS
+    assert [read["TableName"] for read in reads] == [cloud.outputs["AccessTable"]] * 3
+    assert [write["TableName"] for write in writes] == [cloud.outputs["MeterTable"]] * 3
+
+
+def test_a_key_that_is_none_of_ours_or_was_revoked_leaves_no_trace_in_the_meter(gate: Gate) -> None:
+    new = gate.create()
+    gate.admin.revoke(new.key.key_id)
+    for key in (new.secret, "fr_" + "A" * 43):
+        assert not gate.lets_in(key)
+    assert gate.cloud.dynamodb.scan(TableName=gate.cloud.outputs["MeterTable"])["Items"] == []
 
 
 @given(st.integers(min_value=1, max_value=90), st.lists(st.integers(min_value=0, max_value=4_000), max_size=60))
@@ -277,8 +291,7 @@ def test_the_authorizer_lets_a_valid_key_in_everywhere_and_any_other_nowhere(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = Gate(cloud)
-    authentication = Authentication(cloud.keys(), lambda: gate.now_ms, None)
-    monkeypatch.setattr("chalicelib.composition.authentication", lambda: authentication)
+    monkeypatch.setattr("chalicelib.composition.authentication", gate.authentication)
     new = gate.create()
     (statement,) = asked(new.secret)["policyDocument"]["Statement"]
     assert statement["Effect"] == "Allow"
@@ -292,9 +305,8 @@ def test_the_authorizer_lets_a_valid_key_in_everywhere_and_any_other_nowhere(
 def test_that_the_authorizer_asks_uses_nothing_of_a_keys_rate(cloud: Cloud) -> None:
     gate = Gate(cloud)
     new = gate.create(rate_per_minute=1)
-    authentication = Authentication(cloud.keys(), lambda: NOW, None)
     for _ in range(5):
-        assert authentication.recognise(new.secret) is not None
+        assert gate.authentication().recognise(new.secret) is not None
     gate.enter(new.secret)
 
 
@@ -305,8 +317,8 @@ def test_that_the_authorizer_asks_uses_nothing_of_a_keys_rate(cloud: Cloud) -> N
 def command(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Any:
     """`fillrate keys`; returns the exit code."""
     target = Target("prod", aws(), REGION)
-    monkeypatch.setattr("operations.commands.stage.target_for", lambda *_: target)
-    monkeypatch.setattr("operations.keys.access_table", lambda _: cloud.outputs["AccessTable"])
+    monkeypatch.setattr("operations.commands.stage.target_of", lambda *_: target)
+    monkeypatch.setattr("operations.keys.deployed", lambda *_: cloud.outputs)
     return lambda *words: run(["keys", words[0], "--stage", "prod", *words[1:]])
 
 

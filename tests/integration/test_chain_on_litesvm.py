@@ -143,7 +143,7 @@ class Chain:
     def sign(self, plan: SwapPlan, budget: ComputeBudget = BUDGET) -> SignedTransaction:
         """With the key itself: the swap is played by transfers, which no signing policy would pass."""
         blockhash = self.svm.latest_blockhash()
-        transaction = VersionedTransaction(build_message(plan, budget, blockhash), [self.keypair])
+        transaction = VersionedTransaction(build_message(plan, budget, blockhash, 0), [self.keypair])
         return SignedTransaction(str(transaction.signatures[0]), bytes(transaction), str(blockhash), 150)
 
     def run(self, signed: SignedTransaction) -> dict[str, Any]:
@@ -378,7 +378,7 @@ def test_an_outdated_blockhash_can_be_tried_again(chain: Chain) -> None:
 def simulated(chain: Chain, plan: SwapPlan) -> Simulated:
     """As an attempt simulates it whose wallet can pay whatever the policy allows."""
     policy = PriorityFeePolicy(percentile=75, floor=1, cap=1_000_000)
-    return simulate(chain, plan, policy, ERRORS, policy.most_lamports, check_wallet=lambda fee: None)
+    return simulate(chain, plan, 0, policy, ERRORS, policy.most_lamports, check_wallet=lambda fee: None)
 
 
 def test_the_measured_budget_is_enough_and_no_more_than_a_fifth_above_what_is_used(chain: Chain) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from chalicelib.push.connection_sweep import ConnectionSweep, SweptConnections
+from chalicelib.push.connection_sweep import ESTABLISHED_AFTER_MS, ConnectionSweep, SweptConnections
+from chalicelib.push.connection_table import ConnectionCaps
 from chalicelib.push.connections import CONNECTION_LIFE_SECONDS, Subscription, account_partition
-from tests.integration.cloud import Cloud, WebSocketApi
+from tests.integration.cloud import CAPS, Cloud, WebSocketApi
 from tests.sample_orders import CREATED_AT_MS as NOW_MS
 from tests.sample_orders import new_order
 
 ACCOUNT = account_partition("alice")
 
 
-def sweep(cloud: Cloud, api: WebSocketApi, now_ms: int = NOW_MS) -> SweptConnections:
+def sweep(cloud: Cloud, api: WebSocketApi, now_ms: int = NOW_MS, caps: ConnectionCaps = CAPS) -> SweptConnections:
     return ConnectionSweep(
-        cloud.connections(), cloud.connection_table(), cloud.keys(), api.gateway(), lambda: now_ms
+        cloud.connections(), cloud.connection_table(caps), cloud.keys(), api.gateway(), lambda: now_ms
     ).sweep()
 
 
@@ -99,3 +100,43 @@ def test_a_connection_that_has_gone_by_itself_is_closed_without_a_word(
     cloud.keys().end(key.digest, NOW_MS)
     assert sweep(cloud, websocket_api).closed == ["gone"]
     assert watching(cloud) == []
+
+
+# --- the count ----------------------------------------------------------------------------------------------------
+
+FULL = ConnectionCaps(of_key=2, of_account=2)
+LATER_MS = NOW_MS + ESTABLISHED_AFTER_MS
+
+
+def counted(cloud: Cloud) -> dict[str, set[str]]:
+    return {one.name: set(one.connections) for one in cloud.connection_table(FULL).counted()}
+
+
+def test_what_is_counted_and_has_no_connection_any_more_counts_no_longer(
+    cloud: Cloud, websocket_api: WebSocketApi
+) -> None:
+    for connection_id in ("dropped", "open"):
+        open_connection(cloud, connection_id, key_id=cloud.new_key("alice").key.key_id)
+    cloud.connection_table().forget("dropped")
+    sweep(cloud, websocket_api)
+    assert {"open"} == set().union(*counted(cloud).values())
+    sweep(cloud, websocket_api, NOW_MS + CONNECTION_LIFE_SECONDS * 1000)
+    assert counted(cloud) == {}
+
+
+def test_a_lost_disconnect_keeps_nobody_out_for_long(cloud: Cloud, websocket_api: WebSocketApi) -> None:
+    """Where an account is full the gateway is asked which of its connections there are."""
+    for connection_id in ("vanished", "open"):
+        open_connection(cloud, connection_id, "order-1")
+    websocket_api.gone.add("vanished")
+    assert sweep(cloud, websocket_api, LATER_MS - 1_000, FULL).vanished == [], "it may not be established yet"
+    assert sweep(cloud, websocket_api, LATER_MS, FULL).vanished == ["vanished"]
+    assert counted(cloud) == {"account#alice": {"open"}}
+    assert watching(cloud) == [("order-1", "open")]
+    cloud.connection_table(FULL).check_room("alice", None)
+
+
+def test_where_there_is_room_the_gateway_is_not_asked(cloud: Cloud, websocket_api: WebSocketApi) -> None:
+    open_connection(cloud, "vanished", "order-1")
+    websocket_api.gone.add("vanished")
+    assert sweep(cloud, websocket_api, LATER_MS, FULL) == SweptConnections()

@@ -27,7 +27,7 @@ from operations.target import Target
 from tests.integration.chain_model import EXPOSURE, FEE, FEES, AnyTime, Network, World, assert_legal
 from tests.integration.cloud import REGION, Cloud, aws
 from tests.integration.test_intake import Tokens, a_request
-from tests.sample_orders import CREATED_AT_MS, USDC, new_order, order_in
+from tests.sample_orders import CREATED_AT_MS, USDC, market_price, new_order, order_in
 
 ORDER = "order-1"
 DESK = account_scope("local")
@@ -110,6 +110,7 @@ def test_a_transaction_that_was_stored_before_the_halt_is_carried_to_its_fate(
     while isinstance(outcome, ComeBack):
         world.now_ms += outcome.in_ms
         outcome = world.worker().run(ORDER, "later/1")
+    assert isinstance(outcome, Finished)
     assert outcome.order.state is State.CONFIRMED
 
 
@@ -163,7 +164,7 @@ def test_nothing_is_redriven_while_it_is_halted(cloud: Cloud, controls: ControlT
     dead = order_in(State.FAILED)
     cloud.store().create(dead)
     cloud.orders_queue().bury(message_body(dead.order_id), "RPC_UNAVAILABLE")
-    redrive = Redrive(cloud.store(), cloud.orders_queue(), intake(cloud), controls, lambda: CREATED_AT_MS)
+    redrive = Redrive(cloud.store(), cloud.orders_queue(), intake(cloud), controls, cloud.keys(), lambda: CREATED_AT_MS)
     controls.halt(DESK, "", CREATED_AT_MS)
     (left,) = redrive.run(10)
     assert left.order_id is None
@@ -234,7 +235,7 @@ def test_an_order_just_within_every_limit_trades(
     within = {"largest_order": 1_500_000_000, "daily_notional": 1_500_000_000, "open_orders": 1}
     controls.set_limits(scope, {**within, "price_impact_ppm": 1_000, "price_deviation_ppm": 500})
     assert run(world).state is State.CONFIRMED
-    assert controls.usage(scope, "2025-10-09") == Usage(0, 1_500_000_000, FEE)
+    assert controls.usage(scope, "2025-10-09") == Usage(0, 0, 1_500_000_000, FEE)
     cloud.assert_counters_add_up()
 
 
@@ -258,8 +259,9 @@ def test_what_failed_transactions_cost_is_of_the_days_fees_and_what_they_might_h
     while isinstance(outcome, ComeBack):
         world.now_ms += outcome.in_ms
         outcome = world.worker().run(ORDER, "worker/1")
+    assert isinstance(outcome, Finished)
     assert (outcome.order.state, outcome.order.network_fees) == (State.FAILED, 3 * FEE)
-    assert controls.usage(DESK, "2025-10-09") == Usage(0, 0, 3 * FEE)
+    assert controls.usage(DESK, "2025-10-09") == Usage(0, 0, 0, 3 * FEE)
     cloud.assert_counters_add_up()
     assert world.store.create(new_order("next"))
     world.worker().run("next", "worker/1")
@@ -284,6 +286,7 @@ def test_attempts_of_one_order_count_once(world: World, controls: ControlTable) 
     while isinstance(outcome, ComeBack):
         world.now_ms += outcome.in_ms
         outcome = world.worker().run(ORDER, "worker/1")
+    assert isinstance(outcome, Finished)
     assert outcome.order.state is State.CONFIRMED
 
 
@@ -292,7 +295,9 @@ def test_attempts_of_one_order_count_once(world: World, controls: ControlTable) 
 
 def intake(cloud: Cloud) -> Intake:
     store, queue = cloud.store(), cloud.orders_queue()
-    return Intake(store, queue, Tokens(), AnyTime(), cloud.control_table(), lambda: CREATED_AT_MS, uuid4)
+    return Intake(
+        store, queue, Tokens(), AnyTime(), cloud.control_table(), lambda: CREATED_AT_MS, uuid4, prices=market_price
+    )
 
 
 @SCOPES
@@ -376,14 +381,19 @@ def test_limits_are_set_and_shown_in_the_same_units(controls: ControlTable) -> N
     }
     changes, inherited = limits.read_changes({**texts, "price_impact_ppm": "inherit"}, ReferenceCurrency())
     controls.set_limits(DESK, changes, inherited)
-    report = limits.shown(controls.limits_in(DESK), Usage(3, 1_234_567, 5_073), ReferenceCurrency())
+    report = limits.shown(controls.limits_in(DESK), Usage(3, 2, 1_234_567, 5_073), ReferenceCurrency())
     shown = report.limits
     assert shown["largest-order"] == "50000.5"
     assert shown["daily-notional"] is None
     assert (shown["open-orders"], shown["slippage"], shown["allow-unvalued"]) == (12, "0.025", True)
     assert shown["tokens"] == ["mint-a", "mint-b"]
     assert shown["price-impact"] == "0.99"
-    assert report.used == {"open-orders": 3, "daily-notional": "1.234567", "daily-network-fees": "0.000005073"}
+    assert report.used == {
+        "open-orders": 3,
+        "waiting-orders": 2,
+        "daily-notional": "1.234567",
+        "daily-network-fees": "0.000005073",
+    }
 
 
 @pytest.mark.parametrize(
@@ -411,8 +421,9 @@ Operate = Callable[..., tuple[int, str]]
 @pytest.fixture
 def operate(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Operate:
     """Runs `fillrate …` on the stage in the cloud: its exit code, and what it says."""
-    monkeypatch.setattr("operations.commands.stage.target_for", lambda *_: Target("prod", aws(), REGION))
-    monkeypatch.setattr("operations.control.deployed", lambda *_: cloud.outputs)
+    monkeypatch.setattr("operations.commands.stage.target_of", lambda *_: Target("prod", aws(), REGION))
+    for module in ("approvals", "control"):
+        monkeypatch.setattr(f"operations.{module}.deployed", lambda *_: cloud.outputs)
 
     def command(*words: str) -> tuple[int, str]:
         code = run_command([*words, "--stage", "prod"])

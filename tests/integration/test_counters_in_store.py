@@ -341,7 +341,7 @@ def collide(monkeypatch: pytest.MonkeyPatch, cloud: Cloud, times: int) -> list[i
 
 
 def patient(cloud: Cloud, pauses: list[int]) -> OrderTable:
-    return OrderTable(cloud.dynamodb, cloud.orders_table, cloud.outputs["ControlTable"], pauses.append)
+    return cloud.store_of(cloud.dynamodb, pauses.append)
 
 
 def test_a_write_that_collides_with_anothers_waits_longer_each_time_and_goes_through(

@@ -28,7 +28,7 @@ def world(cloud: Cloud) -> World:
 
 
 def delivery(cloud: Cloud, world: World) -> Delivery:
-    return Delivery(world.worker(), cloud.orders_queue(), LEASE_MS)
+    return Delivery(world.worker(), cloud.orders_queue(), lambda: LEASE_MS)
 
 
 def send(cloud: Cloud, body: str = message_body(ORDER)) -> list[Message]:
@@ -237,7 +237,7 @@ def test_a_queue_that_does_not_answer_brings_the_message_back_and_stops_nothing(
         world.now_ms += 2_000
     queue = FailingQueue(cloud.sqs, cloud.outputs["OrdersQueueUrl"], cloud.outputs["DeadLetterQueueUrl"])
     messages = send(cloud, body)
-    assert Delivery(world.worker(), queue, LEASE_MS).handle(messages, "worker") == (
+    assert Delivery(world.worker(), queue, lambda: LEASE_MS).handle(messages, "worker") == (
         [] if operation == "show_again_in" and body == "no order" else [messages[0].message_id]
     )
 

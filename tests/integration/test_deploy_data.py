@@ -7,18 +7,34 @@ from typing import Any
 
 import boto3
 import pytest
+from chalice.package import YAMLTemplateSerializer
 from moto import mock_aws
 
 from chalicelib.aws.dynamodb.pool_table import PoolTable
 from chalicelib.venues.registry import PoolEntry
-from infra.deployment.cloudformation import StackError, deploy_stack
-from infra.deployment.deploy import deploy_data, main
+from infra.deployment import deploy
+from infra.deployment.cloudformation import StackError, deploy_new_indexes, deploy_stack, parse
+from infra.deployment.deploy import (
+    DeployError,
+    DeploymentSettings,
+    command_line,
+    deploy_data,
+    main,
+    nodes_of,
+    secret_nodes,
+    settings_from,
+)
+from infra.deployment.new_indexes import templates_between
+from infra.deployment.wallet import WalletError
 from infra.project import PROJECT
 from operations import pool_registry
-from operations.target import Target
+from operations.errors import NoStage
+from operations.stacks import deployed
+from operations.target import Stage, Target
 from tests.integration import moto_secret as moto_secret  # lets moto make the template's secret
 
 REGION = "eu-central-1"
+ELSEWHERE, CHAIN = "http://127.0.0.1:9", "http://127.0.0.1:1"
 PROD = ["--stage", "prod", "--solana-rpc-url", "https://rpc.example"]
 CPMM, DLMM = "CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C", "LBUZKhRxPF3XUpBCjp4YzTKgLccjZhTSDM9YuVaPwxo"
 POOL_1, POOL_2 = "8sLbNZoA1cfnvMJLPfp98ZLAnFSYCFApfJKMbiXNLwxj", "5rCf1DM8LjKTw4YqhnoLcngyZYeNnQqztScTogYHAS6"
@@ -57,6 +73,51 @@ def test_an_order_is_received_often_enough_that_its_attempts_end_it_and_not_the_
     assert int(attributes["VisibilityTimeout"]) >= 6 * worker_seconds["lambda_timeout"]
 
 
+def test_a_stack_of_before_gets_its_new_indexes_one_an_update_as_dynamodb_wants_it(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template = parse((PROJECT / "infra" / "deployment" / "data.yaml").read_text())
+    table = template["Resources"]["OrdersTable"]["Properties"]
+    wanted = [index["IndexName"] for index in table["GlobalSecondaryIndexes"]]
+    table["GlobalSecondaryIndexes"] = table["GlobalSecondaryIndexes"][:2]
+    of_keys = {key["AttributeName"] for index in table["GlobalSecondaryIndexes"] for key in index["KeySchema"]}
+    of_keys |= {key["AttributeName"] for key in table["KeySchema"]}
+    table["AttributeDefinitions"] = [each for each in table["AttributeDefinitions"] if each["AttributeName"] in of_keys]
+    client = target.client("cloudformation")
+    named = {"Stage": "prod", "Transport": "https", "WalletKey": "none", "WorkerRole": "", "SolanaRpcUrl": ""}
+    deploy_stack(client, target.stack("data"), json.dumps(template), named, poll_seconds=0)
+
+    indexes: list[list[str]] = []
+
+    def update(**arguments: Any) -> None:
+        updated = parse(arguments["TemplateBody"])["Resources"]["OrdersTable"]["Properties"]
+        indexes.append([index["IndexName"] for index in updated["GlobalSecondaryIndexes"]])
+        defined = {each["AttributeName"] for each in updated["AttributeDefinitions"]}
+        keys = [
+            *updated["KeySchema"],
+            *(key for each in updated["GlobalSecondaryIndexes"] for key in each["KeySchema"]),
+        ]
+        assert defined == {key["AttributeName"] for key in keys}, "DynamoDB refuses an attribute that no key has"
+
+    monkeypatch.setattr(client, "update_stack", update)
+    deploy_new_indexes(
+        client, target.stack("data"), (PROJECT / "infra" / "deployment" / "data.yaml").read_text(), poll_seconds=0
+    )
+    assert len(wanted) > 4
+    assert [len(each) for each in indexes] == list(range(3, len(wanted)))
+    assert set(indexes[-1]) < set(wanted)
+
+
+def test_a_stack_that_has_every_index_is_updated_once(target: Target) -> None:
+    template = parse((PROJECT / "infra" / "deployment" / "data.yaml").read_text())
+    assert templates_between(template, template) == []
+    without = json.loads(json.dumps(template))
+    without["Resources"]["OrdersTable"]["Properties"]["GlobalSecondaryIndexes"].pop()
+    assert templates_between(without, template) == []
+    del without["Resources"]["OrdersTable"]
+    assert templates_between(without, template) == [], "a table that is new is made with all of them at once"
+
+
 def test_expired_items_go_and_every_change_is_streamed(target: Target) -> None:
     outputs = deploy_data(target)
     dynamodb = target.client("dynamodb")
@@ -65,6 +126,28 @@ def test_expired_items_go_and_every_change_is_streamed(target: Target) -> None:
     assert table["LatestStreamArn"] == outputs["OrdersStreamArn"]
     expiry = dynamodb.describe_time_to_live(TableName=outputs["OrdersTable"])["TimeToLiveDescription"]
     assert expiry == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expiresAt"}
+
+
+NODES = "https://rpc.example/a-providers-key"
+SETTINGS = DeploymentSettings(NODES, "kms")
+
+
+def test_where_the_nodes_are_is_kept_as_a_secret_of_which_a_change_makes_new_processes(target: Target) -> None:
+    data = deploy_data(target, nodes=secret_nodes(target, SETTINGS))
+    kept = target.client("secretsmanager").get_secret_value(SecretId=data["SolanaRpcSecretArn"])
+    told = nodes_of(target, SETTINGS, data)
+    assert kept["SecretString"] == NODES
+    assert told == {"SolanaRpcSecretArn": data["SolanaRpcSecretArn"], "SolanaRpcSecretVersion": kept["VersionId"]}
+    assert "a-providers-key" not in repr(SETTINGS)
+    target.client("secretsmanager").put_secret_value(SecretId=data["SolanaRpcSecretArn"], SecretString="https://new")
+    assert nodes_of(target, SETTINGS, data)["SolanaRpcSecretVersion"] != told["SolanaRpcSecretVersion"]
+
+
+@pytest.mark.parametrize("stage", ["local", "localstack"])
+def test_on_the_local_stages_the_nodes_stay_in_the_functions_environment(stage: Stage) -> None:
+    local = Target(stage, None, REGION, "http://127.0.0.1:9")
+    assert secret_nodes(local, SETTINGS) == ""
+    assert nodes_of(local, SETTINGS, {}) == {"SolanaRpcUrl": NODES}
 
 
 def test_deploying_again_changes_nothing(target: Target) -> None:
@@ -121,6 +204,17 @@ def test_a_pool_of_a_program_that_is_not_ours_is_not_registered(
         pool_registry.read(registry)
 
 
+def test_a_wrong_line_of_a_registry_is_told_and_the_others_are_registered(target: Target, registry: Path) -> None:
+    wrong = [{"address": "pool1", "program": CPMM}, {"address": POOL_1, "program": POOL_2}, {"address": POOL_2}, 7]
+    registry.write_text(json.dumps([*wrong, JUP_USDC]))
+    table, dynamodb, told = deploy_data(target)["PoolsTable"], target.client("dynamodb"), list[str]()
+    assert pool_registry.seed(dynamodb, table, registry, left_out=told.append) == 1
+    assert pools(dynamodb, table) == {POOL_2: DLMM}
+    assert [text.endswith("; it is left out") for text in told] == [True] * len(wrong)
+    assert ["'pool1' is no address" in told[0], "Fillrate trades on" in told[1]] == [True, True]
+    assert ["entry 3 is not" in told[2], "entry 4 is not" in told[3]] == [True, True]
+
+
 def test_a_line_of_the_table_that_lacks_a_name_takes_no_other_down_with_it(target: Target, registry: Path) -> None:
     table, dynamodb = deploy_data(target)["PoolsTable"], target.client("dynamodb")
     registry.write_text(json.dumps([JUP_USDC, SOL_USDC]))
@@ -141,28 +235,126 @@ def test_a_stack_that_fails_says_which_resource_and_why() -> None:
         deploy_stack(client, "fillrate-prod", "{}", {}, poll_seconds=0)
     assert "earlier" not in str(raised.value)
     assert client.deleted, "a stack that never came to be is in the way of a new one"
+    assert client.asked["RetainExceptOnCreate"], "what a failed deploy has made must not be left behind"
+
+
+def test_a_stack_that_lacks_an_output_is_a_failed_one_and_the_output_is_named(target: Target) -> None:
+    client = target.client("cloudformation")
+    template = json.dumps(
+        {
+            "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
+            "Outputs": {"QueueUrl": {"Value": {"Ref": "Queue"}}},
+        }
+    )
+    with pytest.raises(StackError, match=r"fillrate-prod .*CREATE_COMPLETE.*tells no RestAPIId: deploy again"):
+        deploy_stack(client, "fillrate-prod", template, {}, poll_seconds=0, needed=["QueueUrl", "RestAPIId"])
+
+
+def test_a_stage_whose_stack_never_came_to_be_is_no_stage(target: Target) -> None:
+    template = json.dumps({"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}})
+    target.client("cloudformation").create_stack(StackName="fillrate-prod", TemplateBody=template)
+    with pytest.raises(NoStage, match="fillrate-prod is CREATE_COMPLETE: deploy stage prod again"):
+        deployed(target)
+
+
+def test_a_wallet_in_kms_is_refused_before_anything_is_made_where_the_emulator_has_no_such_keys(
+    target: Target,
+) -> None:
+    """moto's KMS has none; a Target with an address is an emulator."""
+    emulator = Target("localstack", _AtAws(target), REGION, "http://127.0.0.1:9")
+    with pytest.raises(WalletError, match=r"no Ed25519 keys.*secret:"):
+        deploy_data(emulator, "kms", "role")
+    assert target.client("cloudformation").describe_stacks()["Stacks"] == []
+    assert target.client("kms").list_keys()["Keys"] == []
+    before = deploy_data(emulator)
+    with pytest.raises(WalletError, match="no Ed25519 keys"):
+        deploy_data(emulator, "kms", "role")  # a stage that had another wallet until now
+    assert deploy_data(emulator) == before
 
 
 @pytest.mark.parametrize(
     ("arguments", "missing"),
     [
         (["--stage", "prod"], "SOLANA_RPC_URL"),
-        (["--stage", "local"], "give --wallet"),
-        (["--stage", "local", "--wallet", "file:w.json", "--endpoint-url", "http://127.0.0.1:9"], "127.0.0.1:9"),
+        (["--stage", "local"], "make up"),
+        (["--stage", "local", "--endpoint-url", ELSEWHERE], "give --solana-rpc-url"),
+        (["--stage", "local", "--endpoint-url", ELSEWHERE, "--solana-rpc-url", CHAIN], "give --wallet"),
+        (["--stage", "local", "--wallet", "file:w.json", "--solana-rpc-url", CHAIN], "make up"),
+        (
+            [*("--stage", "local", "--wallet", "file:w.json", "--solana-rpc-url"), CHAIN, "--endpoint-url", ELSEWHERE],
+            "127.0.0.1:9",
+        ),
         ([*PROD, "--wallet", "file:w.json"], "stage prod takes no wallet from a file"),
         ([*PROD, "--wallet", "ledger:0"], "kms:<key id, ARN or alias>"),
         (PROD, "give --wallet"),
     ],
 )
 def test_a_deploy_that_cannot_be_says_what_is_missing(
-    arguments: list[str], missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    missing: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name in ("SOLANA_RPC_URL", "AWS_ENDPOINT_URL", "WALLET"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(deploy, "_STACK", tmp_path / "none.json")
     assert main(arguments) == 1
     complaint = capsys.readouterr().err
     assert missing in complaint
     assert "Traceback" not in complaint
+
+
+REMOTE = ["http://10.0.0.7:8899", "https://api.mainnet-beta.solana.com", "http://127.0.0.1:8899,https://rpc.example"]
+
+
+@pytest.mark.parametrize("node", REMOTE)
+def test_the_stage_that_asks_for_no_key_trades_on_another_machines_node_only_when_that_is_said_twice(node: str) -> None:
+    options = ["--stage", "local", "--wallet", "file:w.json", "--solana-rpc-url", node]
+    parser = command_line("infra.deploy")
+    with pytest.raises(DeployError, match="--real-node-without-keys"):
+        settings_from(parser.parse_args(options))
+    assert settings_from(parser.parse_args([*options, "--real-node-without-keys"])).solana_rpc_url == node
+
+
+@pytest.mark.parametrize("node", ["http://127.0.0.1:8899", "http://localhost:1", "http://[::1]:8899"])
+def test_a_node_of_this_machine_needs_no_second_word(node: str) -> None:
+    options = ["--stage", "local", "--wallet", "file:w.json", "--solana-rpc-url", node]
+    assert settings_from(command_line("infra.deploy").parse_args(options)).solana_rpc_url == node
+
+
+@pytest.mark.parametrize("where", [["--stage", "local"], [*PROD, "--endpoint-url", "http://127.0.0.1:4566"]])
+def test_a_firewall_is_for_aws(where: list[str]) -> None:
+    with pytest.raises(DeployError, match="--waf is for AWS"):
+        settings_from(command_line("infra.deploy").parse_args([*where, "--waf"]))
+
+
+def test_on_aws_a_firewall_is_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    parser = command_line("infra.deploy")
+    assert settings_from(parser.parse_args([*PROD, "--wallet", "kms", "--waf"])).firewall
+    assert not settings_from(parser.parse_args([*PROD, "--wallet", "kms"])).firewall
+
+
+def test_the_firewall_stands_before_the_rest_api_and_stops_one_address_that_asks_without_end() -> None:
+    """(Read from the template, which `make lint` checks: moto and the emulator have no such resource.)"""
+    text = (PROJECT / "infra" / "deployment" / "waf.yaml").read_text()
+    resources = YAMLTemplateSerializer().load_template(text)["Resources"]
+    rules = {rule["Name"]: rule for rule in resources["Firewall"]["Properties"]["Rules"]}
+    assert rules["one-address"]["Action"] == {"Block": {}}
+    assert rules["one-address"]["Statement"]["RateBasedStatement"]["AggregateKeyType"] == "IP"
+    place = resources["FirewallOfTheApi"]["Properties"]["ResourceArn"]["Fn::Sub"]
+    assert place.endswith("::/restapis/${RestAPIId}/stages/api")
+
+
+class _AtAws:
+    """A session whose clients are moto's, with no address of their own."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def client(self, service: str, **_: Any) -> Any:
+        return self._target.client(service)
 
 
 class FailingCloudFormation:
@@ -179,7 +371,8 @@ class FailingCloudFormation:
     def delete_stack(self, StackName: str) -> None:  # noqa: N803
         self.deleted, self._status = True, None
 
-    def create_stack(self, **_: Any) -> None:
+    def create_stack(self, **asked: Any) -> None:
+        self.asked = asked
         self._status = "ROLLBACK_COMPLETE"
 
     def describe_stack_events(self, StackName: str) -> dict[str, Any]:  # noqa: N803

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.orders.execution import UNDECIDED_AGAIN_MS, ComeBack, Finished, UnknownOrder
+from chalicelib.orders.execution import UNDECIDED_AGAIN_MS, WATCH_MARGIN_MS, ComeBack, Finished, UnknownOrder, Waits
 from chalicelib.orders.order import Order, State, cancel
 from chalicelib.orders.ports import Orders, StaleOrder
 from chalicelib.problems import (
@@ -30,6 +30,7 @@ from tests.integration.chain_model import (
     BLOCKHASH_LIFE,
     LEASE_MS,
     POINTS,
+    WATCH_MS,
     Killed,
     Network,
     World,
@@ -363,7 +364,7 @@ def test_a_surprise_leaves_the_order_to_whoever_comes_after_the_lease(world: Wor
 
 def test_two_workers_that_load_the_order_at_once_do_not_both_start_it(world: World) -> None:
     """The second claims between the first's load and its claim."""
-    outcomes: list[Finished | ComeBack] = []
+    outcomes: list[Finished | ComeBack | Waits] = []
 
     def at_point(passed: str) -> None:
         if passed == "before writing routing" and not outcomes:
@@ -379,7 +380,7 @@ def test_two_workers_that_load_the_order_at_once_do_not_both_start_it(world: Wor
 @pytest.mark.parametrize("point", POINTS[2:-2])
 def test_a_worker_that_outlives_its_lease_loses_to_the_one_that_took_over(world: World, point: str) -> None:
     """Both live on: whatever the slow one does next, it is refused or harmless."""
-    took_over: list[Finished | ComeBack] = []
+    took_over: list[Finished | ComeBack | Waits] = []
 
     def at_point(passed: str) -> None:
         if passed == point and not took_over:
@@ -397,7 +398,7 @@ def test_a_worker_that_outlives_its_lease_loses_to_the_one_that_took_over(world:
 
 
 def test_a_second_delivery_to_a_living_worker_steps_back_and_counts_as_nothing(world: World) -> None:
-    seconds: list[Finished | ComeBack] = []
+    seconds: list[Finished | ComeBack | Waits] = []
 
     def at_point(passed: str) -> None:
         if passed in ("planning", "before signing", "after sending"):
@@ -405,8 +406,26 @@ def test_a_second_delivery_to_a_living_worker_steps_back_and_counts_as_nothing(w
 
     world.at_point = at_point
     assert isinstance(world.worker().run(ORDER, "first/1"), Finished)
-    assert seconds == [ComeBack(LEASE_MS, "another worker has it")] * 3
+    watched_ms = WATCH_MS + WATCH_MARGIN_MS
+    assert seconds == [ComeBack(in_ms, "another worker has it") for in_ms in (LEASE_MS, LEASE_MS, watched_ms)]
     assert world.stored(ORDER).retry_count == 0
+
+
+@pytest.mark.parametrize("point", ["before sending", "after sending"])
+def test_whoever_takes_over_from_a_worker_that_died_after_signing_comes_as_soon_as_that_would_have_stopped_watching(
+    world: World, point: str
+) -> None:
+    """Which is a third of the blockhash's life at most: what was signed can still be sent."""
+    world.at_point = kill_at(point)
+    with pytest.raises(Killed):
+        world.worker().run(ORDER, "first/1")
+    world.at_point = lambda passed: None
+    world.now_ms += WATCH_MS + WATCH_MARGIN_MS - 1
+    assert world.worker().run(ORDER, "second/1") == ComeBack(1, "another worker has it")
+    world.now_ms += 1
+    finished = world.worker().run(ORDER, "second/1")
+    assert isinstance(finished, Finished)
+    assert finished.order.state is State.CONFIRMED
 
 
 def cancel_now(world: World) -> None:

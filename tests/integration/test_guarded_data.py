@@ -13,8 +13,8 @@ from botocore.stub import Stubber
 from chalice.package import YAMLTemplateSerializer
 from moto import mock_aws
 
-from infra.deployment import artifacts
-from infra.deployment.deploy import deploy_data
+from infra.deployment import artifacts, package
+from infra.deployment.deploy import deploy_data, worker_role
 from infra.project import PROJECT
 from operations.target import Target
 
@@ -79,6 +79,27 @@ def test_both_queues_refuse_whoever_comes_without_tls(template: Json) -> None:
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert template["Conditions"][policy["Condition"]] == {"Fn::Equals": [{"Ref": "Transport"}, "https"]}
     assert Target("prod", None, REGION).transport == "https"
+
+
+def test_no_stack_shows_where_the_nodes_are(template: Json) -> None:
+    """(moto shows every parameter; tests/e2e/test_roles.py looks at the stacks of an emulator that doesn't.)"""
+    assert template["Parameters"]["SolanaRpcUrl"]["NoEcho"] is True
+
+
+def test_the_wallets_key_signs_for_the_one_role_that_is_named_whole(template: Json) -> None:
+    """(Read from the template: the emulator writes a role otherwise than AWS. test_kms_wallet.py tries it.)"""
+    policy = template["Resources"]["WalletSigningKey"]["Properties"]["KeyPolicy"]["Statement"]
+    (signing,) = [one for one in policy if "kms:Sign" in one["Action"]]
+    over_tls, on_aws, _ = signing["Condition"]["ArnEquals"]["Fn::If"]
+    assert over_tls == "IsOverTls"
+    role = on_aws["aws:PrincipalArn"]["Fn::Sub"]
+    assert role == "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${WorkerRole}"
+    assert signing["Condition"]["ArnLike"]["Fn::If"][:2] == ["IsOverTls", {"Ref": "AWS::NoValue"}]
+    worker = package.build_template("prod")["Resources"]["ExecuteOrderRole"]["Properties"]["RoleName"]
+    assert worker == {"Ref": "WorkerRole"}
+    names = {worker_role(Target("prod", None, region)) for region in ("eu-central-1", "us-east-1")}
+    assert len(names) == 2
+    assert not [name for name in names if "*" in name or "?" in name or len(name) > 64]
 
 
 def test_the_bucket_of_the_code_is_private_encrypted_and_over_tls_alone(target: Target) -> None:

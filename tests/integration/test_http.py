@@ -14,9 +14,19 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from solders.pubkey import Pubkey
 
+from chalicelib import composition
+from chalicelib.aws.dynamodb.order_item import OPEN_SHARDS
+from chalicelib.http.health import HOLDS_MS
+from chalicelib.orders.late import LATE_MS
+from chalicelib.risk.counters import GLOBAL
+from chalicelib.solana.rpc import SolanaRpc
+from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID as METEORA_DLMM
+from chalicelib.venues.supported import VENUES
+from operations.pools import PoolAdministration, unfit_pools
 from testing.localnet import Localnet
-from tests.integration.cloud import Cloud, Json, OrdersStream
+from tests.integration.cloud import Cloud, Json, OrdersStream, aws, calls_to
 from tests.integration.web import ORDER, Pushes, Web, fields, problem, socket, without_ticket
 from tests.sample_orders import confirmed, new_order
 
@@ -70,7 +80,7 @@ def test_the_same_key_and_body_is_200_with_the_same_order_and_another_body_409(w
 @pytest.mark.parametrize(
     ("change", "wrong"),
     [
-        ({"type": "limit"}, ["type"]),
+        ({"type": "twig"}, ["type"]),
         ({"type": None}, ["type"]),
         ({"tokenIn": "DOGE"}, ["tokenIn"]),
         ({"tokenOut": "x" * 1_000}, ["tokenOut"]),
@@ -91,8 +101,28 @@ def test_the_same_key_and_body_is_200_with_the_same_order_and_another_body_409(w
         ({"slippage": "0.51"}, ["slippage"]),
         ({"slippage": "1%"}, ["slippage"]),
         ({"side": "buy"}, ["side"]),
-        ({"type": "limit", "amount": "x", "side": "buy"}, ["amount", "type", "side"]),
+        ({"type": "twig", "amount": "x", "side": "buy"}, ["amount", "type", "side"]),
         ({"\ud800": 1}, None),
+        (
+            {
+                "type": "twig",
+                "tokenIn": "DOGE",
+                "amount": "x",
+                "slippage": "0.51",
+                "minOut": "0.0000001",
+                "expiresAt": "2020-01-01T00:00:00Z",
+                "maxPriceImpact": "2",
+                "maxNetworkFee": "0.0000000001",
+                "clientOrderId": "a b",
+                "side": "buy",
+            },
+            [
+                *("amount", "type", "clientOrderId", "side", "expiresAt", "slippage", "maxPriceImpact"),
+                *("maxNetworkFee", "tokenIn", "minOut"),
+            ],
+        ),
+        ({"tokenOut": "SOL", "amount": "0.0000000001"}, ["tokenOut", "amount"]),
+        ({"tokenIn": "DOGE", "tokenOut": "PEPE", "slippage": "-1"}, ["slippage", "tokenIn", "tokenOut"]),
     ],
 )
 def test_a_wrong_order_is_400_and_names_each_wrong_field(web: Web, change: Json, wrong: list[str] | None) -> None:
@@ -112,6 +142,26 @@ def test_a_body_that_is_no_json_object_is_400(web: Web, body: bytes) -> None:
 @pytest.mark.parametrize("key", [" ", "a b", "x" * 129, "clé"])
 def test_a_wrong_idempotency_key_is_named_by_its_header(web: Web, key: str) -> None:
     assert fields(web("POST", "/orders/execute", ORDER, {"Idempotency-Key": key})) == ["Idempotency-Key"]
+
+
+def test_a_wrong_header_is_named_with_what_is_wrong_in_the_body(web: Web) -> None:
+    wrong = {**ORDER, "amount": "0", "side": "buy"}
+    named = ["Idempotency-Key", "side", "amount"]
+    assert fields(web("POST", "/orders/execute", wrong, {"Idempotency-Key": "a b"})) == named
+
+
+def test_a_dry_run_names_each_wrong_field_too(web: Web) -> None:
+    wrong = {**ORDER, "dryRun": True, "tokenOut": "DOGE", "amount": "0", "side": "buy"}
+    assert fields(web("POST", "/orders/execute", wrong)) == ["side", "tokenOut", "amount"]
+
+
+def test_what_is_wrong_by_itself_is_named_while_no_node_tells_the_tokens(
+    web: Web, environment: Callable[..., None]
+) -> None:
+    environment(SOLANA_RPC_URL="http://127.0.0.1:1")
+    for change, wrong in (({"amount": "x"}, ["amount"]), ({"slippage": "0.6"}, ["slippage"])):
+        assert fields(web("POST", "/orders/execute", {**ORDER, **change})) == wrong
+    assert web("POST", "/orders/execute", {**ORDER, "amount": "0"}).status_code == 503
 
 
 JUNK = st.recursive(
@@ -263,7 +313,18 @@ def test_a_wrong_quote_is_400_and_names_each_wrong_field(web: Web, query: str, w
     assert fields(web("GET", f"/quotes?{query}")) == wrong
 
 
-def test_a_quote_for_more_than_the_pools_hold_is_the_clients_to_mend(web: Web) -> None:
+def test_more_than_any_pool_can_take_is_divided_among_those_that_can_take_a_part(web: Web) -> None:
+    quote = web.json("GET", "/quotes?tokenIn=USDC&tokenOut=SOL&amount=18446744073709.551615")
+    assert {offer["errorCode"] for offer in quote["quotes"]} == {"INSUFFICIENT_LIQUIDITY"}
+    assert len(quote["route"]) > 1
+    assert sum(Decimal(leg["amountIn"]) for leg in quote["route"]) == Decimal("18446744073709.551615")
+
+
+def test_a_quote_for_more_than_the_pools_hold_is_the_clients_to_mend(web: Web, cloud: Cloud) -> None:
+    registered = cloud.dynamodb.scan(TableName=cloud.outputs["PoolsTable"])["Items"]
+    for pool in registered:
+        if pool["program"]["S"] != str(METEORA_DLMM):
+            cloud.dynamodb.delete_item(TableName=cloud.outputs["PoolsTable"], Key={"address": pool["address"]})
     refused = problem(web("GET", "/quotes?tokenIn=USDC&tokenOut=SOL&amount=18446744073709.551615"), 422)
     assert refused["title"] == "Insufficient liquidity"
 
@@ -300,7 +361,7 @@ def test_health_tells_of_each_part_that_an_order_needs(web: Web) -> None:
     [
         ("PUT", "/orders/execute"),
         ("POST", "/orders"),
-        ("PATCH", "/orders/x"),
+        ("PUT", "/orders/x"),
         ("POST", "/quotes"),
         ("DELETE", "/tokens"),
     ],
@@ -358,6 +419,16 @@ def test_without_a_solana_node_the_answer_is_503_and_nothing_is_taken(
     assert web.cloud.receive() == []
 
 
+def test_the_nodes_are_found_in_a_secret_where_the_environment_does_not_name_them(
+    web: Web, environment: Callable[..., None], localnet: Localnet
+) -> None:
+    secret = aws().client("secretsmanager").create_secret(Name="nodes", SecretString=localnet.url)["ARN"]
+    environment(SOLANA_RPC_URL="", SOLANA_RPC_SECRET_ARN=secret)
+    assert web("GET", "/quotes?tokenIn=SOL&tokenOut=USDC&amount=1").status_code == 200
+    environment(SOLANA_RPC_URL="", SOLANA_RPC_SECRET_ARN=f"{secret}-nowhere")
+    assert problem(web("GET", "/tokens"), 500)["detail"] == "The request failed on our side; it may be sent again."
+
+
 def test_orders_can_be_read_and_cancelled_without_a_solana_node(web: Web, environment: Callable[..., None]) -> None:
     order_id = web.execute()
     environment(SOLANA_RPC_URL="http://127.0.0.1:9")
@@ -371,8 +442,138 @@ def test_health_is_503_and_says_which_part_is_out_of_reach(web: Web, environment
     response = web("GET", "/health")
     body = dict(response.json_body)
     assert (response.status_code, body["status"]) == (503, "unavailable")
-    assert [name for name, one in body["checks"].items() if not one["ok"]] == ["solana"]
+    assert [name for name, one in body["checks"].items() if not one["ok"]] == ["solana", "pools"]
+    assert body["degraded"][0] == "no node: no Solana node answers"
     assert "secret" not in str(response.body)
+
+
+def test_however_often_it_is_asked_for_health_is_looked_at_once_in_a_few_seconds(
+    web: Web, cloud: Cloud, environment: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may ask, and each look asks a node, the tables and the queue."""
+    now_ms = 1_760_000_000_000
+    monkeypatch.setattr(composition, "now_ms", lambda: now_ms)
+    environment()
+    reads = calls_to(composition.dynamodb(), "Query")
+    for _ in range(20):
+        assert web("GET", "/health").status_code == 200
+    once = len(reads)
+    assert 0 < once <= OPEN_SHARDS + 1
+    now_ms += HOLDS_MS
+    assert web("GET", "/health").status_code == 200
+    assert len(reads) == 2 * once
+
+
+def test_while_halted_no_new_order_would_trade_and_health_says_so_until_it_would_again(
+    web: Web, environment: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ms = 1_760_000_000_000
+    monkeypatch.setattr(composition, "now_ms", lambda: now_ms)
+    environment()
+    assert web.json("GET", "/health")["degraded"] == []
+
+    composition.control_table().halt(GLOBAL, "a secret of the operator's", now_ms)
+    now_ms += HOLDS_MS
+    response = web("GET", "/health")
+    (reason,) = response.json_body["degraded"]
+    assert (response.status_code, response.json_body["status"]) == (503, "unavailable")
+    assert reason.startswith("halted")
+    assert "secret" not in str(response.body)  # anybody may ask
+
+    composition.control_table().resume(GLOBAL)
+    now_ms += HOLDS_MS
+    assert web.json("GET", "/health")["status"] == "ok"
+
+
+def test_an_order_that_nobody_comes_to_is_told_of_though_its_message_was_sent_again(
+    web: Web, environment: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the sweeper has seen it or not, and until a worker comes to it."""
+    now_ms = 1_760_000_000_000
+    monkeypatch.setattr(composition, "now_ms", lambda: now_ms)
+    environment()
+    web.execute()
+    now_ms += LATE_MS
+    assert web.json("GET", "/health")["degraded"] == []
+
+    now_ms += HOLDS_MS
+    first = web("GET", "/health").json_body
+    assert [reason.split(":")[0] for reason in first["degraded"]] == ["overdue", "queue"]
+    assert "31 s" in first["degraded"][0]
+    assert composition.recovery().sweep().handed_back
+
+    now_ms += 10_000
+    swept = web("GET", "/health").json_body
+    assert (swept["status"], swept["checks"]["orders"]["value"]["overdueSeconds"]) == ("unavailable", 41)
+
+    web.work()
+    now_ms += HOLDS_MS
+    assert web.json("GET", "/health")["degraded"] == []
+
+
+def test_pools_that_are_none_are_named_and_the_others_are_traded(web: Web, cloud: Cloud, localnet: Localnet) -> None:
+    table = cloud.outputs["PoolsTable"]
+    listed = [item["address"]["S"] for item in cloud.dynamodb.scan(TableName=table)["Items"]]
+    raydium, meteora = (str(venue.program_id) for venue in VENUES[:2])
+    programs = {item["address"]["S"]: item["program"]["S"] for item in cloud.dynamodb.scan(TableName=table)["Items"]}
+    mistaken = next(address for address in listed if programs[address] == raydium)
+    nowhere, no_pool = str(Pubkey(bytes([7]) * 32)), "So11111111111111111111111111111111111111112"
+    for address, program in ((nowhere, raydium), (no_pool, meteora), (mistaken, meteora)):
+        cloud.dynamodb.put_item(TableName=table, Item={"address": {"S": address}, "program": {"S": program}})
+    assert web("GET", "/quotes?tokenIn=SOL&tokenOut=USDC&amount=1").status_code == 200
+    administration = PoolAdministration(cloud.dynamodb, table, SolanaRpc(localnet.url))
+    told = list(unfit_pools(administration))
+    broken = {nowhere, no_pool, mistaken}
+    assert {address for address in broken if any(address in text for text in told)} == broken
+    assert len(told) == len(broken)
+
+
+def test_without_a_pool_no_new_order_would_trade(web: Web, environment: Callable[..., None], cloud: Cloud) -> None:
+    for item in cloud.dynamodb.scan(TableName=cloud.outputs["PoolsTable"])["Items"]:
+        cloud.dynamodb.delete_item(TableName=cloud.outputs["PoolsTable"], Key={"address": item["address"]})
+    response = web("GET", "/health")
+    assert (response.status_code, response.json_body["degraded"]) == (
+        503,
+        ["no pools: no pool that can be traded is registered"],
+    )
+
+
+# --- what browsers and proxies may do with an answer --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/orders", "/orders/none", "/tokens", "/health", "/openapi.json"])
+def test_no_answer_is_stored_or_taken_for_something_else(web: Web, path: str) -> None:
+    headers = web("GET", path).headers
+    assert (headers["Cache-Control"], headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
+    assert "Strict-Transport-Security" not in headers
+
+
+def test_what_is_served_over_tls_is_asked_for_over_tls(web: Web, environment: Callable[..., None]) -> None:
+    environment(WEBSOCKET_URL="wss://gateway.example/api")
+    for path in ("/", "/health", "/orders/none"):
+        assert web("GET", path).headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+def test_without_a_websocket_no_answer_names_one_and_whoever_asks_for_one_is_told(
+    web: Web, environment: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment(WEBSOCKET_URL="", WEBSOCKET_ENDPOINT="")
+    accepted = web("POST", "/orders/execute", ORDER)
+    assert accepted.status_code == 202
+    shown = web.json("GET", f"/orders/{accepted.json_body['orderId']}")
+    assert shown["history"]
+    for answer in (accepted.json_body, shown):
+        assert not {"wsUrl", "wsPath"} & answer.keys()
+    for method, path in (("POST", "/ws-tickets"), ("GET", "/asyncapi.json")):
+        told = problem(web(method, path), 404)
+        assert told["type"] == "urn:fillrate:problem:no-websocket"
+        assert "GET /orders/{orderId}" in told["detail"]
+    policy = web("GET", "/").headers["Content-Security-Policy"]
+    assert "connect-src 'self';" in policy
+
+
+def test_the_page_keeps_its_own_rules_about_being_stored(web: Web) -> None:
+    assert web("GET", "/").headers["Cache-Control"] == "no-cache"
 
 
 def test_a_failure_of_ours_is_500_and_tells_nothing_of_our_insides(web: Web, environment: Callable[..., None]) -> None:
@@ -400,7 +601,7 @@ def test_an_order_goes_all_the_way_through_the_functions_to_the_chain(
     assert [change["status"] for change in order["history"]] == [
         "pending", "routing", "building", "submitted", "confirmed",
     ]  # fmt: skip
-    config = {"commitment": "confirmed", "maxSupportedTransactionVersion": 0}
+    config = {"commitment": "confirmed", "maxSupportedTransactionVersion": 1}
     transaction = localnet.call("getTransaction", order["txHash"], config)
     assert transaction["meta"]["err"] is None
     assert Decimal(order["minOut"]) <= Decimal(order["amountOut"])

@@ -17,16 +17,16 @@ from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.aws.orders_queue import SqsOrdersQueue
 from chalicelib.contract.requests import OrderRequest, fields_as_written, validate, validate_idempotency_key
 from chalicelib.http.api import new_order_of
-from chalicelib.orders.intake import Intake, NewOrder, Submitted
+from chalicelib.orders.intake import Intake, NewOrder, StartTimes, Submitted
 from chalicelib.orders.message import order_id_of
 from chalicelib.orders.order import Order, State, Status, Token, claim, start_attempt
 from chalicelib.orders.ports import StaleOrder
-from chalicelib.orders.start_rate import StartRate
 from chalicelib.problems import Conflict, InvalidRequest, NotFound
+from chalicelib.risk.counters import GLOBAL
 from chalicelib.risk.limits import LimitsInForce
 from tests.integration.chain_model import AnyTime, FreeRein
 from tests.integration.cloud import Cloud
-from tests.sample_orders import CREATED_AT_MS, JUP, SOL, USDC, order_in, submitted
+from tests.sample_orders import CREATED_AT_MS, JUP, SOL, USDC, market_price, order_in, submitted
 
 CLIENTS = 20
 
@@ -38,8 +38,10 @@ class Tokens:
         return next((token for token in (SOL, USDC, JUP) if text in (token.text, token.mint)), None)
 
 
-def intake_with(store: OrderTable, queue: SqsOrdersQueue, start_rate: StartRate | None = None) -> Intake:
-    return Intake(store, queue, Tokens(), start_rate or AnyTime(), FreeRein(), lambda: CREATED_AT_MS, uuid4)
+def intake_with(store: OrderTable, queue: SqsOrdersQueue, starts: StartTimes | None = None) -> Intake:
+    return Intake(
+        store, queue, Tokens(), starts or AnyTime(), FreeRein(), lambda: CREATED_AT_MS, uuid4, prices=market_price
+    )
 
 
 @pytest.fixture
@@ -88,6 +90,42 @@ def test_the_order_is_stored_before_it_is_queued(cloud: Cloud) -> None:
 
     queue = WatchingQueue(cloud.sqs, cloud.outputs["OrdersQueueUrl"], cloud.outputs["DeadLetterQueueUrl"])
     assert intake_with(cloud.store(), queue).submit("local", a_request(), None).created
+
+
+@pytest.mark.parametrize("limit", [None, 1], ids=["its own client order id", "the last open order"])
+def test_the_same_request_at_the_same_moment_is_not_refused_for_what_the_first_took_up(
+    cloud: Cloud, limit: int | None
+) -> None:
+    class LooksTooEarly(OrderTable):
+        """Whose first look for the key's order comes just before the other client's write."""
+
+        has_looked = False
+
+        def load(self, order_id: str) -> Order | None:
+            has_looked, self.has_looked = self.has_looked, True
+            return super().load(order_id) if has_looked else None
+
+    asked = a_request() if limit else a_request(clientOrderId="desk/7")
+    controls = cloud.control_table()
+    if limit:
+        controls.set_limits(GLOBAL, {"open_orders": limit})
+
+    def intake_on(store: OrderTable) -> Intake:
+        return Intake(
+            store,
+            cloud.orders_queue(),
+            Tokens(),
+            AnyTime(),
+            controls,
+            lambda: CREATED_AT_MS,
+            uuid4,
+            prices=market_price,
+        )
+
+    first = intake_on(cloud.store()).submit("local", asked, "key")
+    early = LooksTooEarly(*cloud.store_parts())
+    second = intake_on(early).submit("local", asked, "key")
+    assert (second.created, second.order) == (False, first.order)
 
 
 def test_two_equal_orders_without_a_key_are_two_orders(intake: Intake, cloud: Cloud) -> None:
@@ -241,7 +279,7 @@ def test_twenty_clients_at_once_with_one_key_get_one_order(cloud: Cloud, amounts
             with in_turn:
                 super().enqueue(order_id, delay_ms)
 
-    store = CrowdedStore(cloud.dynamodb, cloud.orders_table, cloud.outputs["ControlTable"])
+    store = CrowdedStore(*cloud.store_parts())
     queue = CrowdedQueue(cloud.sqs, cloud.outputs["OrdersQueueUrl"], cloud.outputs["DeadLetterQueueUrl"])
     intake = intake_with(store, queue)
     with ThreadPoolExecutor(CLIENTS) as clients:
@@ -305,7 +343,7 @@ class RacingStore(OrderTable):
     """Something else happens just before the first write."""
 
     def __init__(self, cloud: Cloud, meanwhile: Callable[[Order], Order]) -> None:
-        super().__init__(cloud.dynamodb, cloud.orders_table, cloud.outputs["ControlTable"])
+        super().__init__(*cloud.store_parts())
         self._meanwhile: Callable[[Order], Order] | None = meanwhile
 
     def replace(self, order: Order, limits: LimitsInForce | None = None) -> Order:
@@ -346,7 +384,7 @@ def test_of_two_cancellations_at_once_one_succeeds(intake: Intake, cloud: Cloud)
             self.looked, first = True, not self.looked
             return order if first else super().load(order_id)
 
-    old = OldCopyOnce(cloud.dynamodb, cloud.orders_table, cloud.outputs["ControlTable"])
+    old = OldCopyOnce(*cloud.store_parts())
     late = intake_with(old, cloud.orders_queue())
     with pytest.raises(Conflict):
         late.cancel("local", order.order_id)

@@ -221,6 +221,23 @@ def test_a_rare_order_is_found_among_many_in_few_reads(store: Orders, cloud: Clo
     assert len(queries) == 1
 
 
+def test_a_listing_that_keeps_nothing_reads_no_more_than_a_request_may(
+    store: Orders, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one request for a rare status reads an account's whole history, again and again."""
+    monkeypatch.setattr("chalicelib.aws.dynamodb.order_table.MOST_READ", 10)
+    create(store, 0, failed())
+    for number in range(1, 25):
+        create(store, number)
+    keep = OrderFilter(status="failed")
+    queries = calls_to(cloud.dynamodb, "Query")
+    pages = [store.page("local", keep, 5, None)]
+    assert sum(query["Limit"] for query in queries) == 10
+    while pages[-1].next_cursor is not None:
+        pages.append(store.page("local", keep, 5, pages[-1].next_cursor))
+    assert [[order.order_id for order in page.orders] for page in pages] == [[], [], ["order-0"]]
+
+
 def test_subscriptions_beside_the_orders_are_never_listed(store: Orders, cloud: Cloud) -> None:
     order_id = create(store, 1)
     cloud.connections().subscribe(Subscription(order_id, "connection", closes=True, asked_at_ms=CREATED_AT_MS))

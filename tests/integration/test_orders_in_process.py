@@ -8,6 +8,7 @@ from solders.keypair import Keypair
 from chalicelib.amounts import floor_of
 from chalicelib.orders.execution import Landed
 from chalicelib.problems import InsufficientBalance
+from chalicelib.venues.meteora_damm_v2.layout import PROGRAM_ID as METEORA_DAMM_V2
 from infra.localnet.startup import Options
 from tests.integration.chain_trading import Engine, InProcessChain, genesis_pools
 
@@ -46,6 +47,31 @@ def test_an_order_is_filled_as_quoted_and_told_through_the_rpc_client(
     change["SOL"] = change.get("SOL", 0) + executed.fee
     assert (change[sold], change[bought]) == (-amount, filled)
     assert engine.http.methods.count("sendTransaction") == 1
+
+
+@pytest.mark.parametrize(("sold", "bought"), [("SOL", "USDC"), ("USDC", "SOL"), ("LEVY", "USDC"), ("USDC", "LEVY")])
+def test_an_order_is_filled_as_quoted_at_meteora_damm_v2(sold: str, bought: str) -> None:
+    """At a pool whose fees compound, and at one of a Token-2022 token, with fees in one token alone."""
+    chain = InProcessChain(Options(with_traders=False, funded=(WALLET.pubkey(),)), NOW)
+    engine = Engine(chain, WALLET, genesis_pools((METEORA_DAMM_V2,))[frozenset((sold, bought))])
+    held = engine.balance(bought)
+
+    executed = engine.execute(engine.order(sold, bought, 10**9))
+
+    assert executed.fate == Landed(executed.planned.quoted_out)
+    assert [leg.program for leg in executed.planned.route] == ["meteora-damm-v2"]
+    fee = executed.fee if bought == "SOL" else 0
+    assert engine.balance(bought) - held == executed.planned.quoted_out - fee
+
+
+def test_a_plan_tells_what_each_pool_of_the_pair_offered_and_what_the_network_takes_at_least() -> None:
+    chain = InProcessChain(Options(with_traders=False, funded=(WALLET.pubkey(),)), NOW)
+    engine = Engine(chain, WALLET, POOLS[frozenset(("SOL", "USDC"))])
+    planned = engine.trader.plan(engine.order("SOL", "USDC", 10**9))
+    assert {offer.dex for offer in planned.offers} == {"raydium", "meteora"}
+    assert all(offer.amount_out for offer in planned.offers)
+    assert planned.fees.least == 5_000
+    assert planned.otherwise == (), "the pair has pools of its own"
 
 
 def test_an_engine_trades_again_at_the_fee_that_it_paid_last() -> None:

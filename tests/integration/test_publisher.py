@@ -6,23 +6,33 @@ The records are those of moto's own stream, written by the product's own store; 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from itertools import count
+from threading import Event
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chalicelib.aws.dynamodb.rate_cell import Unusable
 from chalicelib.aws.websocket_gateway import ConnectionGone
 from chalicelib.orders.order import claim
 from chalicelib.problems import AwsUnavailable
-from chalicelib.push.connections import Subscription
-from chalicelib.push.publisher import ESTABLISHING_PAUSE_SECONDS, ESTABLISHING_TRIES
+from chalicelib.push.batch import ESTABLISHED_AFTER_MS
+from chalicelib.push.connection_sweep import ConnectionSweep
+from chalicelib.push.connection_table import Watches
+from chalicelib.push.connections import Subscription, account_partition
+from chalicelib.push.fan_out import MESSAGES_OF_AN_ACCOUNT, PAUSES_SECONDS
+from chalicelib.push.publisher import ESTABLISHING_BATCHES
 from tests.integration.cloud import Cloud, Json, OrdersStream, WebSocketApi, aws_error
 from tests.integration.pushing import Push, life_of, whole_history, write, write_all
 from tests.sample_orders import CREATED_AT_MS, confirmed, failed, new_order, retrying, submitted
 
+PATIENCE_SECONDS = 60.0
+READ_TIMED_OUT = ReadTimeoutError(endpoint_url="https://gateway")
 _numbers = count(1)
 
 
@@ -130,6 +140,7 @@ def test_who_asks_again_by_a_clock_that_stands_still_misses_nothing_either(push:
     steps = list(life_of(order))
     write(push, steps[0])
     asked = Subscription("order-1", "watcher", closes=True, asked_at_ms=CREATED_AT_MS)
+    push.connect("watcher")
     push.connections.subscribe(asked)
     push.pump()
     push.connections.subscribe(asked)
@@ -169,6 +180,95 @@ def test_nothing_of_the_signed_transaction_but_its_signature_is_pushed(push: Pus
     text = json.dumps(push.api.received("watcher"))
     assert "signature-1" in text
     assert not [secret for secret in ("wire", "blockhash", "lease", "digest") if secret in text]
+
+
+# --- what is looked up --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def calls(push: Push) -> Counter[str]:
+    """How often each operation of DynamoDB was asked for, from where it is cleared on."""
+    counted: Counter[str] = Counter()
+
+    def count_one(event_name: str, **_: object) -> None:
+        counted[event_name.rpartition(".")[2]] += 1
+
+    push.cloud.dynamodb.meta.events.register("before-call.dynamodb", count_one)
+    return counted
+
+
+def test_of_an_account_without_a_connection_nothing_but_that_is_looked_up_once_a_batch(
+    push: Push, calls: Counter[str]
+) -> None:
+    for order_id in ("order-1", "order-2"):
+        write_all(push, confirmed(new_order(order_id)))
+    write_all(push, confirmed(new_order("order-3", account="another")))
+    calls.clear()
+    push.pump()
+    assert calls == {"BatchGetItem": 1}
+
+
+def test_where_whole_accounts_are_watched_no_order_is_asked_who_watches_it(push: Push, calls: Counter[str]) -> None:
+    push.subscribe(account_partition("local"), "stream", closes=False)
+    orders = [confirmed(new_order(f"order-{number}")) for number in (1, 2)]
+    for order in orders:
+        write_all(push, order)
+    calls.clear()
+    push.pump()
+    assert push.api.received("stream") == [message for order in orders for message in whole_history(order)]
+    assert calls == {"BatchGetItem": 1, "Query": 1, "UpdateItem": 1}
+
+
+def test_where_single_orders_are_watched_each_order_is_asked_and_the_account_is_not(
+    push: Push, calls: Counter[str]
+) -> None:
+    write(push, new_order())
+    push.subscribe("order-1", "watcher")
+    push.pump_dry()
+    write_all(push, confirmed())
+    calls.clear()
+    push.pump()
+    assert push.api.received("watcher") == whole_history(confirmed())
+    assert calls == {"BatchGetItem": 1, "Query": 1, "DeleteItem": 1}
+
+
+def test_a_new_subscription_costs_one_look_up_which_has_its_order_too(push: Push, calls: Counter[str]) -> None:
+    write_all(push, submitted())
+    push.pump_dry()
+    push.subscribe("order-1", "watcher")
+    calls.clear()
+    push.pump()
+    assert push.api.received("watcher") == whole_history(submitted())
+    assert calls == {"Query": 1, "UpdateItem": 1}
+
+
+def test_a_connection_of_which_nothing_is_known_may_watch_anything(push: Push) -> None:
+    """As one that an earlier version let in, and one that asked for no order and no account yet."""
+    write(push, new_order())
+    push.connect("older")
+    push.subscribe("order-1", "older", closes=False)
+    push.pump_dry()
+    push.subscribe(account_partition("local"), "older", closes=False)
+    write_all(push, confirmed())
+    write_all(push, confirmed(new_order("order-2")))
+    push.pump()
+    received = push.api.received("older")
+    for order in (confirmed(), confirmed(new_order("order-2"))):
+        assert [one for one in received if one["orderId"] == order.order_id] == whole_history(order)
+
+
+def test_a_stream_that_asks_for_an_order_besides_is_told_its_whole_history_and_no_step_is_missed(push: Push) -> None:
+    order = confirmed()
+    steps = list(life_of(order))
+    push.subscribe(account_partition("local"), "stream", closes=False)
+    write(push, steps[0])
+    push.pump()
+    push.cloud.connection_table().widen("stream", "local", Watches.STREAM)
+    push.subscribe("order-1", "stream", closes=False)
+    for step in steps[1:]:
+        write(push, step)
+        push.pump_dry()
+    assert push.api.received("stream") == whole_history(order)[:1] + whole_history(order)
 
 
 # --- any order of events ------------------------------------------------------------------------------------------
@@ -319,9 +419,10 @@ def test_a_failure_that_is_not_the_end_closes_nothing(push: Push) -> None:
 # --- connections that come and go ---------------------------------------------------------------------------------
 
 
-def test_a_connection_that_is_not_established_yet_is_waited_for(push: Push) -> None:
-    """API Gateway refuses posts until $connect has returned."""
-    early = iter([True] * 3)
+@pytest.mark.parametrize("refusals", range(1, ESTABLISHING_BATCHES + 1))
+def test_a_connection_that_is_not_established_yet_is_waited_for(push: Push, refusals: int) -> None:
+    """API Gateway refuses posts until $connect has returned. A batch waits for a moment, then the next one does."""
+    early = iter([True] * refusals)
 
     def before_post(_: str) -> None:
         if next(early, False):
@@ -330,21 +431,44 @@ def test_a_connection_that_is_not_established_yet_is_waited_for(push: Push) -> N
     push.api.before_post = before_post
     write_all(push, confirmed())
     push.subscribe("order-1", "watcher")
-    push.pump()
+    push.pump_dry()
     assert push.api.received("watcher") == whole_history(confirmed())
-    assert push.slept == [ESTABLISHING_PAUSE_SECONDS] * 3
+    # the first batch tries it at once and after its pause, each later one after its pause alone
+    assert push.slept == [*PAUSES_SECONDS * max(1, refusals)]
+    assert push.api.posts == refusals + len(confirmed().history)
 
 
-def test_a_connection_that_is_never_established_is_forgotten_after_a_moment(push: Push) -> None:
+def test_a_connection_that_is_never_established_is_forgotten_after_some_batches(push: Push) -> None:
     push.api.gone.add("ghost")
     write(push, new_order())
     push.subscribe("order-1", "ghost")
-    push.pump()
-    assert push.slept == [ESTABLISHING_PAUSE_SECONDS] * (ESTABLISHING_TRIES - 1)
+    push.pump_dry()
+    assert push.slept == [*PAUSES_SECONDS * ESTABLISHING_BATCHES]
     assert push.connections.watchers("order-1") == []
 
 
-def test_a_client_that_vanished_is_forgotten_with_all_it_watched_and_nobody_waits_for_it(push: Push) -> None:
+def test_one_that_is_not_established_after_two_seconds_is_not_waited_for(push: Push) -> None:
+    push.api.gone.add("ghost")
+    write(push, new_order())
+    push.subscribe("order-1", "ghost")
+    push.clock_ms += ESTABLISHED_AFTER_MS
+    push.pump()
+    assert push.slept == []
+    assert push.connections.watchers("order-1") == []
+
+
+def test_however_many_connections_are_never_established_a_batch_waits_once(push: Push) -> None:
+    write(push, new_order())
+    for number in range(30):
+        push.api.gone.add(f"ghost-{number}")
+        push.subscribe("order-1", f"ghost-{number}")
+    push.pump()
+    assert push.slept == [*PAUSES_SECONDS]
+    push.pump_dry()
+    assert push.connections.watchers("order-1") == []
+
+
+def test_a_client_that_vanished_is_forgotten_and_nobody_waits_for_it(push: Push) -> None:
     for number in (1, 2):
         write(push, new_order(f"order-{number}"))
         push.subscribe(f"order-{number}", "vanishes", closes=False)
@@ -354,8 +478,13 @@ def test_a_client_that_vanished_is_forgotten_with_all_it_watched_and_nobody_wait
     write_all(push, confirmed())
     push.pump()
     assert push.slept == []
-    assert push.connections.watchers("order-2") == []
     assert push.api.received("stays") == whole_history(confirmed())
+
+    ConnectionSweep(
+        push.connections, push.cloud.connection_table(), push.cloud.keys(), push.api.gateway(), lambda: CREATED_AT_MS
+    ).sweep()
+    assert push.connections.watchers("order-2") == [], "what else it watched goes with the next sweep"
+    assert push.cloud.connection_table().counted()[0].connections == {"stays"}
 
 
 def test_that_a_connection_is_gone_when_it_is_to_be_closed_is_fine(push: Push) -> None:
@@ -393,6 +522,95 @@ def test_when_aws_is_out_of_reach_the_batch_fails_as_a_whole_so_that_it_comes_ag
     push.api.before_post = lambda _: None
     push.publisher().publish(batch)
     assert push.api.received("watcher") == whole_history(confirmed())
+
+
+# --- those who don't keep up --------------------------------------------------------------------------------------
+
+
+def test_another_accounts_change_is_pushed_while_150_streams_of_one_account_are_stuck(push: Push) -> None:
+    for number in range(150):
+        push.subscribe(account_partition("attacker"), f"idle-{number}", closes=False)
+    push.subscribe("quiet-order", "quiet")
+    write(push, new_order("noise", account="attacker"))
+    write_all(push, confirmed(new_order("quiet-order", account="quiet")))
+    told = Event()
+
+    def before_post(connection_id: str) -> None:
+        if connection_id != "quiet":
+            assert told.wait(PATIENCE_SECONDS), "the quiet account waits for the stuck one"
+        elif len(push.api.received("quiet")) == 4:  # and this is the last
+            told.set()
+
+    push.api.before_post = before_post
+    push.pump()
+    assert push.api.received("quiet") == whole_history(confirmed(new_order("quiet-order", account="quiet")))
+    assert {len(push.api.received(f"idle-{number}")) for number in range(150)} == {1}
+
+
+@pytest.mark.parametrize("reason", [aws_error("LimitExceededException", 429, "PostToConnection"), READ_TIMED_OUT])
+def test_a_client_that_does_not_keep_up_is_closed_comes_back_and_is_told_everything(
+    push: Push, reason: Exception
+) -> None:
+    order = confirmed()
+    steps = list(life_of(order))
+    write(push, steps[0])
+    for connection_id in ("slow", "stays"):
+        push.subscribe("order-1", connection_id)
+    push.pump()
+
+    def before_post(connection_id: str) -> None:
+        if connection_id == "slow":
+            raise reason
+
+    push.api.before_post = before_post
+    write(push, steps[1])
+    for step in steps[2:4]:
+        write(push, step)
+    push.pump_dry()
+    assert push.api.closed == ["slow"]
+    assert [one.connection_id for one in push.connections.watchers("order-1")] == ["stays"]
+
+    push.subscribe("order-1", "slow-again")
+    for step in steps[4:]:
+        write(push, step)
+    push.pump_dry()
+    assert push.api.received("slow-again") == whole_history(order)
+    assert push.api.received("stays") == whole_history(order)
+
+
+def test_one_that_can_not_be_closed_is_told_at_its_next_message_to_connect_again(
+    push: Push, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = push.cloud.connection_table()
+    write(push, new_order())
+    push.subscribe("order-1", "stuck")
+    push.pump()
+
+    def stuck(_: object, **__: object) -> None:
+        raise READ_TIMED_OUT
+
+    monkeypatch.setattr(WebSocketApi, "post_to_connection", stuck)
+    monkeypatch.setattr(WebSocketApi, "delete_connection", stuck)
+    write_all(push, confirmed())
+    push.pump()
+    assert push.connections.watchers("order-1") == []
+    with pytest.raises(Unusable):
+        table.hear("stuck", CREATED_AT_MS)
+
+
+def test_a_flooded_accounts_connections_are_closed_as_far_as_they_do_not_fit_into_a_batch(push: Push) -> None:
+    for number in range(30):
+        push.subscribe(account_partition("attacker"), f"idle-{number}", closes=False)
+    push.subscribe(account_partition("quiet"), "quiet", closes=False)
+    for order_id, account in (*((f"a-{number}", "attacker") for number in range(10)), ("q", "quiet")):
+        write(push, new_order(order_id, account=account))
+    push.pump()
+    fitting = MESSAGES_OF_AN_ACCOUNT // 10
+    assert len(push.api.closed) == 30 - fitting
+    assert len(push.api.received("quiet")) == 1
+    open_ones = [one.connection_id for one in push.connections.watchers(account_partition("attacker"))]
+    assert {len(push.api.received(one)) for one in open_ones} == {10}
+    assert set(open_ones).isdisjoint(push.api.closed)
 
 
 # --- records that can't be read -----------------------------------------------------------------------------------

@@ -8,7 +8,14 @@ import pytest
 
 from chalicelib.orders.message import message_body, order_id_of
 from chalicelib.orders.order import Lease, Order, State
-from chalicelib.orders.recovery import OVERDUE_MS, SWEPT_FOR_MS, Recovery
+from chalicelib.orders.recovery import (
+    OVERDUE_MS,
+    OVERDUE_ONCE_SIGNED_MS,
+    SWEPT_FOR_MS,
+    SWEPT_ONCE_SIGNED_FOR_MS,
+    Recovery,
+)
+from tests.integration.chain_model import AnyTime
 from tests.integration.cloud import Cloud
 from tests.sample_orders import order_in
 
@@ -17,7 +24,7 @@ ENDED = [State.CONFIRMED, State.FAILED, State.CANCELLED]
 
 
 def recovery_at(cloud: Cloud, now_ms: int) -> Recovery:
-    return Recovery(cloud.store(), cloud.orders_queue(), lambda: now_ms)
+    return Recovery(cloud.store(), cloud.orders_queue(), AnyTime(), lambda: now_ms)
 
 
 def queued(cloud: Cloud) -> list[str]:
@@ -38,16 +45,37 @@ def due_ms(order: Order) -> int:
 @pytest.mark.parametrize("state", OPEN)
 def test_an_order_whose_message_is_lost_is_handed_back_once(cloud: Cloud, state: State) -> None:
     order = stored(cloud, state)
-    late = due_ms(order) + OVERDUE_MS + 1
+    signed = state is State.SUBMITTED
+    overdue_ms = OVERDUE_ONCE_SIGNED_MS if signed else OVERDUE_MS
+    left_alone_ms = SWEPT_ONCE_SIGNED_FOR_MS if signed else SWEPT_FOR_MS
+    late = due_ms(order) + overdue_ms + 1
 
     assert recovery_at(cloud, late - 1).sweep().handed_back == []
     assert recovery_at(cloud, late).sweep().handed_back == [order.order_id]
-    assert recovery_at(cloud, late + 60_000).sweep().handed_back == []
+    assert recovery_at(cloud, late + left_alone_ms - 1).sweep().handed_back == []
 
     assert queued(cloud) == [order.order_id]
     assert cloud.stored(order.order_id) == order
-    much_later = late + SWEPT_FOR_MS + OVERDUE_MS + 1
+    much_later = late + left_alone_ms + overdue_ms + 1
     assert recovery_at(cloud, much_later).sweep().handed_back == [order.order_id]
+
+
+def test_an_order_that_was_handed_back_counts_as_late_and_open_until_somebody_writes_it(cloud: Cloud) -> None:
+    order = replace(order_in(State.PENDING), key_id="key-1")
+    store = cloud.store()
+    assert store.create(order)
+    due = due_ms(order)
+    assert [one.order_id for one in store.late(due + 1, 10)] == [order.order_id]
+    assert list(store.late(due, 10)) == []
+
+    recovery_at(cloud, due + OVERDUE_MS + 1).sweep()
+    assert [one.order_id for one in store.late(due, 10)] == [order.order_id]
+    assert [one.order_id for one in store.open_of_key("key-1")] == [order.order_id]
+
+    (found,) = store.late(due, 10)
+    store.replace(replace(found, lease=Lease("worker", due + SWEPT_FOR_MS)))
+    assert list(store.late(due, 10)) == []
+    assert [one.order_id for one in store.open_of_key("key-1")] == [order.order_id]
 
 
 def test_an_order_that_a_worker_still_holds_is_left_to_it(cloud: Cloud) -> None:
@@ -69,7 +97,7 @@ def test_an_order_that_a_worker_writes_meanwhile_is_left_to_it(cloud: Cloud) -> 
     order = stored(cloud, State.PENDING)
     store = cloud.store()
     store.replace(order)
-    assert not store.look_again_at(order, order.created_at_ms)
+    assert not store.look_again_at(order, order.created_at_ms, is_late=True)
 
 
 @pytest.mark.parametrize("state", OPEN)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
+from chalicelib.access.key_administration import KeyAdministration
+from chalicelib.access.keys import Scope
 from chalicelib.orders.intake import Intake
 from chalicelib.orders.message import message_body, order_id_of
 from chalicelib.orders.order import Order, State, Token, fix_floor
@@ -15,7 +18,7 @@ from chalicelib.times import time_text
 from tests.integration.chain_model import AnyTime
 from tests.integration.cloud import Cloud
 from tests.integration.test_intake import Tokens, a_request
-from tests.sample_orders import CREATED_AT_MS, SOL, order_in
+from tests.sample_orders import CREATED_AT_MS, SOL, market_price, order_in
 
 LATER = CREATED_AT_MS + 3_600_000
 
@@ -23,9 +26,8 @@ LATER = CREATED_AT_MS + 3_600_000
 def redrive_for(cloud: Cloud) -> Redrive:
     store, queue = cloud.store(), cloud.orders_queue()
     switches = cloud.control_table()
-    return Redrive(
-        store, queue, Intake(store, queue, Tokens(), AnyTime(), switches, lambda: LATER, uuid4), switches, lambda: LATER
-    )
+    intake = Intake(store, queue, Tokens(), AnyTime(), switches, lambda: LATER, uuid4, prices=market_price)
+    return Redrive(store, queue, intake, switches, cloud.keys(), lambda: LATER)
 
 
 def test_a_failed_order_is_placed_anew_once_and_stays_failed(cloud: Cloud) -> None:
@@ -148,10 +150,41 @@ def test_what_expired_or_was_cancelled_is_never_placed_again(cloud: Cloud, state
     assert len(cloud.dynamodb.scan(TableName=cloud.orders_table)["Items"]) == 1
 
 
+def administration(cloud: Cloud) -> KeyAdministration:
+    return KeyAdministration(cloud.keys(), lambda: LATER, secrets.token_bytes)
+
+
+def test_an_order_whose_api_key_was_revoked_is_never_placed_again_and_the_letter_says_so(cloud: Cloud) -> None:
+    key_id = cloud.new_key("local", Scope.TRADE).key.key_id
+    order = buried(cloud, replace(order_in(State.FAILED), key_id=key_id))
+    administration(cloud).revoke(key_id)
+    (done,) = redrive_for(cloud).run(10)
+    assert done.order_id is None
+    assert done.outcome == f"was placed with the API key {key_id}, which has ended; left"
+    assert cloud.stored(order.order_id).redriven_as is None
+    assert len(cloud.dead_letters()) == 1
+
+
+def test_the_new_order_counts_as_placed_with_the_first_ones_key(cloud: Cloud) -> None:
+    key_id = cloud.new_key("local", Scope.TRADE).key.key_id
+    administration(cloud).rotate(key_id, grace_minutes=1)
+    buried(cloud, replace(order_in(State.FAILED), key_id=key_id))
+    (done,) = redrive_for(cloud).run(10)
+    assert done.order_id is not None
+    assert cloud.stored(done.order_id).key_id == key_id
+
+
 def test_a_clients_key_that_looks_like_a_redrives_is_not_taken_for_one(cloud: Cloud) -> None:
     failed = buried(cloud, order_in(State.FAILED))
     intake = Intake(
-        cloud.store(), cloud.orders_queue(), Tokens(), AnyTime(), cloud.control_table(), lambda: LATER, uuid4
+        cloud.store(),
+        cloud.orders_queue(),
+        Tokens(),
+        AnyTime(),
+        cloud.control_table(),
+        lambda: LATER,
+        uuid4,
+        prices=market_price,
     )
     theirs = intake.submit("local", a_request(), f"redrive:{failed.order_id}").order
     (done,) = redrive_for(cloud).run(10)

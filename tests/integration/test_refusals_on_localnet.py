@@ -12,9 +12,8 @@ from dataclasses import replace
 import pytest
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
-from solders.transaction import VersionedTransaction
 
-from chalicelib.orders.execution import ComeBack, Execution, Finished, Landed
+from chalicelib.orders.execution import ComeBack, Execution, Finished, Landed, LandedFailed
 from chalicelib.orders.order import Order, Status, leave_out
 from chalicelib.problems import (
     InsufficientBalance,
@@ -24,13 +23,12 @@ from chalicelib.problems import (
     VenueUnavailable,
 )
 from chalicelib.solana.accounts import Account
-from chalicelib.solana.rpc import Simulation
 from chalicelib.solana.tokens import associated_token_address
 from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID as METEORA
 from chalicelib.venues.meteora_dlmm.layout import reserve_address
 from infra.localnet.startup import Options
 from infra.localnet.token_extensions import AccountExtension
-from tests.integration.chain_model import AnyTime, BadLuck, FreeRein
+from tests.integration.chain_model import AnyTime, BadLuck, FreeRein, NoneRevoked
 from tests.integration.chain_trading import MINTS, Engine, InProcessChain, genesis_pools
 from tests.localnet import token_2022
 from tests.orders_in_memory import OrdersInMemory
@@ -67,19 +65,9 @@ def holding(amount: int) -> Callable[[Account], Account]:
     return lambda account: replace(account, data=account.data[:64] + amount.to_bytes(8, "little") + account.data[72:])
 
 
-def refuse(engine: Engine, pool: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on the pool refuses each swap, with a code that nobody knows."""
-    simulate = engine.rpc.simulate_transaction
-
-    def refusing(wire: bytes) -> Simulation:
-        message = VersionedTransaction.from_bytes(wire).message
-        keys = message.account_keys
-        for number, instruction in enumerate(message.instructions):
-            if Pubkey.from_string(pool) in [keys[account] for account in instruction.accounts]:
-                return replace(simulate(wire), err={"InstructionError": [number, {"Custom": 6999}]}, logs=())
-        return simulate(wire)
-
-    monkeypatch.setattr(engine.rpc, "simulate_transaction", refusing)
+def refuse(chain: InProcessChain, *pools: str) -> None:
+    """From now on these pools refuse each swap, with a code that nobody knows, and no others do."""
+    chain.call("localnet_refuseSwaps", {"pools": list(pools)})
 
 
 def run(engine: Engine, order: Order) -> Order:
@@ -96,6 +84,7 @@ def run(engine: Engine, order: Order) -> Order:
             lambda: now_ms,  # noqa: B023 - read before it changes
             30_000,
             new_nonce=secrets.token_hex,
+            keys=NoneRevoked(),
         )
         match execution.run(order.order_id, "worker"):
             case Finished(ended):
@@ -159,10 +148,10 @@ def test_a_pool_that_refused_is_left_out_of_the_next_attempt_which_fills(chain: 
 
 
 def test_an_order_that_a_pool_refuses_for_no_reason_that_its_accounts_tell_is_filled_by_the_other(
-    chain: InProcessChain, monkeypatch: pytest.MonkeyPatch
+    chain: InProcessChain,
 ) -> None:
     engine = with_the_better_price(chain)
-    refuse(engine, METEORA_POOL.address, monkeypatch)
+    refuse(chain, METEORA_POOL.address)
     order = run(engine, engine.order("USDC", "LEVY", AMOUNT, slippage_ppm=100_000))
     assert (order.status, order.retry_count) == (Status.CONFIRMED, 1)
     assert [leg.pool for leg in order.route or ()] == [RAYDIUM_POOL.address]
@@ -171,11 +160,26 @@ def test_an_order_that_a_pool_refuses_for_no_reason_that_its_accounts_tell_is_fi
     ]
 
 
-def test_an_order_whose_only_pool_refuses_ends_with_that_pools_reason(
-    chain: InProcessChain, monkeypatch: pytest.MonkeyPatch
+def test_a_pool_that_refuses_only_when_the_transaction_lands_costs_its_fee_and_is_told_with_its_reason(
+    chain: InProcessChain,
 ) -> None:
+    engine = with_the_better_price(chain)
+    order = engine.order("USDC", "LEVY", AMOUNT)
+    planned = engine.trader.plan(order)
+    submission = engine.build(order, planned)
+    refuse(chain, METEORA_POOL.address)
+    executed = engine.settle(order, planned, submission)
+    assert isinstance(executed.fate, LandedFailed)
+    assert isinstance(executed.fate.reason, VenueUnavailable)
+    assert executed.fate.reason.leg == 0
+    assert executed.fate.network_fee == executed.fee > 0
+    refuse(chain)
+    assert isinstance(engine.execute(engine.order("USDC", "LEVY", AMOUNT)).fate, Landed)
+
+
+def test_an_order_whose_only_pool_refuses_ends_with_that_pools_reason(chain: InProcessChain) -> None:
     engine = engine_of(chain, METEORA_POOL)
-    refuse(engine, METEORA_POOL.address, monkeypatch)
+    refuse(chain, METEORA_POOL.address)
     order = run(engine, engine.order("USDC", "LEVY", AMOUNT))
     assert (order.status, order.error_code, order.retry_count) == (Status.FAILED, "VENUE_UNAVAILABLE", 3)
     assert "6999" in (order.error or "")
@@ -262,5 +266,5 @@ def test_a_way_over_a_third_token_says_which_ways_come_next(chain: InProcessChai
     engine = engine_of(chain, *(entry for pair in pairs for entry in POOLS[frozenset(pair)]))
     planned = engine.trader.plan(engine.order("JUP", "RAY", 4_000 * 10**6))
     over = [way.route[0].token_out.text for way in (planned, *planned.otherwise)]
-    assert sorted(over) == ["SOL", "USDC"]
+    assert set(over) == {"SOL", "USDC"}, "each also with its hops split"
     assert planned.quoted_out >= planned.otherwise[0].quoted_out

@@ -18,8 +18,9 @@ from chalicelib.problems import (
     TransactionRejected,
     VenueUnavailable,
 )
+from chalicelib.risk.limits import Limits, LimitsInForce
 from chalicelib.solana.signed_transaction import SignedTransaction
-from tests.integration.chain_model import FEES, ModelTrader, World
+from tests.integration.chain_model import FEES, FreeRein, ModelTrader, World
 from tests.orders_in_memory import OrdersInMemory
 from tests.sample_orders import MIN_OUT, QUOTED_OUT, ROUTE, new_order
 
@@ -80,7 +81,9 @@ def test_the_pools_whose_prices_were_moved_are_left_out_and_no_others(world: Wor
     assert attempt(world).state is State.CONFIRMED
 
 
-@pytest.mark.parametrize("error", [SlippageExceeded("moved"), VenueUnavailable("no pool's own")])
+@pytest.mark.parametrize(
+    "error", [SlippageExceeded("moved"), VenueUnavailable("no pool's own"), refusal(VenueUnavailable, len(ROUTE))]
+)
 def test_what_is_no_pools_refusal_leaves_none_out(world: World, error: ExecutionError) -> None:
     world.building.append(error)
     order = attempt(world)
@@ -104,6 +107,13 @@ def test_an_order_remembers_only_so_many_pools_and_each_once() -> None:
     assert len(again.refused_pools) == MAX_REFUSED_POOLS
 
 
+class PriceWatch(FreeRein):
+    """An operator who refuses prices that are a percent off."""
+
+    def limits_for(self, account: str) -> LimitsInForce:
+        return LimitsInForce(Limits(price_deviation_ppm=10_000), Limits())
+
+
 class TestARouteWhoseRentTheWalletCanNotLend:
     def plan(self, world: World, monkeypatch: pytest.MonkeyPatch, *ways: tuple[int, Leg]) -> list[str]:
         """The best way can't be paid for; then `ways` come, each of so much output over that leg."""
@@ -121,9 +131,10 @@ class TestARouteWhoseRentTheWalletCanNotLend:
         monkeypatch.setattr(ModelTrader, "plan", lambda self, order: best)
         return built
 
-    def test_gives_way_in_the_same_attempt(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("paid", [QUOTED_OUT - 1, MIN_OUT])
+    def test_gives_way_in_the_same_attempt(self, world: World, monkeypatch: pytest.MonkeyPatch, paid: int) -> None:
         other = replace(ROUTE[1], pool=SECOND)
-        built = self.plan(world, monkeypatch, (QUOTED_OUT - 1, other))
+        built = self.plan(world, monkeypatch, (paid, other))
         outcome = world.worker().run(ORDER, "first/1")
         order = world.stored(ORDER)
         assert outcome == Finished(order)
@@ -136,3 +147,25 @@ class TestARouteWhoseRentTheWalletCanNotLend:
         order = world.stored(ORDER)
         assert (order.state, order.error_code) == (State.FAILED, "INSUFFICIENT_BALANCE")
         assert built == [FIRST]
+
+    def test_ends_the_attempt_where_the_other_ways_price_is_off(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        planned: list[PlannedSwap] = []
+
+        def build(order: Order) -> SignedTransaction:
+            raise InsufficientBalance("the wallet holds too little SOL")
+
+        def plan(trader: ModelTrader, order: Order) -> PlannedSwap:
+            other = PlannedSwap((ROUTE[1],), QUOTED_OUT, build, replace(world.exposure, deviation_ppm=20_000), FEES)
+            planned.append(PlannedSwap(ROUTE, QUOTED_OUT, build, world.exposure, FEES, otherwise=(other,)))
+            if len(planned) > 1:
+                raise RuntimeError("the same attempt is made again and again")
+            return planned[0]
+
+        monkeypatch.setattr(ModelTrader, "plan", plan)
+        world.risk = PriceWatch()
+        world.worker().run(ORDER, "first/1")
+        order = world.stored(ORDER)
+        assert (order.error_code, order.first_quoted_out, order.min_out) == ("PRICE_DEVIATION", QUOTED_OUT, MIN_OUT)
+        assert order.state in (State.FAILED, State.RETRYING)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chalicelib.aws.secret_wallet import SecretWallet
 from chalicelib.problems import WalletUnavailable
-from chalicelib.solana.wallet import InvalidWallet, Wallet
+from chalicelib.solana.wallet import InvalidWallet, LocalWallet, Wallet
 from infra.deployment.wallet import WalletError, check_option, deployed_wallet
+from infra.deployment.wallet_secret import keep_wallet
 from tests.integration.cloud import Cloud, aws, calls_to
 from tests.trades_to_sign import KEYPAIR, WALLET, approved
 
@@ -80,3 +82,22 @@ def test_a_deploy_refuses_a_secret_that_is_not_there_or_holds_no_key(secrets: An
 
 def test_a_file_is_kept_by_its_whole_path() -> None:
     assert check_option("file:wallet.json", "local").startswith("file:/")
+
+
+def test_a_wallets_file_is_kept_as_a_secret_that_a_deploy_can_name(secrets: Any, tmp_path: Path) -> None:
+    file = tmp_path / "wallet.json"
+    wallet = LocalWallet.create(file)
+    arn = keep_wallet(secrets, "of-a-file", file)
+    deployed = deployed_wallet("secret:of-a-file", "localstack", lambda service: secrets, {})
+    assert (deployed.secret_arn, deployed.address) == (arn, str(wallet.address))
+    other = LocalWallet.create(tmp_path / "other.json")
+    assert keep_wallet(secrets, "of-a-file", tmp_path / "other.json") == arn
+    again = deployed_wallet("secret:of-a-file", "localstack", lambda service: secrets, {})
+    assert again.address == str(other.address)
+
+
+def test_what_is_no_wallet_is_not_kept(secrets: Any, tmp_path: Path) -> None:
+    (tmp_path / "wallet.json").write_text("[1, 2]")
+    with pytest.raises(InvalidWallet):
+        keep_wallet(secrets, "no-wallet", tmp_path / "wallet.json")
+    assert not [secret for secret in secrets.list_secrets()["SecretList"] if secret["Name"] == "no-wallet"]

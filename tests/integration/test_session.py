@@ -14,10 +14,11 @@ from chalicelib.access.ticket_office import TicketOffice
 from chalicelib.orders.order import Order
 from chalicelib.orders.ports import Orders
 from chalicelib.problems import NotFound
+from chalicelib.push.connection_table import MayWatch
 from chalicelib.push.connections import CONNECTION_LIFE_SECONDS, Connections, Subscription
-from chalicelib.push.publisher import Publisher
 from chalicelib.push.session import Session
 from tests.integration.cloud import Cloud, Json, OrdersStream, WebSocketApi, aws_error
+from tests.integration.pushing import publisher
 from tests.orders_in_memory import OrdersInMemory
 from tests.sample_orders import CREATED_AT_MS, confirmed, new_order
 
@@ -67,9 +68,7 @@ class Talk:
             self.cloud.connection_table().open(client, account, None, self.now_ms)
 
     def publish(self) -> None:
-        Publisher(self.cloud.store(), self.connections, self.api.gateway(), lambda _: None).publish(
-            self.stream.new_records()
-        )
+        publisher(self.cloud, self.api).publish(self.stream.new_records())
 
 
 @pytest.fixture
@@ -126,6 +125,26 @@ def test_a_client_subscribes_to_any_number_of_orders(talk: Talk) -> None:
     talk.publish()
     told = [message["orderId"] for message in talk.api.received(CLIENT) if message["type"] == "status"]
     assert told == ["order-1", "order-2"]
+
+
+def test_a_stream_that_subscribes_to_an_order_may_be_asked_for_both(talk: Talk) -> None:
+    text, _ = talk.tickets.issue("local", None, None)
+    talk.session().connect(CLIENT, {"ticket": text})
+    table = talk.cloud.connection_table()
+    assert table.may_watch(["local"]) == {"local": MayWatch(account=True, orders=False)}
+    talk.say({"action": "subscribe", "orderId": "order-1"})
+    assert table.may_watch(["local"]) == {"local": MayWatch(account=True, orders=True)}
+    talk.publish()
+    told = [message["orderId"] for message in talk.api.received(CLIENT) if message["type"] == "status"]
+    assert told.count("order-1") == 1
+
+
+def test_a_connection_for_one_order_is_not_looked_for_among_its_accounts_streams(talk: Talk) -> None:
+    talk.session().connect(CLIENT, {"orderId": "order-1"})
+    table = talk.cloud.connection_table()
+    assert table.may_watch(["local"]) == {"local": MayWatch(account=False, orders=True)}
+    talk.session().disconnect(CLIENT)
+    assert table.may_watch(["local"]) == {"local": MayWatch(account=False, orders=False)}
 
 
 def test_a_client_unsubscribes_from_one_and_keeps_the_others(talk: Talk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -11,14 +12,14 @@ import pytest
 from chalicelib.access.ticket_office import TicketOffice
 from chalicelib.access.tickets import LIFE_MS
 from chalicelib.orders.order import start_attempt
-from chalicelib.problems import NotFound, Unauthorized
-from chalicelib.push.connection_table import ConnectionTable
+from chalicelib.problems import NotFound, TooManyConnections, Unauthorized
+from chalicelib.push.connection_table import ConnectionCaps
 from chalicelib.push.connections import CONNECTION_LIFE_SECONDS
-from chalicelib.push.publisher import Publisher
+from chalicelib.push.publisher import ESTABLISHING_BATCHES
 from chalicelib.push.session import MAX_MESSAGE_BYTES, MAX_SUBSCRIPTIONS, Session
 from tests.faults.aws_faults import Fault, FaultyAws
-from tests.integration.cloud import Cloud, Json, OrdersStream, WebSocketApi
-from tests.integration.pushing import life_of
+from tests.integration.cloud import CAPS, Cloud, Json, OrdersStream, WebSocketApi
+from tests.integration.pushing import life_of, publisher
 from tests.sample_orders import CREATED_AT_MS, confirmed, new_order
 
 ALICE, BOB = "alice", "bob"
@@ -34,6 +35,7 @@ class Door:
     stream: OrdersStream
     without_ticket: str | None = None
     now_ms: int = CREATED_AT_MS
+    caps: ConnectionCaps = CAPS
     office: TicketOffice = field(init=False)
 
     def __post_init__(self) -> None:
@@ -43,7 +45,7 @@ class Door:
         return Session(
             self.cloud.store(),
             self.cloud.connections(),
-            self.cloud.connection_table(),
+            self.cloud.connection_table(self.caps),
             self.api.gateway(),
             self.office,
             lambda: self.now_ms,
@@ -67,8 +69,7 @@ class Door:
         return self.cloud.connections().count(client, 1000)
 
     def publish(self) -> None:
-        store, connections = self.cloud.store(), self.cloud.connections()
-        Publisher(store, connections, self.api.gateway(), lambda _: None).publish(self.stream.new_records())
+        publisher(self.cloud, self.api).publish(self.stream.new_records())
 
     def told(self, client: str = CLIENT) -> list[tuple[str, int]]:
         return [(one["orderId"], one["seq"]) for one in self.api.received(client) if one["type"] == "status"]
@@ -162,7 +163,7 @@ def test_a_ticket_for_an_order_that_is_anothers_opens_nothing(door: Door) -> Non
 @pytest.mark.parametrize("fault", [Fault.ANSWER_LOST, Fault.ANSWERED_WITH_500])
 def test_a_lost_answer_to_the_tickets_use_does_not_refuse_its_owner(door: Door, fault: Fault) -> None:
     faulty = FaultyAws(door.cloud.dynamodb)
-    table = ConnectionTable(door.cloud.dynamodb, door.cloud.outputs["ConnectionsTable"])
+    table = door.cloud.connection_table()
     _, ticket = door.office.issue(ALICE, None, None)
     faulty.script("PutItem", fault)
     assert table.use_ticket(ticket, CLIENT)
@@ -219,9 +220,21 @@ def test_who_also_watches_an_order_of_the_stream_is_told_its_history_and_each_ch
 
 def test_the_stream_of_an_account_whose_client_is_gone_is_forgotten(door: Door) -> None:
     door.connect(ALICE)
-    door.api.gone.add(CLIENT)
     door.place("a-1", ALICE)
     door.publish()
+    door.api.gone.add(CLIENT)
+    door.place("a-2", ALICE)
+    door.publish()
+    assert door.watched() == 0
+
+
+def test_the_stream_of_an_account_whose_client_never_came_is_forgotten_after_some_changes(door: Door) -> None:
+    door.connect(ALICE)
+    door.api.gone.add(CLIENT)
+    for number in range(ESTABLISHING_BATCHES):
+        assert door.watched() == 1
+        door.place(f"a-{number}", ALICE)
+        door.publish()
     assert door.watched() == 0
 
 
@@ -232,13 +245,13 @@ def test_a_stream_that_is_just_being_opened_is_waited_for(door: Door) -> None:
     door.api.gone.add(CLIENT)
     posts = 0
 
-    def established_at_the_third_post(_: str) -> None:
+    def established_at_the_second_post(_: str) -> None:
         nonlocal posts
         posts += 1
-        if posts == 3:
+        if posts == 2:
             door.api.gone.clear()
 
-    door.api.before_post = established_at_the_third_post
+    door.api.before_post = established_at_the_second_post
     door.place("a-1", ALICE)
     door.publish()
     assert door.told() == [("a-1", seq) for seq in range(1, 6)]
@@ -301,6 +314,98 @@ def test_a_connection_that_is_not_known_any_more_is_told_to_connect_again_and_en
 def test_whoever_leaves_leaves_nothing_behind(door: Door) -> None:
     door.connect(ALICE, "hers")
     door.session().disconnect(CLIENT)
-    items = door.cloud.dynamodb.scan(TableName=door.cloud.outputs["ConnectionsTable"])["Items"]
-    assert [item["name"]["S"].partition("#")[0] for item in items] == ["ticket"]
+    assert door.cloud.connection_table().open_ones(door.now_ms) == {}
+    assert door.cloud.connection_table().counted() == []
     assert door.watched() == 0
+
+
+# --- how many connections are too many ----------------------------------------------------------------------------
+
+FEW = ConnectionCaps(of_key=3, of_account=5)
+
+
+def enter(door: Door, client: str, key: str | None, account: str = ALICE) -> dict[str, int]:
+    """What the gateway is told of a client that connects by a ticket of that key."""
+    return door.session().admit(client, {"ticket": door.ticket(account, key_id=key)})
+
+
+def keys_of(door: Door, account: str, number: int) -> list[str]:
+    return [door.cloud.new_key(account).key.key_id for _ in range(number)]
+
+
+def test_a_key_opens_as_many_connections_as_it_may_and_an_account_as_many_by_all_of_its_keys(door: Door) -> None:
+    door.caps = FEW
+    first, second, third = keys_of(door, ALICE, 3)
+    (his,) = keys_of(door, BOB, 1)
+    statuses = [enter(door, f"a-{number}", first)["statusCode"] for number in range(4)]
+    assert statuses == [200, 200, 200, 429]
+    statuses = [enter(door, f"b-{number}", second)["statusCode"] for number in range(3)]
+    assert statuses == [200, 200, 429], "the account's five"
+    assert enter(door, "c", third)["statusCode"] == 429
+    assert enter(door, "his", his, BOB)["statusCode"] == 200
+
+
+def test_a_refused_connection_leaves_nothing_and_whoever_leaves_makes_room(door: Door) -> None:
+    door.caps = FEW
+    (key,) = keys_of(door, ALICE, 1)
+    for number in range(3):
+        enter(door, f"a-{number}", key)
+    with pytest.raises(TooManyConnections, match="an API key may have at most 3 WebSocket connections"):
+        door.session().connect("one more", {"ticket": door.ticket(ALICE, key_id=key)})
+    assert door.watched("one more") == 0
+    assert set(door.cloud.connection_table().open_ones(door.now_ms)) == {"a-0", "a-1", "a-2"}
+
+    for _ in range(2):  # $disconnect may come twice, which makes no second place
+        door.session().disconnect("a-0")
+    assert [enter(door, f"b-{number}", key)["statusCode"] for number in range(2)] == [200, 429]
+
+
+def test_what_ends_a_connection_makes_room_too(door: Door) -> None:
+    door.caps = ConnectionCaps(of_key=1, of_account=1)
+    door.connect(ALICE)
+    door.say("x" * (MAX_MESSAGE_BYTES + 1))
+    assert ended(door)
+    door.connect(ALICE, client="another")
+
+
+def test_whoever_is_refused_for_another_reason_does_not_count(door: Door) -> None:
+    door.caps = ConnectionCaps(of_key=1, of_account=1)
+    for query in ({"ticket": door.ticket(ALICE, "his"), "orderId": "his"}, {"ticket": "forged.ticket"}, {}):
+        assert door.session().admit(CLIENT, query) == {"statusCode": 403}
+    assert enter(door, CLIENT, key=None) == {"statusCode": 200}
+
+
+def test_of_twenty_who_come_at_once_as_many_get_in_as_may(door: Door) -> None:
+    table = door.cloud.connection_table(FEW)
+
+    def comes(number: int) -> bool:
+        try:
+            table.open(f"c-{number}", ALICE, None, door.now_ms)
+        except TooManyConnections:
+            return False
+        return True
+
+    with ThreadPoolExecutor(20) as pool:
+        assert sum(pool.map(comes, range(20))) == FEW.of_account
+    assert len(table.open_ones(door.now_ms)) == FEW.of_account
+
+
+@pytest.mark.parametrize("fault", [Fault.ANSWER_LOST, Fault.ANSWERED_WITH_500])
+def test_a_lost_answer_counts_nobody_twice(door: Door, fault: Fault) -> None:
+    table = door.cloud.connection_table(ConnectionCaps(of_key=1, of_account=1))
+    faulty = FaultyAws(door.cloud.dynamodb)
+    faulty.script("UpdateItem", fault, None, fault)
+    table.open(CLIENT, ALICE, "key_1", door.now_ms)
+    assert faulty.met[fault] == 2
+    assert {one.connections for one in table.counted()} == {frozenset({CLIENT})}
+
+
+def test_who_has_no_room_is_told_so_before_a_ticket_is_given(door: Door) -> None:
+    table = door.cloud.connection_table(FEW)
+    for number in range(3):
+        table.check_room(ALICE, "key_1")
+        table.open(f"c-{number}", ALICE, "key_1", door.now_ms)
+    with pytest.raises(TooManyConnections, match="an API key"):
+        table.check_room(ALICE, "key_1")
+    table.check_room(ALICE, "key_2")
+    table.check_room(BOB, "key_3")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from solders.instruction import AccountMeta, Instruction
@@ -87,11 +88,17 @@ def test_a_builder_that_adds_or_weakens_something_gets_no_signature(
     assert len(vars(told)["reason"]) < 300, "the reason, and never the bytes"
 
 
+def _tells(monkeypatch: pytest.MonkeyPatch, **beside: Any) -> None:
+    """The node tells this beside the accounts."""
+    read = SolanaRpc.read_beside
+    monkeypatch.setattr(SolanaRpc, "read_beside", lambda *asked: replace(read(*asked), **beside))
+
+
 def test_a_node_that_names_a_high_rent_does_not_make_the_wallet_lend_it(
     chain: Localnet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Engine(chain, WALLET, POOLS)
-    monkeypatch.setattr(SolanaRpc, "get_minimum_balance_for_rent_exemption", lambda self, length: 50 * 10**9)
+    _tells(monkeypatch, rent_lamports=50 * 10**9)
     with pytest.raises(SigningRefused, match="rent"):
         engine.execute(engine.order("SOL", "USDC", 10**9))
 
@@ -100,7 +107,7 @@ def test_a_node_that_names_high_priority_fees_gets_the_cap_at_most(
     chain: Localnet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Engine(chain, WALLET, POOLS)
-    monkeypatch.setattr(SolanaRpc, "get_recent_prioritization_fees", lambda self, accounts: (10**12,))
+    _tells(monkeypatch, recent_fees=(10**12,))
     executed = engine.execute(engine.order("SOL", "USDC", 10**9))
     assert isinstance(executed.fate, Landed)
     assert executed.fee <= 5_000 + 2_800_000

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from chalicelib import composition
+from chalicelib.access.keys import Scope
 from chalicelib.times import parse_time, time_text
 from tests.integration.cloud import Cloud, Json
 from tests.integration.web import ORDER, Web, without_ticket
@@ -37,6 +38,13 @@ def stored_items(cloud: Cloud) -> int:
     return len(cloud.dynamodb.scan(TableName=cloud.orders_table)["Items"])
 
 
+def starts(order_id: str) -> None:
+    """A worker comes to the order, and it takes a slot."""
+    order = composition.order_store().load(order_id)
+    assert order is not None
+    assert composition.starts().take(order) is None
+
+
 # --- the body -----------------------------------------------------------------------------------------------------
 
 
@@ -54,6 +62,44 @@ def test_an_orders_terms_are_shown_as_they_were_named(web: Web) -> None:
     assert shown["history"][0]["minOut"] == "70.5"
 
 
+def test_which_key_placed_an_order_is_kept_and_not_shown(web: Web) -> None:
+    new = web.cloud.new_key("local", Scope.READ, Scope.TRADE)
+    order_id = web.json("POST", EXECUTE, ORDER, **{"x-api-key": new.secret})["orderId"]
+    assert web.cloud.stored(order_id).key_id == new.key.key_id
+    assert new.key.key_id not in str(show(web, order_id))
+    assert web.cloud.stored(web.execute()).key_id is None
+
+
+def test_an_order_is_the_wallets_that_it_was_placed_with_and_shows_it(
+    web: Web, environment: Callable[..., None]
+) -> None:
+    own, another = str(composition.wallet().address), USDC.mint
+    environment(WALLET_ADDRESS=own)
+    ours = web.execute()
+    environment(WALLET_ADDRESS=another)
+    theirs = web.execute()
+    web.work()
+    shown = show(web, ours)
+    assert (shown["wallet"], shown["status"]) == (own, "confirmed")
+    shown = show(web, theirs)
+    assert (shown["wallet"], shown["errorCode"]) == (another, "WALLET_UNAVAILABLE")
+    assert f"for the wallet {another}, and this stage signs for {own}" in shown["error"]
+
+
+def test_a_transaction_is_looked_up_where_the_cluster_has_an_explorer(
+    web: Web, environment: Callable[..., None]
+) -> None:
+    order_id = web.execute()
+    web.work()
+    assert "explorerUrl" not in show(web, order_id)
+    environment(EXPLORER_URL="https://explorer.example/tx/{txHash}?cluster=devnet")
+    shown = show(web, order_id)
+    assert shown["explorerUrl"] == f"https://explorer.example/tx/{shown['txHash']}?cluster=devnet"
+    (listed,) = web.json("GET", "/orders")["orders"]
+    assert listed == shown
+    assert "explorerUrl" not in show(web, web.execute()), "nothing of it is on the chain"
+
+
 def test_an_order_that_names_no_deadline_is_good_for_five_minutes_from_its_start(web: Web) -> None:
     shown = show(web, web.execute())
     assert parse_time(shown["expiresAt"]) - parse_time(shown["createdAt"]) == 300_000
@@ -63,7 +109,7 @@ def test_an_order_that_must_wait_has_its_five_minutes_from_the_slot_that_it_was_
     web: Web, environment: Callable[..., None]
 ) -> None:
     environment(ORDERS_PER_MINUTE="2", STARTS_AT_ONCE="1", MARKET_ORDER_SECONDS="60")
-    web.execute()
+    starts(web.execute())
     shown = show(web, web.execute())
     assert parse_time(shown["expiresAt"]) - parse_time(shown["history"][0]["queuedUntil"]) == 60_000
 
@@ -263,7 +309,7 @@ def test_a_dry_run_takes_no_slot_and_tells_whether_the_order_would_wait(
 ) -> None:
     environment(ORDERS_PER_MINUTE="2", STARTS_AT_ONCE="1")
     assert [dry(web)["immediate"] for _ in range(3)] == [True] * 3
-    web.execute()
+    starts(web.execute())
     assert dry(web)["immediate"] is False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 import pytest
 from solders.keypair import Keypair
@@ -12,7 +13,8 @@ from chalicelib.orders.order import Leftover, choose_route, fix_floor, start_att
 from chalicelib.problems import InsufficientLiquidity, SlippageExceeded
 from chalicelib.routing.quote import MAX_REMAINING_ACCOUNTS
 from chalicelib.routing.swap_plan import fits_a_transaction
-from chalicelib.venues.meteora_dlmm.layout import bin_array_address
+from chalicelib.solana.transaction import TransactionVersion
+from chalicelib.venues.meteora_dlmm.layout import BINS_PER_ARRAY, LbPair, bin_array_address
 from chalicelib.venues.registry import PoolEntry
 from infra.localnet.programs import meteora_dlmm_pool, raydium_cpmm_pool
 from infra.localnet.programs.genesis_pool import GenesisPool
@@ -55,16 +57,45 @@ SIBLINGS = {
     "SOL/USDC": [cpmm("SOL", "USDC", (10**13, 15 * 10**11), 20 + number) for number in range(4)],
     "JUP/USDC": [cpmm("JUP", "USDC", (25 * 10**11, 10**12), 20 + number) for number in range(4)],
 }
+# As many that no other test trades at, for routes over USDC.
+FRESH = [
+    *(cpmm("JUP", "USDC", (25 * 10**11, 10**12), 30 + number) for number in range(4)),
+    *(cpmm("SOL", "USDC", (10**13, 15 * 10**11), 30 + number) for number in range(4)),
+]
 # At half the market's price.
 POOR = cpmm("RAY", "BONK", (10**12, 67_500 * 10**12 // 10 // 2), 20)
 LONG, MOVING, WIDE = scattered(10_001, extension=True), scattered(10_002), scattered(10_003)
+
+
+def in_steps(base_factor: int) -> GenesisPool:
+    """A Meteora pool of SOL and USDC with one bin in each of five arrays, its price in the middle one."""
+    bins = {array * 70 + 35: (2 * 10**9 * (array >= 0), 2 * 10**9 * (array <= 0)) for array in range(-2, 3)}
+    return meteora_dlmm_pool.genesis_pool(
+        meteora_dlmm_pool.DlmmPoolSpec(
+            mint_x=MINTS["SOL"],
+            mint_y=MINTS["USDC"],
+            bin_step=1,
+            base_factor=base_factor,
+            active_id=35,
+            liquidity=bins,
+        )
+    )
+
+
+# By what others sell, and what the order does.
+STEPS = {
+    (others, sold): in_steps(10_010 + number)
+    for number, (others, sold) in enumerate(product(("SOL", "USDC"), repeat=2))
+}
 
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Localnet]:
     """The genesis market and the pools above; short slots, and no trader but whom a test sends."""
     directory = tmp_path_factory.mktemp("pools")
-    dump_accounts(directory, [*SIBLINGS["SOL/USDC"], *SIBLINGS["JUP/USDC"], POOR, LONG, MOVING, WIDE])
+    dump_accounts(
+        directory, [*SIBLINGS["SOL/USDC"], *SIBLINGS["JUP/USDC"], *FRESH, POOR, LONG, MOVING, WIDE, *STEPS.values()]
+    )
     arguments = ("--slot-ms", "20", "--no-traders", "--fund", str(WALLET.pubkey()), "--account-dir", str(directory))
     with Localnet(*arguments) as localnet:
         yield localnet
@@ -134,12 +165,12 @@ class TestASplit:
         self, chain: Localnet, monkeypatch: pytest.MonkeyPatch, sold: str, amount: int, legs: int
     ) -> None:
         """Of four equal pools all would take part; there is room for two if SOL has to be wrapped, else three."""
-        engine = Engine(chain, WALLET, [raydium(pool) for pool in SIBLINGS[f"{sold}/USDC"]])
+        engine = Engine(chain, WALLET, [raydium(pool) for pool in SIBLINGS[f"{sold}/USDC"]], version=0)
         with monkeypatch.context() as patch:
-            patch.setattr("chalicelib.routing.market.fits_a_transaction", lambda route: True)
+            patch.setattr("chalicelib.routing.market.fits_a_transaction", lambda route, **version: True)
             wanted = engine.price(sold, "USDC", amount).route
         assert len(wanted.legs) == 4
-        assert not fits_a_transaction(wanted)
+        assert not fits_a_transaction(wanted, 0)
 
         executed = engine.execute(engine.order(sold, "USDC", amount))
 
@@ -158,10 +189,11 @@ class TestAHop:
 
         executed = engine.execute(engine.order("JUP", "RAY", 3_000_000_001))
 
-        first, second = executed.planned.route
-        assert (first.token_out.text, second.token_in.text) == (over, over)
+        first = [leg for leg in executed.planned.route if leg.token_out.text == over]
+        second = [leg for leg in executed.planned.route if leg.token_in.text == over]
+        assert len(first) + len(second) == len(executed.planned.route)
         assert executed.fate == Landed(executed.planned.quoted_out)
-        assert second.amount_in == first.expected_out
+        assert sum(leg.amount_in for leg in second) == sum(leg.expected_out for leg in first)
         change = {symbol: engine.balance(symbol) - before[symbol] for symbol in before}
         assert change == {"JUP": -3_000_000_001, "RAY": executed.planned.quoted_out, "SOL": -executed.fee, "USDC": 0}
         assert engine.signatures() == signatures + 1
@@ -197,13 +229,59 @@ class TestAHop:
         assert surplus > 0
         assert executed.fate == Landed(planned.quoted_out, (Leftover(TOKEN["USDC"], surplus),))
 
+    def test_is_split_in_both_hops_and_lands_with_the_predicted_balances(self, chain: Localnet) -> None:
+        """All that the first hop's legs guarantee goes into the second's, so nothing is left between."""
+        entries = [raydium(pool) for pool in FRESH]
+        engine = Engine(chain, WALLET, entries)
+        before = {symbol: engine.balance(symbol) for symbol in ("JUP", "USDC", "SOL")}
+
+        executed = engine.execute(engine.order("JUP", "SOL", 3 * 10**11))
+
+        route = executed.planned.route
+        first = [leg for leg in route if leg.token_out.text == "USDC"]
+        second = [leg for leg in route if leg.token_in.text == "USDC"]
+        assert min(len(first), len(second)) >= 2
+        assert sum(leg.expected_out for leg in first) == sum(leg.amount_in for leg in second)
+        assert [floor for _, _, floor in executed.swaps[: len(first)]] == [leg.expected_out for leg in first]
+        assert executed.fate == Landed(executed.planned.quoted_out)
+        change = {symbol: engine.balance(symbol) - before[symbol] for symbol in before}
+        assert change == {"JUP": -3 * 10**11, "USDC": 0, "SOL": executed.planned.quoted_out - executed.fee}
+
+    def test_of_split_hops_tells_what_was_left_between_them(self, chain: Localnet) -> None:
+        entries = [raydium(pool) for pair in ("JUP/USDC", "SOL/USDC") for pool in SIBLINGS[pair]]
+        engine = Engine(chain, WALLET, entries)
+        order = engine.order("JUP", "SOL", 5 * 10**10)
+        planned = engine.trader.plan(order)
+        order = choose_route(
+            fix_floor(start_attempt(order, 0), planned.quoted_out), planned.route, planned.quoted_out, 0
+        )
+        submission = engine.build(order, planned)
+        before = engine.balance("USDC")
+        engine.another_trader_sells(planned.route[0].pool, "USDC", 50_000_000_000)
+
+        executed = engine.settle(order, planned, submission)
+
+        surplus = engine.balance("USDC") - before
+        assert surplus > 0
+        assert executed.fate == Landed(planned.quoted_out, (Leftover(TOKEN["USDC"], surplus),))
+
+    @pytest.mark.parametrize("version", [0, 1])
+    def test_of_split_hops_fits_into_a_transaction_of_either_version(
+        self, chain: Localnet, version: TransactionVersion
+    ) -> None:
+        entries = [raydium(pool) for pair in ("JUP/USDC", "SOL/USDC") for pool in SIBLINGS[pair]]
+        engine = Engine(chain, WALLET, entries, version=version)
+        executed = engine.execute(engine.order("JUP", "SOL", 3 * 10**10))
+        assert isinstance(executed.fate, Landed)
+        assert len(executed.swaps) == len(executed.planned.route) > version
+
     def test_is_made_where_it_pays_more_than_the_pairs_own_pool(self, chain: Localnet) -> None:
         hop = pools("RAY/SOL", "SOL/BONK")
         both, direct_only = Engine(chain, WALLET, [raydium(POOR), *hop]), Engine(chain, WALLET, [raydium(POOR)])
 
         executed = both.execute(both.order("RAY", "BONK", 50_000_000))
 
-        assert [leg.token_out.text for leg in executed.planned.route] == ["SOL", "BONK"]
+        assert {leg.token_out.text for leg in executed.planned.route} == {"SOL", "BONK"}
         assert executed.fate == Landed(executed.planned.quoted_out)
         direct = direct_only.price("RAY", "BONK", 50_000_000).route
         assert executed.planned.quoted_out > direct.amount_out * 3 // 2
@@ -265,30 +343,58 @@ class TestAHop:
 
 class TestBinArrays:
     def test_are_named_as_many_as_the_worst_transaction_has_room_for(self, chain: Localnet) -> None:
-        """SOL into a Token-2022 token, at a pool with a bitmap extension."""
-        engine = Engine(chain, WALLET, [meteora(LONG)])
-        amount = (2 * MAX_REMAINING_ACCOUNTS - 1) * 10**9 // 2
+        """SOL into a Token-2022 token, at a pool with a bitmap extension, in version 0."""
+        engine = Engine(chain, WALLET, [meteora(LONG)], version=0)
+        amount = (2 * MAX_REMAINING_ACCOUNTS[0] - 1) * 10**9 // 2
 
         executed = engine.execute(engine.order("SOL", "LEVY", amount))
 
         accounts = executed.transaction["transaction"]["message"]["accountKeys"]
         arrays = [str(bin_array_address(LONG.address, index)) for index in range(20)]
-        assert [array in accounts for array in arrays].count(True) == MAX_REMAINING_ACCOUNTS
+        assert [array in accounts for array in arrays].count(True) == MAX_REMAINING_ACCOUNTS[0]
         assert executed.fate == Landed(executed.planned.quoted_out)
         assert len(executed.submission.wire) > 1232 - 33
 
     def test_beyond_that_are_no_liquidity_for_this_order(self, chain: Localnet) -> None:
-        engine = Engine(chain, WALLET, [meteora(WIDE)])
+        engine = Engine(chain, WALLET, [meteora(WIDE)], version=0)
         for amount in (12 * 10**9, 10**12):
             with pytest.raises(InsufficientLiquidity, match="one transaction"):
                 engine.price("SOL", "LEVY", amount)
 
     def test_beyond_that_leave_the_rest_to_other_pools(self, chain: Localnet) -> None:
         """A pool of twenty arrays of which eight could be read, of which a split has room for one."""
-        engine = Engine(chain, WALLET, [meteora(WIDE), *pools("SOL/LEVY")[:1]])
+        engine = Engine(chain, WALLET, [meteora(WIDE), *pools("SOL/LEVY")[:1]], version=0)
         executed = engine.execute(engine.order("SOL", "LEVY", 100 * 10**9))
         assert {leg.pool for leg in executed.planned.route} == {str(WIDE.address), pools("SOL/LEVY")[0].address}
         assert executed.fate == Landed(executed.planned.quoted_out)
+
+
+class TestSpareArrays:
+    @pytest.mark.parametrize(("others_sell", "sold"), STEPS)
+    def test_let_a_price_move_over_an_arrays_edge_between_quote_and_landing_at_no_attempt(
+        self, chain: Localnet, others_sell: str, sold: str
+    ) -> None:
+        """Somebody else trades the pool's price out of its array, whichever way, after the transaction was signed."""
+        pool = STEPS[others_sell, sold]
+        engine = Engine(chain, WALLET, [meteora(pool)])
+        bought = "USDC" if sold == "SOL" else "SOL"
+        amount = 10**6
+        order = engine.order(sold, bought, amount, slippage_ppm=500_000)
+        planned = engine.trader.plan(order)
+        submission = engine.build(order, planned)
+        before = _array_of_the_price(engine, pool)
+
+        engine.another_trader_sells(pool.address, others_sell, 3 * 10**9)
+
+        assert _array_of_the_price(engine, pool) == before + (1 if others_sell == "USDC" else -1)
+        executed = engine.settle(order, planned, submission)
+        assert isinstance(executed.fate, Landed), executed.fate
+
+
+def _array_of_the_price(engine: Engine, pool: GenesisPool) -> int:
+    account = engine.rpc.get_multiple_accounts([pool.address]).accounts[pool.address]
+    assert account is not None
+    return LbPair.decode(account.owner, account.data).active_id // BINS_PER_ARRAY
 
 
 class TestReading:

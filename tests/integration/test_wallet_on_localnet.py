@@ -5,21 +5,25 @@ rent as a validator does.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from solders.keypair import Keypair
-from solders.message import MessageV0, to_bytes_versioned
+from solders.message import MessageV0, MessageV1, TransactionConfig, to_bytes_versioned
 from solders.system_program import ID as SYSTEM_PROGRAM
 from solders.transaction import VersionedTransaction
 
-from chalicelib.orders.execution import Landed
-from chalicelib.problems import ExecutionError, FeeTooHigh, InsufficientBalance
+from chalicelib.orders.execution import Landed, NeverLands, Undecided
+from chalicelib.problems import ExecutionError, FeeTooHigh, InsufficientBalance, RpcRefused, WalletUnavailable
 from chalicelib.solana.accounts import Account
+from chalicelib.solana.cluster import Cluster, ConsensusProtocol
 from chalicelib.solana.compute_budget import BASE_FEE_LAMPORTS, MAX_COMPUTE_UNITS, PriorityFeePolicy
+from chalicelib.solana.rpc import Simulation
 from chalicelib.solana.signed_transaction import SignedTransaction
+from chalicelib.solana.tips import Tips
+from chalicelib.solana.transaction import TransactionVersion
 from chalicelib.solana.wallet_funds import WalletFunds
 from infra.localnet.startup import Options
 from tests.integration.chain_trading import MINTS, Engine, InProcessChain, genesis_pools
@@ -35,7 +39,14 @@ FLOOR = PriorityFeePolicy().floor
 LIMIT_TAG = b"\x02"
 
 
-def engine(lamports: int, *, holding: Sequence[str] = (), pair: tuple[str, str] = ("USDC", "LEVY")) -> Engine:
+def engine(
+    lamports: int,
+    *,
+    holding: Sequence[str] = (),
+    pair: tuple[str, str] = ("USDC", "LEVY"),
+    version: TransactionVersion = 1,
+    now_ms: Callable[[], int] = lambda: 0,
+) -> Engine:
     """A wallet of so many lamports, and of a thousand of each token it holds an account of."""
     chain = InProcessChain(Options(with_traders=False), 1_795_000_000)
     wallet = WALLET.pubkey()
@@ -45,39 +56,52 @@ def engine(lamports: int, *, holding: Sequence[str] = (), pair: tuple[str, str] 
     # no transfer would leave so little as some of these have
     chain.chain.node.ledger.set_account(wallet, Account(SYSTEM_PROGRAM, lamports, b""))
     chain.chain.node.advance(3)
-    made = Engine(chain, WALLET, POOLS[frozenset(pair)])
+    made = Engine(chain, WALLET, POOLS[frozenset(pair)], version, now_ms=now_ms)
     assert made.balance("SOL") == lamports
     return made
 
 
 def fees_are(of: Engine, price: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everybody pays so many micro-lamports a unit."""
-    monkeypatch.setattr(of.rpc, "get_recent_prioritization_fees", lambda written: (price,))
+    read = of.rpc.read_beside
+    monkeypatch.setattr(of.rpc, "read_beside", lambda *asked: replace(read(*asked), recent_fees=(price,)))
 
 
-def simulated(of: Engine) -> list[MessageV0]:
+def simulated(of: Engine) -> list[MessageV0 | MessageV1]:
     wires = [base64.b64decode(first) for method, first in of.http.asked if method == "simulateTransaction"]
     return [message_of(wire) for wire in wires]
 
 
-def message_of(wire: bytes) -> MessageV0:
+def message_of(wire: bytes) -> MessageV0 | MessageV1:
     message = VersionedTransaction.from_bytes(wire).message
-    assert isinstance(message, MessageV0)
+    assert isinstance(message, MessageV0 | MessageV1)
     return message
 
 
-def budget_of(message: MessageV0) -> tuple[int, int]:
-    """Its compute-unit limit, and its price in micro-lamports."""
+def budget_of(message: MessageV0 | MessageV1) -> tuple[int, int]:
+    """Its compute-unit limit, and its priority fee in lamports."""
+    if isinstance(message, MessageV1):
+        assert message.config.compute_unit_limit is not None
+        assert message.config.priority_fee is not None
+        return message.config.compute_unit_limit, message.config.priority_fee
     limit, price = (bytes(instruction.data) for instruction in message.instructions[:2])
     assert (limit[:1], price[:1]) == (LIMIT_TAG, b"\x03")
-    return int.from_bytes(limit[1:], "little"), int.from_bytes(price[1:], "little")
+    units = int.from_bytes(limit[1:], "little")
+    return units, -(-units * int.from_bytes(price[1:], "little") // 10**6)
 
 
-def without_limit(message: MessageV0) -> bytes:
-    """The message's bytes, but for those of its compute-unit limit."""
+def without_budget(message: MessageV0 | MessageV1) -> bytes:
+    """The message's bytes, but for those of its compute-unit limit and, in version 1, of its fee."""
+    if isinstance(message, MessageV1):
+        blank = TransactionConfig(1, 1, message.config.loaded_accounts_data_size_limit)
+        keys, instructions = message.account_keys, message.instructions
+        return bytes(to_bytes_versioned(MessageV1(message.header, blank, message.recent_blockhash, keys, instructions)))
     data, instruction = bytes(to_bytes_versioned(message)), bytes(message.instructions[0].data)
     assert data.count(instruction) == 1
     return data.replace(instruction, LIMIT_TAG + bytes(4))
+
+
+VERSIONS = pytest.mark.parametrize("version", [0, 1])
 
 
 def signed_by(of: Engine, sold: str, bought: str, amount: int, **terms: Any) -> SignedTransaction:
@@ -163,12 +187,16 @@ def test_looking_at_the_wallet_takes_no_round_trip_of_its_own() -> None:
     made.execute(made.order("USDC", "LEVY", 10**6))
     made.http.methods.clear()
     signed_by(made, "USDC", "LEVY", 10**6)
-    assert made.http.methods == [
-        "getMultipleAccounts",
-        "getRecentPrioritizationFees",
-        "getLatestBlockhash",
-        "simulateTransaction",
-    ]
+    assert made.http.methods == ["getMultipleAccounts", "simulateTransaction"], "blockhash and fees come beside"
+
+
+def test_an_attempt_takes_three_round_trips_to_its_send_and_asks_nothing_twice() -> None:
+    made = engine(PLENTY, holding=["USDC"])
+    made.execute(made.order("USDC", "LEVY", 10**6))
+    made.http.methods.clear()
+    made.execute(made.order("USDC", "LEVY", 10**6))
+    assert made.http.methods[:3] == ["getMultipleAccounts", "simulateTransaction", "sendTransaction"]
+    assert set(made.http.methods[3:]) <= {"getSignatureStatuses", "getTransaction", "getEpochInfo"}
 
 
 # --- what is signed -----------------------------------------------------------------------------------------------
@@ -176,23 +204,26 @@ def test_looking_at_the_wallet_takes_no_round_trip_of_its_own() -> None:
 
 @pytest.mark.parametrize(("sold", "bought", "amount"), [("USDC", "LEVY", 10**6), ("SOL", "USDC", 10**9)])
 @pytest.mark.parametrize("price", [0, 40_000, DEAR])
-def test_what_is_signed_was_simulated_in_every_byte_but_a_lower_compute_unit_limit(
-    sold: str, bought: str, amount: int, price: int, monkeypatch: pytest.MonkeyPatch
+@VERSIONS
+def test_what_is_signed_was_simulated_in_every_byte_but_a_lower_compute_unit_limit_and_what_that_costs(
+    version: TransactionVersion, sold: str, bought: str, amount: int, price: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = engine(PLENTY, holding=["USDC"], pair=(sold, bought))
+    made = engine(PLENTY, holding=["USDC"], pair=(sold, bought), version=version)
     fees_are(made, price, monkeypatch)
     signed = message_of(signed_by(made, sold, bought, amount).wire)
     (tried,) = simulated(made)
-    assert without_limit(signed) == without_limit(tried)
+    assert without_budget(signed) == without_budget(tried)
     assert budget_of(signed)[0] < budget_of(tried)[0]
-    assert budget_of(signed)[1] == budget_of(tried)[1] == max(price, FLOOR)
+    for limit, fee in (budget_of(signed), budget_of(tried)):
+        assert fee == -(-limit * max(price, FLOOR) // 10**6)
 
 
 @pytest.mark.parametrize("units", [None, 0])
+@VERSIONS
 def test_a_node_that_does_not_tell_what_was_used_leaves_the_limit_as_it_was_simulated(
-    units: int | None, monkeypatch: pytest.MonkeyPatch
+    version: TransactionVersion, units: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = engine(PLENTY, holding=["USDC"])
+    made = engine(PLENTY, holding=["USDC"], version=version)
     simulate = made.rpc.simulate_transaction
     monkeypatch.setattr(made.rpc, "simulate_transaction", lambda wire: replace(simulate(wire), units_consumed=units))
     signed = message_of(signed_by(made, "USDC", "LEVY", 10**6).wire)
@@ -228,17 +259,21 @@ def test_the_margin_above_what_was_simulated_is_enough_for_a_market_that_moves_w
 # --- what it may cost ---------------------------------------------------------------------------------------------
 
 
+@VERSIONS
 def test_an_order_that_may_cost_less_than_others_pay_offers_all_that_it_may_and_no_more(
-    monkeypatch: pytest.MonkeyPatch,
+    version: TransactionVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = engine(PLENTY, holding=["USDC"])
+    made = engine(PLENTY, holding=["USDC"], version=version)
     fees_are(made, DEAR, monkeypatch)
     most = BASE_FEE_LAMPORTS + 7_000
     signed = message_of(signed_by(made, "USDC", "LEVY", 10**6, max_network_fee=most).wire)
-    *_, tried = simulated(made)
-    assert bytes(signed) == bytes(tried), "what it needs is known by then"
-    limit, price = budget_of(signed)
-    assert limit * price <= 7_000 * 10**6 < limit * (price + 1)
+    tried = simulated(made)
+    if version == 0:
+        assert bytes(signed) == bytes(tried[-1]), "what it needs is known by then"
+    else:
+        assert len(tried) == 1, "the fee is beside the limit: it isn't tried again for it"
+    limit, fee = budget_of(signed)
+    assert 7_000 - limit // 10**6 - 1 <= fee <= 7_000
 
 
 def test_an_order_that_may_not_even_cost_the_lowest_price_is_refused_before_it_is_signed() -> None:
@@ -253,3 +288,156 @@ def test_the_fee_that_was_paid_is_told_with_the_fate() -> None:
     executed = made.execute(made.order("USDC", "LEVY", 10**6))
     assert isinstance(executed.fate, Landed)
     assert executed.fate.network_fee == executed.fee > BASE_FEE_LAMPORTS
+
+
+def test_an_order_that_names_the_wallet_is_planned_for_that_one_alone() -> None:
+    made = engine(PLENTY, holding=["USDC"])
+    order = made.order("USDC", "LEVY", 10**6)
+    assert made.trader.plan(replace(order, wallet=str(WALLET.pubkey()))).quoted_out
+    with pytest.raises(WalletUnavailable, match=str(SYSTEM_PROGRAM)):
+        made.trader.plan(replace(order, wallet=str(SYSTEM_PROGRAM)))
+
+
+def test_a_direct_way_has_no_other_behind_it_once_its_version_is_known_to_be_taken() -> None:
+    made = engine(PLENTY, holding=["USDC"])
+    made.execute(made.order("USDC", "LEVY", 10**6))
+    assert made.trader.plan(made.order("USDC", "LEVY", 10**6)).otherwise == ()
+
+
+@pytest.mark.parametrize(("passed_ms", "asks_again"), [(10_000, False), (10_001, True)])
+def test_a_blockhash_that_has_lived_a_third_of_its_life_since_the_plan_is_not_built_on(
+    passed_ms: int, asks_again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [5_000]
+    made = engine(PLENTY, holding=["USDC"], now_ms=lambda: clock[0])
+    monkeypatch.setattr(made.rpc, "known_cluster", lambda: Cluster(ConsensusProtocol.ALPENGLOW, 200))
+    order = made.order("USDC", "LEVY", 10**6)
+    planned, asked_before = made.trader.plan(order), len(made.http.asked)
+    clock[0] += passed_ms
+    made.build(order, planned)
+    asked = [method for method, _ in made.http.asked[asked_before:]]
+    assert ("getLatestBlockhash" in asked) is asks_again
+
+
+def test_a_transaction_is_signed_at_the_newest_slot_that_any_answer_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = engine(PLENTY, holding=["USDC"])
+    simulated_at = signed_by(made, "USDC", "LEVY", 10**6).slot
+    assert simulated_at
+    monkeypatch.setattr(made.rpc, "newest_slot", lambda: simulated_at + 7)
+    assert signed_by(made, "USDC", "LEVY", 10**6).slot == simulated_at + 7
+
+
+# --- clusters without version 1 -----------------------------------------------------------------------------------
+
+
+def refusing_version_1(made: Engine, monkeypatch: pytest.MonkeyPatch, refusal: object) -> None:
+    simulate = made.rpc.simulate_transaction
+
+    def answer(wire: bytes) -> Simulation:
+        if wire[0] != 0x81:
+            return simulate(wire)
+        if isinstance(refusal, Exception):
+            raise refusal
+        return Simulation(1, refusal, (), None)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(made.rpc, "simulate_transaction", answer)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    ["UnsupportedVersion", RpcRefused("simulateTransaction", -32602, "failed to deserialize the transaction")],
+    ids=["a bank where it is not active", "a node that can't read it"],
+)
+def test_where_a_simulation_refuses_version_1_the_same_attempt_signs_version_0_and_the_next_begins_with_it(
+    refusal: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = engine(PLENTY, holding=["USDC"])
+    refusing_version_1(made, monkeypatch, refusal)
+    executed = made.execute(made.order("USDC", "LEVY", 10**6))
+    assert executed.fate == Landed(executed.planned.quoted_out)
+    assert isinstance(message_of(executed.submission.wire), MessageV0)
+
+    tried: list[int] = []
+    simulate = made.rpc.simulate_transaction
+
+    def noting(wire: bytes) -> Simulation:
+        tried.append(wire[0])
+        return simulate(wire)
+
+    monkeypatch.setattr(made.rpc, "simulate_transaction", noting)
+    again = made.execute(made.order("USDC", "LEVY", 10**6))
+    assert isinstance(message_of(again.submission.wire), MessageV0)
+    assert 0x81 not in tried
+
+
+def test_a_way_that_is_built_after_version_1_was_refused_for_another_begins_with_version_0(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = engine(PLENTY, holding=["USDC"])
+    refusing_version_1(made, monkeypatch, "UnsupportedVersion")
+    order = made.order("USDC", "LEVY", 10**6)
+    planned = made.trader.plan(order)
+    made.build(order, planned)
+    built_first = len(simulated(made))
+    made.build(order, planned)
+    again = simulated(made)[built_first:]
+    assert again
+    assert all(isinstance(message, MessageV0) for message in again)
+
+
+def test_what_was_read_for_version_0_is_built_as_version_0_even_where_version_1_is_due_to_be_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [0]
+    made = engine(PLENTY, holding=["USDC"], now_ms=lambda: clock[0])
+    with monkeypatch.context() as while_refused:
+        refusing_version_1(made, while_refused, "UnsupportedVersion")
+        made.execute(made.order("USDC", "LEVY", 10**6))
+    order = made.order("USDC", "LEVY", 10**6)
+    planned = made.trader.plan(order)
+    clock[0] += 3_600_000
+    assert isinstance(message_of(made.build(order, planned).wire), MessageV0)
+    assert isinstance(message_of(made.execute(order).submission.wire), MessageV1)
+
+
+def test_what_a_send_is_answered_never_changes_the_version_of_what_was_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = engine(PLENTY, holding=["USDC"])
+    order = made.order("USDC", "LEVY", 10**6)
+    submission = made.build(order, made.trader.plan(order))
+    sent: list[bytes] = []
+
+    def refuse(wire: bytes, **how: Any) -> str:
+        sent.append(wire)
+        raise RpcRefused("sendTransaction", -32602, "transaction version (1) is not supported")
+
+    monkeypatch.setattr(made.rpc, "send_transaction", refuse)
+    assert isinstance(made.trader.settle(order, submission), Undecided | NeverLands)
+    assert set(sent) == {submission.wire}
+    assert len(sent) > 1
+    assert submission.wire[0] == 0x81
+
+
+def test_a_version_0_stage_never_tries_another() -> None:
+    made = engine(PLENTY, holding=["USDC"], version=0)
+    executed = made.execute(made.order("USDC", "LEVY", 10**6))
+    assert isinstance(message_of(executed.submission.wire), MessageV0)
+    assert all(isinstance(message, MessageV0) for message in simulated(made))
+
+
+@VERSIONS
+def test_a_tip_is_paid_once_and_is_neither_sold_nor_bought(version: TransactionVersion) -> None:
+    lane = Keypair.from_seed(bytes([54] * 32)).pubkey()
+    for sold, bought in (("SOL", "USDC"), ("USDC", "SOL")):
+        plain = engine(PLENTY, holding=["USDC"], pair=(sold, bought))
+        assert isinstance(plain.chain, InProcessChain)
+        plain.chain.chain.node.ledger.set_account(lane, Account(SYSTEM_PROGRAM, RENT_EXEMPT, b""))
+        plain.chain.chain.node.advance(3)
+        made = Engine(plain.chain, WALLET, POOLS[frozenset((sold, bought))], version, Tips(12_345, (lane,)))
+        order = made.order(sold, bought, 10**8)
+        executed = made.execute(order)
+        assert executed.fate == Landed(executed.planned.quoted_out)
+        assert isinstance(executed.fate, Landed)
+        assert executed.fate.network_fee == executed.fee + 12_345
+        paid = made.rpc.get_multiple_accounts([lane]).accounts[lane]
+        assert paid is not None
+        assert paid.lamports == RENT_EXEMPT + 12_345

@@ -22,6 +22,7 @@ from chalicelib.solana.tokens import (
     associated_token_address,
 )
 from infra.localnet.commitment import Commitment
+from infra.localnet.consensus import ALPENGLOW, ConsensusRules
 from infra.localnet.ledger import Bank, Ledger
 from infra.localnet.market.endowment import endowed
 from infra.localnet.programs.token_accounts import mint_account, token_account
@@ -57,7 +58,7 @@ ALICE, BOB = (Keypair.from_seed(bytes([number] * 32)) for number in (1, 2))
 class Playground:
     """`alice` and `bob` hold SOL and each token; `ledger` is the real one, with the toy exchange emulated on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, consensus: ConsensusRules = ALPENGLOW) -> None:
         accounts = {mint.address: mint_account(mint, supply=0, authority=None) for mint in MINTS}
         for pool in POOLS:
             accounts[pool.address] = pool_account()
@@ -74,6 +75,7 @@ class Playground:
             genesis_hash=Hash.hash(b"playground"),
             first_slot=FIRST_SLOT,
             unix_timestamp=NOW,
+            consensus=consensus,
         )
 
     def bank(self, commitment: Commitment = PROCESSED) -> Bank:

@@ -9,11 +9,12 @@ from typing import Any
 from solders.hash import Hash
 from solders.instruction import Instruction
 from solders.keypair import Keypair
-from solders.message import MessageV0
+from solders.message import MessageV0, MessageV1, TransactionConfig
 from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
+from infra.localnet.consensus import ALPENGLOW, ConsensusRules
 from infra.localnet.rpc.dispatcher import Dispatcher
 from infra.localnet.startup import Chain, Options, build
 
@@ -22,6 +23,8 @@ PAYER = Keypair.from_seed(bytes([21] * 32))
 SOL = "So11111111111111111111111111111111111111112"
 USDC = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v"
 PROCESSED = {"commitment": "processed"}
+# What a message of version 1 must ask for: it has nothing that it doesn't ask for.
+ENOUGH = TransactionConfig(compute_unit_limit=200_000, loaded_accounts_data_size_limit=64 * 1024 * 1024)
 
 
 class RpcError(Exception):
@@ -36,9 +39,12 @@ class RpcError(Exception):
 class RpcClient:
     """One chain whose slots pass only by `advance`."""
 
-    def __init__(self, options: Options | None = None) -> None:
-        self.chain: Chain = build(options or Options(with_traders=False, funded=(PAYER.pubkey(),)), lambda: NOW)
-        self.dispatcher = Dispatcher(self.chain.node)
+    def __init__(self, options: Options | None = None, *, consensus: ConsensusRules = ALPENGLOW) -> None:
+        self.now = float(NOW)
+        usual = Options(with_traders=False, funded=(PAYER.pubkey(),), consensus=consensus)
+        self.chain: Chain = build(options or usual, lambda: self.now)
+        self.dispatcher = Dispatcher.of_node(self.chain.node)
+        self.lane_dispatcher = Dispatcher.of_lane(self.chain.node)
 
     def send(self, body: bytes, *, local: bool = True) -> Any:
         return json.loads(self.dispatcher.answer(body, local_client=local))
@@ -52,6 +58,13 @@ class RpcClient:
 
     def advance(self, slots: int) -> None:
         self.chain.node.advance(slots)
+
+    def v1_transaction(
+        self, *instructions: Instruction, signer: Keypair = PAYER, config: TransactionConfig = ENOUGH
+    ) -> VersionedTransaction:
+        blockhash = Hash.from_string(self.call("getLatestBlockhash", PROCESSED)["value"]["blockhash"])
+        message = MessageV1.try_compile(signer.pubkey(), list(instructions), blockhash, config)
+        return VersionedTransaction(message, [signer])
 
     def transaction(
         self, *instructions: Instruction, signer: Keypair = PAYER, commitment: str = "processed"

@@ -19,6 +19,7 @@ from solders.transaction import VersionedTransaction
 
 from chalicelib.solana.accounts import Account
 from infra.localnet.blockhashes import LIFE_IN_BLOCKS
+from infra.localnet.consensus import ALPENGLOW, TOWER, ConsensusRules
 from infra.localnet.fees import transaction_fee
 from infra.localnet.message import ADDRESS_LOOKUP_TABLE_PROGRAM
 from infra.localnet.runtime import Runtime
@@ -71,7 +72,7 @@ class TestABlockhash:
         newest, until = playground.ledger.latest_blockhash(playground.bank(PROCESSED))
         final, final_until = playground.ledger.latest_blockhash(playground.bank(FINALIZED))
         assert newest != final
-        assert until - final_until == 32
+        assert until - final_until == playground.ledger.consensus.finality_lag
 
     def test_is_unknown_to_a_bank_that_is_older_than_it(self, playground: Playground) -> None:
         newest = playground.transaction(pay())
@@ -147,7 +148,18 @@ class TestTheFee:
 
 
 class TestCommitment:
-    def test_a_reader_sees_a_change_when_its_level_reaches_it(self, playground: Playground) -> None:
+    @pytest.mark.parametrize(
+        ("chain", "slots_until"),
+        [
+            (ALPENGLOW, {"processed": 0, "confirmed": 1, "finalized": 1}),
+            (TOWER, {"processed": 0, "confirmed": 2, "finalized": 32}),
+        ],
+        ids=["alpenglow", "tower"],
+    )
+    def test_a_reader_sees_a_change_when_its_level_reaches_it(
+        self, chain: ConsensusRules, slots_until: dict[str, int]
+    ) -> None:
+        playground = Playground(chain)
         playground.land(pay(1_000))
         seen_after: dict[str, int] = {}
         for slots in range(40):
@@ -155,7 +167,7 @@ class TestCommitment:
                 if playground.lamports(BOB.pubkey(), level) == LAMPORTS + 1_000:
                     seen_after.setdefault(level.value, slots)
             playground.advance()
-        assert seen_after == {"processed": 0, "confirmed": 2, "finalized": 32}
+        assert seen_after == slots_until
 
     def test_an_older_bank_simulates_on_its_own_accounts(self, playground: Playground) -> None:
         playground.advance(40)

@@ -8,6 +8,7 @@ import pytest
 from solders.keypair import Keypair
 
 from infra.localnet import base58
+from infra.localnet.consensus import ALPENGLOW, TOWER, ConsensusRules
 from tests.localnet.rpc_client import PAYER, PROCESSED, SOL, USDC, RpcClient, RpcError, payment
 
 TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"
@@ -76,13 +77,20 @@ def test_a_changed_account_is_never_answered_from_an_old_rendering(rpc: RpcClien
         rpc.advance(1)
 
 
-def test_commitment_says_how_old_the_answer_is(rpc: RpcClient) -> None:
-    newcomer = Keypair().pubkey()
+@pytest.mark.parametrize(
+    ("chain", "slots", "finalized"),
+    [(ALPENGLOW, [0, 1, 2], [0, 10**9, 10**9]), (TOWER, [0, 2, 32], [0, 0, 10**9])],
+    ids=["alpenglow", "tower"],
+)
+def test_commitment_says_how_old_the_answer_is(chain: ConsensusRules, slots: list[int], finalized: list[int]) -> None:
+    rpc, newcomer = RpcClient(consensus=chain), Keypair().pubkey()
     rpc.submit(rpc.transaction(payment(newcomer)))
-    assert [rpc.balance(newcomer, level) for level in ("processed", "confirmed", "finalized")] == [10**9, 0, 0]
-    rpc.advance(2)
-    assert [rpc.balance(newcomer, level) for level in ("processed", "confirmed", "finalized")] == [10**9, 10**9, 0]
-    rpc.advance(30)
+    seen, passed = [], 0
+    for slot in slots:
+        rpc.advance(slot - passed)
+        passed = slot
+        seen.append([rpc.balance(newcomer, level) for level in ("processed", "confirmed", "finalized")])
+    assert seen == [[10**9, 10**9 if slot else 0, final] for slot, final in zip(slots, finalized, strict=True)]
     assert rpc.call("getBalance", str(newcomer))["value"] == 10**9
 
 

@@ -55,9 +55,23 @@ class TestTheProtocol:
                 "getFeeForMessage",
                 "getBlockTime",
                 "isBlockhashValid",
+                "getBlock",
+                "getBlocks",
+                "getBlocksWithLimit",
+                "getBlockProduction",
+                "getLeaderSchedule",
+                "getSlotLeaders",
+                "getRecentPerformanceSamples",
+                "getLargestAccounts",
+                "getTokenLargestAccounts",
+                "getTokenAccountsByDelegate",
+                "getInflationReward",
                 "requestAirdrop",
+                "localnet_setLane",
+                "localnet_setSandwicher",
                 "localnet_trade",
                 "localnet_setFaults",
+                "localnet_refuseSwaps",
                 "localnet_fund",
             ]
         ),
@@ -83,7 +97,7 @@ class TestTheProtocol:
             blamed = error.code
         else:
             return
-        assert blamed in (-32600, -32602, -32002, -32003, -32004, -32016)
+        assert blamed in (-32600, -32602, -32001, -32002, -32003, -32004, -32016)
 
 
 SHARED = RpcClient()
@@ -236,6 +250,25 @@ class TestTheLocalnetsOwnMethods:
         pool = str(rpc.chain.pools[0][0])
         with pytest.raises(RpcError, match="amount"):
             rpc.call("localnet_trade", {"pool": pool, "mintIn": USDC, "amount": amount})
+
+    def test_a_pool_that_refuses_swaps_does_so_until_it_is_left_out_again(self, rpc: RpcClient) -> None:
+        sides = {str(one): rpc.chain.node.desk.pool(one).sides for one, _ in rpc.chain.pools}
+        trade_usdc = [one for one, (first, second) in sides.items() if USDC in (str(first.mint), str(second.mint))]
+        pool, other = trade_usdc[:2]
+
+        def errors() -> list[object]:
+            trades = [{"pool": one, "mintIn": USDC, "amount": 5_000_000} for one in (pool, other)]
+            return [rpc.call("localnet_trade", trade)["err"] for trade in trades]
+
+        assert rpc.call("localnet_refuseSwaps", {"pools": [pool]}) == [pool]
+        assert errors() == [{"InstructionError": [1, {"Custom": 6999}]}, None]
+        assert rpc.call("localnet_refuseSwaps", {"pools": []}) == []
+        assert errors() == [None, None]
+
+    @pytest.mark.parametrize("pools", [None, USDC, [1], ["not an address"]])
+    def test_pools_that_are_no_addresses_can_t_refuse(self, rpc: RpcClient, pools: object) -> None:
+        with pytest.raises(RpcError):
+            rpc.call("localnet_refuseSwaps", {"pools": pools})
 
     def test_a_gift_of_tokens_comes_from_the_faucet(self, rpc: RpcClient) -> None:
         newcomer = str(Keypair().pubkey())

@@ -15,6 +15,7 @@ from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
 from infra.localnet import base58
+from infra.localnet.consensus import TOWER
 from tests.localnet.rpc_client import PAYER, PROCESSED, USDC, RpcClient, RpcError, encoded, payment
 
 MEMO = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
@@ -65,7 +66,9 @@ class TestSending:
         assert refused.value.data == {
             "accounts": None,
             "err": "BlockhashNotFound",
+            "fee": 0,
             "innerInstructions": None,
+            "loadedAccountsDataSize": 0,
             "logs": [],
             "replacementBlockhash": None,
             "returnData": None,
@@ -133,7 +136,9 @@ class TestSending:
             ("!", {"encoding": "base64"}, "invalid base64"),
             ("0", {}, "invalid base58"),
             ("AAAA", {"encoding": "base64"}, "deserialize"),
-            ("A" * 1645, {"encoding": "base64"}, "too large"),
+            ("A" * 1648, {"encoding": "base64"}, "too large: 1236 bytes"),
+            ("A" * 5468, {"encoding": "base64"}, "too large: 5468 bytes"),
+            ("1" * 1684, {"encoding": "base58"}, "too large: 1684 bytes"),
             ("AAAA", {"encoding": "hex"}, "unsupported encoding"),
         ],
     )
@@ -182,7 +187,18 @@ class TestSimulating:
 
 
 class TestTheStatus:
-    def test_rises_with_the_slots(self, rpc: RpcClient, newcomer: Pubkey) -> None:
+    def test_rises_with_the_slots_from_processed_to_finalized(self, rpc: RpcClient, newcomer: Pubkey) -> None:
+        signature = rpc.submit(rpc.transaction(payment(newcomer)))
+        seen = []
+        for _ in range(3):
+            status = rpc.status(signature)
+            assert status is not None
+            seen.append((status["confirmationStatus"], status["confirmations"]))
+            rpc.advance(1)
+        assert seen == [("processed", 0), ("finalized", None), ("finalized", None)]
+
+    def test_rises_over_confirmed_on_the_old_chain(self, newcomer: Pubkey) -> None:
+        rpc = RpcClient(consensus=TOWER)
         signature = rpc.submit(rpc.transaction(payment(newcomer)))
         seen = []
         for _ in range(40):
@@ -226,9 +242,9 @@ class TestLookingUp:
     def test_waits_until_it_is_confirmed(self, rpc: RpcClient, newcomer: Pubkey) -> None:
         signature = rpc.submit(rpc.transaction(payment(newcomer)))
         assert rpc.call("getTransaction", signature, V0) is None
-        rpc.advance(2)
+        rpc.advance(1)
+        assert rpc.call("getTransaction", signature, {"maxSupportedTransactionVersion": 0}) is not None
         assert rpc.call("getTransaction", signature, V0) is not None
-        assert rpc.call("getTransaction", signature, {"maxSupportedTransactionVersion": 0}) is None
         with pytest.raises(RpcError, match="below `confirmed`"):
             rpc.call("getTransaction", signature, {"commitment": "processed"})
 

@@ -8,6 +8,7 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ from solders.message import Message
 from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 from solders.transaction import Transaction
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from infra.localnet.market.genesis import genesis_market
 from infra.localnet.server import PortInUseError, open_ports
 from testing.localnet import Localnet, LocalnetError
 
@@ -42,16 +45,6 @@ class TestHttp:
         client = connection(localnet)
         client.request("GET", "/health")
         assert client.getresponse().read() == b"ok"
-
-    def test_a_page_of_any_origin_may_ask(self, localnet: Localnet) -> None:
-        client = connection(localnet)
-        client.request("OPTIONS", "/", headers={"Origin": "http://localhost:3000"})
-        preflight = client.getresponse()
-        preflight.read()
-        assert preflight.getheader("access-control-allow-origin") == "*"
-        assert preflight.getheader("access-control-allow-headers") == "*"
-        client.request("POST", "/", rpc_body("getHealth"))
-        assert client.getresponse().getheader("access-control-allow-origin") == "*"
 
     def test_other_methods_are_refused(self, localnet: Localnet) -> None:
         client = connection(localnet)
@@ -89,6 +82,97 @@ class TestHttp:
         finally:
             localnet.call("localnet_setFaults", {})
         assert codes == {503, -32005}
+
+
+OWN_PAGE = "http://localhost:3000"
+BROWSERS = [
+    {"Origin": "https://attacker.example", "Sec-Fetch-Site": "cross-site"},
+    {"Origin": "http://127.0.0.1:3000", "Sec-Fetch-Site": "same-site"},
+    {"Origin": "http://localhost:3000.attacker.example"},
+    {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+    {"Origin": "null"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-origin"},
+]
+FAULTS = {"dropRate": 1}
+
+
+@pytest.fixture(scope="module")
+def hosting() -> Iterator[Localnet]:
+    """Pages of one origin may ask it, and it has another name."""
+    arguments = ("--allow-origin", OWN_PAGE, "--allow-host", "localnet")
+    with Localnet("--slot-ms", "20", "--no-traders", *arguments) as chain:
+        yield chain
+
+
+class TestBrowsers:
+    """The pages that a developer visits: one was named when the localnet was started, and the others were not."""
+
+    def ask(
+        self,
+        localnet: Localnet,
+        headers: dict[str, str],
+        method: str = "POST",
+        body: bytes | None = None,
+        port: int = 0,
+    ) -> http.client.HTTPResponse:
+        place = urlsplit(localnet.url)
+        client = http.client.HTTPConnection(str(place.hostname), (place.port or 0) + port, timeout=30)
+        client.request(method, "/", body, {"Content-Type": "text/plain", **headers})
+        return client.getresponse()
+
+    @pytest.mark.parametrize("page", BROWSERS, ids=str)
+    def test_a_page_that_was_not_named_reaches_nothing(self, hosting: Localnet, page: dict[str, str]) -> None:
+        for port in (0, 1):
+            for method, body in (("POST", rpc_body("getHealth")), ("OPTIONS", None), ("GET", None)):
+                answer = self.ask(hosting, page, method, body, port)
+                assert (answer.status, b"--allow-origin" in answer.read()) == (403, True)
+                assert answer.getheader("access-control-allow-origin") is None
+        url = hosting.ws_url.rpartition(":")
+        for address in (hosting.ws_url, f"{url[0]}:{int(url[2]) - 1}"):
+            with pytest.raises(InvalidStatus, match="403"), connect(address, additional_headers=page):
+                pass
+
+    def test_a_page_that_was_named_reads_and_trades(self, hosting: Localnet) -> None:
+        page = {"Origin": OWN_PAGE, "Sec-Fetch-Site": "cross-site"}
+        preflight = self.ask(hosting, page, "OPTIONS")
+        assert (preflight.status, preflight.getheader("access-control-allow-origin")) == (204, OWN_PAGE)
+        assert preflight.getheader("access-control-allow-headers") == "*"
+        answer = self.ask(hosting, page, "POST", rpc_body("getHealth"))
+        assert (answer.status, answer.getheader("access-control-allow-origin")) == (200, OWN_PAGE)
+        assert answer.getheader("vary") == "Origin"
+        with connect(hosting.ws_url, additional_headers=page) as client:
+            client.send(rpc_body("slotSubscribe").decode())
+            assert isinstance(json.loads(client.recv(timeout=20))["result"], int)
+
+    @pytest.mark.parametrize("batched", [False, True])
+    def test_no_page_whatever_gets_the_localnets_own_methods(self, hosting: Localnet, batched: bool) -> None:
+        call = rpc_body("localnet_setFaults", FAULTS)
+        body = b"[" + rpc_body("getHealth") + b"," + call + b"]" if batched else call
+        answer = json.loads(self.ask(hosting, {"Origin": OWN_PAGE}, "POST", body).read())
+        assert (answer[1] if batched else answer)["error"]["code"] == -32601
+        assert hosting.call("localnet_getFaults")["dropRate"] == 0
+
+    @pytest.mark.parametrize("host", ["attacker.example", "localhost.attacker.example:8899", "192.168.0.7:8899", ""])
+    def test_a_name_that_leads_here_is_not_answered(self, hosting: Localnet, host: str) -> None:
+        for port in (0, 1):
+            answer = self.ask(hosting, {"Host": host}, "POST", rpc_body("localnet_setFaults", FAULTS), port)
+            assert answer.status in (400, 403)
+        assert hosting.call("localnet_getFaults")["dropRate"] == 0
+
+    @pytest.mark.parametrize(
+        "host", ["LocalHost:8899", "127.0.0.1", "host.docker.internal:8899", "[::1]:8899", "localnet:8899"]
+    )
+    def test_programs_may_call_it_by_its_names(self, hosting: Localnet, host: str) -> None:
+        assert self.ask(hosting, {"Host": host}, "POST", rpc_body("getHealth")).status == 200
+
+    def test_a_person_who_types_the_address_is_answered(self, hosting: Localnet) -> None:
+        assert self.ask(hosting, {"Sec-Fetch-Site": "none"}, "GET").status == 405
+
+    @pytest.mark.parametrize("origin", ["localhost:3000", "http://localhost:3000/", "*", "http://", "file://"])
+    def test_what_is_no_origin_is_not_taken_for_one(self, origin: str) -> None:
+        with pytest.raises(LocalnetError, match="is no origin"):
+            Localnet("--allow-origin", origin).start()
 
 
 class TestSlots:
@@ -144,6 +228,17 @@ class TestWebSocket:
             client.send(rpc_body("slotUnsubscribe", subscription).decode())
         assert slots == sorted(set(slots))
 
+    def test_holds_a_refusal_back_and_nothing_else(self, localnet: Localnet) -> None:
+        """A client that asks again at once, as web3.js does, is then no storm."""
+        with connect(localnet.ws_url) as client:
+            for method in ("dreamSubscribe", "accountSubscribe", "slotSubscribe", "ping"):
+                client.send(json.dumps({"jsonrpc": "2.0", "id": method, "method": method, "params": []}))
+            answers: list[str] = []
+            while len(answers) < 4:
+                message = self.receive(client)
+                answers += [message["id"]] if "id" in message else []
+        assert answers == ["slotSubscribe", "ping", "dreamSubscribe", "accountSubscribe"]
+
     def test_refuses_what_it_does_not_know(self, localnet: Localnet) -> None:
         with connect(localnet.ws_url) as client:
             client.send(rpc_body("dreamSubscribe").decode())
@@ -181,7 +276,7 @@ class TestTheCommand:
             (["--bpf-program", USDC, "missing.so"], "missing.so can't be read"),
             (["--bpf-program", USDC, "pyproject.toml"], "no valid program"),
             (["--fork", "http://127.0.0.1:9"], "--fork needs"),
-            (["--clone", USDC], "need --fork URL"),
+            (["--clone", USDC], "need --fork CLUSTER"),
         ],
     )
     def test_options_that_cannot_be_followed_are_explained(self, arguments: list[str], message: str) -> None:
@@ -200,7 +295,7 @@ class TestTheCommand:
         registry = tmp_path / "deep" / "pools.json"
         with Localnet("--no-traders", "--pool-registry-out", str(registry)) as localnet:
             entries = json.loads(registry.read_text())
-            assert len(entries) == 42
+            assert len(entries) == len(genesis_market(0).pools)
             for entry in entries:
                 owner = localnet.call("getAccountInfo", entry["address"], {"encoding": "base64"})["value"]["owner"]
                 assert owner == entry["program"]

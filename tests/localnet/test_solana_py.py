@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from solana.rpc.async_api import AsyncClient
-from solana.rpc.commitment import Confirmed
+from solana.rpc.commitment import Confirmed, Finalized
 from solana.rpc.core import RPCException
 from solana.rpc.models import TokenAccountOpts, TxOpts
+from solana.rpc.websocket_api import SolanaWsClient
 from solders.keypair import Keypair
-from solders.message import MessageV0
+from solders.message import MessageV0, MessageV1, TransactionConfig
 from solders.pubkey import Pubkey
+from solders.rpc.config import RpcTransactionLogsFilterMentions
+from solders.system_program import ID as SYSTEM_PROGRAM
 from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 from solders.transaction_status import TransactionConfirmationStatus
@@ -64,6 +69,58 @@ async def test_an_airdrop_a_transfer_and_its_record(localnet: Localnet) -> None:
         assert status.confirmation_status != TransactionConfirmationStatus.Processed
         listed = (await client.get_signatures_for_address(receiver, commitment=Confirmed)).value
         assert [entry.signature for entry in listed] == [signature]
+
+
+async def test_a_transaction_of_version_1_and_its_record(localnet: Localnet) -> None:
+    async with AsyncClient(localnet.url, Finalized) as client:
+        payer, receiver = await funded(client), Keypair().pubkey()
+        latest = (await client.get_latest_blockhash()).value
+        payment = transfer(TransferParams(from_pubkey=payer.pubkey(), to_pubkey=receiver, lamports=10**9))
+        config = TransactionConfig(
+            priority_fee=7, compute_unit_limit=200_000, loaded_accounts_data_size_limit=64 * 1024 * 1024
+        )
+        message = MessageV1.try_compile(payer.pubkey(), [payment], latest.blockhash, config)
+        transaction = VersionedTransaction(message, [payer])
+        signature = (await client.send_transaction(transaction, opts=TxOpts(preflight_commitment=Finalized))).value
+        await client.confirm_transaction(signature, Finalized, sleep_seconds=0.02)
+        wire = (await client.get_transaction(signature, "base64", Finalized, max_supported_transaction_version=1)).value
+        assert wire is not None
+        assert wire.transaction.transaction == transaction
+        assert wire.transaction.meta is not None
+        assert wire.transaction.meta.fee == 5_007
+        with pytest.raises(RPCException, match="maxSupportedTransactionVersion"):
+            await client.get_transaction(signature, "base64", Finalized, max_supported_transaction_version=0)
+
+
+async def test_subscriptions(localnet: Localnet) -> None:
+    async with AsyncClient(localnet.url, Confirmed) as client, SolanaWsClient(localnet.ws_url) as websocket:
+        payer, receiver = await funded(client), Keypair().pubkey()
+        await websocket.account_subscribe(pubkey=receiver, commitment=Confirmed)
+        await websocket.logs_subscribe(filter_=RpcTransactionLogsFilterMentions(receiver), commitment=Confirmed)
+        await websocket.program_subscribe(program_id=SYSTEM_PROGRAM, commitment=Confirmed, encoding="base64")
+        await websocket.root_subscribe()
+        await websocket.slot_subscribe()
+        await websocket.slots_updates_subscribe()
+        latest = (await client.get_latest_blockhash()).value
+        payment = transfer(TransferParams(from_pubkey=payer.pubkey(), to_pubkey=receiver, lamports=10**9))
+        message = MessageV0.try_compile(payer.pubkey(), [payment], [], latest.blockhash)
+        await client.send_transaction(VersionedTransaction(message, [payer]))
+        told: dict[str, Any] = {}
+        kinds = (
+            "AccountNotification",
+            "LogsNotification",
+            "ProgramNotification",
+            "SlotNotification",
+            "RootNotification",
+        )
+        awaited = set(kinds)
+        while not (awaited <= told.keys() and any(name.startswith("SlotUpdate") for name in told)):
+            notification = await websocket.recv()
+            told.setdefault(type(notification).__name__, notification)
+        assert told["AccountNotification"].result.value.lamports == 10**9
+        assert told["LogsNotification"].result.value.err is None
+        assert told["ProgramNotification"].result.value.account.owner == SYSTEM_PROGRAM
+        assert told["SlotNotification"].result.parent == told["SlotNotification"].result.slot - 1
 
 
 async def test_token_balances(localnet: Localnet) -> None:

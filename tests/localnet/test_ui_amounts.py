@@ -59,14 +59,14 @@ def mint_of(decimals: int, *extensions: Callable[[Account], Account]) -> Account
 
 
 def shown(account: Account, amount: int, decimals: int, now: int = NOW) -> dict[str, Any]:
-    RUNTIME.set_clock(ChainClock(500_000_000, 1_157, now))
+    RUNTIME.set_clock(ChainClock(500_000_000, 1_157, now), now)
     accounts = {MINT: account, CLOCK_SYSVAR: RUNTIME.get_account(CLOCK_SYSVAR)}
     return UiUnit.of(MINT, decimals, accounts.get).show(amount)
 
 
 def as_the_token_program_shows_it(account: Account, amount: int, now: int = NOW) -> str:
     """By its own instruction AmountToUiAmount."""
-    RUNTIME.set_clock(ChainClock(500_000_000, 1_157, now))
+    RUNTIME.set_clock(ChainClock(500_000_000, 1_157, now), now)
     RUNTIME.set_account(MINT, account)
     data = bytes([_AMOUNT_TO_UI_AMOUNT]) + amount.to_bytes(8, "little")
     asked = Instruction(TOKEN_2022_PROGRAM, data, [AccountMeta(MINT, is_signer=False, is_writable=False)])

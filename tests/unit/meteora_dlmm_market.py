@@ -125,6 +125,7 @@ class Market:
         """Make the transfers and writes of an effect."""
         mints = {mint.address: mint for mint in self.mints}
         for transfer in effect.transfers:
+            assert transfer.mint is not None
             arrived = mints[transfer.mint].amount_after_transfer_fee(transfer.amount, epoch)
             self._change(transfer.source, -transfer.amount)
             self._change(transfer.destination, arrived)

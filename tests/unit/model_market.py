@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import ceil
 from struct import Struct
 
 from solders.instruction import AccountMeta, Instruction
@@ -26,8 +27,9 @@ from chalicelib.solana.accounts import CLOCK_SYSVAR, SYSVAR_OWNER, Account, Acco
 from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwap
 from chalicelib.solana.program_errors import ProgramRefusals
 from chalicelib.solana.tokens import TOKEN_PROGRAM
+from chalicelib.venues.pool_accounts import account_at
 from chalicelib.venues.registry import PoolEntry, PoolRegistry
-from chalicelib.venues.venue import PoolQuote, TokenSide
+from chalicelib.venues.venue import PoolAccount, PoolQuote, TokenSide
 
 PROGRAM = Pubkey(bytes([77] * 32))
 CLOCK = ChainClock(slot=1_000, epoch=5, unix_timestamp=1_760_000_000)
@@ -91,6 +93,9 @@ class ModelPool:
             compute_units=self.compute_units,
         )
 
+    def rounding(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> int | None:
+        return ceil(self.mid_price(mint_in)) + 1
+
     def swap_instruction(
         self, quote: PoolQuote, *, trader: Pubkey, source: Pubkey, destination: Pubkey, minimum_out: int
     ) -> Instruction:
@@ -112,10 +117,17 @@ class ModelVenue:
     dex = "model"
     program_id = PROGRAM
     refusals: tuple[ProgramRefusals, ...] = ()
+    pool_account = PoolAccount(None, b"", 0)
 
     def __init__(self, near: int = 2**64, far: Iterable[Pubkey] = ()) -> None:
         self.near = near
         self.far = tuple(far)
+
+    def derived_pools(self, mint_a: Pubkey, mint_b: Pubkey) -> tuple[Pubkey, ...]:
+        return ()
+
+    def existed_at(self, pool: Pubkey, accounts: AccountMap) -> int | None:
+        return None
 
     def mints(self, pool: Pubkey, accounts: AccountMap) -> tuple[Pubkey, Pubkey]:
         first, second, _ = self._pool(pool, accounts)
@@ -136,7 +148,7 @@ class ModelVenue:
         vault_account = accounts[vault]
         if vault_account is None:
             raise VenueUnavailable(f"{pool} has no vault")
-        array = accounts[Pubkey(vault_account.data)]
+        array = account_at(Pubkey(vault_account.data), accounts)
         if array is None:
             raise VenueUnavailable(f"{pool} has no array")
         missing = tuple(key for key in self.far if key not in accounts)

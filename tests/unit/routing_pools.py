@@ -1,4 +1,4 @@
-"""Made-up pools of both venues, decoded from the accounts that their programs would leave, for the routing's tests."""
+"""Made-up pools of the venues, decoded from the accounts that their programs would leave, for the routing's tests."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from chalicelib.solana.tokens import (
     TransferFee,
     TransferFeeConfig,
 )
+from chalicelib.venues.meteora_damm_v2.pool import MeteoraDammV2Pool, MeteoraDammV2Venue
 from chalicelib.venues.meteora_dlmm.layout import bitmap_extension_address
 from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmPool, MeteoraDlmmVenue
 from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmmPool, RaydiumCpmmVenue
-from infra.localnet.programs import meteora_dlmm_pool, raydium_cpmm_pool
+from infra.localnet.programs import meteora_damm_v2_pool, meteora_dlmm_pool, raydium_cpmm_pool
 from infra.localnet.programs.genesis_pool import GenesisPool
 from infra.localnet.programs.token_accounts import mint_account
 
@@ -50,6 +51,12 @@ def cpmm(mints: tuple[Mint, Mint], reserves: tuple[int, int], config_index: int 
     spec = raydium_cpmm_pool.CpmmPoolSpec(mints=mints, reserves=reserves, config_index=config_index, **more)
     made = raydium_cpmm_pool.genesis_pool(spec)
     return RaydiumCpmmVenue().decode(made.address, accounts_of(made, *mints))
+
+
+def damm_v2(mints: tuple[Mint, Mint], **more: Any) -> MeteoraDammV2Pool:
+    """A DAMM v2 pool; another `config` makes another pool of the same pair."""
+    made = meteora_damm_v2_pool.genesis_pool(meteora_damm_v2_pool.DammV2PoolSpec(mints=mints, **more))
+    return MeteoraDammV2Venue().decode(made.address, accounts_of(made, *mints))
 
 
 def dlmm(

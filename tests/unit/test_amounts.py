@@ -14,6 +14,7 @@ from chalicelib.amounts import (
     MAX_NUMBER_LENGTH,
     U64_MAX,
     ceil_div,
+    floor_of,
     fraction_text,
     parse_decimal,
     to_base_units,
@@ -31,6 +32,12 @@ def test_a_quotient_is_rounded_up_exactly_however_large(dividend: int, divisor: 
 def test_an_integer_is_what_a_quotient_comes_to() -> None:
     assert isinstance(ceil_div(4, 2), int)
     assert ceil_div(U64_MAX, 1) == U64_MAX
+
+
+def test_a_floor_is_rounded_up_and_never_less_than_a_unit() -> None:
+    assert [floor_of(amount, 500_000) for amount in (3, 2, 1, 0)] == [2, 1, 1, 1]
+    assert floor_of(1_000_001, 10_000) == 990_001
+    assert floor_of(7, 0) == 7
 
 
 def test_as_many_characters_as_may_be_are_a_number_and_one_more_are_none() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bench.cost.__main__ import MEASURED
 from bench.cost.bill import month_bill, order_bill, total
 from bench.cost.measuring import Measurement
 from bench.cost.prices import tariff
 from bench.cost.report import page
 from bench.scaling.limits import Limits
 from bench.scaling.simulation import Profile, capacities
+from bench.written import RECORD
 
 PROJECT = Path(__file__).parents[2]
 DEPLOYING = (PROJECT / "docs" / "deploy.md").read_text()
@@ -30,11 +30,11 @@ def rows(text: str) -> list[list[str]]:
 
 
 def test_the_pages_figures_follow_from_the_counts_and_the_prices() -> None:
-    assert page(Measurement.load(MEASURED), tariff()) == COST
+    assert page(Measurement.load(RECORD / "cost.json"), tariff()) == COST
 
 
 def test_what_an_order_costs_is_told_as_it_was_counted() -> None:
-    counted = Measurement.load(MEASURED)
+    counted = Measurement.load(RECORD / "cost.json")
     headline = (
         f"${total(order_bill(counted, tariff())):.2f} for a million orders, "
         f"and ${total(month_bill(counted, tariff())):.2f} a month if nobody trades"
@@ -46,7 +46,7 @@ def test_what_an_order_costs_is_told_as_it_was_counted() -> None:
 
 
 def test_what_limits_the_engine_is_told_as_it_was_found() -> None:
-    able = capacities(Profile.of(Measurement.load(MEASURED)), Limits())
+    able = capacities(Profile.of(Measurement.load(RECORD / "cost.json")), Limits())
     told = {cells[0]: cells[1] for cells in rows(section("How it scales")) if cells[0] in able}
     assert len(told) > 8
     assert told == {name: f"{able[name]:,.0f}" for name in told}

@@ -8,10 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from chalice.package import YAMLTemplateSerializer
 
-from infra.deployment.chalice_deploy import environment, mapping_settings, own_variables, write_policies
-from infra.deployment.deploy import DeploymentSettings
+from infra.deployment.chalice_deploy import (
+    deploy_by_chalice,
+    environment,
+    mapping_settings,
+    own_variables,
+    write_policies,
+)
+from infra.deployment.deploy import DeployError, DeploymentSettings, LaneSettings, command_line, settings_from
 from infra.deployment.role_policies import Deployed, UnknownReference, policies
 from infra.deployment.wallet import DeployedWallet
 from infra.project import PROJECT
@@ -22,12 +29,17 @@ DATA = {
     for name in (
         "OrdersTable",
         "PoolsTable",
+        "ProposalsTable",
         "ControlTable",
         "AccessTable",
+        "MeterTable",
         "ConnectionsTable",
+        "LineTable",
+        "CirculationsTable",
         "TicketSecretArn",
         "OrdersQueueUrl",
         "DeadLetterQueueUrl",
+        "WatchQueueUrl",
     )
 }
 
@@ -38,16 +50,60 @@ WALLET = DeployedWallet("kms:arn", address="7oPa2PHQdZmjSPqvpZN7MQxnC7Dcf3uL4oLq
 @pytest.mark.parametrize("endpoint_url", [None, "http://localhost.localstack.cloud:4566"])
 def test_the_functions_get_every_variable_that_the_template_gives_them(endpoint_url: str | None) -> None:
     target = Target("prod", session=None, region="eu-central-1", endpoint_url=endpoint_url)
-    settings = DeploymentSettings("https://rpc.example", "kms:key", rpc_requests_per_second=Decimal(4))
+    lanes = LaneSettings("1", "https://lane.example", "10000", "7oPa2PHQdZmjSPqvpZN7MQxnC7Dcf3uL4oLqknGLk2S3")
+    settings = DeploymentSettings("https://rpc.example", "kms:key", rpc_requests_per_second=Decimal(4), lanes=lanes)
     variables = environment(target, settings, DATA, wallet=WALLET, websocket_api="abc123")
     template = (PROJECT / "infra" / "deployment" / "functions.yaml").read_text()
     block = template[template.index("Variables:") : template.index("\nResources:")]
     assert set(variables) == set(re.findall(r"^ +([A-Z0-9_]+):", block, re.MULTILINE))
+    assert "https://rpc.example" not in variables.values()
     assert all(isinstance(value, str) and value for value in variables.values())
 
 
-def test_the_worker_alone_is_told_that_it_executes_orders() -> None:
-    assert own_variables() == {"execute_order": {"EXECUTES_ORDERS": "true"}}
+@pytest.mark.parametrize(
+    ("nodes", "told"),
+    [
+        ({"SolanaRpcUrl": "http://node"}, {"SOLANA_RPC_URL": "http://node"}),
+        (
+            {"SolanaRpcSecretArn": "arn", "SolanaRpcSecretVersion": "1"},
+            {"SOLANA_RPC_SECRET_ARN": "arn", "SOLANA_RPC_SECRET_VERSION": "1"},
+        ),
+    ],
+    ids=["in the environment", "as a secret"],
+)
+def test_those_that_ask_a_node_are_told_where_it_is_and_each_what_is_its_own(
+    nodes: dict[str, str], told: dict[str, str]
+) -> None:
+    assert own_variables({**nodes, "AuditTable": "the record"}) == {
+        "api_handler": told,
+        "execute_order": {"EXECUTES_ORDERS": "true", **told},
+        "watch_pairs": told,
+        "discover_pools": {"AUDIT_TABLE": "the record", **told},
+    }
+
+
+@pytest.mark.parametrize(
+    ("stage", "given", "told"),
+    [
+        ("prod", [], "https://explorer.solana.com/tx/{txHash}"),
+        ("local", [], ""),
+        ("prod", ["--explorer-url", ""], ""),
+        ("local", ["--explorer-url", "http://127.0.0.1:3000/tx/{txHash}"], "http://127.0.0.1:3000/tx/{txHash}"),
+    ],
+)
+def test_the_main_cluster_has_an_explorer_and_the_localnet_none(stage: str, given: list[str], told: str) -> None:
+    options = command_line("deploy").parse_args(
+        ["--stage", stage, "--solana-rpc-url", "http://127.0.0.1:8899", "--wallet", "kms", *given]
+    )
+    assert settings_from(options).explorer_url == told
+
+
+@pytest.mark.parametrize("address", ["https://explorer.example/tx/", "javascript:alert('{txHash}')"])
+def test_what_is_no_explorer_is_not_deployed(address: str) -> None:
+    where = ["--stage", "local", "--solana-rpc-url", "http://127.0.0.1:8899", "--wallet", "kms"]
+    options = command_line("deploy").parse_args([*where, "--explorer-url", address])
+    with pytest.raises(DeployError, match="--explorer-url"):
+        settings_from(options)
 
 
 def test_what_is_not_given_is_absent() -> None:
@@ -58,9 +114,29 @@ def test_what_is_not_given_is_absent() -> None:
     assert variables["WEBSOCKET_ENDPOINT"] == "https://abc123.execute-api.eu-central-1.amazonaws.com/api"
 
 
-def test_both_event_sources_take_partial_failures() -> None:
+def test_where_chalice_cannot_deploy_an_api_nothing_is_changed_and_the_command_to_use_is_named() -> None:
+    target = Target("local", session=None, region="us-east-1", endpoint_url="http://127.0.0.1:4566")
+    with pytest.raises(DeployError, match=r"python -m infra\.deploy --stage local"):
+        deploy_by_chalice(target, DeploymentSettings("http://127.0.0.1:8899", "kms"))
+
+
+def test_where_there_is_no_websocket_chalice_is_not_begun_with() -> None:
+    class NothingImplemented:
+        def client(self, *_: object, **__: object) -> Any:
+            return self
+
+        def get_apis(self, **_: str) -> None:
+            answer: Any = {"Error": {"Code": "InternalFailure"}, "ResponseMetadata": {"HTTPStatusCode": 501}}
+            raise ClientError(answer, "GetApis")
+
+    target = Target("localstack", NothingImplemented(), "us-east-1", "http://127.0.0.1:4566")
+    with pytest.raises(DeployError, match=r"no WebSocket there.*python -m infra\.deploy --stage localstack"):
+        deploy_by_chalice(target, DeploymentSettings("http://127.0.0.1:8899", "kms"))
+
+
+def test_all_event_sources_take_partial_failures() -> None:
     settings = mapping_settings()
-    assert len(settings) == 2
+    assert len(settings) == 3
     assert all(mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in settings.values())
 
 

@@ -52,10 +52,12 @@ UNTIMED = settings(deadline=None)
 DAYS = ("2026-01-01", "2026-01-02")
 FEES = st.builds(NetworkFees, st.sampled_from(DAYS), st.integers(0, 10**10))
 NOTIONALS = st.none() | st.builds(Notional, st.sampled_from(DAYS), st.integers(0, 10**18))
-CLAIMS = st.builds(Claims, st.integers(0, 1), NOTIONALS, st.lists(FEES, max_size=3).map(tuple))
+CLAIMS = st.builds(
+    Claims, st.integers(0, 1), NOTIONALS, st.lists(FEES, max_size=3).map(tuple), waiting=st.integers(0, 1)
+)
 LIMITS = LimitsInForce(
-    Limits(open_orders=3, daily_notional=5, daily_network_fees=13),
-    Limits(open_orders=7, daily_notional=11, daily_network_fees=17),
+    Limits(open_orders=3, waiting_orders=19, daily_notional=5, daily_network_fees=13),
+    Limits(open_orders=7, waiting_orders=23, daily_notional=11, daily_network_fees=17),
 )
 
 
@@ -70,6 +72,7 @@ def test_whatever_becomes_of_an_order_the_counters_hold_what_it_claims_last(step
     last = steps[-1]
     for scope in ("account#desk", "global"):
         assert counters[f"open#{scope}"] == last.open
+        assert counters[f"waiting#{scope}"] == last.waiting
         for day in DAYS:
             assert counters[f"fees#{day}#{scope}"] == sum(fees.lamports for fees in last.fees if fees.day == day)
             own = last.notional.value if last.notional is not None and last.notional.day == day else 0
@@ -82,7 +85,12 @@ def test_whatever_becomes_of_an_order_the_counters_hold_what_it_claims_last(step
 def test_only_what_grows_is_held_to_a_ceiling(before: Claims, after: Claims) -> None:
     for movement in movements("desk", before, after, LIMITS):
         own = LIMITS.together if movement.scope == "global" else LIMITS.account
-        ceilings = {"open": own.open_orders, "notional": own.daily_notional, "fees": own.daily_network_fees}
+        ceilings = {
+            "open": own.open_orders,
+            "waiting": own.waiting_orders,
+            "notional": own.daily_notional,
+            "fees": own.daily_network_fees,
+        }
         assert movement.ceiling == (ceilings[movement.kind] if movement.by > 0 else None)
 
 
@@ -118,10 +126,12 @@ def valued(order: Order) -> Order:
     return reserve(order, NOTIONAL)
 
 
-def test_an_order_is_open_until_it_has_ended() -> None:
+def test_an_order_counts_as_waiting_while_it_is_open_and_then_as_open_until_it_has_ended() -> None:
     for state in State:
         ended = state in (State.CONFIRMED, State.FAILED, State.CANCELLED, State.EXPIRED)
-        assert order_in(state).claims.open == (0 if ended else 1)
+        claims = order_in(state).claims
+        assert claims.open == (0 if ended or state is State.OPEN else 1)
+        assert claims.waiting == (1 if state is State.OPEN else 0)
 
 
 def test_an_order_counts_for_its_value_from_its_route_on_and_for_good_once_it_is_swapped() -> None:

@@ -10,13 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.problems import VenueUnavailable
-from chalicelib.risk.depth import depth_of
+from chalicelib.routing.depth import depth_of
+from chalicelib.venues.meteora_damm_v2.layout import DammV2CollectFeeMode
 from chalicelib.venues.meteora_dlmm.layout import bin_array_address
 from chalicelib.venues.venue import Pool
+from infra.localnet.programs.meteora_damm_v2_pool import flat_fee
 from tests.unit import routing_pools
 from tests.unit.model_market import CLOCK as MODEL_CLOCK
 from tests.unit.model_market import ModelPool, address
-from tests.unit.routing_pools import JUP, USDC, around, cpmm, dlmm, taxed
+from tests.unit.routing_pools import JUP, USDC, around, cpmm, damm_v2, dlmm, taxed
 
 A, B = address(1), address(2)
 
@@ -57,6 +59,32 @@ def test_fees_are_no_lack_of_depth() -> None:
     without, dear = (cpmm((JUP, USDC), (10**12, 10**12), trade_fee_rate=rate) for rate in (1, 150_000))
     assert is_about(depth(without), Fraction(10**12, 9))
     assert is_about(depth(dear), Fraction(depth(without) * 100, 85))
+
+
+@pytest.mark.parametrize("mode", list(DammV2CollectFeeMode))
+@pytest.mark.parametrize("fee", [1_000_000, 150_000_000])
+def test_a_dynamic_amms_depth_is_a_constant_products_whichever_side_its_fee_is_of(
+    mode: DammV2CollectFeeMode, fee: int
+) -> None:
+    pool = damm_v2(
+        (JUP, USDC),
+        liquidity=10**12 << 64,
+        reserves=(10**12, 10**12) if mode == DammV2CollectFeeMode.COMPOUNDING else (0, 0),
+        base_fee=flat_fee(fee),
+        collect_fee_mode=mode,
+    )
+    assert is_about(depth(pool), Fraction(10**12, 9))
+
+
+def test_a_fee_on_what_is_paid_out_is_no_lack_of_depth_either() -> None:
+    """A pair that takes its fee in USDC alone, from the output where JUP is sold: JUP at a third of a USDC."""
+    bins = {-110 + number: (0, 10**9) if number < 0 else (10**10, 0) for number in range(-60, 60)}
+    without, dear = (
+        dlmm((JUP, USDC), bins | {-110: (10**10, 10**9)}, -110, bin_step=100, base_factor=factor, collect_fee_mode=1)
+        for factor in (1, 50_000)
+    )
+    assert dear.quote(JUP.address, 10**9, routing_pools.CLOCK).fee_mint == USDC.address
+    assert is_about(depth(dear), Fraction(depth(without)))
 
 
 def test_what_a_tokens_own_transfer_fee_takes_is_not_paid() -> None:

@@ -56,3 +56,11 @@ def test_every_link_leads_to_a_file_and_to_a_heading_of_it(page: str) -> None:
 def test_every_file_that_is_named_exists(page: str) -> None:
     named = {match["path"] for match in NAMED.finditer((PROJECT / page).read_text())} - NOT_OURS
     assert sorted(path for path in named if not is_there(path)) == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, "infra/local_stack/commands.py"])
+def test_every_curl_line_with_a_body_says_what_it_is(page: str) -> None:
+    """`curl -d` alone calls it a form, and LocalStack's gateway then changes it."""
+    text = (PROJECT / page).read_text().replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if re.search(r"\bcurl\b.* -d\b", line)]
+    assert [line for line in lines if "Content-Type: application/json" not in line] == []

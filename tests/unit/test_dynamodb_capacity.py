@@ -33,6 +33,7 @@ def table(*indexes: Index) -> Table:
         ({"N": "-12"}, 3),
         ({"N": "1000000"}, 2),  # zeros at the end aren't kept
         ({"B": "AAAA"}, 3),
+        ({"B": b"AAAA"}, 4),
         ({"L": []}, 3),
         ({"L": [{"S": "ab"}, {"S": "c"}]}, 3 + 3 + 2),
         ({"M": {"ab": {"S": "c"}}}, 3 + 1 + 2 + 1),

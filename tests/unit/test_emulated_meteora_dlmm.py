@@ -25,7 +25,7 @@ from infra.localnet.cross_program_invocation import check_effect
 from infra.localnet.programs.meteora_dlmm_pool import DlmmPoolSpec, LimitOrders, genesis_pool, pair_address
 from infra.localnet.programs.program import ProgramError
 from infra.localnet.programs.token_accounts import rent_exempt
-from tests.conformance.agreement import arrays_in_swap_order
+from tests.conformance.subjects.meteora_dlmm import arrays_in_swap_order
 from tests.conformance.vector_file import VectorCase, VectorFile
 from tests.unit.meteora_dlmm_market import (
     CLOCK,

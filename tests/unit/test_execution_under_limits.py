@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 import pytest
 
-from chalicelib.orders.execution import UNDECIDED_AGAIN_MS, ComeBack, Finished
-from chalicelib.orders.order import Leftover, Order, State, place
+from chalicelib.amounts import sol_text
+from chalicelib.orders.execution import UNDECIDED_AGAIN_MS, ComeBack, Finished, Waits
+from chalicelib.orders.order import Leftover, Offer, Order, State, place
 from chalicelib.orders.outage import OutagePolicy
-from chalicelib.orders.start_rate import GRACE_MS
+from chalicelib.orders.starts import InLine
+from chalicelib.orders.turns import TOLD_AGAIN_MS, Waiting
 from chalicelib.problems import RpcUnavailable, SlippageExceeded
-from chalicelib.risk.counters import GLOBAL, account_scope, day_of
+from chalicelib.risk.counters import GLOBAL, NetworkFees, account_scope, day_of
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Limits, LimitsInForce
-from tests.integration.chain_model import EXPOSURE, FEE, LEASE_MS, Network, World, assert_legal
+from tests.integration.chain_model import (
+    EXPOSURE,
+    FEE,
+    FEES,
+    LEASE_MS,
+    AnyTime,
+    ModelTrader,
+    Network,
+    World,
+    assert_legal,
+)
 from tests.orders_in_memory import OrdersInMemory
 from tests.sample_orders import CREATED_AT_MS, JUP, MIN_OUT, QUOTED_OUT, ROUTE, SOL, USDC, new_order
 
@@ -39,21 +52,6 @@ class Operator:
     def limits_for(self, account: str) -> LimitsInForce:
         self.asked.append(account)
         return self.limits
-
-
-@dataclass
-class NextSlots:
-    """A StartRate whose next slots are these."""
-
-    slots: list[int]
-    asked_at: list[int] = field(default_factory=list)
-
-    def reserve(self, now_ms: int, longest_wait_ms: int | None = None) -> int:
-        self.asked_at.append(now_ms)
-        return self.slots.pop(0)
-
-    def next_start(self, now_ms: int, longest_wait_ms: int) -> int:
-        return self.slots[0]
 
 
 @pytest.fixture
@@ -87,50 +85,131 @@ def statuses(order: Order) -> list[str]:
 # --- its turn -----------------------------------------------------------------------------------------------------
 
 
-def placed(world: World, start_at_ms: int) -> None:
-    order = place(replace(new_order("waiting"), history=()), start_at_ms)
+@dataclass
+class InTurn(AnyTime):
+    """Starts that let an order wait as long as these say, and write down whose place was given back or withdrawn."""
+
+    lines: list[InLine]
+    taken: list[State] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)
+
+    def take(self, order: Order) -> InLine | None:
+        self.taken.append(order.state)
+        return self.lines.pop(0) if self.lines else None
+
+    def leave(self, order_id: str) -> None:
+        self.left.append(order_id)
+
+    def withdraw(self, order: Order) -> None:
+        self.withdrawn.append(order.order_id)
+
+
+def placed(world: World, start_at_ms: int, expires_at_ms: int | None = None) -> None:
+    order = place(replace(new_order("waiting"), history=(), expires_at_ms=expires_at_ms), start_at_ms)
     assert world.store.create(order)
 
 
-def test_an_order_whose_turn_has_not_come_comes_back_when_it_has(world: World) -> None:
-    placed(world, CREATED_AT_MS + 5_000)
-    assert world.worker().run("waiting", "early/1") == ComeBack(5_000, "its turn has not come")
-    assert statuses(world.stored("waiting")) == ["pending"]
-    world.now_ms += 5_000
-    assert finished(world, "waiting").state is State.CONFIRMED
-
-
-def test_an_order_that_comes_too_late_for_its_slot_waits_for_the_next_and_says_so(world: World) -> None:
+def test_an_order_whose_turn_has_not_come_waits_without_its_message_and_starts_when_it_has(world: World) -> None:
     placed(world, CREATED_AT_MS)
-    late_ms = CREATED_AT_MS + GRACE_MS + 1
-    world.now_ms, world.start_rate = late_ms, NextSlots([late_ms + 700])
-    assert world.worker().run("waiting", "late/1") == ComeBack(700, "its turn had passed")
+    starts = InTurn([InLine(CREATED_AT_MS + 5_000, is_new=True)])
+    world.starts = starts
+    assert world.worker().run("waiting", "early/1") == Waits()
+    assert statuses(world.stored("waiting")) == ["pending"], "what is about as it was told is not told again"
+    assert world.stored("waiting").lease is None
+    assert finished(world, "waiting").state is State.CONFIRMED
+    assert (starts.taken, starts.left) == ([State.PENDING] * 2, ["waiting"])
+
+
+@pytest.mark.parametrize("moved_ms", [TOLD_AGAIN_MS + 1, -TOLD_AGAIN_MS - 1])
+def test_an_order_that_starts_much_earlier_or_later_than_was_told_says_so(world: World, moved_ms: int) -> None:
+    placed(world, CREATED_AT_MS + 60_000)
+    start_at_ms = CREATED_AT_MS + 60_000 + moved_ms
+    world.starts = InTurn([InLine(start_at_ms, is_new=True)])
+    assert world.worker().run("waiting", "early/1") == Waits()
     order = world.stored("waiting")
-    assert (order.state, order.start_at_ms, order.lease) == (State.PENDING, late_ms + 700, None)
-    assert order.history[-1].queued_until_ms == late_ms + 700
-    assert order.updated_at_ms == late_ms
-    world.now_ms += 700
-    assert finished(world, "waiting").state is State.CONFIRMED
+    assert (order.state, order.start_at_ms, order.history[-1].queued_until_ms) == (
+        State.PENDING,
+        start_at_ms,
+        start_at_ms,
+    )
 
 
-def test_an_order_that_comes_too_late_starts_at_once_where_the_next_slot_is_now(world: World) -> None:
+@pytest.mark.parametrize("moved_ms", [TOLD_AGAIN_MS, -TOLD_AGAIN_MS])
+def test_a_client_is_not_told_of_a_start_that_moved_by_no_more_than_may_pass_unsaid(
+    world: World, moved_ms: int
+) -> None:
+    told_ms = CREATED_AT_MS + 60_000
+    placed(world, told_ms)
+    world.starts = InTurn([InLine(told_ms + moved_ms, is_new=True)])
+    assert world.worker().run("waiting", "early/1") == Waits()
+    assert world.stored("waiting").start_at_ms == told_ms
+
+
+def test_a_worker_whose_order_waits_is_told_whose_turn_it_is_instead(world: World) -> None:
     placed(world, CREATED_AT_MS)
-    world.now_ms += GRACE_MS + 1
-    slots = NextSlots([world.now_ms])
-    world.start_rate = slots
-    order = finished(world, "waiting")
-    assert statuses(order) == ["pending", "routing", "building", "submitted", "confirmed"]
-    assert slots.asked_at == [world.now_ms]
+    another = Waiting("another", "local", since_ms=CREATED_AT_MS, needs_slot=True)
+    world.starts = InTurn([InLine(CREATED_AT_MS + 5_000, is_new=True, instead=another)])
+    assert world.worker().run("waiting", "early/1") == Waits(another)
 
 
-def test_only_a_start_takes_a_slot(world: World) -> None:
-    """A second attempt needs none, however late it comes."""
-    placed(world, CREATED_AT_MS)
-    world.start_rate = NextSlots([])
+def test_an_order_whose_deadline_comes_soon_comes_back_at_the_deadline_whether_or_not_it_is_its_turn(
+    world: World,
+) -> None:
+    placed(world, CREATED_AT_MS, expires_at_ms=CREATED_AT_MS + 3_000)
+    starts = InTurn([InLine(CREATED_AT_MS + 5_000, is_new=True), InLine(None, is_new=False)])
+    world.starts = starts
+    assert world.worker().run("waiting", "early/1") == ComeBack(3_000, "it waits for its turn")
+    assert world.worker().run("waiting", "a look/1") == Waits(), "one message is enough"
+    world.now_ms += 3_000
+    assert finished(world, "waiting").state is State.EXPIRED
+    assert (starts.withdrawn, starts.left) == (["waiting"], ["waiting"])
+
+
+def test_an_order_that_is_held_takes_no_place_from_whom_it_is_held_by(world: World) -> None:
+    starts = InTurn([])
+    world.starts = starts
     world.market.append(RpcUnavailable("no answer"))
-    assert world.worker().run("waiting", "first/1") == ComeBack(1_000, "backing off")
-    world.now_ms += A_DAY_MS
-    assert finished(world, "waiting").retry_count == 1
+    outcomes = []
+
+    def at_point(passed: str) -> None:
+        if passed == "planning":
+            outcomes.append(world.worker().run(ORDER, "second/2"))
+
+    world.at_point = at_point
+    assert isinstance(world.worker().run(ORDER, "first/1"), ComeBack)
+    assert outcomes == [ComeBack(LEASE_MS, "another worker has it")]
+    assert (starts.taken, starts.left) == ([State.PENDING], [ORDER])
+
+
+def test_an_order_that_has_ended_gives_back_the_place_that_it_was_given_meanwhile(world: World) -> None:
+    finished(world)
+    starts = InTurn([])
+    world.starts = starts
+    finished(world)
+    assert (starts.taken, starts.left) == ([], [ORDER])
+
+
+def test_an_order_that_is_stopped_before_it_starts_gives_its_place_back(world: World, operator: Operator) -> None:
+    operator.halt = Halt(GLOBAL, CREATED_AT_MS, "")
+    starts = InTurn([])
+    world.starts = starts
+    assert finished(world).error_code == "HALTED"
+    assert (starts.taken, starts.left) == ([], [ORDER])
+
+
+def test_a_worker_that_fails_gives_its_place_back(world: World) -> None:
+    starts = InTurn([])
+    world.starts = starts
+
+    def at_point(passed: str) -> None:
+        if passed == "planning":
+            raise KeyError("a mistake of ours")
+
+    world.at_point = at_point
+    with pytest.raises(KeyError):
+        world.worker().run(ORDER, "worker/1")
+    assert starts.left == [ORDER]
 
 
 # --- the kill switch ----------------------------------------------------------------------------------------------
@@ -182,7 +261,39 @@ def test_a_transaction_that_was_stored_before_the_halt_is_brought_to_its_end(
     while isinstance(outcome, ComeBack):
         world.now_ms += outcome.in_ms
         outcome = world.worker().run(ORDER, "later/1")
+    assert isinstance(outcome, Finished)
     assert outcome.order.state is State.CONFIRMED
+
+
+@dataclass
+class Revoked:
+    """Keys of which some were revoked."""
+
+    revoked: frozenset[str] = frozenset()
+    asked: list[str] = field(default_factory=list)
+
+    def is_revoked(self, key_id: str) -> bool:
+        self.asked.append(key_id)
+        return key_id in self.revoked
+
+
+def test_an_order_whose_key_was_revoked_ends_and_names_the_key(world: World, store: OrdersInMemory) -> None:
+    assert store.create(replace(new_order("of-a-key"), key_id="key-1"))
+    world.keys = Revoked(frozenset({"key-1"}))
+    order = finished(world, "of-a-key")
+    assert (order.state, order.error_code, order.retry_count) == (State.FAILED, "KEY_REVOKED", 0)
+    assert "key-1" in (order.error or "")
+    assert (world.built, world.chain.sent) == (0, {})
+
+
+def test_an_order_is_held_up_by_no_key_but_the_one_that_placed_it(world: World, store: OrdersInMemory) -> None:
+    assert store.create(replace(new_order("of-a-key"), key_id="key-1"))
+    keys = Revoked(frozenset({"key-2"}))
+    world.keys = keys
+    assert finished(world, "of-a-key").state is State.CONFIRMED
+    assert set(keys.asked) == {"key-1"}
+    assert finished(world).state is State.CONFIRMED, "no key placed this one"
+    assert set(keys.asked) == {"key-1"}
 
 
 def test_an_order_between_two_attempts_ends_halted_at_once(world: World, operator: Operator) -> None:
@@ -239,6 +350,21 @@ def test_an_order_beyond_what_may_be_traded_in_a_day_says_by_how_much(
     assert finished(world, "tomorrow").state is State.CONFIRMED
 
 
+@pytest.mark.parametrize(("whose", "said"), [(accounts, "the account may"), (everybodys, "all accounts together may")])
+def test_an_order_beyond_what_may_be_paid_in_network_fees_in_a_day_says_by_how_much(
+    world: World, store: OrdersInMemory, operator: Operator, whose: Callable[[Limits], LimitsInForce], said: str
+) -> None:
+    operator.limits = whose(Limits(daily_network_fees=FEES.most))
+    assert finished(world).state is State.CONFIRMED
+    assert store.create(new_order("next"))
+    order = finished(world, "next")
+    assert order.error_code == "LIMIT_EXCEEDED"
+    assert order.error == (
+        f"with {sol_text(FEES.most)} on top of {sol_text(FEE)}, the sum of {day_of(CREATED_AT_MS)} (UTC) would be "
+        f"{sol_text(FEE)} more than {said} pay in network fees in a day, {sol_text(FEES.most)}"
+    )
+
+
 @pytest.mark.parametrize(
     ("limits", "code"),
     [
@@ -257,6 +383,27 @@ def test_a_plan_beyond_a_limit_is_not_even_stored(
     assert statuses(order) == ["pending", "routing", "failed"]
     assert (order.error_code, order.route, world.built) == (code, None, 0)
     assert not any(store.counters.values())
+
+
+def test_an_order_reserves_no_more_network_fees_than_its_client_named(world: World, store: OrdersInMemory) -> None:
+    for own, reserved in ((FEES.least, FEES.least), (FEES.most + 1, FEES.most)):
+        order_id = f"at most {own}"
+        assert store.create(replace(new_order(order_id), max_network_fee=own))
+        world.network.append(Network.HIDES)
+        world.worker().run(order_id, "first/1")
+        assert world.stored(order_id).fees_reserved == NetworkFees(day_of(CREATED_AT_MS), reserved)
+    assert store.create(replace(new_order("too little"), max_network_fee=FEES.least - 1))
+    refused = finished(world, "too little")
+    assert (refused.error_code, refused.route) == ("FEE_TOO_HIGH", None)
+
+
+def test_a_fee_beyond_its_share_of_the_order_says_what_the_order_is_worth(world: World, operator: Operator) -> None:
+    operator.limits = accounts(Limits(fee_share_ppm=1))
+    world.exposure = replace(EXPOSURE, lamport_value=Fraction(10**9))
+    order = finished(world)
+    assert order.error_code == "FEE_TOO_HIGH"
+    assert order.error is not None
+    assert "0.0001% of the order's 1500 USDC" in order.error
 
 
 def test_an_order_whose_prices_stay_too_far_off_ends_after_its_third_attempt_and_says_so(
@@ -334,9 +481,37 @@ def test_a_fate_that_cannot_be_read_is_asked_for_again_by_whoever_comes_next(wor
     assert finished(world).state is State.CONFIRMED
 
 
+@pytest.mark.parametrize("network", [Network.CARRIES, Network.REVERTS])
+def test_fees_that_an_earlier_version_did_not_reserve_count_on_the_day_on_which_they_were_paid(
+    world: World, store: OrdersInMemory, network: Network
+) -> None:
+    world.network.append(Network.SILENT)
+    world.worker().run(ORDER, "first/1")
+    store.replace(replace(world.stored(ORDER), fees_reserved=None))
+    world.now_ms += A_DAY_MS
+    world.network.append(network)
+    world.worker().run(ORDER, "second/2")
+    assert world.stored(ORDER).fees_paid == (NetworkFees(day_of(CREATED_AT_MS + A_DAY_MS), FEE),)
+
+
+def test_what_the_pools_offered_stands_on_the_order_with_its_route(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offers = (Offer(dex="raydium", pool=ROUTE[0].pool, amount_out=QUOTED_OUT), Offer(dex="meteora", pool="other"))
+    plan = ModelTrader.plan
+    monkeypatch.setattr(ModelTrader, "plan", lambda self, order: replace(plan(self, order), offers=offers))
+    assert finished(world).quotes == offers
+
+
 def test_what_a_landed_swap_left_between_its_hops_stands_on_the_order(world: World) -> None:
     world.leftover = (Leftover(USDC, 7),)
     assert finished(world).leftover == (Leftover(USDC, 7),)
+
+
+def test_how_many_slots_after_it_was_sent_a_swap_landed_is_kept_with_the_order(world: World) -> None:
+    world.slot_delta = 3
+    order = finished(world)
+    assert (order.slot_delta, order.history[-1].slot_delta) == (3, 3)
 
 
 # --- outages ------------------------------------------------------------------------------------------------------

@@ -16,9 +16,9 @@ from solders.hash import Hash
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import AllNodesDown, RpcRefused, RpcUnavailable
-from chalicelib.settings import Settings, read_settings
+from chalicelib.settings import Settings, node_urls, read_settings
 from chalicelib.solana.failover import FailoverRpc
-from chalicelib.solana.rpc import SolanaRpc
+from chalicelib.solana.rpc import AccountFilter, SolanaRpc
 from tests.unit.test_rpc import HANG_UP, KEY, Node
 
 ADDRESS = Pubkey.new_unique()
@@ -306,9 +306,14 @@ def test_a_dead_node_among_living_ones_costs_no_question_and_is_tried_by_surveys
 
 CALLS: dict[str, Callable[[SolanaRpc], object]] = {
     "get_multiple_accounts": lambda rpc: rpc.get_multiple_accounts(iter([ADDRESS]), commitment="processed"),
+    "get_program_accounts": lambda rpc: rpc.get_program_accounts(
+        ADDRESS, AccountFilter(9, ((1, b"a"),)), part=range(1, 3), commitment="processed"
+    ),
     "get_latest_blockhash": lambda rpc: rpc.get_latest_blockhash(commitment="finalized"),
     "get_epoch_info": lambda rpc: rpc.get_epoch_info(commitment="finalized"),
     "get_slot": lambda rpc: rpc.get_slot(commitment="finalized"),
+    "has_migrated": lambda rpc: rpc.has_migrated(),
+    "get_recent_performance_samples": lambda rpc: rpc.get_recent_performance_samples(3),
     "get_minimum_balance_for_rent_exemption": lambda rpc: rpc.get_minimum_balance_for_rent_exemption(165),
     "get_recent_prioritization_fees": lambda rpc: rpc.get_recent_prioritization_fees(iter([ADDRESS])),
     "get_signature_statuses": lambda rpc: rpc.get_signature_statuses(["signature"], search_history=True),
@@ -320,12 +325,15 @@ CALLS: dict[str, Callable[[SolanaRpc], object]] = {
 }
 RESULTS: dict[str, object] = {
     "getMultipleAccounts": {"context": {"slot": 1}, "value": [None]},
+    "getProgramAccounts": [],
     "getLatestBlockhash": {
         "context": {"slot": 1},
         "value": {"blockhash": str(Hash.default()), "lastValidBlockHeight": 9},
     },
     "getEpochInfo": {"absoluteSlot": 3, "blockHeight": 2, "epoch": 1},
     "getSlot": 1,
+    "getAgGenesisCert": None,
+    "getRecentPerformanceSamples": [{"slot": 9, "numSlots": 280, "samplePeriodSecs": 60, "numTransactions": 1}],
     "getMinimumBalanceForRentExemption": 1,
     "getRecentPrioritizationFees": [{"slot": 1, "prioritizationFee": 1}],
     "getSignatureStatuses": {"context": {"slot": 1}, "value": [None]},
@@ -341,7 +349,8 @@ RESULTS: dict[str, object] = {
 
 def test_every_method_of_a_node_is_one_of_several_nodes() -> None:
     methods = {name for name, _ in inspect.getmembers(SolanaRpc, inspect.isfunction) if not name.startswith("_")}
-    assert methods == CALLS.keys() | {"one_node", "start_waiting"}
+    of_several = {"one_node", "start_waiting", "read_beside", "cluster", "known_cluster", "newest_slot"}
+    assert methods == CALLS.keys() | of_several
     assert methods <= vars(FailoverRpc).keys()
 
 
@@ -400,7 +409,8 @@ ENVIRONMENT = {name.upper(): "set" for name, one in Settings.model_fields.items(
     ],
 )
 def test_the_setting_lists_the_nodes(text: str, urls: tuple[str, ...]) -> None:
-    assert read_settings({**ENVIRONMENT, "SOLANA_RPC_URL": text}).solana_rpc_urls == urls
+    assert read_settings({**ENVIRONMENT, "SOLANA_RPC_URL": text}).solana_rpc_url == text
+    assert node_urls(text) == urls
 
 
 @pytest.mark.parametrize("text", [",", f"http://a,{KEY}", f"ftp://{KEY}"])

@@ -13,8 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from chalicelib.problems import AllNodesDown, RpcRefused, RpcUnavailable
 from chalicelib.solana.circuit_breaker import BreakerPolicy
+from chalicelib.solana.cluster import Commitment
 from chalicelib.solana.failover import FailoverRpc
-from chalicelib.solana.rpc import Commitment, SolanaRpc
+from chalicelib.solana.rpc import SolanaRpc
 from tests.unit.test_failover import FAILURES_TO_OPEN, SURVEY_EVERY_MS, WIRE, Clock, ask, let_all_fail, on_the_spot
 
 T = TypeVar("T")

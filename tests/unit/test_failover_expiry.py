@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from chalicelib.problems import RpcUnavailable
 from chalicelib.solana.circuit_breaker import BreakerPolicy
+from chalicelib.solana.cluster import Commitment
 from chalicelib.solana.failover import FailoverRpc
-from chalicelib.solana.landing import Expired, InBlock, Pending, decide_fate
-from chalicelib.solana.rpc import Commitment, EpochInfo, SignatureStatus, SignatureStatuses, SolanaRpc
+from chalicelib.solana.landing import Expired, FateWatch, InBlock, Pending
+from chalicelib.solana.rpc import EpochInfo, SignatureStatus, SignatureStatuses, SolanaRpc
 from tests.unit.test_failover import SURVEY_EVERY_MS, Clock, on_the_spot
 
 T = TypeVar("T")
@@ -60,7 +61,7 @@ def test_expiry_is_never_proven_by_one_nodes_height_and_anothers_ignorance(data:
     order = [far, ignorant] if data.draw(st.booleans()) else [ignorant, far]
     view = FailoverRpc(order, clock, BreakerPolicy(failures_to_open=3), start=on_the_spot).one_node()
     for _ in range(8):
-        fate = decide_fate(view, "signature", LAST_VALID)
+        fate = FateWatch(view, "signature", LAST_VALID).look()
         assert isinstance(fate, (InBlock, Pending))
         clock.now_ms += data.draw(st.sampled_from((200, 2_000, SURVEY_EVERY_MS)))
 
@@ -73,12 +74,12 @@ def test_the_same_questions_asked_of_whoever_answers_would_prove_a_falsehood() -
     ignorant_fails = iter([False, False, True, False])
     ignorant = ChainNode(185, None, lambda: next(ignorant_fails))
     rpc = FailoverRpc([ignorant, far], Clock(), start=on_the_spot)
-    assert decide_fate(rpc, "signature", LAST_VALID) == Expired(155)
+    assert FateWatch(rpc, "signature", LAST_VALID).look() == Expired(155)
 
 
 def test_an_expired_transaction_is_found_expired_as_soon_as_one_node_answers_in_a_row() -> None:
     for order in ((True, False), (False, True)):
         nodes = [ChainNode(195, None, lambda down=down: down) for down in order]  # type: ignore[misc]
         view = FailoverRpc(nodes, Clock(), start=on_the_spot).one_node()
-        fates = [decide_fate(view, "signature", LAST_VALID) for _ in range(2)]
+        fates = [FateWatch(view, "signature", LAST_VALID).look() for _ in range(2)]
         assert fates[-1] == Expired(155)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fillrate import models
+from fillrate import models, schemas
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
@@ -13,25 +13,35 @@ from quality.code_generation.__main__ import CLIENT_MODELS
 SCHEMAS = documents.schemas()
 READ_AS: dict[str, type[BaseModel]] = {
     "AcceptedOrder": models.Accepted,
+    "Balance": models.Balance,
+    "BalanceList": models.BalanceList,
+    "CancelledOrders": models.CancelledOrders,
+    "FillList": models.FillList,
+    "FillSum": models.FillSum,
     "Health": models.Health,
     "HistoryStep": models.Step,
     "Leftover": models.Leftover,
     "ListedOrder": models.Order,
     "ListedToken": models.Token,
+    "OrderFill": models.OrderFill,
     "OrderList": models.OrderPage,
+    "PoolFee": models.PoolFee,
+    "PoolName": models.PoolName,
     "PoolOffer": models.PoolOffer,
     "Quote": models.Quote,
     "RouteFee": models.Fee,
     "RouteLeg": models.Leg,
     "ShownOrder": models.Order,
     "StatusMessage": models.StatusEvent,
+    "TokenRisk": schemas.TokenRisk,
+    "Trigger": models.Trigger,
     "WsTicket": models.Ticket,
 }
 # Read by other means: errors become exceptions, the checks of health stay JSON, the rest is not for a program to read.
 NOT_READ = {
-    *("Problem", "WrongField", "HealthCheck", "Status", "TokenList", "OpenApi", "AsyncApi"),
+    *("Problem", "WrongField", "HealthCheck", "Status", "TriggerKind", "TokenList", "OpenApi", "AsyncApi"),
     *("SubscribedMessage", "UnsubscribedMessage", "PongMessage", "ErrorMessage"),
-    *("OrderRequest", "TicketRequest", "ClientMessage"),
+    *("OrderRequest", "OrderChangeRequest", "TicketRequest", "ClientMessage"),
     *("RepeatedOrTried", "DryRun", "Refusal", "Simulation"),
 }
 

@@ -15,8 +15,8 @@ from solders.pubkey import Pubkey
 
 from chalicelib.problems import ExecutionError, RpcRefused, RpcUnavailable
 from chalicelib.solana.fill import FillUnreadable, read_fill
-from chalicelib.solana.landing import decide_fate
-from chalicelib.solana.rpc import SolanaRpc
+from chalicelib.solana.landing import FateWatch
+from chalicelib.solana.rpc import AccountFilter, SolanaRpc
 from chalicelib.solana.rpc_answers import MAX_ANSWER_BYTES, MAX_LINE_LENGTH
 from chalicelib.solana.tokens import NATIVE_MINT
 from chalicelib.venues.supported import error_classifier
@@ -87,6 +87,10 @@ CALLS: dict[str, tuple[Call, Any]] = {
     "getMultipleAccounts": (
         lambda rpc: rpc.get_multiple_accounts([KEY, OTHER]),
         {"context": CONTEXT, "value": [ACCOUNT, None]},
+    ),
+    "getProgramAccounts": (
+        lambda rpc: rpc.get_program_accounts(KEY, AccountFilter(3, ((0, b"\0"),)), part=range(3)),
+        [{"pubkey": str(KEY), "account": ACCOUNT}],
     ),
     "getLatestBlockhash": (
         lambda rpc: rpc.get_latest_blockhash(),
@@ -193,7 +197,7 @@ def test_any_failed_simulation_is_classified_or_is_no_answer(result: object) -> 
 @given(mutated({"context": CONTEXT, "value": [STATUS]}))
 @settings(max_examples=100, deadline=None)
 def test_a_transactions_fate_is_asked_for_without_a_surprise(result: object) -> None:
-    decide_fate(node({"id": 1, "result": result}), "a", 150)
+    FateWatch(node({"id": 1, "result": result}), "a", 150).look()
 
 
 # --- how much, and for how long -----------------------------------------------------------------------------------

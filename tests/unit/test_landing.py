@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.problems import RpcRefused, RpcUnavailable
-from chalicelib.solana.landing import Expired, InBlock, Pending, decide_fate, land
-from chalicelib.solana.rpc import Commitment, EpochInfo, SignatureStatus, SignatureStatuses
+from chalicelib.solana import cluster as known_cluster
+from chalicelib.solana.cluster import Commitment, ConsensusProtocol
+from chalicelib.solana.landing import Expired, Fate, FateWatch, InBlock, LandingPace, Pending, land
+from chalicelib.solana.rpc import EpochInfo, SignatureStatus, SignatureStatuses
 from chalicelib.solana.rpc_errors import NodeLacks
 from chalicelib.solana.signed_transaction import SignedTransaction
 
@@ -22,6 +24,14 @@ SIGNED = SignedTransaction("signature", b"wire", "blockhash", LAST_VALID)
 UNREACHABLE = RpcUnavailable("the Solana node can't be reached")
 REFUSED = RpcRefused("sendTransaction", -32602, "invalid transaction")
 SLIPPAGE = {"InstructionError": [5, {"Custom": 6005}]}
+
+# Slots of 400 ms, so that a poll is 0.2 s.
+KNOWN = known_cluster.Cluster(ConsensusProtocol.UNKNOWN, 400)
+
+
+def tower() -> known_cluster.Cluster:
+    return KNOWN
+
 
 T = TypeVar("T")
 
@@ -62,6 +72,26 @@ class ScriptedNode:
         self.now += seconds
 
 
+def landed(
+    node: ScriptedNode,
+    cluster: Callable[[], known_cluster.Cluster] = tower,
+    *,
+    deadline: float,
+    pace: LandingPace = LandingPace(),  # noqa: B008 - immutable
+    sent_before: bool = False,
+) -> Fate:
+    return land(
+        node,
+        SIGNED,
+        cluster=cluster,
+        clock=node.clock,
+        sleep=node.sleep,
+        deadline=deadline,
+        pace=pace,
+        sent_before=sent_before,
+    )
+
+
 def _next(script: list[T | Exception]) -> T:
     answer = script.pop(0) if len(script) > 1 else script[0]
     if isinstance(answer, Exception):
@@ -73,54 +103,53 @@ def _status(confirmation: Commitment, err: object = None) -> SignatureStatus:
     return SignatureStatus(77, err, confirmation)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("confirmation", ["confirmed", "finalized"])
-@pytest.mark.parametrize("err", [None, SLIPPAGE])
-def test_a_confirmed_transaction_has_landed_with_or_without_an_error(confirmation: Commitment, err: object) -> None:
+@pytest.mark.parametrize(("confirmation", "err"), [("confirmed", None), ("finalized", None), ("finalized", SLIPPAGE)])
+def test_a_settled_transaction_has_landed_with_or_without_an_error(confirmation: Commitment, err: object) -> None:
     node = ScriptedNode(searches=[_status(confirmation, err)])
-    assert decide_fate(node, SIGNED.signature, LAST_VALID) == InBlock(77, err, confirmation)  # type: ignore[arg-type]
+    assert FateWatch(node, SIGNED.signature, LAST_VALID).look() == InBlock(77, err, confirmation)  # type: ignore[arg-type]
 
 
 def test_a_processed_transaction_is_undecided_however_high_the_chain() -> None:
     node = ScriptedNode(searches=[_status("processed")], heights=[LAST_VALID + 1_000])
-    assert decide_fate(node, SIGNED.signature, LAST_VALID) == Pending(
-        "in a block at slot 77 that the cluster has yet to confirm"
+    assert FateWatch(node, SIGNED.signature, LAST_VALID).look() == Pending(
+        "in a block at slot 77 that the cluster has yet to settle", in_block=True
     )
 
 
 @pytest.mark.parametrize("remaining", [0, 3])
 def test_an_unknown_transaction_is_undecided_up_to_its_last_valid_finalized_block(remaining: int) -> None:
     node = ScriptedNode(heights=[LAST_VALID - remaining])
-    assert decide_fate(node, SIGNED.signature, LAST_VALID) == Pending(
+    assert FateWatch(node, SIGNED.signature, LAST_VALID).look() == Pending(
         f"not in a block yet; it can still land for {remaining} more finalized blocks"
     )
 
 
 def test_an_unknown_transaction_has_expired_one_finalized_block_later() -> None:
     node = ScriptedNode(heights=[LAST_VALID + 1])
-    assert decide_fate(node, SIGNED.signature, LAST_VALID) == Expired(LAST_VALID + 1)
+    assert FateWatch(node, SIGNED.signature, LAST_VALID).look() == Expired(LAST_VALID + 1)
 
 
 def test_expiry_is_proven_by_a_search_of_the_whole_history_after_the_finalized_height_was_read() -> None:
     node = ScriptedNode(heights=[LAST_VALID + 1])
-    decide_fate(node, SIGNED.signature, LAST_VALID)
+    FateWatch(node, SIGNED.signature, LAST_VALID).look()
     assert node.asked[-2:] == ["finalized height", "search whole history"]
 
 
 def test_a_transaction_that_appears_between_the_height_and_the_second_search_has_landed() -> None:
     node = ScriptedNode(searches=[None, _status("finalized")], heights=[LAST_VALID + 1])
-    assert isinstance(decide_fate(node, SIGNED.signature, LAST_VALID), InBlock)
+    assert isinstance(FateWatch(node, SIGNED.signature, LAST_VALID).look(), InBlock)
 
 
 def test_a_search_by_a_node_that_lags_behind_the_finalized_block_proves_nothing() -> None:
     node = ScriptedNode(heights=[LAST_VALID + 1], finalized_slot=5_001, searching_node_slot=5_000)
-    assert decide_fate(node, SIGNED.signature, LAST_VALID) == Pending(
+    assert FateWatch(node, SIGNED.signature, LAST_VALID).look() == Pending(
         "the node that was asked is behind; its not knowing the transaction proves nothing"
     )
 
 
 def test_a_search_by_a_node_that_has_just_seen_the_finalized_block_proves_expiry() -> None:
     node = ScriptedNode(heights=[LAST_VALID + 1], finalized_slot=5_000, searching_node_slot=5_000)
-    assert decide_fate(node, SIGNED.signature, LAST_VALID) == Expired(LAST_VALID + 1)
+    assert FateWatch(node, SIGNED.signature, LAST_VALID).look() == Expired(LAST_VALID + 1)
 
 
 @pytest.mark.parametrize("error", [UNREACHABLE, REFUSED])
@@ -130,27 +159,90 @@ def test_a_node_that_fails_decides_nothing(error: Exception) -> None:
         ScriptedNode(heights=[error]),
         ScriptedNode(searches=[None, error], heights=[LAST_VALID + 1]),
     ):
-        assert decide_fate(node, SIGNED.signature, LAST_VALID) == Pending(str(error))
+        assert FateWatch(node, SIGNED.signature, LAST_VALID).look() == Pending(str(error))
 
 
-def test_landing_sends_the_same_bytes_every_two_seconds_until_the_deadline() -> None:
-    node = ScriptedNode()
-    fate = land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=7.0, poll_every=0.5, rebroadcast_every=2.0)
+class PassingSlots(ScriptedNode):
+    """A chain that makes a slot each 200 ms, as whoever asks it is told."""
+
+    def get_signature_statuses(self, signatures: Sequence[str], *, search_history: bool) -> SignatureStatuses:
+        self.searching_node_slot = 5_000 + round(self.now * 1000) // 200
+        return super().get_signature_statuses(signatures, search_history=search_history)
+
+
+def fast() -> known_cluster.Cluster:
+    return known_cluster.Cluster(ConsensusProtocol.ALPENGLOW, 200)
+
+
+def test_landing_sends_the_same_bytes_in_each_second_slot_until_the_deadline() -> None:
+    node = PassingSlots()
+    fate = landed(node, fast, deadline=1.95)
     assert isinstance(fate, Pending)
-    assert node.sent == [(0.0, b"wire"), (2.0, b"wire"), (4.0, b"wire"), (6.0, b"wire")]
-    assert node.now == 7.0
+    assert [(round(at, 1), wire) for at, wire in node.sent] == [(at, b"wire") for at in (0.0, 0.4, 0.8, 1.2, 1.6)]
+    assert node.now == 1.95
 
 
-def test_landing_by_itself_sends_again_after_two_seconds_and_never_sleeps_past_the_deadline() -> None:
-    node = ScriptedNode()
-    land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=2.5)
-    assert len(node.sent) == 2
+def test_landing_sends_each_second_where_no_slots_are_told_and_never_sleeps_past_the_deadline() -> None:
+    node = ScriptedNode(searches=[UNREACHABLE])
+    landed(node, lambda: known_cluster.Cluster(slot_ms=500), deadline=2.5)
+    assert [at for at, _ in node.sent] == [0.0, 1.0, 2.0]
     assert node.now == 2.5
+
+
+def test_what_a_nodes_own_pace_allows_is_kept_whatever_the_slots() -> None:
+    node, pace = PassingSlots(), LandingPace(looks_apart=0.5, sends_apart=1.5)
+    landed(node, fast, deadline=4.0, pace=pace)
+    assert [at for at, _ in node.sent] == [0.0, 1.5, 3.0]
+    assert node.asked.count("search whole history") <= 2 * 8
+
+
+@pytest.mark.parametrize(("slot_ms", "poll"), [(400, 0.2), (200, 0.1), (50, 0.05), (5_000, 0.4), (None, 0.2)])
+def test_a_fate_is_asked_for_twice_a_slot(slot_ms: int | None, poll: float) -> None:
+    assert LandingPace().poll_every(known_cluster.Cluster(slot_ms=slot_ms)) == poll
+
+
+@pytest.mark.parametrize(("slot_ms", "poll"), [(400, 0.1), (200, 0.05), (50, 0.05), (5_000, 0.4), (None, 0.1)])
+def test_what_is_in_a_block_is_asked_for_four_times_a_slot(slot_ms: int | None, poll: float) -> None:
+    assert LandingPace().poll_every(known_cluster.Cluster(slot_ms=slot_ms), in_block=True) == poll
+    assert LandingPace(looks_apart=1.5).poll_every(known_cluster.Cluster(slot_ms=slot_ms), in_block=True) == 1.5
+
+
+@pytest.mark.parametrize("unsettled", [_status("processed"), _status("confirmed", SLIPPAGE)])
+def test_from_the_block_on_it_is_asked_more_often_until_that_is_settled(unsettled: SignatureStatus) -> None:
+    node = PassingSlots(searches=[None, unsettled, unsettled, _status("finalized")])
+    landed(node, fast, deadline=60.0)
+    assert round(node.now, 2) == 0.3  # 0.1 and 0.1 without a block, 0.05 and 0.05 with one
+
+
+def test_the_first_send_waits_for_no_question() -> None:
+    node = ScriptedNode(searches=[_status("finalized")])
+
+    def asked() -> known_cluster.Cluster:
+        node.asked.append("cluster")
+        return KNOWN
+
+    landed(node, asked, deadline=5.0)
+    assert node.asked == ["send", "cluster", "search whole history"]
+
+
+def test_where_the_cluster_has_migrated_only_what_is_final_has_landed() -> None:
+    node = ScriptedNode(searches=[_status("processed"), _status("confirmed"), _status("finalized")])
+    fate = landed(node, fast, deadline=60.0)
+    assert fate == InBlock(77, None, "finalized")
+    assert node.asked.count("search whole history") == 3
+
+
+@pytest.mark.parametrize("consensus", ConsensusProtocol)
+def test_what_failed_in_a_block_that_is_not_final_may_yet_succeed_in_another(consensus: ConsensusProtocol) -> None:
+    cluster = known_cluster.Cluster(consensus, 400)
+    node = ScriptedNode(searches=[_status("confirmed", SLIPPAGE), _status("finalized", SLIPPAGE)])
+    fate = landed(node, lambda: cluster, deadline=60.0)
+    assert fate == InBlock(77, SLIPPAGE, "finalized")
 
 
 def test_landing_stops_as_soon_as_the_fate_is_known() -> None:
     node = ScriptedNode(searches=[None, _status("processed"), _status("confirmed")])
-    fate = land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=60.0)
+    fate = landed(node, deadline=60.0)
     assert fate == InBlock(77, None, "confirmed")
     assert len(node.sent) == 1
 
@@ -158,51 +250,59 @@ def test_landing_stops_as_soon_as_the_fate_is_known() -> None:
 @pytest.mark.parametrize("error", [UNREACHABLE, REFUSED])
 def test_a_send_that_fails_is_no_failure(error: Exception) -> None:
     node = ScriptedNode(sends=[error], searches=[None, None, _status("confirmed")])
-    assert isinstance(land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=60.0), InBlock)
+    assert isinstance(landed(node, deadline=60.0), InBlock)
 
 
 def test_what_the_node_said_to_the_send_is_told_while_nothing_is_decided() -> None:
     node = ScriptedNode(sends=[REFUSED])
-    fate = land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=1.0)
+    fate = landed(node, deadline=1.0)
     still = "not in a block yet; it can still land"
     assert fate == Pending(f"{still}; {REFUSED}")
     accepted = ScriptedNode(sends=[REFUSED, SIGNED.signature])
-    assert land(accepted, SIGNED, clock=accepted.clock, sleep=accepted.sleep, deadline=3.0) == Pending(still)
+    assert landed(accepted, deadline=3.0) == Pending(still)
 
 
 def test_a_worker_that_comes_after_its_deadline_still_asks_once() -> None:
     node = ScriptedNode(searches=[_status("finalized", SLIPPAGE)])
-    fate = land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=-1.0)
+    fate = landed(node, deadline=-1.0)
     assert fate == InBlock(77, SLIPPAGE, "finalized")
 
 
 def test_while_a_transaction_can_not_have_expired_each_look_is_one_question() -> None:
     """A block a slot at most: from 900 at slot 4,000 on, 1,001 isn't reached before slot 4,101."""
     node = ScriptedNode(heights=[900], searching_node_slot=4_100)
-    land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=4.0, poll_every=0.5, rebroadcast_every=60.0)
+    land(
+        node,
+        SIGNED,
+        cluster=tower,
+        clock=node.clock,
+        sleep=node.sleep,
+        deadline=2.0,
+        pace=LandingPace(sends_apart=60.0),
+    )
     assert (
         node.asked
-        == ["send", "search whole history", "search whole history", "finalized height"] + ["search whole history"] * 6
+        == ["send", "search whole history", "search whole history", "finalized height"] + ["search whole history"] * 9
     )
 
 
 def test_once_it_may_have_expired_the_height_is_asked_for_again() -> None:
     node = ScriptedNode(heights=[900, LAST_VALID + 1], searching_node_slot=4_101)
-    fate = land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=60.0)
+    fate = landed(node, deadline=60.0)
     assert fate == Expired(LAST_VALID + 1)
     assert node.asked.count("finalized height") == 2
 
 
 def test_what_was_sent_before_is_looked_for_before_it_is_sent_again() -> None:
     node = ScriptedNode(searches=[_status("confirmed")])
-    fate = land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=60.0, sent_before=True)
+    fate = landed(node, deadline=60.0, sent_before=True)
     assert fate == InBlock(77, None, "confirmed")
     assert node.sent == []
 
 
 def test_what_was_sent_before_and_is_not_found_is_sent_again() -> None:
     node = ScriptedNode()
-    land(node, SIGNED, clock=node.clock, sleep=node.sleep, deadline=1.0, sent_before=True)
+    landed(node, deadline=1.0, sent_before=True)
     assert len(node.sent) == 1
 
 
@@ -217,12 +317,12 @@ class WithoutHistory(ScriptedNode):
 
 def test_a_node_without_history_shows_that_a_transaction_landed() -> None:
     node = WithoutHistory(searches=[_status("finalized")])
-    assert decide_fate(node, SIGNED.signature, LAST_VALID) == InBlock(77, None, "finalized")
+    assert FateWatch(node, SIGNED.signature, LAST_VALID).look() == InBlock(77, None, "finalized")
 
 
 def test_a_node_without_history_proves_no_expiry_however_high_its_chain() -> None:
     node = WithoutHistory(heights=[LAST_VALID + 1_000])
-    fate = decide_fate(node, SIGNED.signature, LAST_VALID)
+    fate = FateWatch(node, SIGNED.signature, LAST_VALID).look()
     assert isinstance(fate, Pending)
     assert "no history" in fate.reason
 
@@ -250,6 +350,11 @@ class Cluster:
 
     def __init__(self, random: Random) -> None:
         self.random = random
+        # Where the cluster has migrated what is confirmed is final; on another a confirmed block may be dropped.
+        consensus = random.choice(list(ConsensusProtocol))
+        self.known = known_cluster.Cluster(consensus, random.choice((None, 200, 400)))
+        self.finalized_depth = CONFIRMED_DEPTH - 1 if consensus is ConsensusProtocol.ALPENGLOW else FINALIZED_DEPTH
+        self.drops_confirmed = consensus is not ConsensusProtocol.ALPENGLOW and random.random() < 0.3
         # How often a packet is lost, and how often a leader leaves the transaction out.
         self.loss = random.choice((0.1, 0.7, 1.0))
         self.reluctance = random.choice((0.3, 0.9))
@@ -261,7 +366,7 @@ class Cluster:
         self.kind = False
         self.slot = 0
         self.chain: tuple[Block, ...] = (Block(0, 0),)
-        self.confirmed_height = 0
+        self.settled_height = 0
         # The chain as it was at each tick, for nodes that lag.
         self.seen: list[tuple[Block, ...]] = [self.chain]
         self.arrivals: list[int] = []
@@ -275,8 +380,9 @@ class Cluster:
     def tick(self) -> None:
         self.slot += 1
         if self.chance(0.15):
-            # A fork is abandoned, but never, however often, what was confirmed once. A block's height is its index.
-            kept = max(self.confirmed_height + 1, len(self.chain) - self.random.randint(1, CONFIRMED_DEPTH - 1))
+            # A fork is abandoned, but never, however often, what is settled. A block's height is its index.
+            depth = FINALIZED_DEPTH if self.drops_confirmed else CONFIRMED_DEPTH - 1
+            kept = max(self.settled_height + 1, len(self.chain) - self.random.randint(1, depth))
             self.chain = self.chain[:kept]
         if not self.chance(0.2):
             tip = self.chain[-1]
@@ -289,7 +395,8 @@ class Cluster:
                 and not self.chance(self.reluctance)
             )
             self.chain += (Block(self.slot, height, holds, failed=self.chance(0.3)),)
-        self.confirmed_height = max(self.confirmed_height, len(self.chain) - CONFIRMED_DEPTH)
+        depth = FINALIZED_DEPTH + 1 if self.drops_confirmed else CONFIRMED_DEPTH
+        self.settled_height = max(self.settled_height, len(self.chain) - depth)
         self.seen.append(self.chain)
 
     def pass_time(self) -> None:
@@ -322,16 +429,27 @@ class Cluster:
         chain = self.view("search")
         self.pass_time()
         remembered = chain if search_history else chain[-RECENT_SLOTS:]
-        found = [_status_of(chain, block) for block in remembered if block.holds]
+        found = [self._status_of(chain, block) for block in remembered if block.holds]
         return SignatureStatuses(chain[-1].slot, (found[0] if found else None,))
 
     def get_epoch_info(self, *, commitment: Commitment) -> EpochInfo:
         self.fail_sometimes()
         chain = self.view("height")
         self.pass_time()
-        depth = {"processed": 0, "confirmed": CONFIRMED_DEPTH - 1, "finalized": FINALIZED_DEPTH}[commitment]
+        depth = {"processed": 0, "confirmed": CONFIRMED_DEPTH - 1, "finalized": self.finalized_depth}[commitment]
         block = chain[max(0, len(chain) - 1 - depth)]
         return EpochInfo(block.slot, block.height, 0)
+
+    def _status_of(self, chain: tuple[Block, ...], block: Block) -> SignatureStatus:
+        depth = chain[-1].height - block.height
+        confirmation: Commitment = (
+            "finalized"
+            if depth >= self.finalized_depth
+            else "confirmed"
+            if depth >= CONFIRMED_DEPTH - 1
+            else "processed"
+        )
+        return SignatureStatus(block.slot, SLIPPAGE if block.failed else None, confirmation)
 
     def clock(self) -> float:
         return 0.4 * self.slot
@@ -342,20 +460,12 @@ class Cluster:
 
     def settle(self) -> Block | None:
         """The most that still can happen: what isn't confirmed is abandoned, the bytes arrive, leaders take them."""
-        self.chain = self.chain[: self.confirmed_height + 1]
+        self.chain = self.chain[: self.settled_height + 1]
         self.kind = True
         self.arrivals.append(self.slot)
         for _ in range(LIFETIME + 2 * FINALIZED_DEPTH):
             self.tick()
         return next((block for block in self.chain if block.holds), None)
-
-
-def _status_of(chain: tuple[Block, ...], block: Block) -> SignatureStatus:
-    depth = chain[-1].height - block.height
-    confirmation: Commitment = (
-        "finalized" if depth >= FINALIZED_DEPTH else "confirmed" if depth >= CONFIRMED_DEPTH - 1 else "processed"
-    )
-    return SignatureStatus(block.slot, SLIPPAGE if block.failed else None, confirmation)
 
 
 # A seed decides all: drawn one by one, Hypothesis's choices are too plain to make this much trouble at once.
@@ -371,6 +481,7 @@ def test_whatever_the_cluster_does_the_fate_told_is_the_fate_that_comes_true(see
     fate = land(
         cluster,
         _signed(cluster),
+        cluster=lambda: cluster.known,
         clock=cluster.clock,
         sleep=cluster.sleep,
         deadline=deadline,
@@ -380,7 +491,7 @@ def test_whatever_the_cluster_does_the_fate_told_is_the_fate_that_comes_true(see
 
     if isinstance(fate, Expired):
         assert landed is None
-    elif isinstance(fate, InBlock):
+    elif isinstance(fate, InBlock) and (fate.err is not None or not cluster.drops_confirmed):
         assert landed is not None
         assert (fate.slot, fate.err) == (landed.slot, SLIPPAGE if landed.failed else None)
 
@@ -389,9 +500,16 @@ def test_whatever_the_cluster_does_the_fate_told_is_the_fate_that_comes_true(see
 @given(seed=seeds)
 def test_every_transaction_is_decided_once_the_nodes_are_well_again(seed: int) -> None:
     cluster = Cluster(Random(seed))
-    land(cluster, _signed(cluster), clock=cluster.clock, sleep=cluster.sleep, deadline=cluster.clock() + 4.0)
+    land(
+        cluster,
+        _signed(cluster),
+        cluster=lambda: cluster.known,
+        clock=cluster.clock,
+        sleep=cluster.sleep,
+        deadline=cluster.clock() + 4.0,
+    )
     landed = cluster.settle()
-    later = decide_fate(cluster, SIGNED.signature, cluster.last_valid)
+    later = FateWatch(cluster, SIGNED.signature, cluster.last_valid).look()
     assert isinstance(later, Expired if landed is None else InBlock)
 
 

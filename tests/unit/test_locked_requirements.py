@@ -9,7 +9,7 @@ import pytest
 from infra.project import PROJECT
 from quality.audit import advisories
 
-PARTS = ["", "-local", "-dev", "-audit", "-build"]
+PARTS = ["", "-local", "-dev", "-audit", "-build", "-localstack"]
 
 
 def normal(name: str) -> str:

@@ -11,7 +11,7 @@ from chalicelib.solana.accounts import Account
 from chalicelib.solana.tokens import NATIVE_MINT, TOKEN_2022_PROGRAM, TOKEN_PROGRAM, Mint, associated_token_address
 from chalicelib.venues import supported
 from infra.localnet.market.genesis import active_bin, genesis_market
-from infra.localnet.programs import meteora_dlmm_pool, raydium_cpmm_pool
+from infra.localnet.programs import meteora_damm_v2_pool, meteora_dlmm_pool, raydium_clmm_pool, raydium_cpmm_pool
 from infra.localnet.programs.genesis_pool import GenesisPool
 from infra.localnet.programs.token_accounts import rent_exempt, token_account
 
@@ -58,8 +58,10 @@ def test_a_wallets_made_up_tokens_are_a_token_account_that_pays_no_rent() -> Non
 def test_the_genesis_market_tells_of_each_pool_its_address_and_program() -> None:
     market = genesis_market(0)
     assert NATIVE_MINT in market.accounts
-    assert {market.accounts[pool.address].owner for pool in market.pools} == {
+    assert {market.accounts[pool.address].owner for pool in market.pools} >= {
         raydium_cpmm_pool.PROGRAM_ID,
         meteora_dlmm_pool.PROGRAM_ID,
+        raydium_clmm_pool.PROGRAM_ID,
+        meteora_damm_v2_pool.PROGRAM_ID,
     }
     assert all(market.accounts[pool.address].owner == pool.program for pool in market.pools)

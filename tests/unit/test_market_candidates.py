@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from solders.pubkey import Pubkey
 
+from chalicelib.orders.order import Token
+from chalicelib.orders.route_legs import order_offers
 from chalicelib.problems import InsufficientLiquidity, NoPool, VenueUnavailable
 from chalicelib.routing.market import USDC_MINT, Market
 from chalicelib.solana.accounts import AccountMap
@@ -70,8 +72,24 @@ def test_an_account_of_another_program_in_a_pools_place_is_passed_over_for_anoth
     market = market_of(chain)
     market.price(A, B, 1_000, leg_lamports=0)
     chain.accounts[address(100)] = account(bytes(96), owner=address(5))
-    route = market.price(A, B, 1_000, leg_lamports=0).route
-    assert [leg.pool.address for leg in route.legs] == [address(200)]
+    priced = market.price(A, B, 1_000, leg_lamports=0)
+    assert [leg.pool.address for leg in priced.route.legs] == [address(200)]
+    (left_out,) = priced.unreadable
+    assert (left_out.dex, left_out.address, left_out.refusal.code) == ("model", address(100), "VENUE_UNAVAILABLE")
+
+
+def test_what_a_pool_that_takes_no_part_is_refused_for_is_told_after_what_the_others_offer(chain: ModelChain) -> None:
+    for number in (1, 2, 3):
+        chain.add_pool(number, (A, B), DEEP)
+    market = market_of(chain)
+    market.price(A, B, 1_000, leg_lamports=0)
+    chain.accounts[address(100)] = account(bytes(96), owner=address(5))
+    priced = market.price(A, B, 1_000, leg_lamports=0)
+    *offers, refused = order_offers(priced, Token("A", str(A), 6))
+    assert [offer.pool for offer in offers] == [str(address(200)), str(address(300))]
+    assert all(offer.amount_out and offer.error is None for offer in offers)
+    assert (refused.pool, refused.amount_out) == (str(address(100)), None)
+    assert (refused.error, refused.error_code) == (str(priced.unreadable[0].refusal), "VENUE_UNAVAILABLE")
 
 
 @pytest.mark.parametrize("broken", [2, 3])

@@ -173,7 +173,7 @@ def test_a_bin_array_that_is_not_this_pairs_is_refused(broken: Any) -> None:
     address = bin_array_address(pool, 0)
     accounts = {**read(pool, on_chain), address: broken(on_chain[address])}
 
-    with pytest.raises(VenueUnavailable):
+    with pytest.raises(VenueUnavailable, match=r"(?i)bin ?array"):
         VENUE.decode(pool, accounts).quote(Y.address, 1_000, CLOCK)
 
 
@@ -212,6 +212,13 @@ def test_the_mid_price_is_the_active_bins() -> None:
     assert pool.mid_price(Y.address) == 1 / pool.mid_price(X.address)
 
 
+def test_an_active_bin_beyond_all_prices_has_none() -> None:
+    pool = decoded(spec())
+    beyond = replace(pool, pair=pool.pair._replace(active_id=443_637, bin_step=400))
+    with pytest.raises(VenueUnavailable, match=f"pool {pool.address}: "):
+        beyond.mid_price(X.address)
+
+
 def test_a_quote_beyond_what_was_read_names_the_next_arrays_and_succeeds_with_them() -> None:
     pool, on_chain = chain(spec(liquidity=WIDE))
     accounts = read(pool, on_chain)
@@ -231,18 +238,18 @@ def test_a_quote_beyond_what_was_read_names_the_next_arrays_and_succeeds_with_th
 
 
 def test_more_than_all_bins_can_take_is_refused() -> None:
-    with pytest.raises(InsufficientLiquidity):
+    with pytest.raises(InsufficientLiquidity, match="can't take 1000000000000 base units"):
         decoded(spec()).quote(X.address, 10**12, CLOCK)
     with pytest.raises(InsufficientLiquidity):
         decoded(spec(liquidity={0: (10**9, 0)})).quote(X.address, 1, CLOCK)
 
 
 def test_dust_is_refused() -> None:
-    with pytest.raises(AmountTooSmall):
+    with pytest.raises(AmountTooSmall, match="pays nothing for 1 base units"):
         decoded(spec()).quote(X.address, 1, CLOCK)
-    with pytest.raises(AmountTooSmall):
+    with pytest.raises(AmountTooSmall, match="takes all of 1000000 base units"):
         decoded(spec(mint_x=taxed(X, 10_000))).quote(X.address, 1_000_000, CLOCK)
-    with pytest.raises(AmountTooSmall):
+    with pytest.raises(AmountTooSmall, match="pays nothing for 1000000 base units"):
         decoded(spec(mint_y=taxed(Y, 10_000))).quote(X.address, 1_000_000, CLOCK)
 
 
@@ -279,7 +286,7 @@ def test_a_permissionless_pair_has_no_activation_point(pair_type: int) -> None:
 
 
 def test_a_disabled_pair_does_not_trade() -> None:
-    with pytest.raises(VenueUnavailable):
+    with pytest.raises(VenueUnavailable, match="is not open for swaps"):
         decoded(spec(status=1)).quote(X.address, 1_000, CLOCK)
 
 

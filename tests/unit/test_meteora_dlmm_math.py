@@ -5,12 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.venues.fixed_point import ONE
 from chalicelib.venues.meteora_dlmm.layout import (
     BIN_ARRAY_LENGTH,
     BIN_LENGTH,
@@ -24,7 +25,6 @@ from chalicelib.venues.meteora_dlmm.layout import (
 from chalicelib.venues.meteora_dlmm.math import (
     FEE_PRECISION,
     MAX_FEE_RATE,
-    ONE,
     U64_MAX,
     BinFill,
     BinOutOfRange,
@@ -34,6 +34,7 @@ from chalicelib.venues.meteora_dlmm.math import (
     Ladder,
     NoBinArray,
     OutOfLiquidity,
+    base_fee_rate,
     price_of_bin,
     references_at,
     split_fee,
@@ -287,7 +288,7 @@ def test_a_bins_price_is_the_power_of_its_step(bin_id: int, bin_step: int) -> No
 
 def test_a_bin_too_far_out_has_no_price() -> None:
     for bin_id in (-(1 << 20), 1 << 20, -40_000):
-        with pytest.raises(OverflowError):
+        with pytest.raises(OverflowError, match=f"^bin {bin_id} has no price$"):
             price_of_bin(bin_id, 400)
 
 
@@ -309,6 +310,23 @@ def test_volatility_is_kept_then_halved_then_forgotten(elapsed: int, expected: t
     assert references_at(pair, 1_000_000 + elapsed) == expected
 
 
+def test_what_is_left_of_the_volatility_is_a_u32_before_it_is_divided() -> None:
+    def decayed(accumulator: int, factor: int) -> tuple[int, int]:
+        pair = pair_with(active_id=3, reduction_factor=factor)
+        return references_at(pair._replace(volatility=type(PAIR.volatility)(accumulator, 0, 7, 1_000_000)), 1_000_030)
+
+    assert 3_342_387 * 1_285 == 2**32 - 1
+    assert decayed(3_342_387, 1_285) == (429_496, 3)
+    with pytest.raises(OverflowError, match="the volatility accumulator overflows"):
+        decayed(2**20, 2**12)
+
+
+def test_a_base_fee_is_its_factor_times_the_step_and_a_power_of_ten() -> None:
+    for power, expected in ((0, 1_600_000), (1, 16_000_000), (3, 1_600_000_000)):
+        parameters = PAIR.parameters._replace(base_factor=8_000, base_fee_power_factor=power)
+        assert base_fee_rate(parameters, 20) == expected
+
+
 @given(st.integers(0, 10**12), st.integers(0, 10_000), st.integers(0, 10**9), st.integers(0, 10**9))
 def test_a_bins_fee_is_split_without_a_remainder(fee: int, share: int, market_in: int, orders_in: int) -> None:
     split = split_fee(fee, share, market_in, market_in + orders_in)
@@ -321,21 +339,54 @@ def test_a_fee_on_nothing_that_was_traded_is_the_protocols() -> None:
     assert split_fee(7, 1_000, 0, 0) == FeeSplit(market_makers=0, protocol=7, limit_orders=0, host=0)
 
 
-def test_a_swap_stops_at_the_end_of_the_pairs_range_of_bins() -> None:
-    book = Book({0: Bin(amount_x=100), 3: Bin(amount_x=100), 4: Bin(amount_x=100)}, 20)
-    steps = ladder(pair_with(max_bin_id=3), book, False, (0, 0))
+NO_FEE = pair_with(base_factor=0, variable_fee_control=0)
 
-    assert steps.swap(150).active_id == 3
+
+@pytest.mark.parametrize(
+    ("swap_for_y", "bins_", "limit"),
+    [
+        (False, {0: Bin(amount_x=100), 3: Bin(amount_x=100), 4: Bin(amount_x=100)}, {"max_bin_id": 3}),
+        (False, {2: Bin(amount_x=100), 3: Bin(amount_x=100), 4: Bin(amount_x=100)}, {"max_bin_id": 3}),
+        (True, {-2: Bin(amount_y=100), -3: Bin(amount_y=100), -4: Bin(amount_y=100)}, {"min_bin_id": -3}),
+    ],
+)
+def test_a_swap_stops_at_the_end_of_the_pairs_range_of_bins(
+    swap_for_y: bool, bins_: dict[int, Bin], limit: dict[str, int]
+) -> None:
+    first, last, beyond = bins_
+    steps = ladder(pair_with(**limit), Book(bins_, 20), swap_for_y, (0, 0))
+
+    assert steps.swap(50).active_id == first
+    assert steps.swap(150).active_id == last
     for _ in range(2):
-        with pytest.raises(BinOutOfRange):
+        with pytest.raises(BinOutOfRange, match=f"^bin {beyond} is out of the pair's range$"):
             steps.swap(1_000)
-    assert steps.swap(150).active_id == 3
+    assert steps.swap(150).active_id == last
+
+
+@pytest.mark.parametrize("swap_for_y", [True, False])
+def test_an_array_is_entered_once_however_many_swaps_walk_through_it(swap_for_y: bool) -> None:
+    edge = 0 if swap_for_y else BINS_PER_ARRAY - 1
+    start = edge + (1 if swap_for_y else -1)
+    book = Book({start: Bin(amount_x=100, amount_y=100), edge: Bin(amount_x=100, amount_y=100)}, 20)
+    steps = ladder(NO_FEE._replace(active_id=start), book, swap_for_y, (0, 0))
+
+    assert [steps.swap(amount).arrays for amount in (50, 150, 150)] == [(0,)] * 3
 
 
 def test_a_jump_over_empty_arrays_lands_even_beyond_the_range() -> None:
     book = Book({0: Bin(amount_x=100), 5 * BINS_PER_ARRAY: Bin(amount_x=100)}, 20)
 
     assert ladder(pair_with(max_bin_id=100), book, False, (0, 0)).swap(150).active_id == 5 * BINS_PER_ARRAY
+
+
+@pytest.mark.parametrize(("swap_for_y", "nearest"), [(True, -BINS_PER_ARRAY - 1), (False, 2 * BINS_PER_ARRAY)])
+def test_a_jump_over_an_empty_array_begins_with_the_nearest_bin_of_the_next(swap_for_y: bool, nearest: int) -> None:
+    book = Book({bin_id: Bin(amount_x=100, amount_y=100) for bin_id in (0, nearest)}, 20)
+
+    result = ladder(pair_with(), book, swap_for_y, (0, 0)).swap(150)
+
+    assert (result.active_id, result.arrays) == (nearest, (0, nearest // BINS_PER_ARRAY))
 
 
 def test_a_bin_that_costs_more_than_a_u64_stops_a_swap_before_it() -> None:
@@ -347,9 +398,6 @@ def test_a_bin_that_costs_more_than_a_u64_stops_a_swap_before_it() -> None:
     assert steps.swap(50).active_id == 0
 
 
-NO_FEE = pair_with(base_factor=0, variable_fee_control=0)
-
-
 @pytest.mark.parametrize("orders", ["open_orders", "processed"])
 def test_orders_that_cost_more_than_a_u64_leave_the_market_makers_part_tradable(orders: str) -> None:
     book = Book({1: Bin(amount_x=1_000, ask=True, price=1 << 80, **{orders: 1 << 60})}, 20)
@@ -358,6 +406,40 @@ def test_orders_that_cost_more_than_a_u64_leave_the_market_makers_part_tradable(
     assert steps.swap(1_000 << 16).amount_out == 1_000
     with pytest.raises(BinOverflow, match=r"^bin 1 holds more than a u64 could buy$"):
         steps.swap((1_000 << 16) + 1)
+
+
+@pytest.mark.parametrize("orders", ["open_orders", "processed"])
+def test_no_swap_goes_beyond_orders_that_cost_more_than_a_u64(orders: str) -> None:
+    dear = Bin(amount_x=1_000, ask=True, price=1 << 80, **{orders: 1 << 60})
+    steps = ladder(NO_FEE, Book({1: dear, 2: Bin(amount_x=10**9, price=1 << 80)}, 20), False, (0, 0))
+
+    with pytest.raises(BinOverflow, match=r"^bin 1 holds more than a u64 could buy$"):
+        steps.swap(2_000 << 16)
+
+
+@pytest.mark.parametrize("layer", ["market", "open_orders", "processed"])
+@pytest.mark.parametrize(("swap_for_y", "price"), [(True, 10 * ONE), (False, ONE // 10)])
+def test_what_empties_a_layer_is_paid_what_the_layer_holds_though_its_last_unit_is_worth_more(
+    layer: str, swap_for_y: bool, price: int
+) -> None:
+    """1001 cost 100.1, and so 101, for which the price alone would pay 1010."""
+    name = layer if layer != "market" else "amount_y" if swap_for_y else "amount_x"
+    held: dict[str, Any] = {name: 1_001}
+    bin_ = Bin(ask=not swap_for_y, price=price, **held)
+    steps = ladder(NO_FEE, Book({0: bin_}, 20), swap_for_y, (0, 0))
+
+    assert [steps.swap(amount).amount_out for amount in (100, 101)] == [1_000, 1_001]
+
+
+@pytest.mark.parametrize("layer", ["amount_y", "open_orders", "processed"])
+def test_a_fee_on_the_output_is_of_all_that_a_bin_pays(layer: str) -> None:
+    pair = pair_with(base_factor=10_000, variable_fee_control=0, collect_fee_mode=1)
+    held: dict[str, Any] = {layer: 10**6}
+    steps = ladder(pair, Book({0: Bin(price=ONE, **held)}, 20), True, (0, 0))
+
+    result = steps.swap(500_000)
+
+    assert (result.amount_out, result.fee) == (499_000, 1_000)  # 0.2 %
 
 
 @pytest.mark.parametrize("orders", ["open_orders", "processed"])
@@ -379,6 +461,8 @@ def test_a_bin_without_a_price_stops_a_swap_for_y(bin_: Bin) -> None:
 
     with pytest.raises(BinUnpriced, match=r"^bin 0 has no price$"):
         ladder(pair_with(), book, True, (0, 0)).swap(10)
+    with pytest.raises(BinUnpriced, match=r"^bin 0 has no price$"):
+        ladder(NO_FEE, book, True, (0, 0)).swap(1)
 
 
 @given(

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from quality.mutants.quickest_first import pytest_collection_modifyitems
 from quality.mutants.score import complaints, score_of, table
 from quality.mutants.survivors import entry, reviewed
 from quality.mutants.targets import LEFT_OUT, TARGETS
+from quality.mutants.uncounted import pytest_cmdline_main
 from quality.mutants.verdicts import Mutant, Mutation, Verdict, mutants_of
 from quality.mutants.workspace import PROJECT
 
 FILE = "chalicelib/routing/quote.py"
-ROOMS = ("orders", "risk", "routing", "venues")
+ROOMS = ("orders", "risk", "routing", "venues", "waiting")
 
 
 # --- what is mutated ----------------------------------------------------------------------------------------------
@@ -132,6 +136,41 @@ def test_a_verdict_tells_the_function_and_the_changed_line(
 )
 def test_words_log_lines_and_a_check_of_our_own_are_not_counted(tmp_path: Path, line: str, becomes: str) -> None:
     assert mutant(tmp_path, line, becomes, 0).verdict is Verdict.LEFT_OUT
+
+
+@pytest.mark.parametrize(("becomes", "ends_with"), [('"ASKED FOR"', pytest.ExitCode.NO_TESTS_COLLECTED), ("of", None)])
+def test_no_test_runs_on_a_mutant_that_is_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, becomes: str, ends_with: int | None
+) -> None:
+    mutant(tmp_path, '"asked for"' if ends_with else "amount < 1", becomes, None)
+    monkeypatch.chdir(tmp_path)
+    for step in ("", "stats", "fail"):
+        monkeypatch.setenv("MUTANT_UNDER_TEST", step)
+        assert pytest_cmdline_main() is None
+    monkeypatch.setenv("MUTANT_UNDER_TEST", "chalicelib.routing.quote.x_quote__mutmut_1")
+    assert pytest_cmdline_main() == ends_with
+
+
+@dataclass(frozen=True)
+class Named:
+    """Of a test only its name."""
+
+    nodeid: str
+
+
+def test_the_quickest_tests_run_first_and_those_alike_in_their_own_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    items: list[Any] = [Named(name) for name in ("slow", "quick", "new", "slower")]
+    in_order = list(items)
+    pytest_collection_modifyitems(items)
+    assert items == in_order, "nothing is known of them yet"
+    seconds = {"slow": 2.0, "quick": 0.01, "slower": 3.0}
+    (tmp_path / "mutmut-stats.json").write_text(json.dumps({"duration_by_test": seconds}))
+    items.reverse()
+    pytest_collection_modifyitems(items)
+    assert [item.nodeid for item in items] == ["new", "quick", "slow", "slower"]
 
 
 @pytest.mark.parametrize(

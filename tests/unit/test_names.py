@@ -32,6 +32,8 @@ SAME_THING = {
     "Status",
     "Ticket",
     "Token",
+    "Trigger",
+    "TriggerKind",
 }
 
 

@@ -58,6 +58,11 @@ def test_a_transaction_costs_no_more_than_its_order_says(own: int) -> None:
     assert most(NO_LIMITS, own, worth(10**9)) == (None if own < FEES.least else min(own, FEES.most))
 
 
+def test_a_ceiling_of_just_what_the_network_takes_is_enough_and_a_lamport_less_is_not() -> None:
+    assert most(NO_LIMITS, FEES.least, worth(10**9)) == FEES.least
+    assert most(NO_LIMITS, FEES.least - 1, worth(10**9)) is None
+
+
 @given(default=LAMPORTS, own=LAMPORTS)
 @UNTIMED
 def test_the_limits_own_ceiling_is_that_of_orders_which_name_none(default: int, own: int) -> None:
@@ -93,6 +98,9 @@ def test_a_refusal_says_what_it_costs_and_who_lets_it_cost_how_much() -> None:
     with pytest.raises(FeeTooHigh) as refused:
         most_network_fee(NO_LIMITS, 4_999, FEES, worth(1), CURRENCY)
     assert str(refused.value) == "a transaction costs 0.000005 SOL at least, and the order lets it cost 0.000004999 SOL"
+    for force, whose in zip(scopes(Limits(network_fee=4_999)), ("the account", "all accounts together"), strict=True):
+        with pytest.raises(FeeTooHigh, match=rf"and the limit of {whose} lets it cost 0\.000004999 SOL"):
+            most_network_fee(force, None, FEES, worth(1), CURRENCY)
     with pytest.raises(FeeTooHigh, match=r"the limit of the account, 2% of the order's 0\.00001 USDC, lets it cost"):
         most_network_fee(LimitsInForce(PRODUCTION.account, FREE), None, FEES, worth(10), CURRENCY)
 

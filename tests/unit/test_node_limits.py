@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,9 +12,10 @@ from solders.pubkey import Pubkey
 
 from chalicelib.problems import AllNodesDown, NodesAtTheirLimit, RpcRefused, RpcUnavailable
 from chalicelib.solana.accounts import AccountsRead
+from chalicelib.solana.cluster import Commitment
 from chalicelib.solana.failover import FailoverRpc
 from chalicelib.solana.pacing import OwnPace
-from chalicelib.solana.rpc import Commitment, SolanaRpc
+from chalicelib.solana.rpc import SolanaRpc
 from chalicelib.solana.rpc_errors import NodeLacks, NodeLimited
 from tests.log_lines import flushed, values
 from tests.unit.test_failover import WIRE, Clock, on_the_spot
@@ -379,3 +381,11 @@ def test_a_few_slots_are_no_reason_to_leave_a_node() -> None:
     old(fleet.nodes[0], 8)
     fleet.rpc.get_multiple_accounts([ADDRESS], beside_slot=True)
     assert [node.times_asked("accounts") for node in fleet.nodes] == [1, 0]
+
+
+def test_a_node_that_lacks_something_is_quoted_also_where_its_pace_made_the_call_wait() -> None:
+    fleet = Fleet(1, pace=10)
+    fleet.nodes[0].trouble["fees"] = lacking
+    fleet.rpc.get_slot()
+    with pytest.raises(NodeLacks, match=re.escape(str(lacking()))):
+        fleet.rpc.get_recent_prioritization_fees([ADDRESS])

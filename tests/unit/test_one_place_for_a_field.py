@@ -93,7 +93,7 @@ def test_a_field_added_to_progress_is_stored_shown_pushed_documented_and_known_t
 
 @pytest.mark.skipif(
     shutil.which("node") is None or not (WEB / "node_modules" / "openapi-typescript").is_dir(),
-    reason="the page's tools aren't installed: npm ci --prefix web",
+    reason="the page's tools aren't installed: make npm-tools",
 )
 def test_and_the_page_knows_its_type(copy: Path) -> None:
     written = copy / "schemas.ts"

@@ -26,14 +26,15 @@ PAGE = {"/", "/assets/{name}"}  # for people
 
 
 def media() -> Iterator[tuple[str, Json]]:
-    """Every content that the document describes, by where it stands."""
+    """Every content in JSON that the document describes, by where it stands."""
     for path, item in described()["paths"].items():
         for method, operation in item.items():
             if method == "parameters":
                 continue
             for status, response in operation["responses"].items():
-                for content in response.get("content", {}).values():
-                    yield f"{method} {path} {status}", content
+                for kind, content in response.get("content", {}).items():
+                    if kind != "text/csv":
+                        yield f"{method} {path} {status}", content
             for content in operation.get("requestBody", {}).get("content", {}).values():
                 yield f"{method} {path}", content
     for status, response in described()["components"]["responses"].items():

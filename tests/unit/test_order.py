@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from chalicelib.aws.dynamodb.attribute_values import serialize
 from chalicelib.aws.dynamodb.order_item import order_to_item
+from chalicelib.orders.changing import OrderChanges, changed
 from chalicelib.orders.order import (
     LEGAL,
     MAX_ATTEMPTS,
@@ -27,6 +28,7 @@ from chalicelib.orders.order import (
     Order,
     State,
     Status,
+    TriggerKind,
     cancel,
     choose_route,
     claim,
@@ -42,6 +44,7 @@ from chalicelib.orders.order import (
     sign,
     start_attempt,
 )
+from chalicelib.orders.triggers import followed, latched, returned, triggered
 from chalicelib.problems import OrderExpired, SlippageExceeded
 from chalicelib.risk.counters import Claims, Notional
 from chalicelib.times import time_text
@@ -64,6 +67,11 @@ NOW = CREATED_AT_MS + 60_000
 
 # Each event by the one function that makes it happen.
 HAPPEN: dict[Event, Callable[[Order], Order]] = {
+    Event.TRIGGERED: lambda order: triggered(order, TriggerKind.STOP, 1_400_000_000, 7, NOW),
+    Event.LATCHED: lambda order: latched(order, 1_400_000_000, 7, NOW),
+    Event.CHANGED: lambda order: changed(order, OrderChanges(slippage_ppm=1), NOW),
+    Event.FOLLOWED: lambda order: followed(order, 1_600_000_000, NOW),
+    Event.RETURNED: lambda order: returned(order, "moved", "SLIPPAGE_EXCEEDED", NOW),
     Event.ATTEMPT_STARTED: lambda order: start_attempt(order, NOW),
     Event.ROUTE_CHOSEN: lambda order: choose_route(fix_floor(order, QUOTED_OUT), ROUTE, QUOTED_OUT, NOW),
     Event.SIGNED: lambda order: sign(order, a_submission(), NOW),
@@ -77,7 +85,18 @@ HAPPEN: dict[Event, Callable[[Order], Order]] = {
 
 # The contract's picture of the life, written out a second time: what the table must say.
 CONTRACT = {
+    State.OPEN: {
+        Event.TRIGGERED: State.PENDING,
+        Event.LATCHED: State.OPEN,
+        Event.CHANGED: State.OPEN,
+        Event.FOLLOWED: State.OPEN,
+        Event.GIVEN_UP: State.FAILED,
+        Event.CANCELLED: State.CANCELLED,
+        Event.EXPIRED: State.EXPIRED,
+    },
     State.PENDING: {
+        Event.CHANGED: State.PENDING,
+        Event.RETURNED: State.OPEN,
         Event.QUEUED: State.PENDING,
         Event.ATTEMPT_STARTED: State.ROUTING,
         Event.GIVEN_UP: State.FAILED,
@@ -85,6 +104,7 @@ CONTRACT = {
         Event.EXPIRED: State.EXPIRED,
     },
     State.ROUTING: {
+        Event.RETURNED: State.OPEN,
         Event.ROUTE_CHOSEN: State.BUILDING,
         Event.ATTEMPT_FAILED: State.RETRYING,
         Event.GIVEN_UP: State.FAILED,
@@ -92,6 +112,7 @@ CONTRACT = {
         Event.EXPIRED: State.EXPIRED,
     },
     State.BUILDING: {
+        Event.RETURNED: State.OPEN,
         Event.SIGNED: State.SUBMITTED,
         Event.ATTEMPT_FAILED: State.RETRYING,
         Event.GIVEN_UP: State.FAILED,
@@ -99,6 +120,7 @@ CONTRACT = {
         Event.EXPIRED: State.EXPIRED,
     },
     State.SUBMITTED: {
+        Event.RETURNED: State.OPEN,
         Event.FILLED: State.CONFIRMED,
         Event.ATTEMPT_FAILED: State.RETRYING,
         Event.GIVEN_UP: State.FAILED,
@@ -395,6 +417,11 @@ class AnyLife(RuleBasedStateMachine):
         before = self.life.order
         now_ms = self.life.now_ms = max(0, self.life.now_ms + clock_ms)
         events: dict[Event, Callable[[Order], Order]] = {
+            Event.TRIGGERED: lambda order: triggered(order, TriggerKind.STOP, 1_400_000_000, 7, now_ms),
+            Event.LATCHED: lambda order: latched(replace(order, trigger=None), 1_400_000_000, 7, now_ms),
+            Event.CHANGED: lambda order: changed(order, OrderChanges(slippage_ppm=1), now_ms),
+            Event.FOLLOWED: lambda order: followed(order, (order.best_out or 0) + 1, now_ms),
+            Event.RETURNED: lambda order: returned(order, "moved", "SLIPPAGE_EXCEEDED", now_ms),
             Event.ATTEMPT_STARTED: lambda order: start_attempt(order, now_ms),
             Event.ROUTE_CHOSEN: lambda order: choose_route(fix_floor(order, QUOTED_OUT), ROUTE, QUOTED_OUT, now_ms),
             Event.SIGNED: lambda order: sign(order, a_submission(order.attempt), now_ms),

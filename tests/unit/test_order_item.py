@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import fields, replace
+import zlib
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic.alias_generators import to_camel, to_snake
+from solders.keypair import Keypair
 
+from bench.cost.capacity import item_bytes
 from chalicelib.aws.dynamodb.attribute_values import deserialize, serialize
 from chalicelib.aws.dynamodb.order_item import item_to_order, order_to_item
 from chalicelib.orders.order import (
+    MAX_OFFERS,
     HistoryStep,
     Leftover,
     Leg,
+    Offer,
     Order,
     State,
     as_created,
@@ -97,6 +102,40 @@ def test_an_order_in_any_state_is_read_as_it_was_written(state: State) -> None:
     assert item_to_order(deserialize(serialize(order_to_item(order)))) == order
 
 
+def with_quotes(offers: int) -> Order:
+    """An order whose route was chosen among so many pools."""
+    now_ms = CREATED_AT_MS + 1000
+    order = start_attempt(claim(as_created(new_order()), "worker/1", now_ms, 25_000), now_ms)
+    leg = Leg("raydium", "Raydium1111111111111111111111111111111111111", 1_000_000, SOL, USDC, 10**10, 1_500_000_000)
+    quotes = tuple(
+        Offer(
+            dex="raydium",
+            pool=str(Keypair().pubkey()),
+            amount_out=10**9 - number,
+            price_impact_ppm=1_250,
+            fee=25_000_000,
+            program="raydium-cpmm",
+        )
+        for number in range(offers)
+    )
+    return as_written(choose_route(fix_floor(order, 10**9), (leg,), 10**9, now_ms, quotes))
+
+
+def test_quotes_are_read_as_they_were_written_and_stand_in_a_third_of_their_size() -> None:
+    order = with_quotes(MAX_OFFERS)
+    item = serialize(order_to_item(order))
+    assert item_to_order(deserialize(item)) == order
+    as_a_list = serialize({"quotes": [asdict(offer) for offer in order.quotes or ()]})
+    assert len(item["quotes"]["B"]) * 3 < item_bytes(as_a_list)
+
+
+def test_quotes_that_stand_as_a_list_are_read_too() -> None:
+    order = with_quotes(2)
+    item = order_to_item(order)
+    quotes = [{to_camel(name): value for name, value in asdict(offer).items()} for offer in order.quotes or ()]
+    assert item_to_order(deserialize(serialize({**item, "quotes": quotes}))) == order
+
+
 @pytest.mark.parametrize("kind", [Order, HistoryStep, Leg])
 def test_every_fields_name_comes_back_from_its_name_in_the_item(kind: type[Order | HistoryStep | Leg]) -> None:
     for each in fields(kind):
@@ -106,6 +145,7 @@ def test_every_fields_name_comes_back_from_its_name_in_the_item(kind: type[Order
 def test_what_is_no_order_is_refused() -> None:
     item = bytes_of(WRITTEN_BEFORE["confirmed"])
     wrongs: list[Json] = [{"state": {"S": "lost"}}, {"amount": {"S": "ten"}}, {"history": {"L": [{"M": {}}]}}]
+    wrongs += [{"quotes": {"B": b"not zlib"}}, {"quotes": {"B": zlib.compress(b"[{}]")}}]
     for wrong in wrongs:
         with pytest.raises((KeyError, ValueError)):
             item_to_order(deserialize({**item, **wrong}))

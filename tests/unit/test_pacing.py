@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.solana.pacing import LEAST_CALLS_IN_WINDOW, WINDOW_MS, OwnPace, Shares, shares_of
+from chalicelib.discovery.pace import PartOfPace
+from chalicelib.solana.pacing import LEAST_CALLS_IN_WINDOW, WINDOW_MS, OwnPace, Pace, Shares, shares_of, workers_for
 
 FAR = 3_600_000
 
@@ -95,8 +96,8 @@ def test_a_clock_that_is_set_back_keeps_nobody_waiting() -> None:
 # --- the stage's pace, divided -------------------------------------------------------------------------------------
 
 
-def test_forty_calls_in_ten_seconds_are_three_for_each_of_ten_workers_and_ten_for_the_api() -> None:
-    assert shares_of(Decimal(4), 10) == Shares(worker=3, api=10)
+def test_forty_calls_in_ten_seconds_are_three_for_each_of_eleven_workers_and_seven_for_the_api() -> None:
+    assert shares_of(Decimal(4), 10) == Shares(worker=3, api=7)
 
 
 @given(pace=st.decimals(Decimal("0.1"), 1_000, places=1), orders_at_once=st.integers(1, 200))
@@ -105,12 +106,40 @@ def test_all_shares_together_are_the_pace(pace: Decimal, orders_at_once: int) ->
         shares = shares_of(pace, orders_at_once)
     except ValueError:
         return
-    assert shares.worker * orders_at_once + shares.api == int(pace * 10)
+    assert shares.worker * workers_for(orders_at_once) + shares.api == int(pace * 10)
     assert shares.worker >= LEAST_CALLS_IN_WINDOW
-    assert shares.api >= int(pace * 10) // 5
+    assert shares.api >= int(pace * 10) // 10
 
 
 def test_a_pace_too_slow_for_so_many_orders_says_how_many_it_carries() -> None:
     with pytest.raises(ValueError, match="carry at most 8 orders at once, not 10"):
         shares_of(Decimal(3), 10)
     assert shares_of(Decimal(3), 8).worker == 3
+
+
+def test_a_part_of_a_pace_keeps_to_both() -> None:
+    shared, now_ms = OwnPace(20), 0
+    mine: list[int] = []
+    all_of_them: list[int] = []
+    paces: list[tuple[Pace, list[list[int]]]] = [
+        (PartOfPace(shared, 10), [mine, all_of_them]),
+        (shared, [all_of_them]),
+    ]
+    while now_ms < 3 * WINDOW_MS:
+        for pace, times in paces:
+            turn = pace.take(1, now_ms, FAR)
+            assert turn.taken
+            now_ms += turn.wait_ms
+            pace.answered(turn, now_ms)
+            for counted in times:
+                counted.append(now_ms)
+    assert most_in(mine, WINDOW_MS) <= 10
+    assert most_in(all_of_them, WINDOW_MS) <= 20
+
+
+def test_a_part_of_a_pace_takes_nothing_where_the_whole_is_taken() -> None:
+    shared = OwnPace(1)
+    assert shared.take(1, 0, FAR).taken
+    turn = PartOfPace(shared, 5).take(1, 0, longest_wait_ms=100)
+    assert not turn.taken
+    assert turn.wait_ms > 100

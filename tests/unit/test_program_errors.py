@@ -19,6 +19,7 @@ from chalicelib.problems import (
     TransientError,
     VenueUnavailable,
 )
+from chalicelib.solana.fill import FillUnreadable
 from chalicelib.solana.program_errors import ErrorClassifier, KnownError, ProgramRefusals, Refusal
 from chalicelib.venues.refusals import PRICE_MOVED as MOVED
 from chalicelib.venues.supported import error_classifier
@@ -222,6 +223,35 @@ def test_a_landed_transactions_failure_is_read_from_its_json() -> None:
     assert refused.leg == 0
     transaction["meta"]["err"] = None
     assert ERRORS.failure_of(transaction) is None
+
+
+LANDED: dict[str, Any] = {
+    "transaction": {"message": {"accountKeys": [str(METEORA)], "instructions": [{"programIdIndex": 0}]}},
+    "meta": {"err": {"InstructionError": [0, {"Custom": 6003}]}},
+}
+
+
+@pytest.mark.parametrize(
+    "null",
+    [
+        {"meta": None},
+        {"transaction": None},
+        {"transaction": {"message": None}},
+        {"transaction": {"message": {**LANDED["transaction"]["message"], "accountKeys": None}}},
+        {"transaction": {"message": {**LANDED["transaction"]["message"], "instructions": None}}},
+        {"transaction": {"message": {**LANDED["transaction"]["message"], "instructions": [None]}}},
+    ],
+)
+def test_a_transaction_of_which_a_node_kept_only_a_part_is_unreadable(null: dict[str, Any]) -> None:
+    assert isinstance(ERRORS.failure_of(LANDED), SlippageExceeded)
+    with pytest.raises(FillUnreadable):
+        ERRORS.failure_of({**LANDED, **null})
+
+
+@pytest.mark.parametrize("loaded", [None, {"writable": None, "readonly": None}])
+def test_no_loaded_addresses_may_be_said_by_null(loaded: object) -> None:
+    transaction = {**LANDED, "meta": {**LANDED["meta"], "loadedAddresses": loaded}}
+    assert isinstance(ERRORS.failure_of(transaction), SlippageExceeded)
 
 
 # --- whose refusal it is --------------------------------------------------------------------------------------------

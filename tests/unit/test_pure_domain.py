@@ -36,7 +36,10 @@ def loaded_with(package: str) -> tuple[int, list[str]]:
 
 @pytest.mark.parametrize(
     "package",
-    [*(f"chalicelib.{room}" for room in ("orders", "routing", "venues", "risk", "solana")), "infra.localnet"],
+    [
+        *(f"chalicelib.{room}" for room in ("discovery", "orders", "routing", "venues", "risk", "solana")),
+        "infra.localnet",
+    ],
 )
 def test_every_module_is_imported_without_a_framework(package: str) -> None:
     modules, frameworks = loaded_with(package)

@@ -22,11 +22,12 @@ from chalicelib.problems import (
 from chalicelib.routing.quote import (
     MAX_REMAINING_ACCOUNTS,
     MAX_SWAP_COMPUTE_UNITS,
+    PoolAsRead,
     ask_pools,
     price_impact,
     quote_pool,
 )
-from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits, best_routes
+from chalicelib.routing.router import Bridge, Hop, PairPools, Route, RouteLeg, RouteLimits, best_routes
 from tests.unit.model_market import CLOCK, ModelPool, address, best_route, pool_like
 
 A, B, C = (address(number) for number in (1, 2, 3))
@@ -103,8 +104,8 @@ def test_price_impact_is_what_is_lost_against_the_mid_price(amount: int, reserve
 @pytest.mark.parametrize(
     ("change", "fits"),
     [
-        ({"remaining": MAX_REMAINING_ACCOUNTS}, True),
-        ({"remaining": MAX_REMAINING_ACCOUNTS + 1}, False),
+        ({"remaining": MAX_REMAINING_ACCOUNTS[1]}, True),
+        ({"remaining": MAX_REMAINING_ACCOUNTS[1] + 1}, False),
         ({"compute_units": MAX_SWAP_COMPUTE_UNITS}, True),
         ({"compute_units": MAX_SWAP_COMPUTE_UNITS + 1}, False),
     ],
@@ -116,6 +117,16 @@ def test_a_quote_that_no_transaction_can_carry_is_no_quote(change: dict[str, obj
     else:
         with pytest.raises(InsufficientLiquidity, match="one transaction"):
             quote_pool(large, A, 1_000, CLOCK)
+
+
+def test_a_pool_as_it_was_read_says_what_the_pool_says_and_has_no_liquidity_beyond_what_was_read() -> None:
+    whole = pool(1, (10**9, 3 * 10**9), near=1_000, missing=(address(9),))
+    as_read = PoolAsRead(whole)
+    assert (as_read.address, as_read.dex, as_read.sides) == (whole.address, whole.dex, whole.sides)
+    assert (as_read.mid_price(A), as_read.mid_price(B)) == (Fraction(3), Fraction(1, 3))
+    assert as_read.quote(A, 1_000, CLOCK) == whole.quote(A, 1_000, CLOCK)
+    with pytest.raises(InsufficientLiquidity, match=f"pool {whole.address} names more accounts"):
+        as_read.quote(A, 1_001, CLOCK)
 
 
 # --- the best single pool -----------------------------------------------------------------------------------------
@@ -161,11 +172,13 @@ def test_where_none_quotes_the_most_telling_reason_is_given(most_telling: int) -
     assert refused.value is refusals[0]
 
 
-@pytest.mark.parametrize("closed_at", ["direct", "first", "second"])
-def test_the_most_telling_reason_is_looked_for_among_all_pools_of_all_ways(closed_at: str) -> None:
+@pytest.mark.parametrize(
+    ("closed_at", "first_pays"), [("direct", False), ("direct", True), ("first", False), ("second", True)]
+)
+def test_the_most_telling_reason_is_looked_for_among_all_pools_of_all_ways(closed_at: str, first_pays: bool) -> None:
     refusals: dict[str, ExecutionError] = dict.fromkeys(("direct", "first", "second"), AmountTooSmall("dust"))
     refusals[closed_at] = closed = VenueUnavailable("closed")
-    if closed_at == "second":
+    if first_pays:
         del refusals["first"]
     bridge = Bridge(
         C,
@@ -254,14 +267,22 @@ def test_the_legs_shares_are_a_whole_and_each_is_near_its_part_of_the_input(rout
 
 @given(route=ROUTES, slippage_ppm=st.integers(0, 500_000))
 @settings(deadline=None, max_examples=50)
-def test_the_legs_floors_together_guarantee_the_orders_floor_and_none_asks_for_more_than_was_quoted(
+def test_the_legs_floors_together_are_just_the_orders_floor_and_none_asks_for_more_than_was_quoted(
     route: Route, slippage_ppm: int
 ) -> None:
     min_out = floor_of(route.amount_out, slippage_ppm)
     floors = route.floors(min_out)
-    assert sum(floors) >= min_out
+    # a leg that would have none asks for a unit all the same
+    assert min_out <= sum(floors) <= min_out + sum(floor == 1 for floor in floors)
     for floor, leg in zip(floors, route.legs, strict=True):
         assert 1 <= floor <= leg.quote.amount_out
+
+
+def test_what_rounding_up_asks_of_the_first_legs_is_not_asked_of_the_last() -> None:
+    thirds = [RouteLeg(each, quote_pool(each, A, 10**6, CLOCK), PPM // 3) for each in (pool(1), pool(2), pool(3))]
+    route = Route((Hop(tuple(thirds)),))
+    assert route.floors(100) == (34, 34, 32)
+    assert route.floors(1) == (1, 1, 1)
 
 
 def test_a_way_over_a_third_token_is_taken_only_where_it_pays_more() -> None:
@@ -278,6 +299,18 @@ def test_a_way_over_a_third_token_is_taken_only_where_it_pays_more() -> None:
     first, second = two_hops.legs
     assert second.quote.amount_in == first.quote.amount_out
     assert two_hops.floors(1) == (first.quote.amount_out, 1)
+
+
+def test_two_hops_are_two_legs() -> None:
+    over_c = Bridge(
+        C,
+        (ModelPool(address(10), (A, C), (10**9, 10**9)),),
+        (ModelPool(address(11), (C, B), (10**9, 10**9)),),
+    )
+    two = RouteLimits(max_legs=2, leg_cost=0, fits=lambda route: True)
+    assert len(best_route(pair(bridges=(over_c,)), 1_000, two).legs) == 2
+    with pytest.raises(InsufficientLiquidity, match="one transaction can carry"):
+        best_route(pair(bridges=(over_c,)), 1_000, ONE_LEG)
 
 
 def test_the_best_of_each_way_is_told_and_the_best_of_all_first() -> None:
@@ -310,6 +343,12 @@ def test_a_pool_that_takes_all_the_compute_units_and_still_does_not_fit_is_given
     largest = pair(pool(1, compute_units=MAX_SWAP_COMPUTE_UNITS, remaining=1))
     with pytest.raises(InsufficientLiquidity, match="one transaction can carry"):
         best_route(largest, 1_000, RouteLimits(max_legs=4, leg_cost=0, fits=lambda route: False))
+
+
+def test_where_no_transaction_can_carry_a_single_account_more_those_pools_serve_that_name_none() -> None:
+    pools = pair(pool(1, remaining=1), pool(2), pool(3, remaining=2))
+    bare = RouteLimits(4, 0, lambda route: not any(leg.quote.remaining_accounts for leg in route.legs))
+    assert [leg.pool.address for leg in best_route(pools, 10**8, bare).legs] == [address(2)]
 
 
 def test_a_route_that_no_transaction_can_carry_is_passed_over_for_one_that_it_can() -> None:

@@ -31,7 +31,7 @@ from chalicelib.solana.tokens import (
 from chalicelib.venues.raydium_cpmm.layout import AUTHORITY, PROGRAM_ID
 from chalicelib.venues.raydium_cpmm.math import SwapOutcome
 from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmmPool, RaydiumCpmmVenue
-from chalicelib.venues.raydium_cpmm.refusals import REQUIRE_GT_VIOLATED, SwapRefused
+from chalicelib.venues.raydium_cpmm.refusals import REQUIRE_GT_VIOLATED, CpmmSwapRefused
 from chalicelib.venues.venue import Pool, Venue
 from infra.localnet.programs.genesis_pool import GenesisPool
 from infra.localnet.programs.raydium_cpmm_pool import CpmmPoolSpec, genesis_pool
@@ -43,6 +43,8 @@ ADDRESS_0, ADDRESS_1, TRADER, STRANGER = (Pubkey(bytes([1 + number] * 32)) for n
 TOKEN_0, TOKEN_1 = Mint(ADDRESS_0, TOKEN_PROGRAM, 9), Mint(ADDRESS_1, TOKEN_PROGRAM, 6)
 U64_MAX = 2**64 - 1
 MILLION = 1_000_000
+# Where a pool's account names them.
+TOKEN_PROGRAM_0_OFFSET, OBSERVATION_OFFSET = 232, 296
 
 
 def taxed(address: Pubkey, basis_points: int, maximum_fee: int = U64_MAX) -> Mint:
@@ -295,7 +297,7 @@ def test_more_in_never_pays_less_out(reserves: tuple[int, int], amount_in: int, 
 def swap_or_none(pool: RaydiumCpmmPool, side: int, amount_in: int) -> SwapOutcome | None:
     try:
         return pool.swap(side, amount_in, CLOCK)
-    except SwapRefused as refusal:
+    except CpmmSwapRefused as refusal:
         if refusal.code != REQUIRE_GT_VIOLATED:
             raise
         return None
@@ -348,7 +350,7 @@ def test_an_account_that_does_not_exist_makes_the_pool_unavailable() -> None:
             VENUE.decode(built.address, chain | {absent: None})
 
 
-def test_accounts_that_are_not_what_the_program_would_take_make_the_pool_unavailable() -> None:
+def test_accounts_that_are_not_what_the_program_would_take_make_the_pool_unavailable_and_are_named() -> None:
     built, chain = on_chain()
     pool = VENUE.decode(built.address, chain)
     state, config, vault = chain[built.address], chain[pool.config], chain[pool.vaults[0]]
@@ -369,8 +371,18 @@ def test_accounts_that_are_not_what_the_program_would_take_make_the_pool_unavail
         (pool.vaults[0], replace(vault, data=vault.data[:108] + b"\2" + vault.data[109:])),
         (ADDRESS_0, vault),
     ):
-        with pytest.raises(VenueUnavailable):
+        with pytest.raises(VenueUnavailable, match=str(address)):
             VENUE.decode(built.address, chain | {address: wrong})
+
+
+def test_a_pool_that_names_what_is_not_its_own_is_unavailable_and_named() -> None:
+    built, chain = on_chain()
+    state = chain[built.address]
+    assert state is not None
+    for offset, named in ((OBSERVATION_OFFSET, STRANGER), (TOKEN_PROGRAM_0_OFFSET, TOKEN_2022_PROGRAM)):
+        data = state.data[:offset] + bytes(named) + state.data[offset + 32 :]
+        with pytest.raises(VenueUnavailable, match=str(built.address)):
+            VENUE.decode(built.address, chain | {built.address: replace(state, data=data)})
 
 
 def test_a_mint_that_needs_more_than_a_plain_transfer_can_not_be_traded() -> None:

@@ -12,7 +12,7 @@ from chalicelib.venues.raydium_cpmm.refusals import (
     EMPTY_SUPPLY,
     INSUFFICIENT_VAULT,
     REQUIRE_GT_VIOLATED,
-    SwapRefused,
+    CpmmSwapRefused,
 )
 from tests.unit.test_raydium_cpmm import (
     ADDRESS_0,
@@ -102,7 +102,7 @@ def test_one_unit_is_traded_where_no_fee_takes_it() -> None:
 def test_an_empty_pool_and_one_that_owes_more_than_it_has_are_refused_apart(
     changes: dict[str, object], code: int
 ) -> None:
-    with pytest.raises(SwapRefused) as refused:
+    with pytest.raises(CpmmSwapRefused) as refused:
         pool_of(**changes).swap(0, MILLION, CLOCK)
     assert refused.value.code == code
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.real_programs import METEORA_DLMM, RAYDIUM_CPMM, VARIABLE, require_real_programs
+from tests.real_programs import METEORA_DLMM, RAYDIUM_CPMM, REAL_PROGRAMS, VARIABLE, require_real_programs
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that is named, with builds as new as those that are emulated."""
     monkeypatch.setenv(VARIABLE, str(tmp_path))
-    (tmp_path / "raydium_cp_swap.so").write_bytes(b"\x7fELF CollectCreatorFee")
-    (tmp_path / "lb_clmm.so").write_bytes(b"\x7fELF PlaceLimitOrder")
+    for program in REAL_PROGRAMS:
+        (tmp_path / program.file_name).write_bytes(b"\x7fELF " + program.newest_instruction)
     return tmp_path
 
 

@@ -81,6 +81,24 @@ def test_neither_an_orders_own_size_nor_fees_are_taken_for_a_moved_market() -> N
     assert price_deviation(route, pools) == 0
 
 
+def deviation_with_uncounted(*uncounted: ModelPool, counted: tuple[Pool, ...]) -> Fraction | None:
+    pools = PairPools(A, B, (*counted, *uncounted), (), CLOCK, frozenset(one.address for one in uncounted))
+    return price_deviation(best_route(pools, 1_000, RouteLimits(1, 1, lambda route: True)), pools)
+
+
+def test_a_pool_that_no_operator_added_is_held_to_the_others_and_says_nothing_of_their_price() -> None:
+    deep = pool(2, (A, B), (1_000 * DEEP, 2_000 * DEEP))
+    assert deviation_with_uncounted(deep, counted=(FAIR,)) == 1, "however deep it is"
+    shallow = pool(3, (A, B), (DEEP, DEEP // 2))
+    assert deviation_with_uncounted(shallow, counted=(FAIR,)) is None, "it vouches for no other"
+
+
+def test_a_pool_that_no_operator_added_trades_only_where_others_confirm_its_price() -> None:
+    nobody = deviation_with_uncounted(pool(2, (A, B), (DEEP, DEEP)), counted=())
+    assert nobody is not None
+    assert nobody > 1
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -270,3 +288,16 @@ def test_the_value_of_fees_is_read_with_the_pair_though_its_own_tokens_have_noth
     chain.reads.clear()
     market.price(A, REFERENCE, 1_000, leg_lamports=0, besides=frozenset({wallet}))
     assert len(chain.reads) == 1
+
+
+def test_a_pool_that_no_operator_added_values_nothing_and_is_told_apart_where_it_trades() -> None:
+    chain = ModelChain()
+    for number, pair in enumerate(((A, REFERENCE), (A, REFERENCE), (A, B), (A, B)), start=1):
+        chain.add_pool(number, pair, (DEEP, DEEP))
+    for uncounted in (1, 3):
+        chain.entries[uncounted] = replace(chain.entries[uncounted], counts=False)
+    read = market_of(chain).price(A, B, 1_000, 0)
+    assert read.worth is not None
+    assert [[pool.address for pool in pools] for _, pools in read.worth.hops] == [[address(100)]]
+    assert {pool.address for pool in read.pools.direct} == {address(300), address(400)}
+    assert read.pools.uncounted == {address(400)}

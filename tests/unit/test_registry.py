@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from solders.pubkey import Pubkey
@@ -111,6 +112,26 @@ def test_when_the_chain_cannot_be_read_the_error_is_told_and_the_next_call_tries
     with pytest.raises(RpcUnavailable):
         registry.pools()
     assert len(registry.pools()) == 3
+
+
+def test_those_that_an_operator_added_come_before_all_others_and_are_told_apart(chain: ModelChain) -> None:
+    chain.entries[0] = replace(chain.entries[0], counts=False)
+    found = chain.registry().pools()
+    assert [(pool.address, pool.counts) for pool in found] == [
+        (address(200), True),
+        (address(300), True),
+        (address(100), False),
+    ]
+
+
+def test_a_pool_that_no_operator_added_brings_in_no_token_and_no_pair(chain: ModelChain) -> None:
+    pair = chain.registry().for_pair(A, B)
+    chain.entries[:] = [replace(entry, counts=False) for entry in chain.entries]
+    assert chain.registry().pools() == ()
+    chain.entries[0] = replace(chain.entries[0], counts=True)
+    registry = chain.registry()
+    assert {pool.address for pool in registry.pools()} == {pool.address for pool in pair}
+    assert registry.mints() == {A, B}
 
 
 def test_an_empty_registry_trades_nothing_and_reads_nothing() -> None:

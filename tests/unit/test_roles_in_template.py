@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.aws.dynamodb.proposal_table import RECORD_KIND
 from infra.deployment import package
 from infra.project import PROJECT
 
@@ -64,6 +65,18 @@ def test_actions_are_named_one_by_one(resources: Json) -> None:
             assert not [action for action in listed(statement["Action"]) if "*" in action]
 
 
+def test_the_stream_is_pushed_by_several_at_once_and_a_failed_batch_is_tried_a_few_times(resources: Json) -> None:
+    """So one account's batch is not behind another's; DynamoDB keeps one partition key's records in one of them."""
+    (stream,) = (
+        event["Properties"]
+        for function in of_type(resources, "AWS::Serverless::Function").values()
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "DynamoDB"
+    )
+    assert stream["ParallelizationFactor"] == 10
+    assert stream["MaximumRetryAttempts"] == 3
+
+
 def test_resources_are_named_but_where_aws_knows_none(resources: Json) -> None:
     any_resource = set()
     for name, role in of_type(resources, "AWS::IAM::Role").items():
@@ -93,6 +106,27 @@ def test_only_the_worker_reaches_the_wallets_key_and_signs_with_it_as_solana_doe
     ]
 
 
+def test_where_the_nodes_are_is_told_to_the_functions_that_ask_them_and_shown_to_nobody() -> None:
+    template = package.build_template("prod")
+    resources = template["Resources"]
+    shared = str(template.get("Globals", {}))
+    told = {
+        name
+        for name, function in of_type(resources, "AWS::Serverless::Function").items()
+        if "SOLANA_RPC" in str(function.get("Environment", {}))
+    }
+    may_read = {
+        name
+        for name, role in of_type(resources, "AWS::IAM::Role").items()
+        for statement in statements(role)
+        if statement["Resource"] == {"Ref": "SolanaRpcSecretArn"}
+    }
+    assert "SOLANA_RPC" not in shared
+    assert told == {"APIHandler", "ExecuteOrder", "WatchPairs", "DiscoverPools"}
+    assert may_read == {"ApiHandlerRole", "ExecuteOrderRole", "WatchPairsRole", "DiscoverPoolsRole"}
+    assert template["Parameters"]["SolanaRpcUrl"]["NoEcho"] is True
+
+
 def test_functions_move_counters_and_change_no_limit_and_no_kill_switch(resources: Json) -> None:
     """The emulator doesn't look at this condition, so it isn't tried out there."""
     allowed: dict[str, list[str]] = {}
@@ -104,8 +138,40 @@ def test_functions_move_counters_and_change_no_limit_and_no_kill_switch(resource
                     assert changes == {"dynamodb:UpdateItem"}
                     (keys,) = statement["Condition"]["ForAllValues:StringLike"].values()
                     allowed.setdefault(name, []).extend(keys)
-    counters = ["admission", "open#*", "notional#*", "fees#*"]
-    assert allowed == {"ApiHandlerRole": [*counters, "rpc-pace#*"], "ExecuteOrderRole": [*counters, "outage"]}
+    counters = ["admission", "open#*", "waiting#*", "notional#*", "fees#*"]
+    assert allowed == {
+        "ApiHandlerRole": [*counters, "rpc-pace#*"],
+        "ExecuteOrderRole": [*counters, "outage"],
+        "WatchPairsRole": [*counters, "rpc-pace#*"],
+        "DiscoverPoolsRole": ["rpc-pace#*"],
+    }
+
+
+READS = {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan"}
+
+
+def writers(resources: Json, table: str) -> dict[str, list[tuple[set[str], Json | None]]]:
+    """By role what it may write of the table, and under which condition."""
+    found: dict[str, list[tuple[set[str], Json | None]]] = {}
+    for name, role in of_type(resources, "AWS::IAM::Role").items():
+        for statement in statements(role):
+            writes = set(listed(statement["Action"])) - READS
+            if writes and {"Ref": f"{table}Arn"} in listed(statement["Resource"]):
+                found.setdefault(name, []).append((writes, statement.get("Condition")))
+    return found
+
+
+def test_the_scheduled_search_alone_proposes_pools_and_no_function_registers_one(resources: Json) -> None:
+    assert writers(resources, "PoolsTable") == {}
+    assert writers(resources, "ProposalsTable") == {
+        "DiscoverPoolsRole": [({"dynamodb:PutItem", "dynamodb:DeleteItem"}, None)]
+    }
+
+
+def test_of_the_operators_record_a_function_may_write_its_own_kind_of_entries_alone(resources: Json) -> None:
+    """The emulator doesn't look at this condition, so it isn't tried out there."""
+    own_kind = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [RECORD_KIND]}}
+    assert writers(resources, "AuditTable") == {"DiscoverPoolsRole": [({"dynamodb:PutItem"}, own_kind)]}
 
 
 def test_each_function_logs_to_its_own_group_which_forgets_after_a_year(resources: Json) -> None:
@@ -120,12 +186,14 @@ def test_each_function_logs_to_its_own_group_which_forgets_after_a_year(resource
 
 
 def test_the_gateways_are_throttled(resources: Json) -> None:
-    (method,) = resources["RestAPI"]["Properties"]["MethodSettings"]
+    method, health = resources["RestAPI"]["Properties"]["MethodSettings"]
     route = resources["WebsocketAPIStage"]["Properties"]["DefaultRouteSettings"]
     assert (method["ResourcePath"], method["HttpMethod"]) == ("/*", "*")
     for throttle in (method, route):
         assert throttle["ThrottlingRateLimit"] == {"Ref": "GatewayRate"}
         assert throttle["ThrottlingBurstLimit"] == {"Ref": "GatewayBurst"}
+    assert (health["ResourcePath"], health["HttpMethod"]) == ("/health", "GET")
+    assert health["ThrottlingRateLimit"] == health["ThrottlingBurstLimit"] == {"Ref": "HealthRate"}
 
 
 def test_a_function_whose_policy_is_forgotten_may_write_its_logs_and_no_more() -> None:

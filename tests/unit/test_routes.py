@@ -25,6 +25,7 @@ from chalicelib.problems import (
 from chalicelib.routing.quote import (
     MAX_REMAINING_ACCOUNTS,
     MAX_SWAP_COMPUTE_UNITS,
+    LegLimits,
     PoolAsRead,
     ask_pools,
     quote_pool,
@@ -40,7 +41,12 @@ from tests.unit.model_market import best_route
 from tests.unit.routing_pools import CLOCK, JUP, RAY, SOL, USDC, around, cpmm, dlmm, taxed
 
 LEVY = taxed(50, 10**12)
-LIMITS = RouteLimits(max_legs=4, leg_cost=0, fits=fits_a_transaction)
+LIMITS = RouteLimits(
+    max_legs=4,
+    leg_cost=0,
+    fits=lambda route: fits_a_transaction(route, 0),
+    leg=LegLimits(MAX_REMAINING_ACCOUNTS[0]),
+)
 DEEP = (10**15, 10**15)
 
 
@@ -327,13 +333,13 @@ class TestWhyThereIsNoRoute:
 class TestWhatATransactionCanCarry:
     def test_is_so_many_bin_arrays_in_the_worst_case(self) -> None:
         """MAX_REMAINING_ACCOUNTS is what fits, no more and no less."""
-        pool = scattered(SOL, LEVY, MAX_REMAINING_ACCOUNTS + 1, extension=True)
+        pool = scattered(SOL, LEVY, MAX_REMAINING_ACCOUNTS[0] + 1, extension=True)
         sizes = []
-        for arrays in range(1, MAX_REMAINING_ACCOUNTS + 2):
+        for arrays in range(1, MAX_REMAINING_ACCOUNTS[0] + 2):
             quote = pool.quote(SOL.address, (2 * arrays - 1) * 5 * 10**8, CLOCK)
             assert len(quote.remaining_accounts) == arrays
             sizes.append(size_of(Route((Hop((RouteLeg(pool, quote, PPM),)),))))
-        assert sizes[-2] <= MAX_TRANSACTION_BYTES < sizes[-1]
+        assert sizes[-2] <= MAX_TRANSACTION_BYTES[0] < sizes[-1]
         assert {later - earlier for earlier, later in pairwise(sizes)} == {33}
 
     @pytest.mark.parametrize("sold", [SOL, JUP, LEVY], ids=["SOL", "JUP", "Token-2022"])
@@ -341,15 +347,15 @@ class TestWhatATransactionCanCarry:
     def test_includes_that_many_of_any_pair(self, sold: Mint, bought: Mint) -> None:
         if sold == bought:
             return
-        pool = scattered(sold, bought, MAX_REMAINING_ACCOUNTS, extension=True)
+        pool = scattered(sold, bought, MAX_REMAINING_ACCOUNTS[0], extension=True)
         route = best_route(pair(sold, bought, pool), 8 * 10**9, LIMITS)
-        assert len(route.legs[0].quote.remaining_accounts) == MAX_REMAINING_ACCOUNTS
+        assert len(route.legs[0].quote.remaining_accounts) == MAX_REMAINING_ACCOUNTS[0]
 
     def test_a_swap_over_more_arrays_says_so(self) -> None:
         pools = pair(JUP, USDC, scattered(JUP, USDC, 12))
         with pytest.raises(InsufficientLiquidity, match=r"names 1[0-2] accounts .* more than one transaction"):
             best_route(pools, 11 * 10**9, LIMITS)
-        (offer,) = ask_pools(pools.direct, JUP.address, 11 * 10**9, CLOCK)
+        (offer,) = ask_pools(pools.direct, JUP.address, 11 * 10**9, CLOCK, LIMITS.leg)
         assert "more than one transaction can carry" in str(offer.refusal)
 
     def test_a_swap_over_more_bins_than_compute_units_says_so(self) -> None:
@@ -389,7 +395,7 @@ class TestWhatATransactionCanCarry:
         route = best_route(pools, 5 * 10**9, LIMITS)
 
         assert len(route.legs) == 2
-        assert fits_a_transaction(route)
+        assert fits_a_transaction(route, 0)
         assert next(len(leg.quote.remaining_accounts) for leg in route.legs if leg.pool is pool) == 1
         assert route.amount_out > best_single(pools, 5 * 10**9)
 
@@ -411,7 +417,7 @@ class TestWhatATransactionCanCarry:
         bridge = over(SOL, [long, short], [cpmm((SOL, USDC), DEEP)])
         route = best_route(pair(LEVY, USDC, bridges=[bridge]), 35 * 10**8, LIMITS)
         assert route.legs[0].pool is short
-        assert fits_a_transaction(route)
+        assert fits_a_transaction(route, 0)
 
     @given(routes())
     @settings(deadline=None, max_examples=20)
@@ -444,5 +450,5 @@ def size_of(route: Route, trade: Trade | None = None) -> int:
     """The bytes of the route's transaction, whether they fit or not."""
     trade = trade or Trade(Pubkey(bytes([5] * 32)), OrderMemo("00000000-0000-0000-0000-000000000000", 1), 0, "")
     plan = plan_swap(route, trade, route.amount_out)
-    instructions = plan.instructions(ComputeBudget(MAX_COMPUTE_UNITS, unit_price=1_000_000))
+    instructions = [*ComputeBudget(MAX_COMPUTE_UNITS, 1_000_000).instructions(), *plan.instructions()]
     return len(unsigned_wire(MessageV0.try_compile(plan.payer, instructions, [], Hash.default())))

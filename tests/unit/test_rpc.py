@@ -17,6 +17,7 @@ from solders.pubkey import Pubkey
 from chalicelib.problems import PermanentError, RpcRefused, RpcUnavailable, TransientError
 from chalicelib.solana.accounts import Account
 from chalicelib.solana.rpc import (
+    AccountFilter,
     EpochInfo,
     LatestBlockhash,
     SignatureStatus,
@@ -137,6 +138,22 @@ def test_accounts_are_read_with_their_slot_and_missing_ones_are_none(node: Node,
     ]
 
 
+def test_a_programs_accounts_are_found_by_length_and_bytes_and_read_in_part(node: Node, rpc: SolanaRpc) -> None:
+    first, program = Pubkey.new_unique(), Pubkey.new_unique()
+    node.results([{"pubkey": str(first), "account": _account(7, b"ab")}])
+    found = rpc.get_program_accounts(program, AccountFilter(637, ((0, b"\1\2"), (168, b"\3"))), part=range(168, 232))
+    assert found == {first: Account(OWNER, 7, b"ab")}
+    assert node.requests[0]["method"] == "getProgramAccounts"
+    asked_for, config = node.requests[0]["params"]
+    assert asked_for == str(program)
+    assert config["dataSlice"] == {"offset": 168, "length": 64}
+    assert config["filters"] == [
+        {"dataSize": 637},
+        {"memcmp": {"offset": 0, "bytes": "AQI=", "encoding": "base64"}},
+        {"memcmp": {"offset": 168, "bytes": "Aw==", "encoding": "base64"}},
+    ]
+
+
 def test_more_than_a_hundred_accounts_are_one_request_and_report_the_lowest_slot(node: Node, rpc: SolanaRpc) -> None:
     addresses = [Pubkey.new_unique() for _ in range(250)]
 
@@ -244,7 +261,7 @@ def test_an_unknown_transaction_is_none_and_a_known_one_its_json(node: Node, rpc
     assert rpc.get_transaction("a") == landed
     assert node.requests[0]["params"] == [
         "a",
-        {"commitment": "confirmed", "encoding": "json", "maxSupportedTransactionVersion": 0},
+        {"commitment": "confirmed", "encoding": "json", "maxSupportedTransactionVersion": 1},
     ]
 
 

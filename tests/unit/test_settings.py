@@ -27,7 +27,7 @@ def test_every_setting_comes_from_the_variable_of_its_name() -> None:
     assert settings.worker_timeout_seconds == 60
 
 
-@pytest.mark.parametrize("name", ENVIRONMENT)
+@pytest.mark.parametrize("name", sorted(ENVIRONMENT.keys() - {"SOLANA_RPC_URL"}))
 @pytest.mark.parametrize("empty", [True, False])
 def test_a_missing_or_empty_one_is_named(name: str, empty: bool) -> None:
     environment = {**ENVIRONMENT, name: ""} if empty else {k: v for k, v in ENVIRONMENT.items() if k != name}
@@ -46,6 +46,11 @@ def test_settings_never_show_the_nodes_key_in_a_log() -> None:
     for shown in (repr(read_settings(ENVIRONMENT)), str(read_settings(ENVIRONMENT))):
         assert "secret-key" not in shown
         assert "secret-path" not in shown
+
+
+def test_a_function_that_asks_no_node_is_told_of_none() -> None:
+    environment = {name: value for name, value in ENVIRONMENT.items() if name != "SOLANA_RPC_URL"}
+    assert read_settings(environment).solana_rpc_url is None
 
 
 def test_settings_do_not_change_while_a_process_lives() -> None:

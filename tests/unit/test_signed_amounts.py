@@ -52,8 +52,8 @@ def test_a_second_hop_spends_what_the_first_guarantees_and_never_what_the_wallet
 
 
 def test_no_swap_spends_what_is_bought_nor_buys_what_is_sold() -> None:
-    there = trade("USDC", "JUP", 10**6)
-    back = trade("JUP", "USDC", there.min_out)
+    there = trade("USDC", "JUP", 10**6, pools=("JUP/USDC",))
+    back = trade("JUP", "USDC", there.min_out, pools=("JUP/USDC",))
     detour = [made.instructions[swaps_of(made)[0]] for made in (there, back)]
     selling_sol = trade("SOL", "USDC", 10**9, 500_000)
     for made, after in ((selling_sol, 1), (BUYING_SOL, 0)):
@@ -119,7 +119,7 @@ def test_a_quote_without_slippage_must_be_met_to_the_unit() -> None:
 @example(limit=MAX_COMPUTE_UNITS, price=2_000_001, cap=2_800_002)
 def test_the_priority_fee_stays_within_its_cap(limit: int, price: int, cap: int) -> None:
     budget = ComputeBudget(limit, price)
-    message = compiled(BUYING_SOL.plan.instructions(budget))
+    message = compiled([*budget.instructions(), *BUYING_SOL.plan.instructions()])
     terms = replace(BUYING_SOL.terms, most_lamports=5_000 + cap)  # the order has reserved all that the cap allows
     if budget.priority_fee_lamports <= cap:
         policy(fee_cap=cap).approve(message, terms)
@@ -129,7 +129,7 @@ def test_the_priority_fee_stays_within_its_cap(limit: int, price: int, cap: int)
 
 def test_a_priority_fee_above_the_cap_is_told_rounded_up_to_the_lamport() -> None:
     for limit, price, lamports in ((1, 1_000_001, 2), (MAX_COMPUTE_UNITS, 2**63 + 1, 12_912_720_851_596_686_133)):
-        message = compiled(BUYING_SOL.plan.instructions(ComputeBudget(limit, price)))
+        message = compiled([*ComputeBudget(limit, price).instructions(), *BUYING_SOL.plan.instructions()])
         terms = replace(BUYING_SOL.terms, most_lamports=5_000 + lamports)
         policy(fee_cap=lamports).approve(message, terms)
         told = refusal(message, terms, policy(fee_cap=lamports - 1))
@@ -138,7 +138,7 @@ def test_a_priority_fee_above_the_cap_is_told_rounded_up_to_the_lamport() -> Non
 
 def test_base_fee_and_priority_fee_together_are_held_to_what_the_order_has_reserved() -> None:
     for limit, price, lamports in ((1, 1_000_001, 2), (MAX_COMPUTE_UNITS, 1_000_000, MAX_COMPUTE_UNITS)):
-        message = compiled(BUYING_SOL.plan.instructions(ComputeBudget(limit, price)))
+        message = compiled([*ComputeBudget(limit, price).instructions(), *BUYING_SOL.plan.instructions()])
         reserved = replace(BUYING_SOL.terms, most_lamports=5_000 + lamports)
         policy(fee_cap=lamports).approve(message, reserved)
         told = refusal(message, replace(reserved, most_lamports=4_999 + lamports), policy(fee_cap=lamports))

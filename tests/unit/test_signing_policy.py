@@ -22,9 +22,11 @@ from solders.system_program import TransferParams, transfer
 from chalicelib.problems import PermanentError, SigningRefused
 from chalicelib.solana.signing_policy import ApprovedMessage, SigningPolicy, TradablePool
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
+from chalicelib.venues.meteora_damm_v2.layout import PROGRAM_ID as METEORA_DAMM_V2
 from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID as METEORA
 from chalicelib.venues.meteora_dlmm.layout import bin_array_address
 from chalicelib.venues.meteora_dlmm.pool import MeteoraDlmmVenue
+from chalicelib.venues.raydium_clmm.layout import PROGRAM_ID as RAYDIUM_CLMM
 from chalicelib.venues.raydium_cpmm.layout import PROGRAM_ID as RAYDIUM
 from chalicelib.venues.raydium_cpmm.layout import config_address
 from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmmVenue
@@ -153,6 +155,27 @@ def test_no_account_can_be_put_in_anothers_place(kind: str) -> None:
                     refusal(with_accounts(made, index, accounts), made.terms)
 
 
+@pytest.mark.parametrize("program", [METEORA_DAMM_V2, RAYDIUM_CLMM])
+@pytest.mark.parametrize(("sold", "bought"), [("SOL", "LEVY"), ("LEVY", "USDC")])
+def test_of_a_swap_that_tells_its_way_or_its_programs_by_other_accounts_none_can_be_put_in_anothers_place_either(
+    program: Pubkey, sold: str, bought: str
+) -> None:
+    """At pools of a Token-2022 token."""
+    programs = (program,)
+    made = trade(sold, bought, 10**9, programs=programs)
+    by = policy(programs=programs)
+    by.approve(as_bytes(made.message), made.terms)
+    assert program in {each.program_id for each in made.instructions}
+    keys = (*made.message.account_keys, STRANGER)
+    for index, instruction in enumerate(made.instructions):
+        for position, meta in enumerate(instruction.accounts):
+            for key in keys:
+                if key != meta.pubkey:
+                    accounts = list(instruction.accounts)
+                    accounts[position] = AccountMeta(key, meta.is_signer and key == made.terms.wallet, meta.is_writable)
+                    refusal(with_accounts(made, index, accounts), made.terms, by)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_instruction_can_be_left_out_doubled_or_moved(kind: str) -> None:
     made = KINDS[kind]
@@ -248,9 +271,9 @@ def test_no_account_comes_through_a_lookup_table() -> None:
     assert "lookup tables" in refusal(as_bytes(message), SPLIT.terms)
 
 
-def test_only_version_0_is_signed() -> None:
+def test_only_versions_0_and_1_are_signed() -> None:
     legacy = Message.new_with_blockhash(BUYING_SOL.instructions, BUYING_SOL.terms.wallet, LATEST.blockhash)
-    assert "not a version 0" in refusal(bytes(legacy), BUYING_SOL.terms)
+    assert "neither a version 0" in refusal(bytes(legacy), BUYING_SOL.terms)
 
 
 def test_a_pool_that_is_not_registered_is_not_traded_nor_one_of_another_program_or_pair() -> None:

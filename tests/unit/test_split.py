@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.routing.outlet import Outlet
 from chalicelib.routing.quote import PoolPayment
-from chalicelib.routing.split import EXHAUSTIVE_INPUT, Division, Outlet, divide
+from chalicelib.routing.split import EXHAUSTIVE_INPUT, Division, divide
 from chalicelib.solana.tokens import Mint
 from chalicelib.venues.venue import Pool
 from tests.unit.routing_pools import CLOCK, JUP, USDC, around, cpmm, dlmm, taxed
@@ -122,6 +123,40 @@ def payments(pools: Sequence[Pool], sold: Mint) -> list[Pay]:
     return [PoolPayment(pool, sold.address, CLOCK) for pool in pools]
 
 
+def steps(ends: tuple[int, int], *prices_e9: int) -> Pay:
+    """A pool of two steps, each at one price: up to `ends`, in units of 10^-9."""
+
+    def pay(amount: int) -> int | None:
+        if amount > ends[1]:
+            return None
+        return (min(amount, ends[0]) * prices_e9[0] + max(amount - ends[0], 0) * prices_e9[1]) // 10**9
+
+    return pay
+
+
+class TestAPoolAsTheSearchSeesIt:
+    def test_is_paid_what_the_pool_pays_and_nothing_for_nothing(self) -> None:
+        pay = ConstantProduct(1_000, 1_000)
+        outlet = Outlet(pay)
+        assert [outlet.paid(amount) for amount in (0, 10, 900)] == [0, pay(10), pay(900)]
+
+    def test_is_impossible_where_it_refuses_or_pays_nothing_whatever_the_others_pay(self) -> None:
+        for refusing in (lambda _: None, lambda _: 0):
+            assert Outlet(refusing).paid(10) + 100 * (2**64 - 1) < 0
+
+    def test_has_room_for_the_most_that_it_takes_and_pays_for(self) -> None:
+        outlet = Outlet(ConstantProduct(1_000, 1_000, most=238))
+        assert [outlet.room(limit) for limit in (100, 238, 239, 10**12)] == [100, 238, 238, 238]
+        assert Outlet(ConstantProduct(1_000, 10**6, fee_ppm=0, most=1)).room(10) == 1
+        assert Outlet(lambda amount: None if amount > 5 else 0).room(10) == 0
+        assert Outlet(lambda amount: None).room(10) == 0
+
+    def test_pays_for_no_less_than_its_least(self) -> None:
+        outlet = Outlet(lambda amount: amount // 10)
+        assert [outlet.least(room) for room in (0, 10, 11, 10**12)] == [0, 10, 10, 10]
+        assert Outlet(ConstantProduct(1_000, 10**6, fee_ppm=0)).least(5) == 1
+
+
 legs_allowed = st.integers(1, 3)
 costs = st.sampled_from([0, 0, 1, 2, 5, 40])
 
@@ -222,6 +257,108 @@ class TestRoundingIsAllThatCanBeMissed:
         assert 0 <= missed <= (max_legs - 1) * (fees * best_price(pays, amount) + 1)
 
 
+# Amount, legs allowed, cost of a leg, what was found; of each pool the reserves, the fee and the most that it takes.
+FOUND: list[tuple[int, int, int, int, list[tuple[int, int, int, int | None]]]] = [
+    (512, 3, 0, 439, [(14_610, 12_484, 0, None), (15_903, 9_821, 0, None), (16_600, 14_624, 0, None)]),
+    (1_192, 4, 0, 26, [(1_073, 28, 0, None), (4_292, 112, 2_500, 1_011), (4_649, 112, 2_500, None)]),
+    (
+        5_421,
+        3,
+        87_535,
+        26_339_323,
+        [(76_437, 380_656_261, 10_000, 2_053), (2_711, 13_514_336, 10_000, 3_026), (156_125, 784_528_126, 2_500, None)],
+    ),
+    (
+        561_855_758,
+        3,
+        1,
+        1_928_904_165,
+        [
+            (4_438_660_489, 15_690_664_829, 10_000, 192_625_239),
+            (5_112_887_398, 17_823_525_470, 2_500, None),
+            (34_048_458_935, 118_573_758_242, 2_500, None),
+        ],
+    ),
+    (6_184, 4, 4, 1_905, [(546_048, 174_918, 0, 3_682), (4_329, 1_448, 100, None), (16_697, 5_544, 2_500, None)]),
+    (
+        16_686,
+        4,
+        14_810,
+        4_793_677,
+        [(1_346_561, 397_908_776, 10_000, 8_628), (128_483, 38_660_535, 100, None), (46_721, 14_002_284, 0, None)],
+    ),
+    (
+        218_454,
+        3,
+        0,
+        12_750_932_648,
+        [
+            (2_512_222, 96_858_719_211, 0, 147_167),
+            (393_218, 1_964_123_911, 0, None),
+            (5_002_597, 24_987_972_016, 2_500, 27_973),
+            (16_799_113, 1_646_481_065_131, 0, 78_208),
+        ],
+    ),
+    (6_427_901, 4, 429, 135_888, [(24_426_024, 618_590, 100, None), (9_641_852, 242_252, 10_000, None)]),
+    (726, 4, 1, 62, [(6_172, 111, 2_500, 486), (3_413, 814, 0, 243), (1_235, 33, 0, 7_261)]),
+    (1_095, 3, 0, 4, [(1_096, 6, 10_000, 980), (986, 6, 10_000, 531), (986, 6, 100, None)]),
+    (278_956, 3, 0, 265_092, [(418_435, 417_599, 10_000, 186_024), (5_495_434, 5_484_444, 2_500, None)]),
+    (577, 3, 0, 253, [(1_674, 796, 0, 98), (1_097, 543, 0, 481), (4_732, 2_213, 2_500, 19_235)]),
+    (3_110, 4, 0, 13_352, [(3_733, 72_660, 0, 691), (39_498, 39_143, 2_500, 1_742), (4_044, 2_479, 0, 706)]),
+    (
+        9_873,
+        4,
+        0,
+        464,
+        [(43_442, 585, 0, 76), (71_086, 2_922, 2_500, 1_141), (28_632, 144, 2_500, 1_188), (11_848, 1_058, 0, 7_594)],
+    ),
+    (
+        902,
+        3,
+        0,
+        897,
+        [
+            (16_778, 17_450, 2_500, 118),
+            (8_028, 46_105, 2_500, 4),
+            (10_644, 10_964, 0, 784),
+            (11_727, 11_856, 2_500, 781),
+        ],
+    ),
+    (
+        17_665_949,
+        4,
+        1_610_050,
+        5_002_950_252,
+        [
+            (109_528_884, 32_760_089_205, 2_500, 7_793_797),
+            (17_665_950, 5_448_178_981, 2_500, None),
+            (192_558_845, 57_478_815_233, 0, None),
+        ],
+    ),
+]
+
+
+class TestWhatASearchMustNotLose:
+    """Of thousands of made-up markets those at which a search that is a little lazier or ruder is paid less."""
+
+    @pytest.mark.parametrize(("amount", "max_legs", "leg_cost", "found", "pools"), FOUND)
+    def test_is_found_again(
+        self,
+        amount: int,
+        max_legs: int,
+        leg_cost: int,
+        found: int,
+        pools: list[tuple[int, int, int, int | None]],
+    ) -> None:
+        pays = [ConstantProduct(*each) for each in pools]
+
+        division = split(pays, amount, max_legs, leg_cost)
+
+        assert division is not None
+        check_sound(division, pays, amount, max_legs)
+        assert (worth(division, leg_cost) or 0) >= found
+
+
 large_amounts = st.integers(10**6, 10**15)
 
 
@@ -245,8 +382,12 @@ class TestLargeInputs:
         division = split(pays, amount)
 
         cell = amount // 60
-        # what a pool pays nothing for, it refuses
-        tables = [[(pay(cell * count) or None) if count else 0 for count in range(61)] for pay in pays]
+        # what a pool pays nothing for, it refuses; the last takes what sixty cells don't come to, too
+        rest = amount - 60 * cell
+        tables = [
+            [(pay(sold) or None) if (sold := cell * count + extra) else 0 for count in range(61)]
+            for pay, extra in zip(pays, (0, 0, rest), strict=True)
+        ]
         possible = (
             sum(each or 0 for each in paid)
             for i in range(61)
@@ -288,6 +429,25 @@ class TestPoolsThatCannotTakeEverything:
         assert full is not None
         assert full.amounts == tuple(rooms)
 
+    @pytest.mark.parametrize(
+        ("first", "second", "amount"),
+        [
+            ((25_545_677_684_966, 51_142_856_540_892), (1_824_691_617_214, 3_653_061_913_578), 54_631_255_822_330),
+            ((12_772_839_490_991, 25_571_428_270_444), (1_388_206_119_222, 2_739_796_435_185), 27_315_627_911_160),
+        ],
+    )
+    def test_with_steps_of_almost_one_price_the_better_step_is_filled_first(
+        self, first: tuple[int, int], second: tuple[int, int], amount: int
+    ) -> None:
+        """As two bins each of two DLMM pools whose fees differ by a five-millionth."""
+        pays = [steps(first, 998_000_000, 995_992_016), steps(second, 997_999_800, 995_991_816)]
+
+        division = split(pays, amount)
+
+        assert division is not None
+        best = (first[1], amount - first[1])
+        assert division.amount_out + 4 >= sum(pay(sold) or 0 for pay, sold in zip(pays, best, strict=True))
+
     def test_leave_the_last_one_enough_to_be_paid_for(self) -> None:
         pays = [ConstantProduct(10**8, 10**6, most=999_990), ConstantProduct(10**8, 10**6, most=4_000)]
 
@@ -295,6 +455,15 @@ class TestPoolsThatCannotTakeEverything:
 
         assert division is not None  # although what the roomier one can't take buys nothing
         check_sound(division, pays, 10**6)
+
+    def test_are_divided_though_each_must_be_given_the_very_least_that_it_pays_for(self) -> None:
+        def between(least: int, most: int) -> Pay:
+            return lambda amount: None if amount > most else amount if amount >= least else 0
+
+        division = split([between(300, 350), between(400, 450)], 700)
+        assert division == Division((300, 400), 700)
+        assert split([between(300, 350), between(400, 450)], 699) is None
+        assert split([between(300, 350), between(400, 450)], 801) is None
 
     def test_are_found_however_small_a_part_they_take_and_however_poor_the_others_are(self) -> None:
         small, poor = ConstantProduct(1_000, 1_000, most=10_000), ConstantProduct(50_000_000, 1_000)
@@ -339,6 +508,10 @@ class TestPoolsThatPayNothingForLittle:
         else:
             assert not any(pay(amount) for pay in pays)
 
+    @pytest.mark.parametrize("amount", [5, 10**6])
+    def test_and_a_single_unit_for_all_of_it_serve_it(self, amount: int) -> None:
+        assert split([lambda each: 1 if each == amount else 0], amount) == Division((amount,), 1)
+
     def test_and_nothing_for_all_of_it_serve_nothing(self) -> None:
         assert split([lambda _: 0, lambda _: 0], 100) is None
         assert split([lambda _: 0, lambda _: 0], 10**9) is None
@@ -368,6 +541,22 @@ class TestLegsThatCostMoreThanTheyGain:
         assert at_a_loss is not None
         assert at_a_gain is not None
         assert (at_a_loss.legs, at_a_gain.legs) == (1, 2)
+
+    def test_are_left_out_up_to_the_unit_where_other_legs_gain_more(self) -> None:
+        deep: Pay = ConstantProduct(10**12, 10**12)
+        pays: list[Pay] = [deep, ConstantProduct(10**9, 10**9), deep]
+        amount = 10**10
+        all_three, both = split(pays, amount), split([deep, deep], amount)
+        assert all_three is not None
+        assert both is not None
+        gain = all_three.amount_out - both.amount_out
+        assert gain > 1
+
+        at_a_loss, at_a_gain = split(pays, amount, leg_cost=gain), split(pays, amount, leg_cost=gain - 1)
+
+        assert at_a_loss is not None
+        assert (at_a_loss.amounts[0], at_a_loss.amounts[1]) == (amount // 2, 0)
+        assert at_a_gain == all_three
 
     @given(st.data(), large_amounts, st.integers(0, 5_000))
     @settings(deadline=None, max_examples=40)

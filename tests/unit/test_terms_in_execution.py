@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.orders.execution import ComeBack, Finished
-from chalicelib.orders.order import IllegalTransition, Order, State, cancel
+from chalicelib.orders.order import IllegalTransition, Order, State, cancel, claim
 from chalicelib.orders.ports import StaleOrder
+from chalicelib.orders.starts import InLine
 from chalicelib.problems import AllNodesDown, ExecutionError, RpcUnavailable
 from chalicelib.risk.limits import Exposure
-from tests.integration.chain_model import POINTS, Network, World, assert_legal
+from chalicelib.times import time_text
+from tests.integration.chain_model import POINTS, AnyTime, Network, World, assert_legal
 from tests.orders_in_memory import OrdersInMemory
 from tests.sample_orders import CREATED_AT_MS, MIN_OUT, QUOTED_OUT, new_order
 
@@ -101,8 +103,23 @@ def test_an_order_whose_deadline_comes_before_its_transaction_is_stored_expires_
         assert order.state is State.CONFIRMED
         return
     assert (order.state, order.error_code) == (State.EXPIRED, "EXPIRED")
+    assert order.error == f"the order was good until {time_text(DEADLINE)}"
     assert not world.chain.sent
     assert order.claims.open == 0
+
+
+def test_an_order_whose_deadline_comes_while_it_waits_for_its_turn_expires_at_once() -> None:
+    world = world_with()
+
+    class Late(AnyTime):
+        def take(self, order: Order) -> InLine | None:
+            world.now_ms = DEADLINE
+            return None
+
+    world.starts = Late()
+    outcome = world.worker().run(ORDER, "first/1")
+    assert outcome == Finished(world.stored(ORDER))
+    assert (world.stored(ORDER).state, world.stored(ORDER).updated_at_ms) == (State.EXPIRED, DEADLINE)
 
 
 @pytest.mark.parametrize("network", [Network.HIDES, Network.CARRIES, Network.SILENT_BUT_CARRIES])
@@ -130,7 +147,24 @@ def test_an_order_ends_at_its_deadline_while_no_node_answers() -> None:
     world.market.extend([AllNodesDown(70_000)] * 50)
     order = run_until_finished(world)
     assert (order.state, order.retry_count) == (State.EXPIRED, 0)
+    assert order.error == f"the order was good until {time_text(DEADLINE)}", "no attempt of it had failed"
     assert order.updated_at_ms == DEADLINE, "its last wait was no longer than to its deadline"
+
+
+def test_no_wait_for_a_retry_or_for_another_worker_is_longer_than_to_the_deadline() -> None:
+    world = world_with()
+    world.store.replace(replace(world.stored(ORDER), expires_at_ms=CREATED_AT_MS + 600))
+    world.building.append(RpcUnavailable("no answer"))
+    assert world.worker().run(ORDER, "first/1") == ComeBack(600, "backing off")
+    world.now_ms += 100
+    assert world.worker().run(ORDER, "early/2") == ComeBack(500, "backing off")
+
+    held = world_with()
+    held.store.replace(
+        claim(replace(held.stored(ORDER), expires_at_ms=CREATED_AT_MS + 600), "first/1", held.now_ms, 900)
+    )
+    held.now_ms += 100
+    assert held.worker().run(ORDER, "second/2") == ComeBack(500, "another worker has it")
 
 
 def test_a_worker_that_dies_holds_nobody_up_at_the_deadline() -> None:

@@ -9,11 +9,11 @@ from struct import pack
 import pytest
 from solders.pubkey import Pubkey
 
-from chalicelib.contract.views import token_json
+from chalicelib.contract.token_views import token_json
 from chalicelib.orders.order import Token
-from chalicelib.orders.pair import find_pair, find_token
+from chalicelib.orders.pair import UNKNOWN_TOKEN, find_pair, find_token
 from chalicelib.orders.token_directory import WELL_KNOWN_SYMBOLS, ChainTokenDirectory
-from chalicelib.problems import InvalidRequest, RpcUnavailable
+from chalicelib.problems import FieldProblem, InvalidRequest, RpcUnavailable
 from chalicelib.solana.accounts import Account, AccountMap
 from chalicelib.solana.tokens import EXTENSIONS_OFFSET, TOKEN_2022_PROGRAM, TOKEN_PROGRAM, ExtensionType, Mint
 from infra.localnet.programs.token_accounts import mint_account
@@ -23,10 +23,12 @@ SOL, USDC = (Pubkey.from_string(mint) for mint, symbol in WELL_KNOWN_SYMBOLS.ite
 ACME, OTHER, PLAIN = (address(number) for number in (10, 11, 12))
 
 
-def named_mint(mint: Pubkey, symbol: str | bytes, decimals: int = 6) -> Account:
-    """A Token-2022 mint that says its own symbol in its metadata extension."""
+def named_mint(mint: Pubkey, symbol: str | bytes, decimals: int = 6, name: str = "Name") -> Account:
+    """A Token-2022 mint that says its own symbol and name in its metadata extension."""
     text = symbol.encode() if isinstance(symbol, str) else symbol
-    metadata = bytes(32) + bytes(mint) + pack("<I", 4) + b"Name" + pack("<I", len(text)) + text + pack("<II", 0, 0)
+    called = name.encode()
+    metadata = bytes(32) + bytes(mint) + pack("<I", len(called)) + called
+    metadata += pack("<I", len(text)) + text + pack("<II", 0, 0)
     base = mint_account(Mint(mint, TOKEN_PROGRAM, decimals), supply=1, authority=None).data
     data = base.ljust(EXTENSIONS_OFFSET - 1, b"\0") + b"\x01"
     data += pack("<HH", ExtensionType.TOKEN_METADATA, len(metadata)) + metadata
@@ -190,11 +192,12 @@ def test_a_claim_that_is_no_longer_traded_does_not_count(chain: Chain, directory
 def test_the_listing_has_symbols_first_and_tells_what_an_order_needs(
     chain: Chain, directory: ChainTokenDirectory
 ) -> None:
-    chain.add(ACME, named_mint(ACME, "ACME", decimals=2))
+    chain.add(ACME, named_mint(ACME, "ACME", decimals=2, name=""))
+    sol, usdc = ({"name": name, "verified": True} for name in ("Solana", "USD Coin"))
     assert [token_json(token) for token in directory.tokens()] == [
         {"symbol": "ACME", "mint": str(ACME), "decimals": 2, "tokenProgram": str(TOKEN_2022_PROGRAM)},
-        {"symbol": "SOL", "mint": str(SOL), "decimals": 9, "tokenProgram": str(TOKEN_PROGRAM)},
-        {"symbol": "USDC", "mint": str(USDC), "decimals": 6, "tokenProgram": str(TOKEN_PROGRAM)},
+        {"symbol": "SOL", "mint": str(SOL), "decimals": 9, "tokenProgram": str(TOKEN_PROGRAM), **sol},
+        {"symbol": "USDC", "mint": str(USDC), "decimals": 6, "tokenProgram": str(TOKEN_PROGRAM), **usdc},
         {"symbol": None, "mint": str(PLAIN), "decimals": 5, "tokenProgram": str(TOKEN_PROGRAM)},
     ]
 
@@ -212,19 +215,28 @@ def test_a_pair_is_two_different_tokens(directory: ChainTokenDirectory) -> None:
 
 
 def test_every_unknown_token_of_a_pair_is_named(directory: ChainTokenDirectory) -> None:
-    with pytest.raises(InvalidRequest) as refused:
-        find_pair(directory, "DOGE", "PEPE")
-    assert [problem.field for problem in refused.value.problems] == ["tokenIn", "tokenOut"]
+    for sold, bought, fields in (
+        ("DOGE", "PEPE", ["tokenIn", "tokenOut"]),
+        ("DOGE", "SOL", ["tokenIn"]),
+        ("SOL", "PEPE", ["tokenOut"]),
+    ):
+        with pytest.raises(InvalidRequest) as refused:
+            find_pair(directory, sold, bought)
+        assert list(refused.value.problems) == [FieldProblem(field, UNKNOWN_TOKEN) for field in fields]
+
+
+def test_a_token_is_found_or_its_field_is_named(directory: ChainTokenDirectory) -> None:
+    assert find_token(directory, "tokenOut", "usdc").mint == str(USDC)
     with pytest.raises(InvalidRequest) as refused:
         find_token(directory, "tokenOut", "PEPE")
-    assert [problem.field for problem in refused.value.problems] == ["tokenOut"]
+    assert list(refused.value.problems) == [FieldProblem("tokenOut", UNKNOWN_TOKEN)]
 
 
 @pytest.mark.parametrize("kind", [ExtensionType.SCALED_UI_AMOUNT, ExtensionType.INTEREST_BEARING_CONFIG])
 def test_the_listing_says_of_which_tokens_wallets_show_other_amounts(
     chain: Chain, directory: ChainTokenDirectory, kind: ExtensionType
 ) -> None:
-    mint = named_mint(ACME, "ACME", decimals=2)
+    mint = named_mint(ACME, "ACME", decimals=2, name="")
     chain.add(ACME, replace(mint, data=mint.data + pack("<HH", kind, 56) + bytes(56)))
     listed = {token.symbol: token_json(token) for token in directory.tokens()}
     assert listed["ACME"] == {
@@ -235,3 +247,49 @@ def test_the_listing_says_of_which_tokens_wallets_show_other_amounts(
         "scaledUi": True,
     }
     assert "scaledUi" not in listed["SOL"]
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("Acme Coin", "Acme Coin"),
+        ("<img src=x onerror=alert(1)>", "<img src=x onerror=alert(1)>"),
+        ("\u202eniocteB\u202c tellaW", "niocteB tellaW"),
+        ("line\r\nbreak\x00\x1b[2J", "linebreak[2J"),
+        ("x" * 1_000, "x" * 64),
+        ("שקל", "שקל"),
+        ("\u202e\u200f \n", None),
+        ("", None),
+    ],
+)
+def test_a_name_is_what_its_maker_wrote_as_far_as_it_can_be_shown(
+    chain: Chain, directory: ChainTokenDirectory, written: str, told: str | None
+) -> None:
+    chain.add(ACME, named_mint(ACME, "ACME", name=written))
+    (found,) = (token for token in directory.tokens() if token.mint.address == ACME)
+    assert (found.name, found.verified) == (told, False)
+    assert token_json(found).get("name") == told
+    assert "verified" not in token_json(found)
+
+
+def test_only_a_mint_that_is_known_is_verified_whatever_another_calls_itself(
+    chain: Chain, directory: ChainTokenDirectory
+) -> None:
+    chain.add(ACME, named_mint(ACME, "USDC", name="USD Coin"))
+    told = {token.mint.address: token_json(token) for token in directory.tokens()}
+    assert (told[USDC]["symbol"], told[USDC]["name"], told[USDC]["verified"]) == ("USDC", "USD Coin", True)
+    assert (told[ACME]["symbol"], told[ACME].get("verified")) == (None, None)
+
+
+def test_what_somebody_may_still_do_to_a_tokens_holders_is_told(chain: Chain, directory: ChainTokenDirectory) -> None:
+    plain = mint_account(Mint(ACME, TOKEN_PROGRAM, 6), supply=1, authority=None)
+    freezable = replace(plain, data=plain.data[:46] + b"\1\0\0\0" + bytes([7] * 32) + plain.data[82:])
+    chain.add(ACME, freezable)
+    told = {token.mint.address: token_json(token) for token in directory.tokens()}
+    assert told[ACME]["risks"] == [
+        {
+            "risk": "freeze-authority",
+            "meaning": "somebody may freeze any account, the wallet's and the pool's too",
+        }
+    ]
+    assert "risks" not in told[SOL]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from solders.hash import Hash
 from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
+from solders.message import MessageV1, TransactionConfig
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import PermanentError, TransactionTooLarge
@@ -31,10 +32,14 @@ from chalicelib.solana.tokens import (
     associated_token_address,
 )
 from chalicelib.solana.transaction import (
+    MAX_ACCOUNTS,
     MAX_TRANSACTION_BYTES,
     MEMO_PROGRAM,
+    VERSIONS,
     OrderMemo,
     SwapPlan,
+    Tip,
+    TransactionVersion,
     build_message,
     unsigned_wire,
     writable_accounts,
@@ -66,7 +71,7 @@ def _plan(token_in: TokenMint, token_out: TokenMint, *more_accounts: Pubkey) -> 
 
 
 def _programs(plan: SwapPlan) -> list[Pubkey]:
-    return [instruction.program_id for instruction in plan.instructions(BUDGET)]
+    return [instruction.program_id for instruction in [*BUDGET.instructions(), *plan.instructions()]]
 
 
 def test_selling_sol_wraps_before_the_swap_and_unwraps_after_it() -> None:
@@ -134,16 +139,43 @@ def test_a_memo_names_order_and_attempt_unmistakably_or_is_refused(order_id: str
         assert str(memo).split(":") == ["fillrate", order_id, str(attempt)]
 
 
-@given(accounts=st.integers(0, 300))
-def test_a_transaction_fits_a_packet_or_is_refused(accounts: int) -> None:
+@given(accounts=st.integers(0, 300), version=st.sampled_from(VERSIONS))
+def test_a_transaction_fits_its_version_or_is_refused(accounts: int, version: TransactionVersion) -> None:
     plan = _plan(SOL, USDC, *(Pubkey.new_unique() for _ in range(accounts)))
     try:
-        message = build_message(plan, BUDGET, LATEST.blockhash)
+        message = build_message(plan, BUDGET, LATEST.blockhash, version)
     except TransactionTooLarge:
-        # Enough for one leg on each venue.
-        assert accounts > 16
+        # Enough for one leg on each venue; in version 1 all but what wraps, opens and tells.
+        assert accounts > (16, 52)[version]
     else:
-        assert len(unsigned_wire(message)) <= MAX_TRANSACTION_BYTES
+        assert len(unsigned_wire(message)) <= MAX_TRANSACTION_BYTES[version]
+        assert len(message.account_keys) <= MAX_ACCOUNTS
+        message.sanitize()
+
+
+def test_a_version_1_message_carries_its_budget_as_fields_and_the_fee_as_a_total() -> None:
+    plan = _plan(SOL, USDC)
+    message = build_message(plan, BUDGET, LATEST.blockhash, 1)
+    assert isinstance(message, MessageV1)
+    assert message.config == TransactionConfig(
+        priority_fee=BUDGET.priority_fee_lamports,
+        compute_unit_limit=BUDGET.unit_limit,
+        loaded_accounts_data_size_limit=64 * 1024 * 1024,
+    )
+    assert COMPUTE_BUDGET_PROGRAM not in message.account_keys
+    assert len(message.instructions) == len(plan.instructions())
+    assert unsigned_wire(message)[0] == 0x81
+
+
+def test_a_tip_is_paid_inside_the_transaction_and_names_the_account_that_keeps_others_from_going_before_it() -> None:
+    lane = Pubkey(bytes([77] * 32))
+    *_, paid, memo = replace(_plan(SOL, USDC), tip=Tip(lane, 10_000)).instructions()
+    assert (paid.program_id, memo.program_id) == (SYSTEM_PROGRAM, MEMO_PROGRAM)
+    assert bytes(paid.data) == (2).to_bytes(4, "little") + (10_000).to_bytes(8, "little")
+    payer, to, protected = paid.accounts
+    assert (payer.is_signer, to.pubkey, to.is_writable) == (True, lane, True)
+    assert str(protected.pubkey).startswith("jitodontfront")
+    assert not protected.is_writable
 
 
 def test_a_route_that_fits_no_transaction_is_not_tried_again() -> None:
@@ -152,7 +184,7 @@ def test_a_route_that_fits_no_transaction_is_not_tried_again() -> None:
 
 def test_the_accounts_whose_fees_count_are_those_written() -> None:
     plan = _plan(SOL, USDC)
-    written = writable_accounts(build_message(plan, BUDGET, LATEST.blockhash))
+    written = writable_accounts(build_message(plan, BUDGET, LATEST.blockhash, 0))
     assert set(written) == {ME, plan.source.address, plan.destination.address}
 
 

@@ -271,10 +271,10 @@ def test_a_missing_field_is_named(field: str) -> None:
 
 def test_every_wrong_field_is_named_at_once() -> None:
     wrong = wrong_fields(
-        validate, OrderRequest, {"type": "limit", "tokenIn": "", "amount": "x", "slippage": None, "side": "buy"}
+        validate, OrderRequest, {"type": "twig", "tokenIn": "", "amount": "x", "slippage": None, "side": "buy"}
     )
     assert set(wrong) == {"type", "tokenIn", "tokenOut", "amount", "slippage", "side"}
-    assert wrong["type"] == "must be one of 'market'"
+    assert wrong["type"] == "must be one of 'market', 'limit', 'stop' or 'oco'"
     assert wrong["side"] == "is not a known field"
 
 

@@ -110,8 +110,10 @@ class StoreOf:
         )
         yield from found
 
-    def look_again_at(self, order: Order, due_at_ms: int) -> bool:
-        return self._worker.call("noting the sweep", lambda: self._truth.look_again_at(order, due_at_ms), unreachable)
+    def look_again_at(self, order: Order, due_at_ms: int, *, is_late: bool) -> bool:
+        return self._worker.call(
+            "noting the sweep", lambda: self._truth.look_again_at(order, due_at_ms, is_late=is_late), unreachable
+        )
 
     def page(self, account: str, keep: OrderFilter, limit: int, cursor: str | None) -> OrderPage:
         return self._worker.call("listing", lambda: self._truth.page(account, keep, limit, cursor), unreachable)

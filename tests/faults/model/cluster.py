@@ -12,6 +12,8 @@ from typing import Any
 
 from solders.pubkey import Pubkey
 
+from chalicelib.solana import cluster as known_cluster
+from chalicelib.solana.cluster import ConsensusProtocol
 from chalicelib.solana.rpc import EpochInfo, SignatureStatus, SignatureStatuses
 from tests.sample_orders import SOL, USDC
 
@@ -21,7 +23,7 @@ RAYDIUM_CPMM = "CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C"
 # Blocks, a twentieth of the real ones: that a signed transaction may wait for, until confirmed, until finalized.
 BLOCKHASH_LIFE = 8
 CONFIRMED_AFTER = 1
-FINALIZED_AFTER = 3
+FINALIZED_AFTER = {ConsensusProtocol.ALPENGLOW: 1, ConsensusProtocol.TOWER: 3, ConsensusProtocol.UNKNOWN: 3}
 FEE = 5_000
 
 # A price that no rounding hides: base units of USDC for each of SOL, in thousandths.
@@ -59,6 +61,7 @@ class Leaders(Enum):
 @dataclass
 class Cluster:
     height: int = 1_000
+    consensus: ConsensusProtocol = ConsensusProtocol.ALPENGLOW
     # how many blocks behind the nodes are that answer by turns under the one address
     lags: tuple[int, ...] = (0,)
     calls: int = 0
@@ -125,6 +128,11 @@ class Cluster:
         """The order's transactions that took effect. Two would be the user's money."""
         return [one for one in self.landed() if one.order_id == order_id and not one.failed]
 
+    @property
+    def told(self) -> known_cluster.Cluster:
+        """What its nodes tell of it; a second a slot, as the workers wait."""
+        return known_cluster.Cluster(self.consensus, 1_000)
+
     # --- what a node answers, for SolanaRpc's methods -------------------------------------------------------------
 
     def _seen(self) -> int:
@@ -137,11 +145,11 @@ class Cluster:
         return SignatureStatuses(seen, tuple(self._status(signature, seen) for signature in signatures))
 
     def finalized(self) -> EpochInfo:
-        finalized = self._seen() - FINALIZED_AFTER
+        finalized = self._seen() - FINALIZED_AFTER[self.consensus]
         return EpochInfo(finalized, finalized, 0)
 
     def transaction(self, signature: str) -> dict[str, Any] | None:
-        """`getTransaction` at `confirmed`."""
+        """`getTransaction` where it is settled: at `confirmed`, which on a cluster that migrated is final."""
         found = self.known[signature]
         if found.landed_at is None or found.landed_at > self._seen() - CONFIRMED_AFTER:
             return None
@@ -173,7 +181,7 @@ class Cluster:
         return SignatureStatus(
             found.landed_at,
             SLIPPAGE if found.failed else None,
-            "finalized" if depth >= FINALIZED_AFTER else "confirmed" if settled else "processed",
+            "finalized" if depth >= FINALIZED_AFTER[self.consensus] else "confirmed" if settled else "processed",
         )
 
 

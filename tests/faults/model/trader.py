@@ -12,7 +12,10 @@ from chalicelib.orders.settling import Settler, WatchPolicy
 from chalicelib.problems import ExecutionError, RpcUnavailable
 from chalicelib.risk.limits import Exposure
 from chalicelib.risk.network_fees import FeeRange
-from chalicelib.solana.rpc import Commitment, EpochInfo, SignatureStatuses
+from chalicelib.solana import cluster as known_cluster
+from chalicelib.solana.cluster import Commitment
+from chalicelib.solana.landing import LandingPace
+from chalicelib.solana.rpc import EpochInfo, SignatureStatuses
 from chalicelib.solana.signed_transaction import SignedTransaction
 from chalicelib.venues.supported import error_classifier
 from tests.faults.model.cluster import FEE, WALLET, Cluster
@@ -21,7 +24,7 @@ from tests.sample_orders import ROUTE
 
 # What a transaction may cost, of which the cluster takes FEE.
 MOST_FEE = 8_000
-PATIENCE = WatchPolicy(watch=2.0, poll_every=1.0, rebroadcast_every=1.0)
+PATIENCE = WatchPolicy(watch=2.0, pace=LandingPace(looks_apart=1.0, sends_apart=1.0))
 
 
 def silent() -> Exception:
@@ -41,6 +44,12 @@ class NodeOf:
 
     def start_waiting(self, seconds: float) -> None:
         """It has no limits."""
+
+    def cluster(self) -> known_cluster.Cluster:
+        return self._cluster.told
+
+    def known_cluster(self) -> known_cluster.Cluster:
+        return self._cluster.told
 
     def send_transaction(self, wire: bytes, *, skip_preflight: bool) -> str:
         signature = wire.decode()
@@ -62,7 +71,9 @@ class NodeOf:
             raise PromiseBroken("a height that may be taken back decides nothing")
         return self._worker.call("asking the height", self._cluster.finalized, silent)
 
-    def get_transaction(self, signature: str) -> dict[str, Any] | None:
+    def get_transaction(self, signature: str, *, commitment: Commitment) -> dict[str, Any] | None:
+        if commitment != self._cluster.told.settled_at:
+            raise PromiseBroken("a fill is read where the cluster has settled it")
         return self._worker.call("reading the fill", lambda: self._cluster.transaction(signature), silent)
 
 
@@ -93,6 +104,9 @@ class ModelTrader:
         amount_out = self._cluster.quote(order.amount)
         exposure = Exposure(value=amount_out, price_impact_ppm=0, deviation_ppm=0)
         return PlannedSwap(ROUTE, amount_out, self._sign, exposure, FeeRange(FEE, MOST_FEE))
+
+    def watch_ms(self) -> int:
+        return self._settler.watch_ms()
 
     def settle(self, order: Order, submission: SignedTransaction) -> Fate:
         return self._settler.settle(order, submission)

@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from chalicelib.amounts import floor_of
 from chalicelib.contract.requests import OrderRequest
 from chalicelib.http.api import new_order_of
+from chalicelib.orders.changing import OrderChanges
 from chalicelib.orders.delivery import Delivery, Message
 from chalicelib.orders.execution import Execution
 from chalicelib.orders.intake import Intake
 from chalicelib.orders.message import message_body
-from chalicelib.orders.order import LEGAL, MAX_ATTEMPTS, Order, State, Status, Token
+from chalicelib.orders.order import LEGAL, MAX_ATTEMPTS, Order, State, Status, Token, TriggerKind
+from chalicelib.orders.order_changer import MarketPrices, OrderChanger
 from chalicelib.orders.recovery import Recovery
+from chalicelib.orders.starts import Starts
+from chalicelib.orders.triggers import limit_out
+from chalicelib.orders.turns import TurnPolicy, Turns, Waiting, starts_a_minute
 from chalicelib.problems import ExecutionError, InvalidRequest
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Limits, LimitsInForce
+from chalicelib.times import time_text
+from chalicelib.waiting.hand_over import HandOver
+from chalicelib.waiting.look import Reached
 from tests.faults.model.cloud import KILL_SWITCH, Queue, QueuedMessage, QueueOf, StoreOf, unreachable
 from tests.faults.model.cluster import FEE, Cluster, Transaction
 from tests.faults.model.stage import PromiseBroken, Worker
-from tests.faults.model.trader import ModelTrader
+from tests.faults.model.trader import ModelTrader, silent
+from tests.integration.chain_model import NoneRevoked
+from tests.line_in_memory import LineInMemory
 from tests.orders_in_memory import OrdersInMemory
 from tests.sample_orders import SOL, USDC
 
@@ -35,7 +45,11 @@ BEGINNING_MS = 1_760_054_340_000
 FAILURES_TO_TELL = 3
 OUTAGE_WAIT_MS = 2_000
 # Room for two of the three orders that there are at most, and for the two largest of them in one day, but for a bit.
-LIMITS = Limits(open_orders=2, daily_notional=2_500_000_000)
+LIMITS = Limits(open_orders=2, waiting_orders=2, daily_notional=2_500_000_000)
+MOST_ORDERS = 3
+MARKET = {"type": "market"}
+# Few enough that orders wait for a slot and for a place.
+TURNS = TurnPolicy(starts_a_minute(30, 2), places=2, own_places=1, hold_ms=LEASE_MS)
 
 
 class TwoTokens:
@@ -43,18 +57,36 @@ class TwoTokens:
         return next((token for token in (SOL, USDC) if text in (token.text, token.mint)), None)
 
 
-class StartRateOf:
-    """The StartRate as one worker sees it: the slot is the world's word."""
+class LineOf:
+    """One worker's Line of the orders that wait to start."""
 
-    def __init__(self, world: World, worker: Worker) -> None:
-        self._world = world
+    def __init__(self, truth: LineInMemory, worker: Worker) -> None:
+        self._truth = truth
         self._worker = worker
 
-    def reserve(self, now_ms: int, longest_wait_ms: int | None = None) -> int:
-        return self._worker.call("reserving a slot", lambda: now_ms + self._world.start_delay_ms, unreachable)
+    def turns(self) -> Turns:
+        return self._worker.call("looking at the turns", self._truth.turns, unreachable)
 
-    def next_start(self, now_ms: int, longest_wait_ms: int) -> int:
-        return now_ms + self._world.start_delay_ms
+    def write(self, turns: Turns) -> bool:
+        return self._worker.call("taking turns", lambda: self._truth.write(turns), unreachable)
+
+    def end(self, order_id: str) -> Turns:
+        return self._worker.call("giving a place back", lambda: self._truth.end(order_id), unreachable)
+
+    def join(self, waiting: Waiting) -> bool:
+        return self._worker.call("coming into line", lambda: self._truth.join(waiting), unreachable)
+
+    def leave(self, waiting: Waiting) -> bool:
+        return self._worker.call("going out of line", lambda: self._truth.leave(waiting), unreachable)
+
+    def of(self, account: str, limit: int) -> list[Waiting]:
+        return self._worker.call("reading the line", lambda: self._truth.of(account, limit), unreachable)
+
+    def told(self, waiting: Waiting, told_ms: int) -> None:
+        self._worker.call("noting what was told", lambda: self._truth.told(waiting, told_ms), unreachable)
+
+    def has(self, waiting: Waiting) -> bool:
+        return self._worker.call("looking for an order in line", lambda: self._truth.has(waiting), unreachable)
 
 
 class Operator:
@@ -70,8 +102,8 @@ class Operator:
     def limits_for(self, account: str) -> LimitsInForce:
         def look() -> LimitsInForce:
             counters = self._world.table.counters
-            opened = counters.get(f"open#account#{account}", 0), counters.get("open#global", 0)
-            return LimitsInForce(LIMITS, Limits(), *opened)
+            kinds = [(f"{kind}#account#{account}", f"{kind}#global") for kind in ("open", "waiting")]
+            return LimitsInForce(LIMITS, Limits(), *(counters.get(name, 0) for pair in kinds for name in pair))
 
         return self._worker.call("looking at the limits", look, unreachable)
 
@@ -103,7 +135,6 @@ HALT = Halt("global", BEGINNING_MS, "a test")
 @dataclass
 class World:
     now_ms: int = BEGINNING_MS
-    start_delay_ms: int = 0
     halted: bool = False
     # how long an order is good for that names no time of its own
     market_order_ms: int = 300_000
@@ -113,6 +144,7 @@ class World:
     blocks_a_wait: int = 1
     cluster: Cluster = field(default_factory=Cluster)
     table: OrdersInMemory = field(default_factory=OrdersInMemory)
+    line: LineInMemory = field(default_factory=LineInMemory)
     queue: Queue = field(default_factory=Queue)
     dead_letters: Queue = field(default_factory=Queue)
     market: deque[ExecutionError | None] = field(default_factory=deque)
@@ -126,16 +158,25 @@ class World:
 
     # --- who acts -------------------------------------------------------------------------------------------------
 
-    def post(self, amount: int, key: str | None, skew_ms: int = 0, least: str | None = None) -> Worker:
-        """A client's POST, in a worker of its own."""
-        fields = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": f"{amount}e-9", "slippage": "0.01"}
+    def post(
+        self,
+        amount: int,
+        key: str | None,
+        skew_ms: int = 0,
+        least: str | None = None,
+        waits: Mapping[str, str] = MARKET,
+    ) -> Worker:
+        """A client's POST, in a worker of its own; of an order that waits with its type and prices in `waits`."""
+        fields = {**waits, "tokenIn": "SOL", "tokenOut": "USDC", "amount": f"{amount}e-9", "slippage": "0.01"}
         if least is not None:
             fields["minOut"] = least
+        if waits is not MARKET:
+            fields["expiresAt"] = time_text(self.now_ms + skew_ms + self.market_order_ms)
         body = OrderRequest.model_validate(fields)
 
         def job(worker: Worker) -> None:
             try:
-                new_order = new_order_of(TwoTokens(), body, fields)
+                new_order = replace(new_order_of(TwoTokens(), body, fields), force=True)
                 submitted = self._intake(worker, skew_ms).submit("local", new_order, key)
             except InvalidRequest as refused:
                 raise PromiseBroken(f"a good order was refused: {refused}") from refused
@@ -150,6 +191,45 @@ class World:
                 raise PromiseBroken(f"a client was told that a {cancelled.state} order is cancelled")
 
         return self._start("cancel", _answering(job))
+
+    def change(self, order_id: str, changes: OrderChanges, skew_ms: int = 0) -> Worker:
+        """A client's PATCH."""
+
+        def job(worker: Worker) -> None:
+            changer = OrderChanger(
+                StoreOf(self.table, worker), Operator(self, worker), self._prices_of(worker), self._clock(skew_ms)
+            )
+            written = changer.change("local", order_id, changes, force=True)
+            if written.trigger is not None or written.state not in (State.OPEN, State.PENDING):
+                raise PromiseBroken(f"a client was told that a {written.state} order is changed")
+
+        return self._start("change", _answering(job))
+
+    def watch(self, skew_ms: int = 0) -> Worker:
+        """A look at every order that waits: one reading of the market, then one write an order."""
+
+        def job(worker: Worker) -> None:
+            clock = self._clock(skew_ms)
+            store, queue = StoreOf(self.table, worker), self._queue_of(worker)
+            hand_over = HandOver(store, queue, Operator(self, worker), clock)
+            waiting = worker.call("reading what waits", self._waiting, unreachable)
+            price = worker.call("reading the market", lambda: self.cluster.price, unreachable)
+            for order_id, amount in waiting:
+                paid = amount * price // 1_000
+                hand_over.expire(order_id)
+                hand_over.follow(order_id, paid)
+                hand_over.hand_over(Reached(order_id, paid, None, is_stop=False), slot=1)
+
+        return self._start("watch", _answering(job))
+
+    def _waiting(self) -> list[tuple[str, int]]:
+        return [(order.order_id, order.amount) for order in self.table.orders() if order.state is State.OPEN]
+
+    def _prices_of(self, worker: Worker) -> MarketPrices:
+        def paid(token_in: Token, token_out: Token, amount: int) -> int:
+            return worker.call("reading the market", lambda: self.cluster.quote(amount), silent)
+
+        return paid
 
     def deliver(self, message: QueuedMessage, skew_ms: int = 0, *, deletion_is_lost: bool = False) -> Worker:
         """Lambda's part: receive, call the function, delete what it doesn't name."""
@@ -170,14 +250,15 @@ class World:
             execution = Execution(
                 store,
                 trader,
-                StartRateOf(self, worker),
+                self._starts(worker, clock),
                 OutagesOf(self, worker),
                 Operator(self, worker),
                 clock,
                 LEASE_MS,
                 new_nonce=secrets.token_hex,
+                keys=NoneRevoked(),
             )
-            failed = Delivery(execution, queue, LEASE_MS).handle([received], worker.name)
+            failed = Delivery(execution, queue, lambda: LEASE_MS).handle([received], worker.name)
             if not failed and not deletion_is_lost:
                 self.queue.delete(receipt)
             return failed
@@ -186,7 +267,9 @@ class World:
 
     def sweep(self, skew_ms: int = 0) -> Worker:
         def job(worker: Worker) -> None:
-            Recovery(StoreOf(self.table, worker), self._queue_of(worker), self._clock(skew_ms)).sweep()
+            clock = self._clock(skew_ms)
+            starts = self._starts(worker, clock)
+            Recovery(StoreOf(self.table, worker), self._queue_of(worker), starts, clock).sweep()
 
         return self._start("sweep", _answering(job))
 
@@ -208,12 +291,29 @@ class World:
             StoreOf(self.table, worker),
             self._queue_of(worker),
             TwoTokens(),
-            StartRateOf(self, worker),
+            self._starts(worker, self._clock(skew_ms)),
             Operator(self, worker),
             self._clock(skew_ms),
             self._new_id,
             market_order_ms=self.market_order_ms,
+            prices=self._prices_of(worker),
         )
+
+    def _starts(self, worker: Worker, clock: Callable[[], int]) -> Starts:
+        return Starts(
+            LineOf(self.line, worker),
+            StoreOf(self.table, worker),
+            self._queue_of(worker),
+            TURNS,
+            clock,
+            lambda seconds: worker.call("waiting for its turn", lambda: self._wait(seconds), RuntimeError),
+        )
+
+    def others_take_slots_until(self, at_ms: int) -> None:
+        """The next slot is free then, and not before."""
+        stands = self.line.stands
+        arrival_ms = max(stands.arrival_ms, at_ms + TURNS.rate.tolerance)
+        self.line.stands = replace(stands, arrival_ms=arrival_ms, revision=stands.revision + 1)
 
     def _new_id(self) -> UUID:
         self.posted += 1
@@ -255,7 +355,9 @@ class World:
         sums: Counter[str] = Counter()
         for order in self.table.orders():
             for scope in (f"account#{order.account}", "global"):
-                sums[f"open#{scope}"] += not order.is_terminal
+                waits = order.state is State.OPEN
+                sums[f"open#{scope}"] += not order.is_terminal and not waits
+                sums[f"waiting#{scope}"] += waits
                 if order.notional is not None and order.state not in (State.FAILED, State.CANCELLED, State.EXPIRED):
                     sums[f"notional#{order.notional.day}#{scope}"] += order.notional.value
                 reserved = (order.fees_reserved,) if order.fees_reserved and not order.is_terminal else ()
@@ -264,6 +366,8 @@ class World:
         counters = {name: number for name, number in self.table.counters.items() if number}
         assert counters == {name: number for name, number in sums.items() if number}, "the counters drifted"
         assert sums["open#account#local"] <= (LIMITS.open_orders or 0)
+        # what comes back to wait was let in before, and is not turned away for want of a place
+        assert sums["waiting#account#local"] <= MOST_ORDERS
         assert all(number <= (LIMITS.daily_notional or 0) for name, number in sums.items() if name.startswith("not"))
 
     def _check_one_transaction(self, before: Order, after: Order) -> None:
@@ -326,19 +430,21 @@ def _check_step(before: Order, after: Order) -> None:
     """One write: the terminal is final, history only grows, by one legal step, and time in it never runs backwards."""
     assert not before.is_terminal, f"{before.order_id} was {before.state} and was written again"
     assert after.history[: len(before.history)] == before.history
-    assert len(after.history) - len(before.history) in (0, 1)
+    # one that waits may follow the price and be set off in the same write
+    assert len(after.history) - len(before.history) in ((0, 1, 2) if after.waits_for_price else (0, 1))
     assert [change.seq for change in after.history] == list(range(1, len(after.history) + 1))
     times = [change.at_ms for change in after.history]
     assert times == sorted(times)
-    if len(after.history) > len(before.history):
-        assert after.state in {to for (source, _), to in LEGAL.items() if source is before.state}
+    if len(after.history) > len(before.history) or after.waits_for_price:
+        after_one = {to for (source, _), to in LEGAL.items() if source is before.state} | {before.state}
+        assert after.state in after_one
     else:
         assert after.state is before.state, "a state that history doesn't tell"
     _check_terms(before, after)
     assert before.retry_count <= after.retry_count <= MAX_ATTEMPTS
     failures = [change for change in after.history if change.status is Status.FAILED]
     assert after.retry_count in (len(failures), len(failures) - 1)
-    assert len(after.past_signatures) <= MAX_ATTEMPTS
+    assert len(after.past_signatures) <= (MAX_ATTEMPTS if after.max_tries is None else after.max_tries + 1)
     waits = [change.retry_in_ms for change in failures if not change.terminal]
     assert waits == [1000, 2000][: len(waits)]
 
@@ -347,12 +453,41 @@ def _check_terms(before: Order, after: Order) -> None:
     """The first quote fixes the floor, which nothing moves then; the deadline stands as it was told at POST."""
     assert after.expires_at_ms is not None
     assert after.expires_at_ms == before.expires_at_ms
-    if before.first_quoted_out is not None:
+    if after.waits_for_price:
+        _check_wait(before, after)
+    elif after.changes > before.changes:
+        assert (before.state, before.first_quoted_out) == (State.PENDING, None), "changed after its start"
+    elif before.first_quoted_out is not None:
         assert (after.first_quoted_out, after.min_out) == (before.first_quoted_out, before.min_out), "the floor moved"
     elif after.first_quoted_out is not None:
         assert after.min_out == max(floor_of(after.first_quoted_out, after.slippage_ppm), before.min_out or 0)
     if len(after.history) == len(before.history):
         return
+    _check_deadline(before, after)
+
+
+def _check_wait(before: Order, after: Order) -> None:
+    """A change and a trigger exclude each other; a stop's trigger is for good, a limit's for one attempt."""
+    if after.changes > before.changes:
+        assert before.state is after.state is State.OPEN, "changed after it was handed over"
+        assert before.trigger is after.trigger is None, "changed after it was triggered"
+    if before.trigger is not None and before.trigger.kind is TriggerKind.STOP:
+        assert after.trigger == before.trigger, "a stop's trigger was undone"
+    if before.trigger is not None and after.trigger is not None:
+        assert (after.trigger, after.min_out) == (before.trigger, before.min_out), "the floor moved"
+    if after.trigger is None:
+        assert after.state not in (State.PENDING, State.ROUTING, State.BUILDING, State.SUBMITTED), "set off by nothing"
+        return
+    own = after.own_min_out or 0
+    if after.trigger.kind is TriggerKind.LIMIT:
+        assert after.min_out == max(limit_out(after) or 0, own), "a limit's floor is its price"
+    else:
+        assert after.first_quoted_out is not None
+        assert after.min_out == max(floor_of(after.first_quoted_out, after.slippage_ppm), own)
+
+
+def _check_deadline(before: Order, after: Order) -> None:
+    assert after.expires_at_ms is not None
     step = after.history[-1]
     # by the clock of whoever wrote it, which the step bears unless another's clock was ahead
     by_its_own_clock = step.at_ms > before.updated_at_ms

@@ -5,6 +5,7 @@ const { createRequire } = require("node:module");
 
 const web3 = createRequire(`${process.argv[3]}/package.json`)("@solana/web3.js");
 const USDC = new web3.PublicKey("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v");
+const SYSTEM_PROGRAM = web3.SystemProgram.programId;
 const LEGACY_AND_V0 = { maxSupportedTransactionVersion: 0 };
 
 const transfer = (from, to, lamports) =>
@@ -62,6 +63,45 @@ async function lookupTable(connection, alice, bob) {
   await assert.rejects(connection.getTransaction(signature), /maxSupportedTransactionVersion/);
 }
 
+/** What each subscription tells of payments. The client subscribes in its own time: it is paid until it was told. */
+async function subscriptions(connection, alice, bob) {
+  const told = (subscribe) => new Promise(subscribe);
+  const messages = Promise.all([
+    told((resolve) => connection.onAccountChange(bob, resolve)),
+    told((resolve) => connection.onProgramAccountChange(SYSTEM_PROGRAM, resolve)),
+    told((resolve) => connection.onLogs(bob, resolve)),
+    told((resolve) => connection.onRootChange(resolve)),
+    told((resolve) => connection.onSlotUpdate(resolve)),
+    told((resolve) => connection.onSlotChange(resolve)),
+  ]);
+  const balance = await connection.getBalance(bob);
+  const signatures = [];
+  let isTold = false;
+  messages.then(() => (isTold = true));
+  while (!isTold) {
+    const payment = new web3.Transaction().add(transfer(alice, bob, 11 + signatures.length));
+    signatures.push(await web3.sendAndConfirmTransaction(connection, payment, [alice]));
+  }
+  const [account, ofProgram, logs, root, update, slot] = await messages;
+  assert.ok(account.lamports > balance);
+  assert.equal(ofProgram.accountInfo.owner.toBase58(), SYSTEM_PROGRAM.toBase58());
+  assert.ok(signatures.includes(logs.signature));
+  assert.ok(root > 0 && update.slot > 0);
+  assert.equal(slot.parent, slot.slot - 1);
+}
+
+async function cluster(connection) {
+  const block = await connection.getBlock(await connection.getSlot(), LEGACY_AND_V0);
+  assert.equal(block.parentSlot + 1, (await connection.getBlocks(block.parentSlot + 1))[0]);
+  assert.ok((await connection.getSupply()).value.total > 0);
+  assert.ok((await connection.getTokenLargestAccounts(USDC)).value[0].uiAmount > 0);
+  const [node] = await connection.getClusterNodes();
+  assert.equal(await connection.getSlotLeader(), node.pubkey);
+  assert.deepEqual((await connection.getVoteAccounts()).current, []);
+  assert.equal((await connection.getInflationRate()).total, 0);
+  await connection.getRecentPerformanceSamples(2);
+}
+
 async function main() {
   const connection = new web3.Connection(process.argv[2], "confirmed");
   const alice = web3.Keypair.generate();
@@ -77,8 +117,8 @@ async function main() {
   const [mint] = (await connection.getMultipleParsedAccounts([USDC])).value;
   assert.equal(mint.data.parsed.type, "mint");
   assert.equal((await connection.getRecentPrioritizationFees()).length, 150);
-  const slot = await new Promise((resolve) => connection.onSlotChange(resolve));
-  assert.equal(slot.parent, slot.slot - 1);
+  await subscriptions(connection, alice, bob);
+  await cluster(connection);
   console.log("ok");
   process.exit(0);
 }

@@ -1,0 +1,69 @@
+"""Every version of every order, as it was seen on its way to the table: what an item was before it was overwritten."""
+
+from __future__ import annotations
+
+import base64
+import json
+from base64 import b64encode
+from collections import defaultdict
+from typing import Any
+
+from testing.fault_proxy import Call
+
+Json = dict[str, Any]
+
+
+class Versions:
+    """Looks at answered calls of DynamoDB; what a killed emulator never answered is not among them."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, dict[int, Json]] = defaultdict(dict)
+
+    def of(self, order_id: str) -> dict[int, Json]:
+        """The order's versions by revision, as plain values."""
+        return dict(self._seen.get(order_id, {}))
+
+    def see(self, call: Call) -> None:
+        """Keep what the call wrote of an order, if DynamoDB did it."""
+        item = order_written(call)
+        if item is not None and not _failed(call.answer):
+            order = plain(item)
+            self._seen[order["orderId"]][order["revision"]] = order
+
+
+def order_written(call: Call) -> Json | None:
+    """The order, in DynamoDB's typed values, that the call writes, alone or in one transaction with other items."""
+    if not {"PutItem", "TransactWriteItems"} & set(call.targets):
+        return None
+    items = [action.get("Put", {}).get("Item", {}) for action in call.body.get("TransactItems", [{"Put": call.body}])]
+    return next((item for item in items if item.get("item") == {"S": "order"}), None)
+
+
+def _failed(answer: bytes) -> bool:
+    try:
+        return "__type" in json.loads(answer)
+    except ValueError:
+        return True
+
+
+def plain(item: Json) -> Json:
+    """DynamoDB's typed values, of its JSON or of boto3, as Python's; numbers as int."""
+    return {name: _plain_value(value) for name, value in item.items()}
+
+
+def _plain_value(value: Json) -> Any:
+    ((kind, inner),) = value.items()
+    match kind:
+        case "N":
+            return int(inner)
+        case "B":
+            return inner if isinstance(inner, bytes) else base64.b64decode(inner)
+        case "L":
+            return [_plain_value(one) for one in inner]
+        case "M":
+            return plain(inner)
+        case "NULL":
+            return None
+        case "B" if isinstance(inner, bytes):
+            return b64encode(inner).decode()  # as it is on its way there
+    return inner

@@ -1,0 +1,73 @@
+"""Which orders are late: those that nobody comes to, and not those that wait for their turn while the line goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.orders.late import LATE_MS, LateOrders
+from chalicelib.orders.order import Lease, Order, State
+from tests.orders_in_memory import OrdersInMemory
+from tests.sample_orders import CREATED_AT_MS as NOW
+from tests.sample_orders import order_in
+
+OPEN = [State.PENDING, State.ROUTING, State.BUILDING, State.SUBMITTED, State.RETRYING]
+
+
+class Line:
+    """Holds every order, or none; it should have gone on at `due_ms`."""
+
+    def __init__(self, due_ms: int | None = None) -> None:
+        self._due_ms = due_ms
+
+    def due_at_ms(self, order: Order) -> int | None:
+        return self._due_ms
+
+
+def stored(state: State, **changes: object) -> tuple[OrdersInMemory, Order]:
+    store, order = OrdersInMemory(), replace(order_in(state), **changes)  # type: ignore[arg-type]
+    assert store.create(order)
+    return store, order
+
+
+def longest_ms(store: OrdersInMemory, now_ms: int, line: Line | None = None) -> int:
+    return LateOrders(store, line or Line(), lambda: now_ms).longest_ms()
+
+
+@pytest.mark.parametrize("state", OPEN)
+def test_an_order_is_late_that_nobody_has_come_to_for_longer_than_half_a_minute(state: State) -> None:
+    store, order = stored(state)
+    due_ms = max(order.updated_at_ms, order.retry_at_ms, order.start_at_ms)
+    assert longest_ms(store, due_ms + LATE_MS) == 0
+    assert longest_ms(store, due_ms + LATE_MS + 1) == LATE_MS + 1
+
+
+@pytest.mark.parametrize("state", [State.CONFIRMED, State.FAILED, State.CANCELLED])
+def test_an_order_that_has_ended_is_never_late(state: State) -> None:
+    store, order = stored(state)
+    assert longest_ms(store, order.updated_at_ms + 100 * LATE_MS) == 0
+
+
+def test_an_order_is_not_late_while_a_worker_holds_it() -> None:
+    until_ms = NOW + 10 * LATE_MS
+    store, _ = stored(State.ROUTING, lease=Lease("worker", until_ms))
+    assert longest_ms(store, until_ms) == 0
+    assert longest_ms(store, until_ms + LATE_MS + 1) == LATE_MS + 1
+
+
+def test_an_order_stays_late_once_it_was_handed_back_until_somebody_writes_it() -> None:
+    store, order = stored(State.PENDING)
+    now_ms = order.updated_at_ms + 2 * LATE_MS
+    assert store.look_again_at(order, now_ms + 10 * LATE_MS, is_late=True)
+    assert longest_ms(store, now_ms) == 2 * LATE_MS
+    store.replace(replace(order, lease=Lease("worker", now_ms + 1_000)))
+    assert longest_ms(store, now_ms) == 0
+
+
+def test_an_order_in_line_is_late_only_where_the_line_does_not_go_on() -> None:
+    store, order = stored(State.PENDING)
+    now_ms = order.updated_at_ms + 100 * LATE_MS
+    assert longest_ms(store, now_ms, Line(now_ms - 1_000)) == 0
+    assert longest_ms(store, now_ms, Line(now_ms - LATE_MS - 5)) == LATE_MS + 5
+    assert longest_ms(store, now_ms, Line(None)) == 100 * LATE_MS

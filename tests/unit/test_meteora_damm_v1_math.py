@@ -1,0 +1,82 @@
+"""Meteora DAMM v1's arithmetic at its limits: what is locked, what a fee is at least, when a curve gives nothing."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.venues.meteora_damm_v1.math import (
+    constant_product_out,
+    fee_on,
+    invariant,
+    locked_profit,
+    other_amount,
+)
+
+A_SECOND_OF = 10**12  # a degradation that unlocks everything within a second
+
+
+def test_profit_is_locked_from_its_report_on_and_less_with_each_second() -> None:
+    told = [locked_profit(1_000, 50, A_SECOND_OF // 4, now) for now in (49, 50, 51, 53, 54, 55)]
+    assert told == [None, 1_000, 750, 250, 0, 0]
+    assert locked_profit(7, 50, A_SECOND_OF // 2, 51) == 3, "rounded down"
+
+
+def test_a_fee_is_rounded_down_but_at_least_a_unit_where_there_is_one() -> None:
+    assert [fee_on(amount, 1, 100) for amount in (0, 1, 199, 200)] == [0, 1, 1, 2]
+    assert fee_on(10**9, 0, 100) == 0
+
+
+def test_a_constant_product_rounds_for_the_pool() -> None:
+    assert constant_product_out(10, 100, 100) == 100 - 91
+    assert constant_product_out(100, 100, 100) == 50
+
+
+def test_a_constant_product_that_is_less_than_the_new_reserve_gives_nothing() -> None:
+    assert constant_product_out(4, 2, 3) == 2
+    assert constant_product_out(5, 2, 3) == 0
+    assert constant_product_out(0, 0, 3) == constant_product_out(1, 0, 3) == 0
+
+
+def test_an_even_pools_invariant_is_its_sum() -> None:
+    assert invariant(100, 10**9, 10**9) == (2 * 10**9, 1)
+    assert other_amount(100, 10**9, 2 * 10**9)[0] == 10**9
+
+
+@pytest.mark.parametrize("amounts", [(0, 5), (5, 0), (0, 0)])
+def test_a_pool_with_an_empty_side_has_no_invariant(amounts: tuple[int, int]) -> None:
+    assert invariant(100, *amounts) == (0, 0)
+
+
+@given(st.sampled_from([1, 10, 1_000]), st.integers(10**8, 10**12), st.integers(2, 200))
+def test_an_invariant_keeps_the_curves_equation_to_a_unit(amplification: int, x: int, tenths: int) -> None:
+    """Ann (x + y) + D = Ann D + D^3 / (4 x y), where Ann is twice the amplification."""
+    ann, y = 2 * amplification, x * tenths // 10
+
+    def excess(d: int) -> int:
+        return 4 * x * y * (ann * (x + y) + d - ann * d) - d**3
+
+    d = invariant(amplification, x, y)[0]
+    assert excess(d - 2) > 0 > excess(d + 2)
+    assert abs(other_amount(amplification, x, d)[0] - y) <= 2
+
+
+def test_numbers_longer_than_192_bits_end_the_search() -> None:
+    assert invariant(1, 1 << 62, 1 << 62)[0] == 1 << 63
+    assert invariant(1, 1 << 97, 1 << 97) == (0, 1)
+    with pytest.raises(OverflowError, match="too long"):
+        other_amount(1, 1, 1 << 97)
+
+
+def test_the_search_stops_at_the_first_two_values_that_are_a_unit_apart() -> None:
+    """As the program's does: 57, 46, 45, though 44 would come next."""
+    assert other_amount(1, 16, 57) == (45, 2)
+
+
+def test_the_longest_number_that_the_curve_computes_with_is_of_192_bits() -> None:
+    longest = (1 << 96) - 1  # with its square and twice itself it comes to just that
+    assert other_amount(1, longest * longest // 16, longest)[1] > 0
+    one_more = longest + 1
+    with pytest.raises(OverflowError, match="too long"):
+        other_amount(1, one_more * one_more // 16, one_more)
