@@ -187,7 +187,7 @@ TARGETS = (
     ),
     Target(
         "order",
-        about_money=("chalicelib/orders/order.py",),
+        about_money=("chalicelib/orders/order.py", "chalicelib/orders/states.py", "chalicelib/orders/life.py"),
         others=("chalicelib/orders/endings.py",),
         tests=(
             "tests/unit/test_order.py",
