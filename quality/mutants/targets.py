@@ -95,6 +95,7 @@ TARGETS = (
         about_money=(
             "chalicelib/routing/outlet.py",
             "chalicelib/routing/split.py",
+            "chalicelib/routing/basin.py",
             "chalicelib/routing/water_filling.py",
         ),
         tests=("tests/unit/test_split.py",),
