@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 # So little that no sum with it is above zero: amounts are u64.
 IMPOSSIBLE = -(1 << 96)
+# What no pool pays: no amount is as large.
+_UNASKED = 1 << 128
 
 
 @dataclass(slots=True)
@@ -24,13 +26,21 @@ class Outlet:
         """How many amounts it was asked about."""
         return len(self._answers)
 
+    def answers(self, most: int) -> list[tuple[int, int | None]]:
+        """What it answered so far for amounts up to `most`, the least first."""
+        return sorted(answer for answer in self._answers.items() if answer[0] <= most)
+
     def paid(self, amount: int) -> int:
         """Output for `amount`: 0 for nothing, else above zero, or IMPOSSIBLE."""
-        return (self._answer(amount) or IMPOSSIBLE) if amount else 0
+        if not amount:
+            return 0
+        answer = self._answers.get(amount, _UNASKED)
+        return (self._answer(amount) if answer is _UNASKED else answer) or IMPOSSIBLE
 
     def takes(self, amount: int) -> bool:
         """Whether it takes that much, be it for nothing."""
-        return self._answer(amount) is not None
+        answer = self._answers.get(amount, _UNASKED)
+        return (self._answer(amount) if answer is _UNASKED else answer) is not None
 
     def room(self, limit: int) -> int:
         """The most, up to `limit`, that the pool takes; 0 where it pays nothing for that."""
@@ -51,11 +61,8 @@ class Outlet:
         return _last(lambda amount: self.paid(amount) <= 0, room) + 1 if room else 0
 
     def _answer(self, amount: int) -> int | None:
-        try:
-            return self._answers[amount]
-        except KeyError:
-            answer = self._answers[amount] = self.pay(amount)
-            return answer
+        answer = self._answers[amount] = self.pay(amount)
+        return answer
 
 
 def _last(holds: Callable[[int], bool], beyond: int) -> int:

@@ -75,6 +75,12 @@ def test_no_random_split_pays_more_than_a_base_unit_a_leg_more(case: Case) -> No
     assert worth + division.legs * max(ceil(case.price), 1) >= best
 
 
+def test_the_legs_are_those_that_are_worth_most_together() -> None:
+    """Giving up the least one after another, and then one for another that seemed better, once ended 0.0015 % lower."""
+    division = Case(SOL, USDC, 10**13, Fraction(152, 1_000), 3, 4, seed=4).divided()
+    assert division.amount_out - LEG_COST * (division.legs - 1) + division.legs >= 503_293_835_422
+
+
 @pytest.mark.parametrize(("part", "most"), [(1_000, 150), (100, 250), (10, 500), (1, 1_500)])
 def test_a_split_over_24_pools_asks_for_few_quotes(part: int, most: int) -> None:
     case = Case(SOL, USDC, 10**13, Fraction(152, 1_000), part, 12)

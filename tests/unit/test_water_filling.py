@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 from math import isqrt
 
 import pytest
@@ -163,6 +164,29 @@ class TestALevel:
         pays = [product(10**12 + number * 10**11) for number in range(16)]
         found = leveled(10**11, *pays, max_legs=5)
         assert {leg.index for leg in found.legs} == set(range(11, 16))
+
+    @given(
+        st.lists(st.integers(10**9, 10**12), min_size=3, max_size=5),
+        st.lists(
+            st.lists(st.tuples(st.integers(10**8, 10**11), st.integers(500_000, 1_000_000)), min_size=1, max_size=4),
+            min_size=1,
+            max_size=2,
+        ),
+        st.integers(10**9, 10**12),
+        st.integers(1, 3),
+    )
+    @settings(deadline=None, max_examples=60)
+    def test_has_the_legs_of_all_choices_that_are_worth_most(
+        self, depths: list[int], stairs: list[list[tuple[int, int]]], amount: int, max_legs: int
+    ) -> None:
+        falling = [sorted(bins, key=lambda each: -each[1]) for bins in stairs]
+        pays = [*map(product, depths), *(steps(*bins) for bins in falling)]
+        found = leveled(amount, *pays, max_legs=max_legs)
+        assert len(found.legs) <= max_legs
+        choices = [[pays[index] for index in chosen] for chosen in combinations(range(len(pays)), max_legs)]
+        levels = ((level(basins(amount, *choice), amount, max_legs), choice) for choice in choices)
+        best = max(self.paid(each, choice) for each, choice in levels if each is not None)
+        assert self.paid(found, pays) + 4 * max_legs >= best
 
     def test_tells_the_legs_by_what_would_be_lost_without_each(self) -> None:
         pays = [product(10**12), product(4 * 10**12), product(2 * 10**12)]
