@@ -48,8 +48,6 @@ SMALL_SEARCH = 8
 # worth more than a few output units, so that rounding takes more.
 ROUNDING_TRIES, DEAR_ROUNDING_TRIES = 16, 64
 DEAR_PRICE = 2
-# Of so few legs it is done so often, each time from where the last one led.
-ROUNDED_AGAIN, ROUNDING_PASSES = 4, 4
 # What a leg gains is known about: it isn't looked at where it seems to be so many times what it costs.
 DOUBT = 4
 # The golden ratio in 32 bits: its multiples spread evenly, however many they are.
@@ -129,36 +127,34 @@ def _rounded(outlets: Sequence[Outlet], found: Level) -> Division | None:
         amounts[leg.index] = leg.amount
     if any(outlets[leg.index].paid(leg.amount) < 0 for leg in found.legs):
         return None
-    reach = sorted(leg.plateau for leg in found.legs)[len(found.legs) // 2]
-    paid = sum(_payments(outlets, amounts))
-    for number in range(ROUNDING_PASSES if len(found.legs) <= ROUNDED_AGAIN else 1):
-        moved = _moved_for_rounding(outlets, found, amounts, reach, downwards=number % 2 == 1)
-        moved_paid = sum(_payments(outlets, moved)) if min(moved) >= 0 else IMPOSSIBLE
-        if moved_paid > paid:
-            amounts, paid = moved, moved_paid
+    moved = _moved_for_rounding(outlets, found, amounts)
+    if min(moved) >= 0:
+        paid = _payments(outlets, moved)
+        if min(paid) >= 0 and sum(paid) > sum(_payments(outlets, amounts)):
+            amounts = moved
     return _division(outlets, amounts)
 
 
-def _moved_for_rounding(
-    outlets: Sequence[Outlet], found: Level, amounts: Sequence[int], reach: int, *, downwards: bool
-) -> list[int]:
-    """The amounts, moved once; the first of them as told."""
+def _moved_for_rounding(outlets: Sequence[Outlet], found: Level, amounts: Sequence[int]) -> list[int]:
+    """The amounts, each leg's moved once."""
     moved = list(amounts)
+    reach = sorted(leg.plateau for leg in found.legs)[len(found.legs) // 2]
     flattest, *others = sorted(found.legs, key=lambda leg: _bend(outlets[leg.index], amounts[leg.index], reach))
     last, rest = outlets[flattest.index], amounts[flattest.index]
+    left = rest
     for leg in reversed(others):
         outlet, here = outlets[leg.index], amounts[leg.index]
-        over = rest - moved[flattest.index]
-        steps = _roundings(here, min(leg.plateau, reach), found.price, downwards=over > 0 if over else downwards)
-        gained = [outlet.paid(here + step) - outlet.paid(here) for step in steps]
+        steps = _roundings(here, min(leg.plateau, reach), found.price, downwards=rest > left)
+        paid = outlet.paid(here)
+        gained = [outlet.paid(here + step) - paid for step in steps]
         if leg is not others[0]:
             worth = [gain - found.price * step for gain, step in zip(gained, steps, strict=True)]
         else:
-            left = moved[flattest.index]
             worth = [gain + last.paid(max(left - step, 0)) for gain, step in zip(gained, steps, strict=True)]
         step = steps[worth.index(max(worth))]
-        moved[leg.index] += step
-        moved[flattest.index] -= step
+        moved[leg.index] = here + step
+        left -= step
+    moved[flattest.index] = left
     return moved
 
 
