@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -161,8 +162,13 @@ def best_routes(pools: PairPools, amount: int, limits: RouteLimits) -> tuple[Rou
         TransientError: none quotes now, but one may soon (closed, not open yet); AccountsMissing among them.
         AmountTooSmall, InsufficientLiquidity: none can, and waiting won't help.
     """
-    _ask_over(pools, amount, limits.leg)
-    found = [_direct(pools, amount, limits), *(_over(bridge, pools, amount, limits) for bridge in pools.bridges)]
+    direct = _Outlets(pools.direct, pools.mint_in, pools.clock)
+    over = [
+        (_Outlets(bridge.first, pools.mint_in, pools.clock), _Outlets(bridge.second, bridge.mint, pools.clock))
+        for bridge in pools.bridges
+    ]
+    _check_read(over, amount, limits.leg)
+    found = [_direct(direct, amount, limits), *(_over(first, second, amount, limits) for first, second in over)]
     routes = [route for route in found if route is not None]
     if not routes:
         raise _why_none(pools, amount, limits.leg)
@@ -185,21 +191,31 @@ def _best_carried(way: _Way, limits: RouteLimits, clock: ChainClock) -> Route | 
     Where that isn't the best of all, of many legs those go that gain least for the room that they take. Of few the
     longest are cut, so that more goes to others, or there are fewer.
     """
-    route, among = way(limits.max_legs, limits.leg, None), None
-    while route is not None and len(route.legs) > FEW_LEGS and not _is_carried(route, limits):
+
+    def tried(max_legs: int, leg: LegLimits, among: frozenset[Pubkey] | None) -> tuple[Route | None, bool]:
+        """The way's best route, and whether one transaction can carry it: that takes long to tell."""
+        route = way(max_legs, leg, among)
+        return route, route is not None and _is_carried(route, limits)
+
+    among = None
+    route, carried = tried(limits.max_legs, limits.leg, among)
+    while route is not None and not carried and len(route.legs) > FEW_LEGS:
         among = _with_room(route, limits, clock)
-        route = way(len(among), limits.leg, among)
+        route, carried = tried(len(among), limits.leg, among)
     found: list[Route] = []
     while route is not None:
         whole, leg_limits = route, limits.leg
-        while route is not None and not _is_carried(route, limits):
+        while route is not None and not carried:
             leg_limits = _tightened(leg_limits, route)
-            route = None if leg_limits.remaining_accounts < 0 else way(len(whole.legs), leg_limits, among)
+            if leg_limits.remaining_accounts < 0:
+                route = None
+            else:
+                route, carried = tried(len(whole.legs), leg_limits, among)
         if route is not None:
             found.append(route)
         if route is whole or len(whole.legs) == 1:
             break
-        route = way(len(whole.legs) - 1, limits.leg, among)
+        route, carried = tried(len(whole.legs) - 1, limits.leg, among)
     return max(found, key=limits.worth, default=None)
 
 
@@ -210,19 +226,30 @@ def _with_room(route: Route, limits: RouteLimits, clock: ChainClock) -> frozense
     there is no more room for stays out.
     """
     chosen = [[max(hop.legs, key=lambda leg: leg.quote.amount_out)] for hop in route.hops]
-    others = [
+    gains = [
         (_gain(leg, clock) / hop.amount_out, number, leg)
         for number, hop in enumerate(route.hops)
         for leg in hop.legs
         if leg is not chosen[number][0]
     ]
-    for _, number, leg in sorted(others, key=lambda other: -other[0]):
-        if sum(map(len, chosen)) + 1 == len(route.legs):
+    others = [(number, leg) for _, number, leg in sorted(gains, key=lambda gain: -gain[0])]
+
+    def with_some(some: Sequence[tuple[int, RouteLeg]]) -> list[list[RouteLeg]]:
+        return [[*legs, *(leg for of, leg in some if of == number)] for number, legs in enumerate(chosen)]
+
+    def have_room(some: Sequence[tuple[int, RouteLeg]]) -> bool:
+        return _is_carried(Route(tuple(Hop(tuple(legs)) for legs in with_some(some))), limits)
+
+    # of the most there is no room for one more, so fewer tries find how many there is room for
+    most = len(others) - 1
+    first = bisect_left(range(1, most + 1), True, key=lambda count: not have_room(others[:count]))
+    some = others[:first]
+    for other in others[first + 1 :]:
+        if len(some) == most:
             break
-        chosen[number].append(leg)
-        if not _is_carried(Route(tuple(Hop(tuple(legs)) for legs in chosen)), limits):
-            chosen[number].remove(leg)
-    return frozenset(leg.pool.address for legs in chosen for leg in legs)
+        if have_room([*some, other]):
+            some.append(other)
+    return frozenset(leg.pool.address for legs in with_some(some) for leg in legs)
 
 
 def _gain(leg: RouteLeg, clock: ChainClock) -> Fraction:
@@ -236,21 +263,18 @@ def _gain(leg: RouteLeg, clock: ChainClock) -> Fraction:
     return quote.amount_out - Fraction((quote.amount_out - before) * quote.amount_in, last)
 
 
-def _direct(pools: PairPools, amount: int, limits: RouteLimits) -> Route | None:
+def _direct(outlets: _Outlets, amount: int, limits: RouteLimits) -> Route | None:
     """Over the pair's own pools."""
-    outlets = _Outlets(pools.direct, pools.mint_in, pools.clock)
 
     def way(max_legs: int, leg: LegLimits, among: frozenset[Pubkey] | None) -> Route | None:
         hop = outlets.hop(amount, max_legs, limits.leg_cost, leg, among)
         return None if hop is None else Route((hop,))
 
-    return _best_carried(way, limits, pools.clock) if limits.max_legs else None
+    return _best_carried(way, limits, outlets.clock) if limits.max_legs else None
 
 
-def _over(bridge: Bridge, pools: PairPools, amount: int, limits: RouteLimits) -> Route | None:
+def _over(first: _Outlets, second: _Outlets, amount: int, limits: RouteLimits) -> Route | None:
     """Over a third token, each hop split over its pools."""
-    first = _Outlets(bridge.first, pools.mint_in, pools.clock)
-    second = _Outlets(bridge.second, bridge.mint, pools.clock)
 
     def with_legs(legs: int, others: int, leg: LegLimits, among: frozenset[Pubkey] | None) -> Route | None:
         """With at most so many legs in the first hop, and so many in the second."""
@@ -275,7 +299,7 @@ def _over(bridge: Bridge, pools: PairPools, amount: int, limits: RouteLimits) ->
         found = (with_legs(legs, max_legs - legs, leg, among) for legs in shares)
         return max((route for route in found if route is not None), key=limits.worth, default=None)
 
-    return _best_carried(way, limits, pools.clock)
+    return _best_carried(way, limits, first.clock)
 
 
 class _Outlets:
@@ -284,7 +308,7 @@ class _Outlets:
     def __init__(self, pools: Sequence[Pool], mint_in: Pubkey, clock: ChainClock) -> None:
         self._pools = sorted(pools, key=lambda pool: bytes(pool.address))
         self._mint_in = mint_in
-        self._clock = clock
+        self.clock = clock
         self._of_limits: dict[LegLimits, list[Outlet]] = {}
 
     def about(self, amount: int, leg: LegLimits, among: frozenset[Pubkey] | None) -> int:
@@ -306,11 +330,23 @@ class _Outlets:
         if division is None:
             return None
         parts = [(pool, part) for (pool, _), part in zip(chosen, division.amounts, strict=True) if part]
-        return _hop(parts, self._mint_in, self._clock)
+        return _hop(parts, self._mint_in, self.clock)
+
+    def best(self, amount: int, leg: LegLimits) -> int:
+        """What the best pays for all of it, 0 where none does. Raises AccountsMissing with all that they still need."""
+        paid, missing = 0, list[str]()
+        for _, outlet in self._chosen(leg, None):
+            try:
+                paid = max(paid, outlet.paid(amount))
+            except AccountsMissing as error:
+                missing += error.addresses
+        if missing:
+            raise AccountsMissing(missing)
+        return paid
 
     def _chosen(self, leg: LegLimits, among: frozenset[Pubkey] | None) -> list[tuple[Pool, Outlet]]:
         if leg not in self._of_limits:
-            self._of_limits[leg] = [Outlet(PoolPayment(pool, self._mint_in, self._clock, leg)) for pool in self._pools]
+            self._of_limits[leg] = [Outlet(PoolPayment(pool, self._mint_in, self.clock, leg)) for pool in self._pools]
         pairs = zip(self._pools, self._of_limits[leg], strict=True)
         return [(pool, outlet) for pool, outlet in pairs if among is None or pool.address in among]
 
@@ -348,23 +384,30 @@ def _hop(parts: Sequence[tuple[Pool, int]], mint_in: Pubkey, clock: ChainClock) 
     return Hop(tuple(legs))
 
 
-def _ask_over(pools: PairPools, amount: int, limits: LegLimits) -> tuple[PoolOffer, ...]:
-    """What the pools of the ways over a third token offer, for all that the best of a first hop pays.
+def _check_read(over: Sequence[tuple[_Outlets, _Outlets]], amount: int, leg: LegLimits) -> None:
+    """Ask the pools of the ways over a third token for all that the best of a first hop pays.
 
     Raises AccountsMissing with all that they still need, so that one read brings it.
     """
-    offers: list[PoolOffer] = []
     missing: list[str] = []
-    for bridge in pools.bridges:
+    for first, second in over:
         try:
-            first = ask_pools(bridge.first, pools.mint_in, amount, pools.clock, limits)
-            offers += first
-            if paid := max((offer.quote.amount_out for offer in first if offer.quote is not None), default=0):
-                offers += ask_pools(bridge.second, bridge.mint, paid, pools.clock, limits)
+            if paid := first.best(amount, leg):
+                second.best(paid, leg)
         except AccountsMissing as error:
             missing += error.addresses
     if missing:
         raise AccountsMissing(missing)
+
+
+def _ask_over(pools: PairPools, amount: int, limits: LegLimits) -> tuple[PoolOffer, ...]:
+    """What the pools of the ways over a third token offer, for all that the best of a first hop pays."""
+    offers: list[PoolOffer] = []
+    for bridge in pools.bridges:
+        first = ask_pools(bridge.first, pools.mint_in, amount, pools.clock, limits)
+        offers += first
+        if paid := max((offer.quote.amount_out for offer in first if offer.quote is not None), default=0):
+            offers += ask_pools(bridge.second, bridge.mint, paid, pools.clock, limits)
     return tuple(offers)
 
 
