@@ -86,9 +86,11 @@ class MeteoraDlmmPool:
     reserves: tuple[int, int]
     _accounts: AccountMap
     _columns: dict[tuple[int, bool], BinColumns] = field(default_factory=dict)
-    _ladders: dict[tuple[bool, tuple[int, int]], Ladder] = field(default_factory=dict)
-    # The spare arrays of each row that was quoted, and the index of every array that quotes named.
-    _spares: dict[tuple[bool, int, int], tuple[Pubkey, ...]] = field(default_factory=dict)
+    _ladders: dict[tuple[bool, int], Ladder] = field(default_factory=dict)
+    # What swaps through each row of arrays name and may name besides, and the index of every array that is named.
+    _named: dict[tuple[bool, tuple[int, ...]], tuple[tuple[Pubkey, ...], tuple[Pubkey, ...]]] = field(
+        default_factory=dict
+    )
     _index_of: dict[Pubkey, int] = field(default_factory=dict)
 
     @property
@@ -134,6 +136,7 @@ class MeteoraDlmmPool:
         if not amount_out:
             raise AmountTooSmall(f"pool {self.address} pays nothing for {amount_in} base units")
         mint_out = mint_to.address
+        named, spare = self._named.get((swap_for_y, arrays)) or self._arrays_named(swap_for_y, arrays)
         return new_record(
             PoolQuote,
             (
@@ -144,9 +147,9 @@ class MeteoraDlmmPool:
                 amount_out,
                 fee,
                 mint_in if self.pair.fee_on_input(swap_for_y) else mint_out,
-                tuple([self._array(index) for index in arrays]),
+                named,
                 compute_units(result),
-                self._spare_arrays(swap_for_y, arrays),
+                spare,
                 0,
             ),
         )
@@ -209,13 +212,15 @@ class MeteoraDlmmPool:
 
     def _ladder(self, swap_for_y: bool, clock: ChainClock) -> Ladder:
         """Raises VenueUnavailable."""
-        try:
-            key = swap_for_y, references_at(self.pair, clock.unix_timestamp)
-        except OverflowError as error:
-            raise VenueUnavailable(f"pool {self.address}: {error}") from error
+        key = swap_for_y, clock.unix_timestamp
         ladder = self._ladders.get(key)
         if ladder is None:
-            ladder = self._ladders[key] = Ladder(self.pair, self.bitmap, partial(self._columns_of, swap_for_y), *key)
+            try:
+                references = references_at(self.pair, clock.unix_timestamp)
+            except OverflowError as error:
+                raise VenueUnavailable(f"pool {self.address}: {error}") from error
+            columns = partial(self._columns_of, swap_for_y)
+            ladder = self._ladders[key] = Ladder(self.pair, self.bitmap, columns, swap_for_y, references)
         return ladder
 
     def _array(self, index: int) -> Pubkey:
@@ -223,18 +228,19 @@ class MeteoraDlmmPool:
         self._index_of[address] = index
         return address
 
-    def _spare_arrays(self, swap_for_y: bool, row: Sequence[int]) -> tuple[Pubkey, ...]:
-        """The next arrays with liquidity on a swap's way, and the one before its first: prices may go back."""
-        if not row:
-            return ()
-        key = swap_for_y, row[0], row[-1]
-        spares = self._spares.get(key)
-        if spares is None:
+    def _arrays_named(self, swap_for_y: bool, row: tuple[int, ...]) -> tuple[tuple[Pubkey, ...], tuple[Pubkey, ...]]:
+        """The arrays of a swap, and spare ones.
+
+        Spare ones are the next with liquidity on the swap's way, and the one before its first: prices may go back.
+        """
+        spares: tuple[Pubkey, ...] = ()
+        if row:
             step = -1 if swap_for_y else 1
             ahead = self.bitmap.indexes_from(row[-1] + step, swap_for_y, SPARE_ARRAYS_AHEAD)
             behind = self.bitmap.indexes_from(row[0] - step, not swap_for_y, 1)
-            spares = self._spares[key] = tuple(self._array(index) for index in (*ahead[:1], *behind, *ahead[1:]))
-        return spares
+            spares = tuple(self._array(index) for index in (*ahead[:1], *behind, *ahead[1:]))
+        named = self._named[swap_for_y, row] = tuple(map(self._array, row)), spares
+        return named
 
     def _in_order(self, arrays: tuple[Pubkey, ...], swap_for_y: bool) -> tuple[Pubkey, ...]:
         if not self._index_of.keys() >= set(arrays):
