@@ -20,6 +20,7 @@ from chalicelib.solana.tokens import TOKEN_PROGRAM, Mint
 from testing.candidate_pools import CLOCK, candidate_pools
 from tests.unit.random_splits import best_of_random_splits
 from tests.unit.routing_pools import JUP, RAY, SOL, USDC
+from tests.unit.split_bounds import most_of_any_split
 
 SPLITS = int(os.environ.get("SPLITS", "12"))
 BONK = Mint(Pubkey(bytes([91] * 32)), TOKEN_PROGRAM, 5)
@@ -73,6 +74,15 @@ def test_no_random_split_pays_more_than_a_base_unit_a_leg_more(case: Case) -> No
     assert sum(division.amounts) == case.amount
     worth = division.amount_out - LEG_COST * (division.legs - 1)
     assert worth + division.legs * max(ceil(case.price), 1) >= best
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_no_split_at_all_pays_more_than_a_base_unit_a_leg_more(case: Case) -> None:
+    """Of which the bound is no more than what rounding takes short."""
+    division = case.divided()
+    worth = division.amount_out - LEG_COST * (division.legs - 1)
+    most = most_of_any_split(case.outlets(), case.amount, case.max_legs, LEG_COST)
+    assert worth + division.legs * max(ceil(case.price), 1) >= most
 
 
 def test_the_legs_are_those_that_are_worth_most_together() -> None:
