@@ -93,7 +93,7 @@ class Basin:
                 break
             if not paid:
                 continue
-            while len(ins) > 1 and _is_below((ins[-2], outs[-2]), (ins[-1], outs[-1]), (amount, paid)):
+            while len(ins) > 1 and _is_below(ins[-2], outs[-2], ins[-1], outs[-1], amount, paid):
                 del ins[-1], outs[-1]
             ins.append(amount)
             outs.append(paid)
@@ -128,7 +128,7 @@ class Basin:
             return -inf
         if place < len(ins):
             before = place - 1
-            if _is_below((ins[before], outs[before]), (amount, paid), (ins[place], outs[place])):
+            if _is_below(ins[before], outs[before], amount, paid, ins[place], outs[place]):
                 if self._note_flat(place, amount):
                     self._forget()
                 return paid
@@ -177,10 +177,9 @@ class Basin:
         """Put a point in its place, and drop those beside it that lie below the hull with it."""
         ins, outs, slopes = self.ins, self.outs, self.slopes
         before, after, last = place - 1, place, len(ins) - 1
-        point = amount, paid
-        while before and _is_below((ins[before - 1], outs[before - 1]), (ins[before], outs[before]), point):
+        while before and _is_below(ins[before - 1], outs[before - 1], ins[before], outs[before], amount, paid):
             before -= 1
-        while after < last and _is_below(point, (ins[after], outs[after]), (ins[after + 1], outs[after + 1])):
+        while after < last and _is_below(amount, paid, ins[after], outs[after], ins[after + 1], outs[after + 1]):
             after += 1
         chords = [(outs[before] - paid) / (amount - ins[before])]
         if after <= last:
@@ -316,22 +315,34 @@ class Basin:
 
         It is no higher than where the chords on both sides, drawn on, meet.
         """
-        ins, outs = self.ins, self.outs
-        start, width = ins[chord], ins[chord + 1] - ins[chord]
-        if width < 2 or (start, start + width) in self.flat:
+        ins, slopes = self.ins, self.slopes
+        start, end = ins[chord], ins[chord + 1]
+        width = end - start
+        if width < 2 or (start, end) in self.flat:
             return 0, 0.0
         if chord == 0:
             return width // 2, inf
-        rise = outs[chord + 1] - outs[chord]
-        before = -self.slopes[chord - 1] + rounding / (start - ins[chord - 1])
-        last = chord + 2 == len(ins)
-        after = 0.0 if last else -self.slopes[chord + 1] - rounding / (ins[chord + 2] - ins[chord + 1])
+        rise = self.outs[chord + 1] - self.outs[chord]
+        before = rounding / (start - ins[chord - 1]) - slopes[chord - 1]
+        after = 0.0
+        if chord + 1 < len(slopes):
+            after = -slopes[chord + 1] - rounding / (ins[chord + 2] - end)
         if before <= after:
             return 0, 0.0
-        meet = min(max((rise - after * width) / (before - after), 0.0), width)
-        height = min(before * meet, rise - after * (width - meet))
-        edge = max(width // _EDGE, 1)
-        return start + min(max(int(meet), edge), width - edge), height - price * meet - max(0.0, rise - price * width)
+        meet = (rise - after * width) / (before - after)
+        if meet < 0:
+            meet, height = 0.0, rise - after * width
+        elif meet > width:
+            meet, height = float(width), before * width
+        else:
+            height = before * meet
+        where, edge = int(meet), width // _EDGE or 1
+        if where < edge:
+            where = edge
+        elif where > width - edge:
+            where = width - edge
+        better_end = rise - price * width
+        return start + where, height - price * meet - (better_end if better_end > 0 else 0.0)
 
     def _piece(self, vertex: int) -> Piece:
         """For prices between the slopes at a point."""
@@ -404,7 +415,6 @@ class Basin:
         return outs[min(max(place - 1, 0), len(ins) - 3)] + product * reached / (depth + reached)
 
 
-def _is_below(before: tuple[int, int], point: tuple[int, int], after: tuple[int, int]) -> bool:
-    """Whether a point, of an input and what is paid for it, lies on the chord between two others, or below."""
-    (start, start_out), (amount, out), (end, end_out) = before, point, after
+def _is_below(start: int, start_out: int, amount: int, out: int, end: int, end_out: int) -> bool:
+    """Whether what is paid for an amount lies on the chord from `start` to `end`, or below it."""
     return (out - start_out) * (end - amount) <= (end_out - out) * (amount - start)
