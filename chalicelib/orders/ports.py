@@ -35,6 +35,11 @@ class OrderFilter:
     from_ms: int | None = None
     to_ms: int | None = None
 
+    @property
+    def selects(self) -> bool:
+        """Whether it keeps some orders of its time and leaves others out."""
+        return any(one is not None for one in (self.status, self.mint_in, self.mint_out))
+
     def keeps(self, order: Order) -> bool:
         """Whether the listing keeps it."""
         wanted = (self.status, self.mint_in, self.mint_out)
