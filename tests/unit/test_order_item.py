@@ -81,9 +81,14 @@ def test_an_item_that_an_earlier_version_wrote_is_the_same_order_today(name: str
 
 @pytest.mark.parametrize("name", ORDERS)
 def test_an_earlier_version_finds_all_that_it_knows_in_an_item_written_today(name: str) -> None:
-    """While a deploy runs both versions are at work, and one may be rolled back to."""
+    """While a deploy runs both versions are at work, and one may be rolled back to.
+
+    But for its place among the open ones, of which only a sweeper asks, by the index.
+    """
     written = serialize(order_to_item(ORDERS[name]))
-    assert {**written, **bytes_of(WRITTEN_BEFORE[name])} == written
+    known = bytes_of(WRITTEN_BEFORE[name])
+    known.pop("dueAtMs", None)
+    assert {**written, **known} == written
 
 
 def test_an_item_of_before_there_were_counters_or_correlation_ids_is_in_no_counter() -> None:

@@ -19,7 +19,7 @@ from chalicelib.aws.dynamodb.waiting_index import waiting_attributes
 from chalicelib.orders.fills import is_fill
 from chalicelib.orders.life import is_cancellable
 from chalicelib.orders.order import Order, dex_names
-from chalicelib.orders.recovery import due_at_ms
+from chalicelib.orders.recovery import looked_at_from_ms
 from chalicelib.orders.states import State
 
 ORDER_ITEM = "order"
@@ -99,13 +99,14 @@ def item_to_order(item: Item) -> Order:
 
 
 def _due(order: Order) -> Item:
-    """What the sweeper's index needs: only orders that have not ended are in it, by when a worker should have come.
+    """What the sweeper's index needs: only orders that have not ended are in it, by when a worker should have come, or
+    before that.
 
     The index is spread over a few keys, for one key takes 1000 writes a second.
     """
     if order.is_terminal:
         return {}
-    return {"openShard": open_shard(order.order_id), "dueAtMs": due_at_ms(order)}
+    return {"openShard": open_shard(order.order_id), "dueAtMs": looked_at_from_ms(order)}
 
 
 def _standing(order: Order) -> Item:
