@@ -149,7 +149,12 @@ def read_ahead() -> ReadAhead:
 def order_store() -> OrderTable:
     config = settings()
     return OrderTableAhead(
-        read_ahead(), dynamodb(), config.orders_table, config.control_table, config.circulations_table
+        read_ahead(),
+        dynamodb(),
+        config.orders_table,
+        config.control_table,
+        config.circulations_table,
+        pack=config.pack_orders,
     )
 
 

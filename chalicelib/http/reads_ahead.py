@@ -104,8 +104,10 @@ class StartLineAhead(StartLine):
 
 
 class OrderTableAhead(OrderTable):
-    def __init__(self, ahead: ReadAhead, client: DynamoDBClient, table: str, counters: str, circulations: str) -> None:
-        super().__init__(client, table, counters, circulations)
+    def __init__(
+        self, ahead: ReadAhead, client: DynamoDBClient, table: str, counters: str, circulations: str, *, pack: bool
+    ) -> None:
+        super().__init__(client, table, counters, circulations, pack=pack)
         self._ahead = ahead
 
     def load(self, order_id: str) -> Order | None:

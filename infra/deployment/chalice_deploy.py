@@ -158,6 +158,7 @@ def environment(
         "TIP_LAMPORTS": settings.lanes.tip_lamports,
         "TIP_ACCOUNTS": settings.lanes.tip_accounts,
         "LOG_LEVEL": settings.log_level,
+        "PACK_ORDERS": "true",  # by then every function is of this version
     }
     constants = {name: value for name, value in _template_variables().items() if isinstance(value, str)}
     return {name: value for name, value in variables.items() if value} | constants

@@ -157,6 +157,7 @@ def deploy(target: Target, settings: DeploymentSettings, built: package.Package)
         "TipLamports": settings.lanes.tip_lamports,
         "TipAccounts": settings.lanes.tip_accounts,
         "LogLevel": settings.log_level,
+        "PackOrders": pack_orders(deployed_environment(target)),
     }
     wanted = json.loads(json.dumps(built.template))
     if not websocket:
@@ -196,11 +197,25 @@ def worker_role(target: Target) -> str:
     return f"fillrate-{target.stage}-{target.region}-execute-order"
 
 
+def deployed_environment(target: Target) -> dict[str, str] | None:
+    """What the deployed worker is told, None where none is deployed."""
+    try:
+        return worker_environment(target)
+    except (NoStage, KeyError):  # a stack that never came to be has no outputs
+        return None
+
+
+def pack_orders(former: Mapping[str, str] | None) -> str:
+    """Whether the functions may write packed orders, as they are told it: while a deploy runs those of before are at
+    work, so these must be able to read them. `former` is what the worker of before was told, None without one.
+    """
+    return "true" if former is None or "PACK_ORDERS" in former else "false"
+
+
 def deployed_wallet_of(target: Target) -> dict[str, str] | None:
     """What the deployed worker signs with, None where none is deployed; for `record_wallet`."""
-    try:
-        variables = worker_environment(target)
-    except (NoStage, KeyError):  # a stack that never came to be has no outputs
+    variables = deployed_environment(target)
+    if variables is None:
         return None
     return {"wallet": variables["WALLET"], "address": variables.get("WALLET_ADDRESS", "")}
 

@@ -123,13 +123,14 @@ def write_all(push: Push, order: Order) -> None:
         write(push, step)
 
 
-def write(push: Push, step: Order) -> None:
+def write(push: Push, step: Order, store: OrderTable | None = None) -> None:
     """What intake and the workers do: create, then replace the stored revision."""
-    stored = push.store.load(step.order_id)
+    orders = push.store if store is None else store
+    stored = orders.load(step.order_id)
     if stored is None:
-        assert push.store.create(step)
+        assert orders.create(step)
     else:
-        push.store.replace(replace(step, revision=stored.revision))
+        orders.replace(replace(step, revision=stored.revision))
 
 
 def whole_history(order: Order) -> list[Json]:

@@ -26,6 +26,7 @@ from infra.deployment.deploy import (
     former_indexes_go,
     main,
     nodes_of,
+    pack_orders,
     secret_nodes,
     settings_from,
 )
@@ -252,6 +253,13 @@ def test_a_stack_that_has_every_index_is_updated_once(target: Target) -> None:
     assert templates_between(without, template) == []
     del without["Resources"]["OrdersTable"]
     assert templates_between(without, template) == [], "a table that is new is made with all of them at once"
+
+
+def test_orders_are_packed_once_the_functions_of_before_can_read_them() -> None:
+    assert pack_orders(None) == "true"
+    assert pack_orders({"STAGE": "prod"}) == "false"
+    assert pack_orders({"STAGE": "prod", "PACK_ORDERS": "false"}) == "true"
+    assert pack_orders({"STAGE": "prod", "PACK_ORDERS": "true"}) == "true"
 
 
 def test_expired_items_go_and_every_change_is_streamed(target: Target) -> None:

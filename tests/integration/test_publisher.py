@@ -17,6 +17,7 @@ from botocore.exceptions import ReadTimeoutError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.aws.dynamodb.rate_cell import Unusable
 from chalicelib.aws.websocket_gateway import ConnectionGone
 from chalicelib.orders.life import claim
@@ -60,6 +61,22 @@ def test_an_early_subscriber_gets_each_change_as_it_is_written(push: Push) -> No
         push.pump()
         assert push.api.received("early") == whole_history(order)[: len(step.history)]
     assert push.api.received("early") == whole_history(order)
+
+
+@pytest.mark.parametrize("later", [1, 2, 4, 7])
+@pytest.mark.parametrize("packed_first", [True, False])
+def test_an_order_is_pushed_whole_of_which_some_writes_are_packed_and_others_not(
+    push: Push, packed_first: bool, later: int
+) -> None:
+    """As while a deploy runs that brings packed orders, or takes them back."""
+    order = confirmed()
+    push.subscribe(account_partition("local"), "stream", closes=False)
+    for number, step in enumerate(life_of(order)):
+        write(push, step, OrderTable(*push.cloud.store_parts(), pack=packed_first == (number < later)))
+        if number == 0:
+            push.subscribe(order.order_id, "watcher")
+    push.pump()
+    assert push.api.received("watcher") == push.api.received("stream") == whole_history(order)
 
 
 def test_a_late_subscriber_gets_the_whole_history_at_once(push: Push) -> None:

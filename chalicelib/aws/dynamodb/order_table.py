@@ -82,7 +82,8 @@ class OrderTable:
     """The Orders of ports.py in DynamoDB. Every read of a single order is consistent.
 
     `counters` is the control table's name, `circulations` that of the pairs' circulations, which an order's write moves
-    that waits or waited for its price. `pause` waits after the nth conflict, from 0.
+    that waits or waited for its price. `pause` waits after the nth conflict, from 0. `pack`: items are written packed,
+    which only functions can read that know of it.
     """
 
     def __init__(
@@ -93,7 +94,10 @@ class OrderTable:
         circulations: str,
         pause: Callable[[int], None] = pause_after_conflict,
         now_ms: Callable[[], int] = system_clock_ms,
+        *,
+        pack: bool = True,
     ) -> None:
+        self._pack = pack
         self._client = client
         self._table = Table(client, table)
         self._counters = counters
@@ -161,7 +165,7 @@ class OrderTable:
         Where AWS's answer is lost botocore sends the write again. Each write has an id of its own, by which the second
         finds that the first went through, and does not take it for another writer's.
         """
-        item = {**order_to_item(order), "writeId": uuid.uuid4().hex}
+        item = {**order_to_item(order, pack=self._pack), "writeId": uuid.uuid4().hex}
         for number in range(CONFLICT_TRIES):
             try:
                 if not moved and not waiting and claimed is None:
