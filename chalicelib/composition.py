@@ -236,7 +236,7 @@ def authentication() -> Authentication:
 @cache
 def order_reads() -> OrderReads:
     """What an order that is placed will need; to be begun first of all."""
-    tables = key_table(), key_meter(), control_table(), start_line(), order_store()
+    tables = key_table(), key_meter(), control_table(), order_store()
     return OrderReads(read_ahead(), *tables, keyless(), now_ms)
 
 
