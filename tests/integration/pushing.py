@@ -47,9 +47,11 @@ class Push:
     def publisher(self) -> Publisher:
         return publisher(self.cloud, self.api, self.slept.append, lambda: self.monotonic, now_ms=lambda: self.clock_ms)
 
-    def pump(self) -> None:
+    def pump(self) -> list[Json]:
         """Once what the stream has now; what the publisher's own notes bring waits for the next time."""
-        self.publisher().publish(self.stream.new_records())
+        records = self.stream.new_records()
+        self.publisher().publish(records)
+        return records
 
     def pump_dry(self) -> None:
         """Until the stream has nothing more."""

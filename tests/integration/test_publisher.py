@@ -28,6 +28,7 @@ from chalicelib.push.connection_table import Watches
 from chalicelib.push.connections import Subscription, account_partition
 from chalicelib.push.fan_out import MESSAGES_OF_AN_ACCOUNT, PAUSES_SECONDS
 from chalicelib.push.publisher import ESTABLISHING_BATCHES
+from infra.deployment.chalice_deploy import mapping_settings
 from tests.integration.cloud import Cloud, Json, OrdersStream, WebSocketApi, aws_error
 from tests.integration.pushing import Push, life_of, whole_history, write, write_all
 from tests.sample_orders import CREATED_AT_MS, confirmed, failed, new_order, retrying, submitted
@@ -667,6 +668,40 @@ def test_an_order_that_can_no_longer_be_read_holds_up_nobody_elses_news(push: Pu
     push.pump()
     assert push.api.received("watches-order-1") == []
     assert push.api.received("watches-order-2") == whole_history(new_order("order-2"))
+
+
+FILTERS = [
+    json.loads(one["Pattern"])
+    for one in mapping_settings()["push_changes-dynamodb-event-source"]["FilterCriteria"]["Filters"]
+]
+
+
+def passes(value: Any, wanted: Any) -> bool:
+    """Whether Lambda's filter lets it through, by what such filters say of texts and of beginnings of texts."""
+    if isinstance(wanted, dict):
+        return isinstance(value, dict) and all(passes(value.get(name), inner) for name, inner in wanted.items())
+    return any(str(value).startswith(one["prefix"]) if isinstance(one, dict) else value == one for one in wanted)
+
+
+def test_the_function_is_run_for_all_that_is_news_and_not_for_its_own_notes_of_what_it_sent(push: Push) -> None:
+    order = confirmed()
+    records: list[Json] = []
+    push.subscribe(order.order_id, "watcher", closes=False)
+    push.subscribe(account_partition("local"), "stream", closes=False)
+    for step in life_of(order):
+        write(push, step)
+        records += push.pump()
+    records += push.pump()
+    let_through = [one for one in records if any(passes(one, wanted) for wanted in FILTERS)]
+    items = Counter(one["dynamodb"]["Keys"]["item"]["S"] for one in let_through)
+    assert items["order"] == len(list(life_of(order)))
+    left_out = [one for one in records if one not in let_through]
+    assert left_out
+    for one in left_out:
+        new = one["dynamodb"].get("NewImage")
+        assert new is None or int(new["cursor"]["N"]) > 0
+    push.publisher().publish(left_out)
+    assert push.api.received("watcher") == push.api.received("stream") == whole_history(order)
 
 
 def test_a_deleted_subscription_and_a_deleted_order_are_no_news(push: Push) -> None:
