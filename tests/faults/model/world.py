@@ -108,6 +108,17 @@ class Operator:
 
         return self._worker.call("looking at the controls", look, unreachable)
 
+    def limits_for(self, account: str) -> LimitsInForce:
+        return self._worker.call("looking at the limits", lambda: LimitsInForce(LIMITS, Limits()), unreachable)
+
+    def counted_limits_for(self, account: str) -> LimitsInForce:
+        def look() -> LimitsInForce:
+            counters = self._world.table.counters
+            kinds = [(f"{kind}#account#{account}", f"{kind}#global") for kind in ("open", "waiting")]
+            return LimitsInForce(LIMITS, Limits(), *(counters.get(name, 0) for pair in kinds for name in pair))
+
+        return self._worker.call("looking at the limits and counters", look, unreachable)
+
 
 class OutagesOf:
     """What all workers together learn of Solana's nodes, as one of them takes part in it."""
