@@ -286,6 +286,10 @@ class Execution:
         controls = self._risk.controls_for(order.account)
         return self._stopped(order, controls.halt), controls.limits
 
+    def _stop_before(self, order: Order) -> Halted | KeyRevoked | None:
+        """What stops the order at this moment."""
+        return self._stopped(order, self._risk.halt_of(order.account))
+
     def _stopped(self, order: Order, halt: Halt | None) -> Halted | KeyRevoked | None:
         """What an operator has done that stops the order: thrown a kill switch, or revoked the key that placed it."""
         if halt is not None:
@@ -352,7 +356,7 @@ class Execution:
                         planned = otherwise.pop(0)
                 self._outages.answered(self._now_ms())
                 # as late as can be: what is not stored is never sent
-                stop = self._stopped(order, self._risk.halt_of(order.account))
+                stop = self._stop_before(order)
                 if stop is not None:
                     raise stop
                 # stored before anything is sent: whoever comes after a crash asks for this transaction's fate
