@@ -149,7 +149,12 @@ def read_ahead() -> ReadAhead:
 def order_store() -> OrderTable:
     config = settings()
     return OrderTableAhead(
-        read_ahead(), dynamodb(), config.orders_table, config.control_table, config.circulations_table
+        read_ahead(),
+        dynamodb(),
+        config.orders_table,
+        config.control_table,
+        config.circulations_table,
+        pack=config.pack_orders,
     )
 
 
@@ -231,7 +236,7 @@ def authentication() -> Authentication:
 @cache
 def order_reads() -> OrderReads:
     """What an order that is placed will need; to be begun first of all."""
-    tables = key_table(), key_meter(), control_table(), start_line(), order_store()
+    tables = key_table(), key_meter(), control_table(), order_store()
     return OrderReads(read_ahead(), *tables, keyless(), now_ms)
 
 

@@ -46,6 +46,8 @@ class Settings(BaseModel):
     # it. Only the functions that ask a node have either.
     solana_rpc_url: str | None = Field(default=None, repr=False)
     solana_rpc_secret_arn: str | None = None
+    # Orders are written packed (aws/dynamodb/packed_item.py): all functions that are at work can read them so.
+    pack_orders: bool = False
     # For clients to connect to, and for the functions to post to; neither where the gateway has no WebSocket.
     websocket_url: str | None = None
     websocket_endpoint: str | None = None

@@ -42,7 +42,9 @@ class OpenOrders:
 def open_orders(target: Target, key_id: str, *, cancelling: bool = False) -> OpenOrders:
     """The open orders of a key, cancelled if that is wanted and possible. Raises NoStage, AwsError."""
     data = deployed(target, "data")
-    store = OrderTable(target.client("dynamodb"), data["OrdersTable"], data["ControlTable"], data["CirculationsTable"])
+    tables = data["OrdersTable"], data["ControlTable"], data["CirculationsTable"]
+    # not packed: the stage's functions may be of a version that can't read it
+    store = OrderTable(target.client("dynamodb"), *tables, pack=False)
     cancelled: list[str] = []
     left: list[str] = []
     for order in store.open_of_key(key_id):

@@ -98,5 +98,5 @@ class OrdersInMemory:
             self.counters[movement.key] = self.counters.get(movement.key, 0) + movement.by
 
     def _write(self, order: Order) -> None:
-        self.items[order.order_id] = order_to_item(order)
+        self.items[order.order_id] = order_to_item(order, pack=False)
         self.versions.setdefault(order.order_id, []).append(order)

@@ -19,8 +19,10 @@ MINUTES_A_MONTH = 43_800  # 365.25 days / 12
 _IDLE_POLLS = 5
 _POLL_SECONDS = 20
 _GB = Decimal(1024**3)
-# An item costs so many bytes more than its attributes, in the table and in each index.
+# An item costs so many bytes more than its attributes, in the table and in each index; and so many are those of an
+# order in the two indexes in which it stays: its own key and the index's.
 _ITEM_OVERHEAD_BYTES = 100
+_INDEXES_OF_ALL_ORDERS, _KEY_BYTES = 2, 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,9 @@ def month_bill(counted: Measurement, tariff: Tariff) -> list[Line]:
 
 
 def storage_gb(counted: Measurement) -> Decimal:
-    """What a million orders take in the table and in the index that lists them, for as long as they are kept."""
-    return Decimal(MILLION * 2 * (counted.item_bytes + _ITEM_OVERHEAD_BYTES)) / _GB
+    """What a million orders take in the table and in the indexes that list them, for as long as they are kept."""
+    keys = _INDEXES_OF_ALL_ORDERS * (_KEY_BYTES + _ITEM_OVERHEAD_BYTES)
+    return Decimal(MILLION * (counted.item_bytes + _ITEM_OVERHEAD_BYTES + keys)) / _GB
 
 
 def gb_seconds(counted: Measurement) -> Decimal:

@@ -19,6 +19,8 @@ from websockets.exceptions import InvalidStatus
 from bench.cost.capacity import item_bytes
 from bench.cost.counting import AwsCounter, SolanaCounter, tables_of
 from chalicelib.amounts import ceil_div
+from chalicelib.aws.dynamodb.attribute_values import deserialize
+from chalicelib.aws.dynamodb.order_item import item_to_order
 from infra.local_stack.stack import Layout, start, stop
 from testing import function_processes as processes
 from testing.chain import Chain
@@ -161,12 +163,11 @@ class CountedStack:
         invocation_ms, log_bytes = self._logged()
         items = [self._stored(one.order["orderId"]) for one in traded]
         landed = [self._chain.transaction(one.order["txHash"]) for one in traded]
+        orders = [item_to_order(deserialize(item)) for item in items]
         steps: dict[str, list[int]] = defaultdict(list)
-        for item in items:
-            history = item["history"]["L"]
-            for one, following in pairwise(history):
-                duration = int(following["M"]["atMs"]["N"]) - int(one["M"]["atMs"]["N"])
-                steps[one["M"]["status"]["S"]].append(duration)
+        for order in orders:
+            for one, following in pairwise(order.history):
+                steps[one.status.value].append(following.at_ms - one.at_ms)
         return Measurement(
             orders=len(traded),
             aws_calls=_named(counts.calls),
@@ -181,7 +182,7 @@ class CountedStack:
             websocket_messages=sum(len(one.messages) for one in traded),
             websocket_bytes_out=sum(len(json.dumps(message)) for one in traded for message in one.messages),
             connection_seconds=[round(one.connected_seconds, 3) for one in traded],
-            order_ms=[int(item["updatedAtMs"]["N"]) - int(item["createdAtMs"]["N"]) for item in items],
+            order_ms=[one.updated_at_ms - one.created_at_ms for one in orders],
             step_ms=dict(steps),
             item_bytes=max(item_bytes(item) for item in items),
             compute_units=[transaction["meta"]["computeUnitsConsumed"] for transaction in landed],

@@ -26,8 +26,8 @@ from the items' sizes in these calls, by AWS's rules.
 
 {order_table}
 
-Storage is besides: a million orders are {storage} GB in the table and its index, ${storage_usd} a month for as long as
-they are kept, and ${backup_usd} for point-in-time recovery.
+Storage is besides: a million orders are {storage} GB in the table and its indexes, ${storage_usd} a month for as long
+as they are kept, and ${backup_usd} for point-in-time recovery.
 
 A `GET`, a quote or a list is one more REST request and one more run of the API's function. A second watcher adds its
 messages and minutes. A retry adds about what the first attempt took in the worker. Stages other than `local` also run

@@ -118,7 +118,7 @@ def change_for(station: str, limits: Limits, per_minute: float) -> Change | None
             more_units = 4 * limits.table
             how = f"ask AWS for {more_units:,.0f} write units a second for the table"
             return Change("quota", how, lambda now: replace(now, table=more_units))
-        case "index byAccount":
+        case "index by account":
             parts = 8 * limits.account_parts
             how = f"the index's key in {parts} parts an account (a listing then merges them)"
             return Change("code", how, lambda now: replace(now, account_parts=parts))

@@ -23,6 +23,8 @@ _START_PATIENCE = 15 * 60.0
 _BLOCKHASH_PATIENCE = 60.0
 _FOR_EVER = float("inf")
 _STARTS_AT_ONCE = 10
+# byAccount is of counts that were made while there was one.
+_BY_ACCOUNT = ("byPlaced", "byStanding", "byAccount")
 # For how long the load has been there already when the run begins: so that Lambda has come to it.
 _WARM_MINUTES = 60.0
 
@@ -57,7 +59,8 @@ class Profile:
             rpc_calls=sum(counted.solana_calls.values()) / counted.orders,
             api_units=units("OrdersTable", "APIHandler", "WebsocketConnect"),
             worker_units=units("OrdersTable", "ExecuteOrder", "PushChanges"),
-            account_units=units("OrdersTable/byAccount", *functions),
+            # the busiest of those indexes that have a partition an account
+            account_units=max(units(f"OrdersTable/{name}", *functions) for name in _BY_ACCOUNT),
             due_units=units("OrdersTable/byDue", *functions),
             transactions=sum(
                 number for name, number in counted.aws_calls.items() if name.endswith(" TransactWriteItems")
@@ -127,7 +130,7 @@ def capacities(profile: Profile, limits: Limits) -> dict[str, float]:
         "Lambda concurrency": limits.lambda_concurrency / (api + worker),
         "Solana node": limits.rpc_per_second / profile.rpc_calls,
         "orders table": limits.table / (profile.api_units + profile.worker_units),
-        "index byAccount": limits.partition * limits.accounts * limits.account_parts / profile.account_units,
+        "index by account": limits.partition * limits.accounts * limits.account_parts / profile.account_units,
         "counters of all": limits.counter_parts / (limits.transaction_seconds * max(profile.transactions, 1e-9)),
         "index byDue": limits.partition * limits.open_shards / profile.due_units,
         "admission item": limits.partition * limits.admission_items,
@@ -165,7 +168,7 @@ class Simulation:
         self._kms = Rate("KMS", limits.kms, _AWS_PATIENCE)
         self._table = Rate("orders table", limits.table, _AWS_PATIENCE)
         self._by_account = [
-            Rate("index byAccount", limits.partition, _AWS_PATIENCE)
+            Rate("index by account", limits.partition, _AWS_PATIENCE)
             for _ in range(limits.accounts * limits.account_parts)
         ]
         a_second = 1 / limits.transaction_seconds

@@ -169,8 +169,8 @@ def pair_hour(orders: int, judging: float, *, stored_a_minute: bool, every: floa
     most = looks
     reads = min(most, Decimal(3_600_000 // READ_AGAIN_MS) + written * Decimal(SETTLED_MS) / 1000 / Decimal(str(every)))
     whole, entry = order_units(), 1
-    # in a transaction each unit counts twice: the order, and its pair's circulation; byAccount holds the whole item
-    store_units = 2 * whole + 2 + whole + entry
+    # in a transaction each unit counts twice: the order, and its pair's circulation
+    store_units = 2 * whole + 2 + entry
     change_units = 2 + entry
     return PairHour(
         {

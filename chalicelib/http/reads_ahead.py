@@ -18,9 +18,9 @@ from chalicelib.access.caller import Caller
 from chalicelib.access.key_meter import KeyMeter
 from chalicelib.access.key_table import KeyTable
 from chalicelib.access.keys import ApiKey, digest_of, is_key
-from chalicelib.aws.dynamodb.control_table import ControlTable
+from chalicelib.aws.dynamodb.control_table import ControlTable, limits_names
 from chalicelib.aws.dynamodb.order_table import OrderTable
-from chalicelib.aws.dynamodb.start_line import StartLine
+from chalicelib.aws.dynamodb.start_line import ADMISSION, StartLine, turns_in
 from chalicelib.orders.intake import order_id_for
 from chalicelib.orders.order import Order
 from chalicelib.orders.turns import Turns
@@ -39,22 +39,27 @@ class ReadAhead:
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
-        self._begun: dict[Hashable, Future[Any]] = {}
+        self._begun: dict[Hashable, tuple[Future[Any], Callable[[Any], Any]]] = {}
 
     def begin(self, name: Hashable, call: Callable[[], object]) -> None:
-        self._begun[name] = self._executor.submit(copy_context().run, call)
+        self.begin_together(call, {name: lambda found: found})
+
+    def begin_together(self, call: Callable[[], _T], parts: Mapping[Hashable, Callable[[_T], object]]) -> None:
+        """One call that brings several parts, each by its name: what it makes of what the call returns."""
+        begun = self._executor.submit(copy_context().run, call)
+        self._begun.update({name: (begun, part) for name, part in parts.items()})
 
     def take(self, name: Hashable, call: Callable[[], _T]) -> _T:
         """What the call that was begun under this name returns or raises; once. Else `call` is made now."""
-        begun = self._begun.pop(name, None)
-        if begun is None:
+        if name not in self._begun:
             return call()
-        result: _T = begun.result()
+        begun, part = self._begun.pop(name)
+        result: _T = part(begun.result())
         return result
 
     def forget(self) -> None:
         """Nothing that was begun is of use any more: another request has come."""
-        for begun in self._begun.values():
+        for begun, _ in self._begun.values():
             begun.cancel()
         self._begun.clear()
 
@@ -104,8 +109,10 @@ class StartLineAhead(StartLine):
 
 
 class OrderTableAhead(OrderTable):
-    def __init__(self, ahead: ReadAhead, client: DynamoDBClient, table: str, counters: str, circulations: str) -> None:
-        super().__init__(client, table, counters, circulations)
+    def __init__(
+        self, ahead: ReadAhead, client: DynamoDBClient, table: str, counters: str, circulations: str, *, pack: bool
+    ) -> None:
+        super().__init__(client, table, counters, circulations, pack=pack)
         self._ahead = ahead
 
     def load(self, order_id: str) -> Order | None:
@@ -121,7 +128,6 @@ class OrderReads:
         keys: KeyTableAhead,
         meter: KeyMeter,
         limits: ControlTable,
-        line: StartLine,
         store: OrderTable,
         keyless: Caller | None,
         now_ms: Callable[[], int],
@@ -130,7 +136,6 @@ class OrderReads:
         self._keys = keys
         self._meter = meter
         self._limits = limits
-        self._line = line
         self._store = store
         self._keyless = keyless
         self._now_ms = now_ms
@@ -152,8 +157,13 @@ class OrderReads:
         self._ahead.begin(_use(known), partial(KeyMeter.count, self._meter, known, self._now_ms()))
 
     def _begin_of_account(self, account: str, headers: Mapping[str, str]) -> None:
-        self._ahead.begin(_limits(account), partial(ControlTable.limits_for, self._limits, account))
-        self._ahead.begin(_TURNS, partial(StartLine.turns, self._line))
+        self._ahead.begin_together(
+            lambda: self._limits.read((*limits_names(account), ADMISSION)),
+            {
+                _limits(account): lambda found: self._limits.limits_among(found, account),
+                _TURNS: lambda found: turns_in(found.get(ADMISSION, {})),
+            },
+        )
         idempotency_key = headers.get("idempotency-key")
         if idempotency_key and idempotency_key.isascii():
             order_id = order_id_for(account, idempotency_key)

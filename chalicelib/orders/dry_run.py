@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chalicelib.amounts import to_text
-from chalicelib.orders.execution import Risk
 from chalicelib.orders.intake import Intake, NewOrder
 from chalicelib.orders.order import TriggerKind
+from chalicelib.orders.order_changer import OrderLimits
 from chalicelib.orders.overselling import Overselling
 from chalicelib.orders.quoting import Quoter, SwapQuote
 from chalicelib.orders.triggers import judge
 from chalicelib.problems import ExecutionError, FeeTooHigh, FillrateError
+from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import (
     ReferenceCurrency,
     check_own_price_impact,
@@ -51,6 +52,11 @@ class DryRunOutcome:
     immediate: bool
 
 
+class HaltsAndLimits(OrderLimits, Protocol):
+    def halt_of(self, account: str) -> Halt | None:
+        """Why the account's orders may not be executed now."""
+
+
 class Simulator(Protocol):
     def __call__(self, route: Route, min_out: int, most_lamports: int) -> Trial:
         """Try the route with this floor and at most such a fee. Never raises ExecutionError: that is the outcome."""
@@ -62,7 +68,7 @@ class DryRun:
         intake: Intake,
         quoter: Quoter,
         simulate: Simulator,
-        risk: Risk,
+        risk: HaltsAndLimits,
         currency: ReferenceCurrency,
         fees: FeeRange,
         overselling: Overselling,

@@ -56,6 +56,7 @@ from chalicelib.problems import (
     SlippageExceeded,
     TransientError,
 )
+from chalicelib.risk.controls import Controls
 from chalicelib.risk.counters import GLOBAL, CounterFull, NetworkFees, Notional, day_of
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import (
@@ -162,8 +163,8 @@ class Risk(Protocol):
     def halt_of(self, account: str) -> Halt | None:
         """Why the account's orders may not be executed now."""
 
-    def limits_for(self, account: str) -> LimitsInForce:
-        """What holds for the account's orders now."""
+    def controls_for(self, account: str) -> Controls:
+        """That, and what holds for the account's orders now."""
 
 
 class Revocations(Protocol):
@@ -249,7 +250,7 @@ class Execution:
                     return self._expire_in_line(order)
                 if order.state is State.OPEN:
                     return self._leave_open(order, now_ms)
-                stop = self._stop_before(order)
+                stop, limits = self._stop_and_limits(order)
                 if stop is None and order.state is State.RETRYING and order.retry_at_ms > now_ms:
                     return _come_back(order, order.retry_at_ms - now_ms, now_ms, "backing off")
                 refuse_leased(order, owner, now_ms)
@@ -260,7 +261,7 @@ class Execution:
                 if in_line is not None:
                     return self._wait(order, in_line)
                 with self._giving_its_place_back(order_id):
-                    return self._carry_on(self._take(order, owner, self._now_ms()))
+                    return self._carry_on(self._take(order, owner, self._now_ms()), limits)
             except Leased as leased:
                 return _come_back(order, leased.until_ms - now_ms, now_ms, "another worker has it")
             except (StaleOrder, OrderExpired):
@@ -276,14 +277,21 @@ class Execution:
             raise
         self._starts.leave(order_id)
 
-    def _stop_before(self, order: Order) -> Halted | KeyRevoked | None:
-        """What an operator has done that stops the order: thrown a kill switch, or revoked the key that placed it.
-
-        None once a transaction is stored, whose fate must be learnt.
+    def _stop_and_limits(self, order: Order) -> tuple[Halted | KeyRevoked | None, LimitsInForce | None]:
+        """What stops the order before it is worked on, and what it is held to: nothing of either once a transaction is
+        stored, whose fate must be learnt.
         """
         if order.state is State.SUBMITTED:
-            return None
-        halt = self._risk.halt_of(order.account)
+            return None, None
+        controls = self._risk.controls_for(order.account)
+        return self._stopped(order, controls.halt), controls.limits
+
+    def _stop_before(self, order: Order) -> Halted | KeyRevoked | None:
+        """What stops the order at this moment."""
+        return self._stopped(order, self._risk.halt_of(order.account))
+
+    def _stopped(self, order: Order, halt: Halt | None) -> Halted | KeyRevoked | None:
+        """What an operator has done that stops the order: thrown a kill switch, or revoked the key that placed it."""
         if halt is not None:
             return Halted(str(halt))
         if order.key_id is not None and self._keys.is_revoked(order.key_id):
@@ -327,15 +335,17 @@ class Execution:
         """
         return min(self._trader.watch_ms() + WATCH_MARGIN_MS, self._lease_ms)
 
-    def _carry_on(self, order: Order) -> Finished | ComeBack | Waits:
+    def _carry_on(self, order: Order, limits: LimitsInForce | None) -> Finished | ComeBack | Waits:
+        """`limits` are those that the attempt began under; None where a transaction is stored."""
         unquoted = order
         try:
             if order.state is not State.SUBMITTED:
+                assert limits is not None, "no transaction is stored"
                 planned = self._trader.plan(order)
                 order = fix_floor(order, planned.quoted_out)
                 otherwise = [way for way in planned.otherwise if way.quoted_out >= (order.min_out or 0)]
                 while True:
-                    order = unquoted = self._choose(order, planned)
+                    order = unquoted = self._choose(order, planned, limits)
                     refuse_after_deadline(order, self._now_ms())
                     try:
                         submission = planned.build(order)
@@ -374,12 +384,12 @@ class Execution:
         self._store.replace(release(order))
         return _come_back(order, in_ms, self._now_ms(), "no Solana node answers")
 
-    def _choose(self, order: Order, planned: PlannedSwap) -> Order:
+    def _choose(self, order: Order, planned: PlannedSwap, limits: LimitsInForce) -> Order:
         """Store the route, if it keeps within the limits, and its value and its fees in the day's sums with it.
 
         Raises SlippageExceeded, LimitExceeded, DayIsFull, PriceImpact, PriceDeviation, FeeTooHigh.
         """
-        limits, exposure = self._risk.limits_for(order.account), planned.exposure
+        exposure = planned.exposure
         terms = SwapTerms(order.token_in.mint, order.token_out.mint, order.slippage_ppm)
         now_ms = self._now_ms()
         chosen = choose_route(order, planned.route, planned.quoted_out, now_ms, planned.offers)

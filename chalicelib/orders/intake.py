@@ -37,7 +37,7 @@ from chalicelib.problems import (
     TooManyWaitingOrders,
 )
 from chalicelib.risk.counters import GLOBAL, CounterFull
-from chalicelib.risk.limits import LimitsInForce, SwapTerms, check_request
+from chalicelib.risk.limits import LimitsInForce, SwapTerms, check_request, check_terms
 from chalicelib.times import DAY_MS, time_text
 
 LONGEST_LIFE_MS = 30 * DAY_MS
@@ -109,6 +109,11 @@ class StartTimes(Protocol):
         """The order ended while it may have waited. Never raises AwsError."""
 
 
+class CountedLimits(OrderLimits, Protocol):
+    def counted_limits_for(self, account: str) -> LimitsInForce:
+        """What holds for the account's orders now, and how many are open and how many wait."""
+
+
 class Intake:
     """Submit and cancel, for one account at a time."""
 
@@ -118,7 +123,7 @@ class Intake:
         queue: OrdersQueue,
         tokens: TokenDirectory,
         starts: StartTimes,
-        limits: OrderLimits,
+        limits: CountedLimits,
         now_ms: Callable[[], int],
         new_id: Callable[[], uuid.UUID],
         correlation_id: Callable[[], str] = lambda: "",
@@ -186,7 +191,7 @@ class Intake:
         """The new order, stored and handed over; None where one of its id is stored already. Raises as `submit`."""
         order = self._new_order(account, asked, idempotency_key)
         limits = self._limits.limits_for(account)
-        check_request(limits, asked.terms)
+        check_terms(limits, asked.terms)
         self._check_client_order_id(account, asked)
         if order.waits_for_price:
             return self._place_open(self._at_the_door(order, asked), limits, repeatable=idempotency_key is not None)
@@ -250,7 +255,7 @@ class Intake:
         self._check_order(asked)
         refusals: list[FillrateError] = []
         looks: list[Callable[[], object]] = [
-            lambda: check_request(self._limits.limits_for(account), asked.terms),
+            lambda: check_request(self._limits.counted_limits_for(account), asked.terms),
             lambda: self._check_client_order_id(account, asked),
         ]
         if asked.waits:

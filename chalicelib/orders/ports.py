@@ -35,6 +35,11 @@ class OrderFilter:
     from_ms: int | None = None
     to_ms: int | None = None
 
+    @property
+    def selects(self) -> bool:
+        """Whether it keeps some orders of its time and leaves others out."""
+        return any(one is not None for one in (self.status, self.mint_in, self.mint_out))
+
     def keeps(self, order: Order) -> bool:
         """Whether the listing keeps it."""
         wanted = (self.status, self.mint_in, self.mint_out)
@@ -90,7 +95,10 @@ class Orders(Protocol):
         """
 
     def overdue(self, before_ms: int, limit: int) -> Iterable[Order]:
-        """Orders that have not ended and that a worker should have come to before `before_ms`; about `limit`."""
+        """Orders that have not ended and that a worker should have come to before `before_ms`; about `limit`.
+
+        Young ones besides (see recovery.py): these a worker may still have to come to.
+        """
 
     def look_again_at(self, order: Order, due_at_ms: int, *, is_late: bool) -> bool:
         """Note when the order is overdue next, and whether it is late now, which it counts as until somebody writes it.

@@ -30,6 +30,9 @@ SWEPT_ONCE_SIGNED_FOR_MS = 50_000
 # How long before its deadline an order is looked at: so it has a message that comes at the deadline, whatever became
 # of its others. More than the minute from one sweep to the next.
 BEFORE_DEADLINE_MS = 80_000
+# Of an order that is no older the sweeper's index isn't told each time when it is due: that would be billed at each of
+# its writes, and most orders live for a second. The sweeper, which comes each minute, looks at it in vain once.
+YOUNG_MS = 60_000
 MAX_SWEPT = 500
 MAX_DEAD_LETTERS = 200
 _NEVER_MS = 2**63
@@ -41,6 +44,12 @@ def due_at_ms(order: Order) -> int:
     if order.state is State.OPEN and order.expires_at_ms is not None:
         return order.expires_at_ms - BEFORE_DEADLINE_MS  # until then it waits for its price, and for no worker
     return next_step_ms if order.expires_at_ms is None else min(next_step_ms, order.expires_at_ms - BEFORE_DEADLINE_MS)
+
+
+def looked_at_from_ms(order: Order) -> int:
+    """From when on the sweeper finds an order that has not ended: when it is due, or before while it is young."""
+    due_ms = due_at_ms(order)
+    return order.created_at_ms if order.created_at_ms <= due_ms <= order.created_at_ms + YOUNG_MS else due_ms
 
 
 def next_step_at_ms(order: Order) -> int:

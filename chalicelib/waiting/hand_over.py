@@ -28,8 +28,8 @@ class OperatorsControls(Protocol):
     def halt_of(self, account: str) -> Halt | None:
         """Why the account's orders may not be executed now."""
 
-    def limits_for(self, account: str) -> LimitsInForce:
-        """What holds for the account's orders now."""
+    def counted_limits_for(self, account: str) -> LimitsInForce:
+        """What holds for the account's orders now, and how many are open."""
 
 
 class HandOver:
@@ -121,5 +121,5 @@ class HandOver:
 
     def _limits_for(self, account: str) -> LimitsInForce:
         if account not in self._limits:
-            self._limits[account] = self._controls.limits_for(account)
+            self._limits[account] = self._controls.counted_limits_for(account)
         return self._limits[account]

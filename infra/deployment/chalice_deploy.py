@@ -27,6 +27,8 @@ from infra.deployment.deploy import (
     api_url,
     command_line,
     deploy_data,
+    drop_indexes,
+    former_indexes_go,
     nodes_of,
     record_wallet,
     secret_nodes,
@@ -80,6 +82,7 @@ def deploy_by_chalice(target: Target, settings: DeploymentSettings) -> dict[str,
         )
     # the name that Chalice gives the role, and nothing else can
     role = f"fillrate-{target.stage}-execute_order"
+    can_drop = former_indexes_go(target)
     data = deploy_data(target, settings.wallet, role, secret_nodes(target, settings))
     wallet = wallet_of(target, settings, data)
     _run_chalice(target, data | wallet.parameters)
@@ -105,6 +108,8 @@ def deploy_by_chalice(target: Target, settings: DeploymentSettings) -> dict[str,
         deploy_firewall(target, resources["rest_api"]["rest_api_id"])
     record_wallet(target, data, former, wallet)
     note_owner(target, data, PROJECT)
+    if can_drop:
+        drop_indexes(target)
     return data | {
         "wallet": wallet.address or "",
         "restUrl": api_url(target, "http", resources["rest_api"]["rest_api_id"]),
@@ -153,6 +158,7 @@ def environment(
         "TIP_LAMPORTS": settings.lanes.tip_lamports,
         "TIP_ACCOUNTS": settings.lanes.tip_accounts,
         "LOG_LEVEL": settings.log_level,
+        "PACK_ORDERS": "true",  # by then every function is of this version
     }
     constants = {name: value for name, value in _template_variables().items() if isinstance(value, str)}
     return {name: value for name, value in variables.items() if value} | constants

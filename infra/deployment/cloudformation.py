@@ -2,19 +2,22 @@
 
 import json
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
 from chalice.package import YAMLTemplateSerializer
 
-from infra.deployment.new_indexes import templates_between
+from infra.deployment.new_indexes import templates_between, templates_without, with_former_indexes
 from operations.stacks import describe, outputs
 
 _CAPABILITIES = ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 # A stack in one of these was never created; it can only be deleted.
 _NEVER_CREATED = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS"}
 _GOOD = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+_TABLE = "AWS::DynamoDB::Table"
+# Of an index: CREATING and DELETING are under way.
+_READY = "ACTIVE"
 
 
 class StackError(Exception):
@@ -61,25 +64,91 @@ def deploy_stack(
     return told
 
 
+def deployed_template(client: Any, name: str) -> dict[str, Any] | None:
+    """What the stack `name` is at, parsed; None where there is no stack."""
+    state = describe(client, name)
+    if state is None or state["StackStatus"] in _NEVER_CREATED:
+        return None
+    deployed = client.get_template(StackName=name)["TemplateBody"]
+    return parse(deployed) if isinstance(deployed, str) else dict(deployed)
+
+
 def deploy_new_indexes(
-    client: Any, name: str, template: str, poll_seconds: float, timeout_seconds: float = 900
-) -> None:
+    client: Any, dynamodb: Any, name: str, template: str, poll_seconds: float, timeout_seconds: float = 900
+) -> str:
     """Give the tables of the stack `name` all but the last of the indexes that `template` adds, one an update.
 
-    The rest of the stack, and what it was told, stays as it is; nothing is done where there is no stack. Raises
-    StackError if the stack fails, or isn't done in time: its state is then that of an earlier index.
+    The rest of the stack, and what it was told, stays as it is; nothing is done where there is no stack. Returns what
+    to deploy then: `template`, with those indexes besides that it no longer has, for the present functions may ask.
+    Raises StackError if the stack fails, or isn't done in time: its state is then that of an earlier index.
     """
     deadline = time.monotonic() + timeout_seconds
-    state = _settled(client, name, poll_seconds, deadline)
-    if state is None or state["StackStatus"] in _NEVER_CREATED:
-        return
-    deployed = client.get_template(StackName=name)["TemplateBody"]
-    before = parse(deployed) if isinstance(deployed, str) else deployed
+    _settled(client, name, poll_seconds, deadline)
+    before = deployed_template(client, name)
+    if before is None:
+        return template
+    wanted = parse(template)
+    kept = with_former_indexes(before, wanted)
+    for between in templates_between(before, kept):
+        _update_indexes(client, dynamodb, name, before, between, poll_seconds, deadline)
+    return template if kept == wanted else json.dumps(kept)
+
+
+def drop_former_indexes(
+    client: Any, dynamodb: Any, name: str, template: str, poll_seconds: float, timeout_seconds: float = 900
+) -> None:
+    """Drop the indexes that `template` doesn't have, one an update. No function may ask for them any more.
+
+    Raises StackError.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    before = deployed_template(client, name)
+    for shorter in templates_without(before, parse(template)) if before is not None else ():
+        _update_indexes(client, dynamodb, name, before or {}, shorter, poll_seconds, deadline)
+
+
+def await_indexes(dynamodb: Any, tables: Iterable[str], poll_seconds: float, timeout_seconds: float = 900) -> None:
+    """Wait until each of the tables has all of its indexes: CloudFormation doesn't, and a new one is filled for hours
+    where a table is large. Raises StackError where that takes longer; nothing but time is lacking then.
+    """
+    _await_indexes(dynamodb, tables, poll_seconds, time.monotonic() + timeout_seconds)
+
+
+def tables_of(template: dict[str, Any], told: Mapping[str, str]) -> list[str]:
+    """The names of a parsed template's tables, by its stack's outputs, which are called as the tables are there."""
+    return [told[name] for name, one in template["Resources"].items() if one["Type"] == _TABLE and name in told]
+
+
+def _update_indexes(
+    client: Any,
+    dynamodb: Any,
+    name: str,
+    before: dict[str, Any],
+    template: dict[str, Any],
+    poll_seconds: float,
+    deadline: float,
+) -> None:
     kept = [{"ParameterKey": key, "UsePreviousValue": True} for key in before.get("Parameters", {})]
-    for between in templates_between(before, parse(template)):
-        arguments = {"Parameters": kept, "Capabilities": _CAPABILITIES, "TemplateBody": json.dumps(between)}
-        _update(client, name, {"StackName": name, **arguments})
-        _reached(client, name, poll_seconds, deadline)
+    arguments = {"Parameters": kept, "Capabilities": _CAPABILITIES, "TemplateBody": json.dumps(template)}
+    _update(client, name, {"StackName": name, **arguments})
+    state = _reached(client, name, poll_seconds, deadline)
+    _await_indexes(dynamodb, tables_of(template, outputs(state)), poll_seconds, deadline)
+
+
+def _await_indexes(dynamodb: Any, tables: Iterable[str], poll_seconds: float, deadline: float) -> None:
+    for table in tables:
+        while under_way := _indexes_under_way(dynamodb, table):
+            if time.monotonic() > deadline:
+                raise StackError(
+                    f"table {table} still works on {', '.join(under_way)}: the functions are as they were; "
+                    "deploy again when it is done (aws dynamodb describe-table tells)"
+                )
+            time.sleep(poll_seconds)
+
+
+def _indexes_under_way(dynamodb: Any, table: str) -> list[str]:
+    indexes = dynamodb.describe_table(TableName=table)["Table"].get("GlobalSecondaryIndexes", ())
+    return [f"index {one['IndexName']}" for one in indexes if one.get("IndexStatus", _READY) != _READY]
 
 
 def unconditional_outputs(template: dict[str, Any]) -> list[str]:

@@ -34,11 +34,16 @@ from infra.deployment import (
 )
 from infra.deployment.cloudformation import (
     StackError,
+    await_indexes,
     deploy_new_indexes,
     deploy_stack,
+    deployed_template,
+    drop_former_indexes,
     parse,
+    tables_of,
     unconditional_outputs,
 )
+from infra.deployment.new_indexes import adds_indexes
 from infra.deployment.ownership import check_owner, note_owner
 from infra.deployment.waf import deploy_firewall
 from infra.deployment.wallet import (
@@ -129,6 +134,7 @@ def deploy(target: Target, settings: DeploymentSettings, built: package.Package)
     # On AWS there is one; an emulator may lack it.
     websocket = target.endpoint_url is None or no_websocket.has_websocket(target.client("apigatewayv2"))
     role = worker_role(target)
+    can_drop = former_indexes_go(target)
     data = deploy_data(target, settings.wallet, role, secret_nodes(target, settings))
     wallet = wallet_of(target, settings, data)
     parameters = {
@@ -151,6 +157,7 @@ def deploy(target: Target, settings: DeploymentSettings, built: package.Package)
         "TipLamports": settings.lanes.tip_lamports,
         "TipAccounts": settings.lanes.tip_accounts,
         "LogLevel": settings.log_level,
+        "PackOrders": pack_orders(deployed_environment(target)),
     }
     wanted = json.loads(json.dumps(built.template))
     if not websocket:
@@ -167,6 +174,8 @@ def deploy(target: Target, settings: DeploymentSettings, built: package.Package)
     )
     record_wallet(target, data, former, wallet)
     note_owner(target, data, PROJECT)
+    if can_drop:
+        drop_indexes(target)
     outputs = data | functions
     monitoring.deploy_monitoring(target, outputs, settings.alarm_email)
     if settings.firewall:
@@ -188,11 +197,25 @@ def worker_role(target: Target) -> str:
     return f"fillrate-{target.stage}-{target.region}-execute-order"
 
 
+def deployed_environment(target: Target) -> dict[str, str] | None:
+    """What the deployed worker is told, None where none is deployed."""
+    try:
+        return worker_environment(target)
+    except (NoStage, KeyError):  # a stack that never came to be has no outputs
+        return None
+
+
+def pack_orders(former: Mapping[str, str] | None) -> str:
+    """Whether the functions may write packed orders, as they are told it: while a deploy runs those of before are at
+    work, so these must be able to read them. `former` is what the worker of before was told, None without one.
+    """
+    return "true" if former is None or "PACK_ORDERS" in former else "false"
+
+
 def deployed_wallet_of(target: Target) -> dict[str, str] | None:
     """What the deployed worker signs with, None where none is deployed; for `record_wallet`."""
-    try:
-        variables = worker_environment(target)
-    except (NoStage, KeyError):  # a stack that never came to be has no outputs
+    variables = deployed_environment(target)
+    if variables is None:
         return None
     return {"wallet": variables["WALLET"], "address": variables.get("WALLET_ADDRESS", "")}
 
@@ -227,7 +250,7 @@ def deploy_data(target: Target, wallet: str = "", role: str = "", nodes: str = "
     `wallet` is as in DeploymentSettings, `role` the name of the role that signs with a key that this stack makes,
     `nodes` the URLs that it keeps as a secret.
     """
-    template = (PROJECT / "infra" / "deployment" / "data.yaml").read_text()
+    template = _data_template()
     client = target.client("cloudformation")
     if wallet == OWN_KEY and target.endpoint_url:
         present = describe(client, target.stack("data"))
@@ -241,18 +264,38 @@ def deploy_data(target: Target, wallet: str = "", role: str = "", nodes: str = "
         "WorkerRole": role,
         "SolanaRpcUrl": nodes,
     }
-    deploy_new_indexes(client, target.stack("data"), template, target.poll_seconds)
+    dynamodb = target.client("dynamodb")
     outputs = deploy_stack(
         client,
         target.stack("data"),
-        template,
+        deploy_new_indexes(client, dynamodb, target.stack("data"), template, target.poll_seconds),
         parameters,
         target.poll_seconds,
         needed=[*unconditional_outputs(parse(template)), *(["WalletKeyArn"] if wallet_key == "made" else [])],
     )
+    await_indexes(dynamodb, tables_of(parse(template), outputs), target.poll_seconds)
     for table in ("OrdersTable", "ConnectionsTable", "ControlTable"):
-        ministack_gaps.ensure_time_to_live(target.client("dynamodb"), outputs[table])
+        ministack_gaps.ensure_time_to_live(dynamodb, outputs[table])
     return outputs
+
+
+def former_indexes_go(target: Target) -> bool:
+    """Whether this deploy, which begins now, may end by dropping the indexes that only functions of before ask for.
+
+    Not where it makes new ones in their place: until the next deploy the former functions can still be returned to.
+    """
+    present = deployed_template(target.client("cloudformation"), target.stack("data"))
+    return present is not None and not adds_indexes(present, parse(_data_template()))
+
+
+def drop_indexes(target: Target) -> None:
+    """Drop the data stack's indexes that infra/deployment/data.yaml no longer has. Raises StackError."""
+    client, dynamodb = target.client("cloudformation"), target.client("dynamodb")
+    drop_former_indexes(client, dynamodb, target.stack("data"), _data_template(), target.poll_seconds)
+
+
+def _data_template() -> str:
+    return (PROJECT / "infra" / "deployment" / "data.yaml").read_text()
 
 
 def wallet_of(target: Target, settings: DeploymentSettings, data: dict[str, str]) -> DeployedWallet:

@@ -88,7 +88,7 @@ TRIALS: dict[str, Callable[[Place], Any]] = {
     "orders: who watches one": lambda p: p.client("dynamodb").query(
         **p.orders(KeyConditionExpression="orderId = :o", ExpressionAttributeValues={":o": {"S": "nobody"}})
     ),
-    "orders: an account's": lambda p: _query(p, "byAccount", "account"),
+    "orders: an account's": lambda p: _query(p, "byPlaced", "account"),
     "orders: how an account's stand": lambda p: _query(p, "byStanding", "account"),
     "orders: read many": lambda p: p.client("dynamodb").batch_get_item(
         RequestItems={p.names["OrdersTable"]: {"Keys": [NOBODY]}}

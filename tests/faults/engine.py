@@ -35,7 +35,7 @@ from testing.stacks import start
 from tests.e2e.sweeper import sweep
 from tests.faults.dice import CHAIN
 from tests.faults.market import Market
-from tests.faults.versions import Versions, plain
+from tests.faults.versions import Versions, plain, plain_order
 
 SLOT_MS = 50
 ORDERS_PER_MINUTE = 60_000
@@ -145,11 +145,11 @@ class Engine:
             return 0
 
     def stored_orders(self) -> dict[str, Json]:
-        """Every order as it lies in the table: DynamoDB's plain values by attribute."""
+        """Every order as it lies in the table: DynamoDB's plain values by attribute, each by itself."""
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self.description["ordersTable"], ConsistentRead=True
         )
-        items = [plain(item) for page in pages for item in page["Items"]]
+        items = [plain_order(item) for page in pages for item in page["Items"]]
         return {item["orderId"]: item for item in items if item["item"] == "order"}
 
     @cached_property

@@ -139,7 +139,7 @@ class PaperBooks:
     def write(self, order: Order) -> Order:
         """The order's next version, as the store makes it."""
         written = as_written(order)
-        item = _as_read(order_to_item(written))
+        item = _as_read(order_to_item(written, pack=False))
         self.versions.written.setdefault(order.order_id, {})[written.revision] = item
         self.orders[order.order_id] = copy.deepcopy(item)
         return written

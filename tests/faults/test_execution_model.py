@@ -39,7 +39,6 @@ from chalicelib.problems import (
     VenueUnavailable,
 )
 from chalicelib.risk.counters import movements
-from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import LimitsInForce
 from chalicelib.solana import landing
 from chalicelib.solana.cluster import ConsensusProtocol
@@ -307,9 +306,8 @@ def _counts_before_it_writes(table: OrdersInMemory, order: Order, limits: Limits
     return REPLACE(table, replace(order, booked=order.claims), limits)
 
 
-def _looks_once(execution: Execution, order: Order) -> Halt | None:
+def _looks_once(execution: Execution, order: Order) -> None:
     """Halted is what an order is before its attempt, and no more after it has begun."""
-    return execution._risk.halt_of(order.account) if order.state is State.PENDING else None
 
 
 def _gives_up_early(watch: landing.FateWatch) -> landing.Fate:
@@ -347,9 +345,11 @@ def _signs_again(execution: Execution, order: Order, owner: str, now_ms: int) ->
     return execution._store.replace(start_attempt(taken, now_ms))
 
 
-def _sends_before_storing(execution: Execution, order: Order) -> Finished | ComeBack | Waits:
+def _sends_before_storing(
+    execution: Execution, order: Order, limits: LimitsInForce | None
+) -> Finished | ComeBack | Waits:
     if order.state is State.SUBMITTED:
-        return CARRY_ON(execution, order)
+        return CARRY_ON(execution, order, limits)
     try:
         planned = execution._trader.plan(order)
         order = fix_floor(order, planned.quoted_out)

@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections import defaultdict
 from typing import Any
 
+from chalicelib.aws.dynamodb.packed_item import unpacked
 from testing.fault_proxy import Call
 
 Json = dict[str, Any]
@@ -27,7 +28,7 @@ class Versions:
         """Keep what the call wrote of an order, if DynamoDB did it."""
         item = order_written(call)
         if item is not None and not _failed(call.answer):
-            order = plain(item)
+            order = plain_order(item)
             self._seen[order["orderId"]][order["revision"]] = order
 
 
@@ -44,6 +45,11 @@ def _failed(answer: bytes) -> bool:
         return "__type" in json.loads(answer)
     except ValueError:
         return True
+
+
+def plain_order(item: Json) -> Json:
+    """An order's item with each attribute by itself, however it is stored."""
+    return unpacked(plain(item))
 
 
 def plain(item: Json) -> Json:

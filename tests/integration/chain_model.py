@@ -31,6 +31,7 @@ from chalicelib.orders.ports import OrderFilter, OrderPage, Orders
 from chalicelib.orders.starts import InLine
 from chalicelib.orders.states import LEGAL, State, Status
 from chalicelib.problems import ExecutionError, RpcRefused, RpcUnavailable, SlippageExceeded, TransactionExpired
+from chalicelib.risk.controls import Controls
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Exposure, Limits, LimitsInForce
 from chalicelib.risk.network_fees import FeeRange
@@ -117,6 +118,9 @@ class FreeRein:
 
     def limits_for(self, account: str) -> LimitsInForce:
         return LimitsInForce(Limits(), Limits())
+
+    def controls_for(self, account: str) -> Controls:
+        return Controls(self.halt_of(account), self.limits_for(account))
 
 
 class BadLuck:

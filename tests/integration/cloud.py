@@ -33,9 +33,11 @@ from chalicelib.access.key_table import KeyTable
 from chalicelib.access.keys import Scope
 from chalicelib.access.ticket_office import TicketOffice
 from chalicelib.access.ticket_secret import TicketSecret
+from chalicelib.aws.dynamodb.attribute_values import deserialize, serialize
 from chalicelib.aws.dynamodb.circulation_table import CirculationTable
 from chalicelib.aws.dynamodb.control_table import ControlTable
 from chalicelib.aws.dynamodb.order_table import OrderTable, pause_after_conflict
+from chalicelib.aws.dynamodb.packed_item import unpacked
 from chalicelib.aws.dynamodb.start_line import StartLine
 from chalicelib.aws.dynamodb.waiting_index import WaitingIndex
 from chalicelib.aws.orders_queue import SqsOrdersQueue
@@ -216,7 +218,7 @@ class Cloud:
         So is the number of those that wait of each pair.
         """
         items = self.dynamodb.scan(TableName=self.orders_table, ConsistentRead=True)["Items"]
-        orders = [item for item in items if item["item"]["S"] == "order"]
+        orders = [serialize(unpacked(deserialize(item))) for item in items if item["item"]["S"] == "order"]
         assert self.counters() == sums_over_orders(orders)
         waiting = Counter(item["waitingPair"]["S"] for item in orders if item["state"]["S"] == "open")
         assert {one.pair: one.orders for one in self.circulations().all() if one.orders} == waiting

@@ -47,9 +47,11 @@ class Push:
     def publisher(self) -> Publisher:
         return publisher(self.cloud, self.api, self.slept.append, lambda: self.monotonic, now_ms=lambda: self.clock_ms)
 
-    def pump(self) -> None:
+    def pump(self) -> list[Json]:
         """Once what the stream has now; what the publisher's own notes bring waits for the next time."""
-        self.publisher().publish(self.stream.new_records())
+        records = self.stream.new_records()
+        self.publisher().publish(records)
+        return records
 
     def pump_dry(self) -> None:
         """Until the stream has nothing more."""
@@ -123,13 +125,14 @@ def write_all(push: Push, order: Order) -> None:
         write(push, step)
 
 
-def write(push: Push, step: Order) -> None:
+def write(push: Push, step: Order, store: OrderTable | None = None) -> None:
     """What intake and the workers do: create, then replace the stored revision."""
-    stored = push.store.load(step.order_id)
+    orders = push.store if store is None else store
+    stored = orders.load(step.order_id)
     if stored is None:
-        assert push.store.create(step)
+        assert orders.create(step)
     else:
-        push.store.replace(replace(step, revision=stored.revision))
+        orders.replace(replace(step, revision=stored.revision))
 
 
 def whole_history(order: Order) -> list[Json]:

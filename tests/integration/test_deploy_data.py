@@ -10,21 +10,27 @@ import pytest
 from chalice.package import YAMLTemplateSerializer
 from moto import mock_aws
 
+from chalicelib.aws.dynamodb.attribute_values import serialize
+from chalicelib.aws.dynamodb.order_item import order_to_item
 from chalicelib.aws.dynamodb.pool_table import PoolTable
+from chalicelib.orders.order import Order
 from chalicelib.venues.registry import PoolEntry
 from infra.deployment import deploy
-from infra.deployment.cloudformation import StackError, deploy_new_indexes, deploy_stack, parse
+from infra.deployment.cloudformation import StackError, await_indexes, deploy_new_indexes, deploy_stack, parse
 from infra.deployment.deploy import (
     DeployError,
     DeploymentSettings,
     command_line,
     deploy_data,
+    drop_indexes,
+    former_indexes_go,
     main,
     nodes_of,
+    pack_orders,
     secret_nodes,
     settings_from,
 )
-from infra.deployment.new_indexes import templates_between
+from infra.deployment.new_indexes import templates_between, templates_without, with_former_indexes
 from infra.deployment.wallet import WalletError
 from infra.project import PROJECT
 from operations import pool_registry
@@ -32,6 +38,7 @@ from operations.errors import NoStage
 from operations.stacks import deployed
 from operations.target import Stage, Target
 from tests.integration import moto_secret as moto_secret  # lets moto make the template's secret
+from tests.sample_orders import new_order
 
 REGION = "eu-central-1"
 ELSEWHERE, CHAIN = "http://127.0.0.1:9", "http://127.0.0.1:1"
@@ -100,12 +107,142 @@ def test_a_stack_of_before_gets_its_new_indexes_one_an_update_as_dynamodb_wants_
         assert defined == {key["AttributeName"] for key in keys}, "DynamoDB refuses an attribute that no key has"
 
     monkeypatch.setattr(client, "update_stack", update)
-    deploy_new_indexes(
-        client, target.stack("data"), (PROJECT / "infra" / "deployment" / "data.yaml").read_text(), poll_seconds=0
-    )
+    wanted_text = (PROJECT / "infra" / "deployment" / "data.yaml").read_text()
+    rest = deploy_new_indexes(client, target.client("dynamodb"), target.stack("data"), wanted_text, poll_seconds=0)
+    assert rest == wanted_text, "no index of before is lacking in it"
     assert len(wanted) > 4
     assert [len(each) for each in indexes] == list(range(3, len(wanted)))
     assert set(indexes[-1]) < set(wanted)
+
+
+def of_before() -> dict[str, Any]:
+    """The data stack's template of before orders were listed by byPlaced: byAccount held each whole."""
+    template = parse((PROJECT / "infra" / "deployment" / "data.yaml").read_text())
+    indexes = template["Resources"]["OrdersTable"]["Properties"]["GlobalSecondaryIndexes"]
+    (listing,) = (index for index in indexes if index["IndexName"] == "byPlaced")
+    listing |= {"IndexName": "byAccount", "Projection": {"ProjectionType": "ALL"}}
+    return template
+
+
+class Updates:
+    """CloudFormation's updates of the orders table, for moto can't: as DynamoDB takes them, and no others."""
+
+    def __init__(self, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.table = deployed(target, "data")["OrdersTable"]
+        self.changes: list[str] = []
+        self._dynamodb = target.client("dynamodb")
+        client = target.client("cloudformation")
+        self._template: Any = client.get_template(StackName=target.stack("data"))["TemplateBody"]
+        monkeypatch.setattr(client, "update_stack", self._update)
+        monkeypatch.setattr(client, "get_template", lambda **_: {"TemplateBody": self._template})
+        session = target.session.client
+        monkeypatch.setattr(
+            target.session, "client", lambda name, **more: client if name == "cloudformation" else session(name, **more)
+        )
+
+    @property
+    def indexes(self) -> set[str]:
+        described = self._dynamodb.describe_table(TableName=self.table)["Table"]
+        return {index["IndexName"] for index in described["GlobalSecondaryIndexes"]}
+
+    def listed(self, index: str) -> list[str]:
+        """The ids of the account's orders by an index."""
+        found = self._dynamodb.query(
+            TableName=self.table,
+            IndexName=index,
+            KeyConditionExpression="account = :account",
+            ExpressionAttributeValues={":account": {"S": "local"}},
+        )
+        return [item["orderId"]["S"] for item in found["Items"]]
+
+    def store(self, order: Order) -> None:
+        self._dynamodb.put_item(TableName=self.table, Item=serialize(order_to_item(order)))
+
+    def _update(self, **arguments: Any) -> None:
+        template = arguments["TemplateBody"]
+        properties = parse(template)["Resources"]["OrdersTable"]["Properties"]
+        wanted = {index["IndexName"]: index for index in properties["GlobalSecondaryIndexes"]}
+        made, dropped = wanted.keys() - self.indexes, self.indexes - wanted.keys()
+        assert len(made | dropped) <= 1, "DynamoDB makes or drops one index an update"
+        actions: list[Any] = [{"Create": wanted[name]} for name in made]
+        actions += [{"Delete": {"IndexName": name}} for name in dropped]
+        if actions:
+            definitions = properties["AttributeDefinitions"]
+            self._dynamodb.update_table(
+                TableName=self.table, AttributeDefinitions=definitions, GlobalSecondaryIndexUpdates=actions
+            )
+        self.changes += [*(f"made {name}" for name in made), *(f"dropped {name}" for name in dropped)]
+        self._template = template
+
+
+def test_an_index_that_takes_anothers_place_is_made_before_the_functions_and_the_other_goes_with_the_next_deploy(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So no function asks for an index that isn't there, and the commit before can still be returned to."""
+    named = {"Stage": "prod", "Transport": "https", "WalletKey": "none", "WorkerRole": "", "SolanaRpcUrl": ""}
+    client = target.client("cloudformation")
+    deploy_stack(client, target.stack("data"), json.dumps(of_before()), named, poll_seconds=0)
+    updates = Updates(target, monkeypatch)
+    updates.store(new_order("order-1"))
+
+    assert not former_indexes_go(target), "the first deploy is no time for it"
+    deploy_data(target)
+    assert {"byAccount", "byPlaced"} < updates.indexes, "the functions of before are still at work"
+    updates.store(new_order("order-2"))
+    assert updates.listed("byAccount") == updates.listed("byPlaced") == ["order-1", "order-2"]
+
+    assert former_indexes_go(target)
+    deploy_data(target)
+    assert "byAccount" in updates.indexes
+    drop_indexes(target)
+    assert updates.changes == ["made byPlaced", "dropped byAccount"]
+    assert updates.listed("byPlaced") == ["order-1", "order-2"]
+    deploy_data(target)
+    drop_indexes(target)
+    assert updates.changes == ["made byPlaced", "dropped byAccount"]
+
+
+def test_indexes_of_before_go_one_an_update_with_the_attributes_of_their_keys() -> None:
+    wanted = parse((PROJECT / "infra" / "deployment" / "data.yaml").read_text())
+    present = json.loads(json.dumps(wanted))
+    table = present["Resources"]["OrdersTable"]["Properties"]
+    for name in ("former", "older"):
+        table["AttributeDefinitions"].append({"AttributeName": name, "AttributeType": "S"})
+        schema = [{"AttributeName": name, "KeyType": "HASH"}]
+        table["GlobalSecondaryIndexes"].append(
+            {"IndexName": name, "KeySchema": schema, "Projection": {"ProjectionType": "ALL"}}
+        )
+    assert with_former_indexes(present, wanted) == present
+    first, last = templates_without(present, wanted)
+    assert last == wanted
+    left = first["Resources"]["OrdersTable"]["Properties"]
+    assert [index["IndexName"] for index in left["GlobalSecondaryIndexes"]][-2:] == ["byPair", "older"]
+    assert [each["AttributeName"] for each in left["AttributeDefinitions"]][-2:] == ["waitingPair", "older"]
+    assert templates_without(wanted, wanted) == []
+
+
+def test_a_deploy_waits_until_a_new_index_is_filled_and_says_so_where_that_takes_longer(target: Target) -> None:
+    tables = [deploy_data(target)["OrdersTable"]]
+
+    class Filling:
+        """DynamoDB whose new index is filled once it was asked for a few times."""
+
+        def __init__(self, asked: int) -> None:
+            self.left = asked
+
+        def describe_table(self, **asked: str) -> Any:
+            described: Any = target.client("dynamodb").describe_table(**asked)
+            for index in described["Table"]["GlobalSecondaryIndexes"]:
+                if index["IndexName"] == "byPlaced" and self.left > 0:
+                    index["IndexStatus"] = "CREATING"
+            self.left -= 1
+            return described
+
+    filling = Filling(3)
+    await_indexes(filling, tables, poll_seconds=0)
+    assert filling.left == -1
+    with pytest.raises(StackError, match="index byPlaced: the functions are as they were; deploy again"):
+        await_indexes(Filling(10**9), tables, poll_seconds=0, timeout_seconds=0.01)
 
 
 def test_a_stack_that_has_every_index_is_updated_once(target: Target) -> None:
@@ -116,6 +253,13 @@ def test_a_stack_that_has_every_index_is_updated_once(target: Target) -> None:
     assert templates_between(without, template) == []
     del without["Resources"]["OrdersTable"]
     assert templates_between(without, template) == [], "a table that is new is made with all of them at once"
+
+
+def test_orders_are_packed_once_the_functions_of_before_can_read_them() -> None:
+    assert pack_orders(None) == "true"
+    assert pack_orders({"STAGE": "prod"}) == "false"
+    assert pack_orders({"STAGE": "prod", "PACK_ORDERS": "false"}) == "true"
+    assert pack_orders({"STAGE": "prod", "PACK_ORDERS": "true"}) == "true"
 
 
 def test_expired_items_go_and_every_change_is_streamed(target: Target) -> None:

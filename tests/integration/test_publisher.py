@@ -17,6 +17,7 @@ from botocore.exceptions import ReadTimeoutError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.aws.dynamodb.rate_cell import Unusable
 from chalicelib.aws.websocket_gateway import ConnectionGone
 from chalicelib.orders.life import claim
@@ -27,6 +28,7 @@ from chalicelib.push.connection_table import Watches
 from chalicelib.push.connections import Subscription, account_partition
 from chalicelib.push.fan_out import MESSAGES_OF_AN_ACCOUNT, PAUSES_SECONDS
 from chalicelib.push.publisher import ESTABLISHING_BATCHES
+from infra.deployment.chalice_deploy import mapping_settings
 from tests.integration.cloud import Cloud, Json, OrdersStream, WebSocketApi, aws_error
 from tests.integration.pushing import Push, life_of, whole_history, write, write_all
 from tests.sample_orders import CREATED_AT_MS, confirmed, failed, new_order, retrying, submitted
@@ -60,6 +62,22 @@ def test_an_early_subscriber_gets_each_change_as_it_is_written(push: Push) -> No
         push.pump()
         assert push.api.received("early") == whole_history(order)[: len(step.history)]
     assert push.api.received("early") == whole_history(order)
+
+
+@pytest.mark.parametrize("later", [1, 2, 4, 7])
+@pytest.mark.parametrize("packed_first", [True, False])
+def test_an_order_is_pushed_whole_of_which_some_writes_are_packed_and_others_not(
+    push: Push, packed_first: bool, later: int
+) -> None:
+    """As while a deploy runs that brings packed orders, or takes them back."""
+    order = confirmed()
+    push.subscribe(account_partition("local"), "stream", closes=False)
+    for number, step in enumerate(life_of(order)):
+        write(push, step, OrderTable(*push.cloud.store_parts(), pack=packed_first == (number < later)))
+        if number == 0:
+            push.subscribe(order.order_id, "watcher")
+    push.pump()
+    assert push.api.received("watcher") == push.api.received("stream") == whole_history(order)
 
 
 def test_a_late_subscriber_gets_the_whole_history_at_once(push: Push) -> None:
@@ -650,6 +668,40 @@ def test_an_order_that_can_no_longer_be_read_holds_up_nobody_elses_news(push: Pu
     push.pump()
     assert push.api.received("watches-order-1") == []
     assert push.api.received("watches-order-2") == whole_history(new_order("order-2"))
+
+
+FILTERS = [
+    json.loads(one["Pattern"])
+    for one in mapping_settings()["push_changes-dynamodb-event-source"]["FilterCriteria"]["Filters"]
+]
+
+
+def passes(value: Any, wanted: Any) -> bool:
+    """Whether Lambda's filter lets it through, by what such filters say of texts and of beginnings of texts."""
+    if isinstance(wanted, dict):
+        return isinstance(value, dict) and all(passes(value.get(name), inner) for name, inner in wanted.items())
+    return any(str(value).startswith(one["prefix"]) if isinstance(one, dict) else value == one for one in wanted)
+
+
+def test_the_function_is_run_for_all_that_is_news_and_not_for_its_own_notes_of_what_it_sent(push: Push) -> None:
+    order = confirmed()
+    records: list[Json] = []
+    push.subscribe(order.order_id, "watcher", closes=False)
+    push.subscribe(account_partition("local"), "stream", closes=False)
+    for step in life_of(order):
+        write(push, step)
+        records += push.pump()
+    records += push.pump()
+    let_through = [one for one in records if any(passes(one, wanted) for wanted in FILTERS)]
+    items = Counter(one["dynamodb"]["Keys"]["item"]["S"] for one in let_through)
+    assert items["order"] == len(list(life_of(order)))
+    left_out = [one for one in records if one not in let_through]
+    assert left_out
+    for one in left_out:
+        new = one["dynamodb"].get("NewImage")
+        assert new is None or int(new["cursor"]["N"]) > 0
+    push.publisher().publish(left_out)
+    assert push.api.received("watcher") == push.api.received("stream") == whole_history(order)
 
 
 def test_a_deleted_subscription_and_a_deleted_order_are_no_news(push: Push) -> None:

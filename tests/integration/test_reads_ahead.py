@@ -12,7 +12,7 @@ import pytest
 from chalicelib import composition
 from chalicelib.access.key_administration import KeyAdministration
 from chalicelib.http.reads_ahead import ReadAhead
-from tests.integration.cloud import Json
+from tests.integration.cloud import Json, calls_to
 from tests.integration.web import ORDER, Web, problem
 
 PATIENCE_SECONDS = 60.0
@@ -64,19 +64,22 @@ def key_of(web: Web) -> Json:
 def test_key_rate_limits_turns_and_idempotency_key_are_asked_for_at_once(prod: Web, rounds: Rounds) -> None:
     key = key_of(prod)
     assert prod("POST", "/orders/execute", ORDER, key).status_code == 202
-    rounds.expect_together(5)
+    rounds.expect_together(4)
     assert prod("POST", "/orders/execute", ORDER, {**key, "idempotency-key": "first"}).status_code == 202
-    at_once, afterwards = sorted(rounds.calls[:5]), rounds.calls[5:]
-    assert at_once == ["BatchGetItem", "GetItem", "GetItem", "GetItem", "UpdateItem"]
+    at_once, afterwards = sorted(rounds.calls[:4]), rounds.calls[4:]
+    assert at_once == ["BatchGetItem", "GetItem", "GetItem", "UpdateItem"]
     assert afterwards == ["TransactWriteItems", "SendMessage"]
 
 
-def test_without_a_key_limits_and_turns_are_asked_for_at_once(web: Web, rounds: Rounds) -> None:
+def test_limits_and_turns_are_one_read_and_the_counters_are_left_to_the_write(web: Web) -> None:
     web.execute()
-    rounds.expect_together(2)
+    rounds, reads = Rounds(), calls_to(composition.dynamodb(), "BatchGetItem")
+    rounds.watch(composition.dynamodb(), composition.sqs())
     web.execute()
-    assert sorted(rounds.calls[:2]) == ["BatchGetItem", "GetItem"]
-    assert rounds.calls[2:] == ["TransactWriteItems", "SendMessage"]
+    assert rounds.calls == ["BatchGetItem", "TransactWriteItems", "SendMessage"]
+    (keys,) = (one["Keys"] for one in reads[0]["RequestItems"].values())
+    names = {key["name"]["S"] for key in keys}
+    assert names == {"limits#account#local", "limits#default", "limits#global", "admission"}
 
 
 def test_of_a_key_that_was_never_seen_nothing_is_asked_but_whether_it_is_one(prod: Web, rounds: Rounds) -> None:
@@ -138,6 +141,18 @@ def test_an_error_comes_where_it_would_have_come(ahead: ReadAhead) -> None:
     ahead.begin("turns", fails)
     with pytest.raises(KeyError):
         ahead.take("turns", lambda: "anew")
+
+
+def test_one_call_brings_several_parts_each_of_which_is_taken_once(ahead: ReadAhead) -> None:
+    calls: list[str] = []
+
+    def read() -> dict[str, int]:
+        calls.append("read")
+        return {"limits": 1, "turns": 2}
+
+    ahead.begin_together(read, {name: lambda found, name=name: found[name] for name in ("limits", "turns")})
+    assert [ahead.take(name, lambda: 0) for name in ("turns", "limits", "turns")] == [2, 1, 0]
+    assert calls == ["read"]
 
 
 def test_what_is_forgotten_is_asked_for_anew(ahead: ReadAhead) -> None:

@@ -132,8 +132,8 @@ class Stage:
     def halt_of(self, account: str) -> Any:
         return self.cloud.control_table().halt_of(account)
 
-    def limits_for(self, account: str) -> LimitsInForce:
-        return self.limits or self.cloud.control_table().limits_for(account)
+    def counted_limits_for(self, account: str) -> LimitsInForce:
+        return self.limits or self.cloud.control_table().counted_limits_for(account)
 
     def due(self) -> list[Message]:
         """The messages that are visible now."""

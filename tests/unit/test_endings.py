@@ -91,7 +91,7 @@ def test_a_later_write_of_an_order_that_has_ended_counts_nothing(
 def test_subscriptions_and_what_can_not_be_read_are_passed_over(capsys: pytest.CaptureFixture[str]) -> None:
     watcher = {"dynamodb": {"NewImage": {"item": {"S": "subscription#1"}, "orderId": {"S": "1"}}}}
     broken = record(confirmed(), submitted())
-    del broken["dynamodb"]["NewImage"]["history"]
+    del broken["dynamodb"]["NewImage"]["packed"]
     note_endings(ended_orders([watcher, {"dynamodb": {}}, {}, broken, record(confirmed(), submitted())]))
     assert values(flushed(capsys), "OrdersByOutcome") == [1]
 

@@ -17,6 +17,7 @@ from chalicelib.orders.starts import InLine
 from chalicelib.orders.states import State
 from chalicelib.orders.turns import TOLD_AGAIN_MS, Waiting
 from chalicelib.problems import RpcUnavailable, SlippageExceeded
+from chalicelib.risk.controls import Controls
 from chalicelib.risk.counters import GLOBAL, NetworkFees, account_scope, day_of
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Limits, LimitsInForce
@@ -51,9 +52,9 @@ class Operator:
         self.asked.append(account)
         return self.halt
 
-    def limits_for(self, account: str) -> LimitsInForce:
+    def controls_for(self, account: str) -> Controls:
         self.asked.append(account)
-        return self.limits
+        return Controls(self.halt, self.limits)
 
 
 @pytest.fixture

@@ -110,6 +110,9 @@ class Desk:
     wallet: str | None = None
 
     def limits_for(self, account: str) -> LimitsInForce:
+        return LimitsInForce(self.counted_limits_for(account).account, self.force.together)
+
+    def counted_limits_for(self, account: str) -> LimitsInForce:
         assert account == "mine"
         return self.force
 
@@ -247,7 +250,7 @@ def test_what_is_no_longer_traded_is_refused_by_its_mint() -> None:
 def test_what_the_limits_refuse_is_neither_stored_nor_handed_over() -> None:
     for force, error in (
         (LimitsInForce(Limits(slippage_ppm=9_999), FREE), LimitRefused),
-        (LimitsInForce(FREE, Limits(open_orders=2), open_together=2), TooManyOpenOrders),
+        (LimitsInForce(FREE, Limits(open_orders=0)), TooManyOpenOrders),
     ):
         desk = Desk(force=force)
         with pytest.raises(error):

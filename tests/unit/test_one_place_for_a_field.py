@@ -32,12 +32,12 @@ from tests.sample_orders import confirmed
 order = confirmed()
 *before, last = order.history
 order = replace(order, venue_rebate=1_500_000, history=(*before, replace(last, venue_rebate=1_500_000)))
-item, shown = serialize(order_to_item(order)), order_json(order)
+item, shown = serialize(order_to_item(order, pack=False)), order_json(order)
 read = Order.model_validate(shown)
 print(json.dumps({
     "stored": item["venueRebate"],
     "stored step": item["history"]["L"][-1]["M"]["detail"]["M"]["venue_rebate"],
-    "read again": item_to_order(deserialize(item)) == order,
+    "read again": [item_to_order(deserialize(one)) == order for one in (item, serialize(order_to_item(order)))],
     "shown": shown["venueRebate"],
     "shown step": shown["history"][-1]["venueRebate"],
     "pushed": status_message(order.history[-1], order)["venueRebate"],
@@ -80,7 +80,7 @@ def test_a_field_added_to_progress_is_stored_shown_pushed_documented_and_known_t
     assert found == {
         "stored": {"N": "1500000"},
         "stored step": {"N": "1500000"},
-        "read again": True,
+        "read again": [True, True],
         "shown": "1.5",
         "shown step": "1.5",
         "pushed": "1.5",

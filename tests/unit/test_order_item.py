@@ -16,6 +16,7 @@ from solders.keypair import Keypair
 from bench.cost.capacity import item_bytes
 from chalicelib.aws.dynamodb.attribute_values import deserialize, serialize
 from chalicelib.aws.dynamodb.order_item import item_to_order, order_to_item
+from chalicelib.aws.dynamodb.packed_item import AT_HAND, unpacked
 from chalicelib.orders.life import (
     MAX_OFFERS,
     as_created,
@@ -33,9 +34,12 @@ from chalicelib.orders.life import (
 from chalicelib.orders.order import HistoryStep, Leftover, Leg, Offer, Order
 from chalicelib.orders.states import State
 from chalicelib.risk.counters import Claims, Notional
+from infra.deployment.cloudformation import parse
 from tests.sample_orders import CREATED_AT_MS, JUP, SOL, USDC, a_submission, new_order, order_in
 
 Json = dict[str, Any]
+PACKED_FIRST = Path(__file__).with_name("order_item_packed_first.json")
+DATA_TEMPLATE = Path(__file__).parents[2] / "infra" / "deployment" / "data.yaml"
 # As version 0.1 of the service wrote the two orders below, byte for byte in DynamoDB's own JSON.
 WRITTEN_BEFORE: Json = json.loads(Path(__file__).with_name("order_items_of_0_1.json").read_text())
 
@@ -72,6 +76,17 @@ def bytes_of(value: Any) -> Any:
     return [bytes_of(one) for one in value] if isinstance(value, list) else value
 
 
+def as_read(value: Any) -> Any:
+    """As DynamoDB, or JSON, gives it back: a list for a tuple, and quotes as they are told."""
+    if isinstance(value, dict):
+        return {name: as_read(quotes_of(held) if name == "quotes" else held) for name, held in value.items()}
+    return [as_read(held) for held in value] if isinstance(value, list | tuple) else value
+
+
+def quotes_of(held: Any) -> Any:
+    return json.loads(zlib.decompress(held)) if isinstance(held, bytes) else held
+
+
 @pytest.mark.parametrize("name", ORDERS)
 def test_an_item_that_an_earlier_version_wrote_is_the_same_order_today(name: str) -> None:
     order = item_to_order(deserialize(bytes_of(WRITTEN_BEFORE[name])))
@@ -81,9 +96,14 @@ def test_an_item_that_an_earlier_version_wrote_is_the_same_order_today(name: str
 
 @pytest.mark.parametrize("name", ORDERS)
 def test_an_earlier_version_finds_all_that_it_knows_in_an_item_written_today(name: str) -> None:
-    """While a deploy runs both versions are at work, and one may be rolled back to."""
-    written = serialize(order_to_item(ORDERS[name]))
-    assert {**written, **bytes_of(WRITTEN_BEFORE[name])} == written
+    """While a deploy runs both versions are at work, and one may be rolled back to: until then nothing is packed.
+
+    But for its place among the open ones, of which only a sweeper asks, by the index.
+    """
+    written = serialize(order_to_item(ORDERS[name], pack=False))
+    known = bytes_of(WRITTEN_BEFORE[name])
+    known.pop("dueAtMs", None)
+    assert {**written, **known} == written
 
 
 def test_an_item_of_before_there_were_counters_or_correlation_ids_is_in_no_counter() -> None:
@@ -92,10 +112,48 @@ def test_an_item_of_before_there_were_counters_or_correlation_ids_is_in_no_count
     assert (order.booked, order.correlation_id) == (Claims(), "")
 
 
+@pytest.mark.parametrize("pack", [True, False])
 @pytest.mark.parametrize("state", State)
-def test_an_order_in_any_state_is_read_as_it_was_written(state: State) -> None:
+def test_an_order_in_any_state_is_read_as_it_was_written(state: State, pack: bool) -> None:
     order = order_in(state)
-    assert item_to_order(deserialize(serialize(order_to_item(order)))) == order
+    assert item_to_order(deserialize(serialize(order_to_item(order, pack=pack)))) == order
+
+
+@pytest.mark.parametrize("state", State)
+def test_what_is_packed_is_all_but_what_is_asked_for_and_comes_back_as_it_would_stand_by_itself(state: State) -> None:
+    order = order_in(state)
+    by_itself, item = order_to_item(order, pack=False), order_to_item(order)
+    assert as_read(unpacked(item)) == as_read(by_itself)
+    assert item.keys() - {"packed", "wire", "steps"} == by_itself.keys() & AT_HAND
+    assert item["steps"] == len(order.history)
+    assert ("wire" in item) == (order.submission is not None)
+
+
+def test_every_attribute_of_an_index_stands_by_itself() -> None:
+    table = parse(DATA_TEMPLATE.read_text())["Resources"]["OrdersTable"]["Properties"]
+    indexes = [index for index in table["GlobalSecondaryIndexes"] if index["IndexName"] != "byConnection"]
+    asked = {key["AttributeName"] for one in (table, *indexes) for key in one["KeySchema"]}
+    asked |= {name for index in indexes for name in index["Projection"].get("NonKeyAttributes", ())}
+    assert asked <= AT_HAND
+
+
+def test_a_packed_order_is_written_in_half_the_bytes_and_a_small_one_in_one_unit() -> None:
+    for name, order in ORDERS.items():
+        sizes = [item_bytes(serialize(order_to_item(order, pack=pack))) for pack in (True, False)]
+        assert sizes[0] * 2 < sizes[1], (name, sizes)
+    assert item_bytes(serialize(order_to_item(new_order()))) < 512
+
+
+def test_an_order_without_its_signed_bytes_has_no_submission() -> None:
+    item = order_to_item(ORDERS["submitted"])
+    del item["wire"]
+    assert item_to_order(item) == replace(ORDERS["submitted"], submission=None)
+
+
+def test_what_was_packed_with_this_text_can_be_read_for_ever() -> None:
+    """An item of the first version that packed, in DynamoDB's JSON: with another text nobody could read it."""
+    order = item_to_order(deserialize(bytes_of(json.loads(PACKED_FIRST.read_text()))))
+    assert order == ORDERS["submitted"]
 
 
 def with_quotes(offers: int) -> Order:
@@ -119,7 +177,7 @@ def with_quotes(offers: int) -> Order:
 
 def test_quotes_are_read_as_they_were_written_and_stand_in_a_third_of_their_size() -> None:
     order = with_quotes(MAX_OFFERS)
-    item = serialize(order_to_item(order))
+    item = serialize(order_to_item(order, pack=False))
     assert item_to_order(deserialize(item)) == order
     as_a_list = serialize({"quotes": [asdict(offer) for offer in order.quotes or ()]})
     assert len(item["quotes"]["B"]) * 3 < item_bytes(as_a_list)
@@ -127,7 +185,7 @@ def test_quotes_are_read_as_they_were_written_and_stand_in_a_third_of_their_size
 
 def test_quotes_that_stand_as_a_list_are_read_too() -> None:
     order = with_quotes(2)
-    item = order_to_item(order)
+    item = order_to_item(order, pack=False)
     quotes = [{to_camel(name): value for name, value in asdict(offer).items()} for offer in order.quotes or ()]
     assert item_to_order(deserialize(serialize({**item, "quotes": quotes}))) == order
 
@@ -147,3 +205,11 @@ def test_what_is_no_order_is_refused() -> None:
             item_to_order(deserialize({**item, **wrong}))
     with pytest.raises(KeyError):
         item_to_order({})
+
+
+def test_what_is_no_packed_order_is_refused() -> None:
+    item = order_to_item(ORDERS["confirmed"])
+    whole = item["packed"]
+    for wrong in (b"", b"not zlib", whole[:-9], whole[:40], zlib.compress(b"{}"), zlib.compress(b"[1]")):
+        with pytest.raises((KeyError, ValueError)):
+            item_to_order({**item, "packed": wrong})

@@ -17,11 +17,13 @@ from chalicelib.orders.recovery import (
     MAX_SWEPT,
     OVERDUE_MS,
     SWEPT_FOR_MS,
+    YOUNG_MS,
     Recovery,
     Swept,
     due_at_ms,
+    looked_at_from_ms,
 )
-from chalicelib.orders.states import State
+from chalicelib.orders.states import TERMINAL, State
 from tests.log_lines import flushed, values
 from tests.orders_in_memory import OrdersInMemory
 from tests.sample_orders import CREATED_AT_MS as NOW
@@ -96,6 +98,39 @@ def test_an_order_is_due_at_its_next_step_or_some_time_before_its_deadline(
     changes: dict[str, object], due_ms: int
 ) -> None:
     assert due_at_ms(an_order(**changes)) == due_ms
+
+
+@pytest.mark.parametrize(
+    ("changes", "from_ms"),
+    [
+        ({}, NOW),
+        ({"lease": Lease("worker", NOW + 25_000)}, NOW),
+        ({"lease": Lease("worker", NOW + YOUNG_MS)}, NOW),
+        ({"lease": Lease("worker", NOW + YOUNG_MS + 1)}, NOW + YOUNG_MS + 1),
+        ({"start_at_ms": NOW + 10 * YOUNG_MS}, NOW + 10 * YOUNG_MS),
+        ({"expires_at_ms": NOW + BEFORE_DEADLINE_MS - 1}, NOW - 1),
+    ],
+)
+def test_a_young_orders_place_among_the_open_ones_stays_and_an_older_ones_follows_its_next_step(
+    changes: dict[str, object], from_ms: int
+) -> None:
+    order = an_order(**changes)
+    assert looked_at_from_ms(order) == from_ms <= due_at_ms(order)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state not in TERMINAL])
+def test_no_order_is_looked_at_later_than_it_is_due(state: State) -> None:
+    for later_ms in (0, 1, YOUNG_MS - 1, YOUNG_MS, YOUNG_MS + 1, 10**9):
+        order = replace(order_in(state), retry_at_ms=NOW + later_ms)
+        assert looked_at_from_ms(order) <= due_at_ms(order)
+
+
+def test_an_order_that_a_worker_has_in_its_first_minute_is_looked_at_and_left_to_it() -> None:
+    desk = Operations()
+    order = desk.stored(an_order(lease=Lease("worker", NOW + 25_000)))
+    assert desk.sweep(NOW + 25_000 + OVERDUE_MS).handed_back == []
+    assert desk.store.asked_for == MAX_SWEPT
+    assert desk.sweep(NOW + 25_000 + OVERDUE_MS + 1).handed_back == [order.order_id]
 
 
 # --- handing back -------------------------------------------------------------------------------------------------

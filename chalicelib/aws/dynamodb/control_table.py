@@ -10,6 +10,7 @@ the counters `open#<scope>`, `notional#<day>#<scope>` and `fees#<day>#<scope>`, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from chalicelib.aws.dynamodb.attribute_values import Item
 from chalicelib.aws.dynamodb.recorder import Recorder, no_record
 from chalicelib.aws.dynamodb.table import Table
 from chalicelib.discovery.policy import DiscoveryPolicy
+from chalicelib.risk.controls import Controls
 from chalicelib.risk.counters import GLOBAL, Kind, Usage, account_scope, counter_key
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import LIMIT_NAMES, Defaults, Limits, LimitsInForce
@@ -44,6 +46,12 @@ class ControlTable:
         """Why the account's orders may not be executed now; None where they may."""
         return self._halt(GLOBAL, account_scope(account))
 
+    def controls_for(self, account: str) -> Controls:
+        """What `halt_of` and `limits_for` tell, by one read."""
+        scopes = GLOBAL, account_scope(account)
+        items = self.read((*map(_halt_name, scopes), *limits_names(account)))
+        return Controls(_halt_among(items, scopes), self.limits_among(items, account))
+
     def halt_in(self, scope: str) -> Halt | None:
         """The scope's own kill switch."""
         return self._halt(scope)
@@ -54,45 +62,52 @@ class ControlTable:
         def thrown(before: Item | None) -> Item:
             return {"since": now_ms, **(before or {}), "reason": reason}
 
-        _, after = self._table.change(_key(f"halt#{scope}"), thrown, partial(self._record, "halts", "halt", scope))
+        _, after = self._table.change(_key(_halt_name(scope)), thrown, partial(self._record, "halts", "halt", scope))
         return _to_halt(scope, after or {})
 
     def resume(self, scope: str) -> Halt | None:
         """Take the kill switch back; what it was, None where it wasn't thrown."""
         beside = partial(self._record, "halts", "resume", scope)
-        before, _ = self._table.change(_key(f"halt#{scope}"), lambda before: None, beside)
+        before, _ = self._table.change(_key(_halt_name(scope)), lambda before: None, beside)
         return _to_halt(scope, before) if before else None
 
     def _halt(self, *scopes: str) -> Halt | None:
-        items = self._read(f"halt#{scope}" for scope in scopes)
-        return next((_to_halt(one, items[f"halt#{one}"]) for one in scopes if f"halt#{one}" in items), None)
+        return _halt_among(self.read(map(_halt_name, scopes)), scopes)
 
     # --- limits ---------------------------------------------------------------------------------------------------
 
     def limits_for(self, account: str) -> LimitsInForce:
+        """What holds for the account's orders now. How many are open is not looked at: the writes are held to it."""
+        return self.limits_among(self.read(limits_names(account)), account)
+
+    def counted_limits_for(self, account: str) -> LimitsInForce:
         """What holds for the account's orders now, and how many are open and how many wait."""
-        scope = account_scope(account)
-        names = [f"limits#{one}" for one in (scope, DEFAULT, GLOBAL)]
         kinds: tuple[Kind, ...] = ("open", "waiting")
-        counters = [counter_key(kind, one) for kind in kinds for one in (scope, GLOBAL)]
-        items = self._read((*names, *counters))
-        defaults = _merged(self._defaults.account, items.get(names[1], {}))
+        counters = [counter_key(kind, one) for kind in kinds for one in (account_scope(account), GLOBAL)]
+        items = self.read((*limits_names(account), *counters))
         open_account, open_together, waiting_account, waiting_together = (
             _counted(items.get(name, {})) for name in counters
         )
-        return LimitsInForce(
-            account=_merged(defaults, items.get(names[0], {})),
-            together=_merged(self._defaults.together, items.get(names[2], {})),
+        return replace(
+            self.limits_among(items, account),
             open_account=open_account,
             open_together=open_together,
             waiting_account=waiting_account,
             waiting_together=waiting_together,
         )
 
+    def limits_among(self, items: Mapping[str, Item], account: str) -> LimitsInForce:
+        """The account's limits by what was read of `limits_names`."""
+        own, default, together = (items.get(name, {}) for name in limits_names(account))
+        return LimitsInForce(
+            account=_merged(_merged(self._defaults.account, default), own),
+            together=_merged(self._defaults.together, together),
+        )
+
     def limits_in(self, scope: str) -> Limits:
         """A scope's limits, what it doesn't say itself taken from the defaults."""
         own, default = f"limits#{scope}", f"limits#{DEFAULT}"
-        return self._limits_of(scope, self._read(dict.fromkeys((own, default))))
+        return self._limits_of(scope, self.read(dict.fromkeys((own, default))))
 
     def _limits_of(self, scope: str, items: Mapping[str, Item]) -> Limits:
         own = items.get(f"limits#{scope}", {})
@@ -113,7 +128,7 @@ class ControlTable:
         """What `limits_in` would tell after `set_limits`; nothing is written. Raises ValueError as that does."""
         changed = _limits_changed(changes, tuple(inherit))
         own, default = f"limits#{scope}", f"limits#{DEFAULT}"
-        items = self._read(dict.fromkeys((own, default)))
+        items = self.read(dict.fromkeys((own, default)))
         items[own] = changed(items.get(own)) or {}
         return self._limits_of(scope, items)
 
@@ -156,11 +171,11 @@ class ControlTable:
         of_orders: tuple[Kind, ...] = ("open", "waiting")
         of_days: tuple[Kind, ...] = ("notional", "fees")
         keys = *(counter_key(kind, scope) for kind in of_orders), *(counter_key(kind, scope, day) for kind in of_days)
-        items = self._read(keys)
+        items = self.read(keys)
         return Usage(*(_counted(items.get(key, {})) for key in keys))
 
-    def _read(self, names: Iterable[str]) -> dict[str, Item]:
-        """The items that exist, by name."""
+    def read(self, names: Iterable[str]) -> dict[str, Item]:
+        """The items that exist, by name; in one call."""
         items = self._table.get_each(_key(name) for name in names)
         return {item["name"]: item for item in items}
 
@@ -181,6 +196,20 @@ def _limits_changed(changes: Mapping[str, object], forgotten: tuple[str, ...]) -
         return {name: value for name, value in after.items() if name not in forgotten} or None
 
     return changed
+
+
+def limits_names(account: str) -> tuple[str, ...]:
+    """The items that an account's limits follow from."""
+    return tuple(f"limits#{one}" for one in (account_scope(account), DEFAULT, GLOBAL))
+
+
+def _halt_name(scope: str) -> str:
+    return f"halt#{scope}"
+
+
+def _halt_among(items: Mapping[str, Item], scopes: Iterable[str]) -> Halt | None:
+    """The first of the scopes' kill switches that is thrown."""
+    return next((_to_halt(one, items[_halt_name(one)]) for one in scopes if _halt_name(one) in items), None)
 
 
 def _to_halt(scope: str, item: Item) -> Halt:

@@ -1,7 +1,7 @@
 """The order as a DynamoDB item, both ways: its own fields by name, in camelCase. contract/ says what the API shows.
 
 Attributes have had these names since the first version, and items of every version are read: a field that an item
-lacks has its default.
+lacks has its default. How most of them stand in one attribute: packed_item.py.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel, to_snake
 
 from chalicelib.aws.dynamodb.attribute_values import Item
+from chalicelib.aws.dynamodb.packed_item import packed, unpacked
 from chalicelib.aws.dynamodb.waiting_index import waiting_attributes
 from chalicelib.orders.fills import is_fill
 from chalicelib.orders.life import is_cancellable
 from chalicelib.orders.order import Order, dex_names
-from chalicelib.orders.recovery import due_at_ms
+from chalicelib.orders.recovery import looked_at_from_ms
 from chalicelib.orders.states import State
 
 ORDER_ITEM = "order"
@@ -38,8 +39,16 @@ _OF_ONE_THAT_WAITS = ("signedTries", "pauses", "waitUntilMs", "movedAtMs", "wait
 _OF_THE_STEP_ITSELF = ("seq", "status", "atMs", "retryCount")
 
 
-def order_to_item(order: Order) -> Item:
-    """The order as one item; `status`, `mintIn` and `listKey` stand at the top because queries filter on them."""
+def order_to_item(order: Order, *, pack: bool = True) -> Item:
+    """The order as one item: packed, or each field by itself, as versions read it that know no packed ones."""
+    item = _told(order)
+    if pack:
+        return packed(item)
+    return {**item, "quotes": _compressed(item["quotes"])} if "quotes" in item else item
+
+
+def _told(order: Order) -> Item:
+    """The order's attributes; nothing of them is compressed."""
     item: Item
     (item,) = _ORDERS.dump_python((order,), by_alias=True, exclude_none=True)
     token_in, token_out, lease = item["tokenIn"], item["tokenOut"], item.pop("lease", {})
@@ -66,7 +75,6 @@ def order_to_item(order: Order) -> Item:
         "decimalsOut": token_out["decimals"],
         "updatedAtMs": order.updated_at_ms,
         "history": [_step_to_map(step) for step in item["history"]],
-        **({"quotes": _packed(item["quotes"])} if "quotes" in item else {}),
         **_due(order),
         **_standing(order),
         **waiting_attributes(order),
@@ -76,6 +84,7 @@ def order_to_item(order: Order) -> Item:
 
 def item_to_order(item: Item) -> Order:
     """The order that `order_to_item` wrote, now or in an earlier version. Raises KeyError or ValueError otherwise."""
+    item = unpacked(item)
     found = {
         **item,
         "tokenIn": {"text": item["tokenIn"], "mint": item["mintIn"], "decimals": item["decimalsIn"]},
@@ -87,7 +96,7 @@ def item_to_order(item: Item) -> Order:
     if "leaseOwner" in item:
         found["lease"] = {"owner": item["leaseOwner"], "untilMs": item["leaseUntilMs"]}
     if "quotes" in item:
-        found["quotes"] = _unpacked(item["quotes"])
+        found["quotes"] = _decompressed(item["quotes"])
     if "submission" in item:
         found["submission"] = {**item["submission"], "wire": bytes(item["submission"]["wire"])}
     (order,) = _ORDERS.validate_python((found,))
@@ -99,13 +108,14 @@ def item_to_order(item: Item) -> Order:
 
 
 def _due(order: Order) -> Item:
-    """What the sweeper's index needs: only orders that have not ended are in it, by when a worker should have come.
+    """What the sweeper's index needs: only orders that have not ended are in it, by when a worker should have come, or
+    before that.
 
     The index is spread over a few keys, for one key takes 1000 writes a second.
     """
     if order.is_terminal:
         return {}
-    return {"openShard": open_shard(order.order_id), "dueAtMs": due_at_ms(order)}
+    return {"openShard": open_shard(order.order_id), "dueAtMs": looked_at_from_ms(order)}
 
 
 def _standing(order: Order) -> Item:
@@ -130,13 +140,13 @@ def open_shard(order_id: str) -> str:
     return f"open#{zlib.crc32(order_id.encode()) % OPEN_SHARDS}"
 
 
-def _packed(quotes: Any) -> bytes:
-    """As JSON in zlib's format: DynamoDB bills all of an item's bytes at each write, and no query asks for these."""
+def _compressed(quotes: Any) -> bytes:
+    """As JSON in zlib's format."""
     return zlib.compress(json.dumps(quotes, separators=(",", ":")).encode())
 
 
-def _unpacked(quotes: Any) -> Any:
-    """What was packed; a list as it was written before. Raises ValueError."""
+def _decompressed(quotes: Any) -> Any:
+    """What was compressed; a list as it is in a packed item, and was before. Raises ValueError."""
     if isinstance(quotes, list):
         return quotes
     try:

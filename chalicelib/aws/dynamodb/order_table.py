@@ -82,7 +82,8 @@ class OrderTable:
     """The Orders of ports.py in DynamoDB. Every read of a single order is consistent.
 
     `counters` is the control table's name, `circulations` that of the pairs' circulations, which an order's write moves
-    that waits or waited for its price. `pause` waits after the nth conflict, from 0.
+    that waits or waited for its price. `pause` waits after the nth conflict, from 0. `pack`: items are written packed,
+    which only functions can read that know of it.
     """
 
     def __init__(
@@ -93,7 +94,10 @@ class OrderTable:
         circulations: str,
         pause: Callable[[int], None] = pause_after_conflict,
         now_ms: Callable[[], int] = system_clock_ms,
+        *,
+        pack: bool = True,
     ) -> None:
+        self._pack = pack
         self._client = client
         self._table = Table(client, table)
         self._counters = counters
@@ -161,7 +165,7 @@ class OrderTable:
         Where AWS's answer is lost botocore sends the write again. Each write has an id of its own, by which the second
         finds that the first went through, and does not take it for another writer's.
         """
-        item = {**order_to_item(order), "writeId": uuid.uuid4().hex}
+        item = {**order_to_item(order, pack=self._pack), "writeId": uuid.uuid4().hex}
         for number in range(CONFLICT_TRIES):
             try:
                 if not moved and not waiting and claimed is None:
@@ -283,31 +287,29 @@ class OrderTable:
         orders: list[Order] = []
         read = 0
         while True:
-            found = self._newest_first(account, keep, after, limit + 1, MOST_READ - read)
-            for order in map(item_to_order, found.items):
-                if len(orders) == limit:
-                    return OrderPage(tuple(orders), _encode_cursor(orders[-1].created_at_ms, orders[-1].order_id))
-                orders.append(order)
-            read, after = read + found.read, found.last
+            found = self._placed(account, keep, after, MOST_READ - read if keep.selects else limit + 1)
+            for start in range(0, len(found.items), READ_AT_ONCE):
+                for order in self._load_each([item["orderId"] for item in found.items[start : start + READ_AT_ONCE]]):
+                    if not keep.keeps(order):
+                        continue
+                    if len(orders) == limit:
+                        return OrderPage(tuple(orders), _encode_cursor(orders[-1].created_at_ms, orders[-1].order_id))
+                    orders.append(order)
+            read, after = read + len(found.items), found.last
             if after is None:
                 return OrderPage(tuple(orders), None)
             if read >= MOST_READ:
                 created_at_ms, _, order_id = str(after["listKey"]).partition("#")
                 return OrderPage(tuple(orders), _encode_cursor(int(created_at_ms), order_id))
 
-    def _newest_first(
-        self, account: str, keep: OrderFilter, after: Item | None, wanted_at_once: int, most_read: int
-    ) -> QueryPage:
-        wanted = {"status": keep.status, "mintIn": keep.mint_in, "mintOut": keep.mint_out}
-        wanted = {name: value for name, value in wanted.items() if value is not None}
+    def _placed(self, account: str, keep: OrderFilter, after: Item | None, most_read: int) -> QueryPage:
+        """Where the account's orders stand of the time that is asked for, newest first, `after` left out and before."""
         condition, values = _placed_within(keep.from_ms, keep.to_ms)
         return self._table.query_page(
             f"account = :account{condition}",
-            {"account": account, **wanted, **values},
-            index="byAccount",
-            keep=" AND ".join(f"#{name} = :{name}" for name in wanted) or None,
-            # a limit counts what is read and not what is kept: a rare order would take a read for every few others
-            most_read=most_read if wanted else min(wanted_at_once, most_read),
+            {"account": account, **values},
+            index="byPlaced",
+            most_read=most_read,
             after=after,
         )
 

@@ -5,19 +5,22 @@ The stream's JSON carries bytes as text. Nobody outside may see the signed ones,
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.aws.dynamodb.attribute_values import deserialize
 from chalicelib.aws.dynamodb.order_item import ORDER_ITEM, item_to_order
+from chalicelib.aws.dynamodb.packed_item import PACKED, STEPS, WIRE, unpacked
 from chalicelib.log import logger
 from chalicelib.orders.order import Order
 from chalicelib.orders.states import TERMINAL
 
 Record = Mapping[str, Any]
 
-_LEFT_OUT = ("submission", "quotes")
+_LEFT_OUT = ("submission", "quotes", WIRE)
 _ENDED = frozenset(state.value for state in TERMINAL)
 
 
@@ -34,8 +37,26 @@ def order_write(change: Mapping[str, Any]) -> OrderWrite | None:
     new, old = change.get("NewImage"), change.get("OldImage")
     if new is None or new["item"]["S"] != ORDER_ITEM:
         return None
-    order = item_to_order(deserialize({name: value for name, value in new.items() if name not in _LEFT_OUT}))
-    return OrderWrite(order, 0 if old is None else len(old["history"]["L"]))
+    return OrderWrite(_order(new), 0 if old is None else _steps(old))
+
+
+def _order(image: Mapping[str, Any]) -> Order:
+    told = {name: value for name, value in image.items() if name not in (*_LEFT_OUT, PACKED)}
+    if PACKED in image:
+        told[PACKED] = {"B": _bytes(image[PACKED]["B"])}
+    item = unpacked(deserialize(told))
+    return item_to_order({name: value for name, value in item.items() if name not in _LEFT_OUT})
+
+
+def _steps(image: Mapping[str, Any]) -> int:
+    return int(image[STEPS]["N"]) if STEPS in image else len(image["history"]["L"])
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"these are no bytes in base64: {error}") from None
 
 
 def ended_orders(records: Iterable[Record]) -> Iterator[Order]:

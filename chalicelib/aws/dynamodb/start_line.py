@@ -18,7 +18,9 @@ from chalicelib.orders.turns import AccountInLine, Place, Turns, Waiting
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_KEY = {"name": "admission"}
+# The turns' item in the control table.
+ADMISSION = "admission"
+_KEY = {"name": ADMISSION}
 _NAMING = ConfigDict(alias_generator=to_camel)
 _PLACES = TypeAdapter(dict[str, Place], config=_NAMING)
 _LINE = TypeAdapter(tuple[AccountInLine, ...], config=_NAMING)
@@ -33,7 +35,7 @@ class StartLine:
 
     def turns(self) -> Turns:
         """As Line.turns."""
-        return _turns(self._control.get(_KEY) or {})
+        return turns_in(self._control.get(_KEY) or {})
 
     def write(self, turns: Turns) -> bool:
         """As Line.write. Where AWS's answer is lost the second writing finds that the first went through."""
@@ -61,7 +63,7 @@ class StartLine:
         _ended, item = self._control.update_and_tell(
             f"attribute_exists({place})", _KEY, f"SET revision = revision + :one REMOVE {place}", {"one": 1}
         )
-        return _turns(item)
+        return turns_in(item)
 
     def join(self, waiting: Waiting) -> bool:
         """As Line.join."""
@@ -88,7 +90,8 @@ class StartLine:
         return self._line.get(_key(waiting), projection="place") is not None
 
 
-def _turns(item: Item) -> Turns:
+def turns_in(item: Item) -> Turns:
+    """The turns as their item has them; empty where there is none yet."""
     return Turns(
         arrival_ms=int(item.get("tatMs", 0)),
         places=tuple(_PLACES.validate_python(item.get("places", {})).values()),

@@ -38,10 +38,9 @@ _NAME = re.compile(r"#(\w+)")
 
 @dataclass(frozen=True, slots=True)
 class QueryPage:
-    """What one read found: of `read` items those that were to be kept, and the key to go on after, None at the end."""
+    """What one read found, and the key to go on after, None at the end."""
 
     items: tuple[Item, ...]
-    read: int
     last: Item | None
 
 
@@ -198,16 +197,15 @@ class Table:
         values: Values,
         *,
         index: str | None = None,
-        keep: str | None = None,
         newest_first: bool = False,
         read_at_once: int | None = None,
         after: Item | None = None,
     ) -> Iterator[Item]:
-        """The items under one key in the order of their sort key, those that `keep` lets through.
+        """The items under one key in the order of their sort key.
 
         Read page by page as they are asked for; `read_at_once` limits a page, `after` is the last item's key.
         """
-        request = self._query(condition, values, index, keep)
+        request = self._query(condition, values, index)
         if newest_first:
             request["ScanIndexForward"] = False
         if read_at_once is not None:
@@ -218,21 +216,21 @@ class Table:
 
     @translated()
     def query_page(
-        self, condition: str, values: Values, *, index: str, keep: str | None, most_read: int, after: Item | None
+        self, condition: str, values: Values, *, index: str, most_read: int, after: Item | None
     ) -> QueryPage:
-        """One read of at most `most_read` items of an index, last sort key first; those that `keep` lets through."""
-        request = self._query(condition, values, index, keep) | {"ScanIndexForward": False, "Limit": most_read}
+        """One read of at most `most_read` items of an index, last sort key first."""
+        request = self._query(condition, values, index) | {"ScanIndexForward": False, "Limit": most_read}
         if after is not None:
             request["ExclusiveStartKey"] = serialize(after)
         response = self._client.query(**request)
         last = response.get("LastEvaluatedKey")
         found = tuple(map(deserialize, response["Items"]))
-        return QueryPage(found, int(response["ScannedCount"]), None if not last else deserialize(last))
+        return QueryPage(found, None if not last else deserialize(last))
 
     @translated()
     def count(self, condition: str, values: Values, *, index: str, at_most: int) -> int:
         """How many items are under one key, counted no further than `at_most`."""
-        request = {**self._query(condition, values, index, None), "Select": "COUNT", "Limit": at_most}
+        request = {**self._query(condition, values, index), "Select": "COUNT", "Limit": at_most}
         return self._client.query(**request)["Count"]
 
     def scan(
@@ -243,10 +241,9 @@ class Table:
         request.update({"ConsistentRead": True} if index is None else {"IndexName": index})
         return self._items(self._client.scan, request)
 
-    def _query(self, condition: str, values: Values, index: str | None, keep: str | None) -> dict[str, Any]:
-        expressions = {"KeyConditionExpression": condition, "FilterExpression": keep}
+    def _query(self, condition: str, values: Values, index: str | None) -> dict[str, Any]:
         where = {"ConsistentRead": True} if index is None else {"IndexName": index}
-        return {"TableName": self.name, **where, **_expressions(expressions, values)}
+        return {"TableName": self.name, **where, **_expressions({"KeyConditionExpression": condition}, values)}
 
     def _items(self, read: Any, request: dict[str, Any]) -> Iterator[Item]:
         while True:

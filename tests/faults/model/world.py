@@ -26,6 +26,7 @@ from chalicelib.orders.states import LEGAL, State, Status
 from chalicelib.orders.triggers import limit_out
 from chalicelib.orders.turns import TurnPolicy, Turns, Waiting, starts_a_minute
 from chalicelib.problems import ExecutionError, InvalidRequest
+from chalicelib.risk.controls import Controls
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Limits, LimitsInForce
 from chalicelib.times import time_text
@@ -101,13 +102,22 @@ class Operator:
     def halt_of(self, account: str) -> Halt | None:
         return self._worker.call(KILL_SWITCH, lambda: HALT if self._world.halted else None, unreachable)
 
+    def controls_for(self, account: str) -> Controls:
+        def look() -> Controls:
+            return Controls(HALT if self._world.halted else None, LimitsInForce(LIMITS, Limits()))
+
+        return self._worker.call("looking at the controls", look, unreachable)
+
     def limits_for(self, account: str) -> LimitsInForce:
+        return self._worker.call("looking at the limits", lambda: LimitsInForce(LIMITS, Limits()), unreachable)
+
+    def counted_limits_for(self, account: str) -> LimitsInForce:
         def look() -> LimitsInForce:
             counters = self._world.table.counters
             kinds = [(f"{kind}#account#{account}", f"{kind}#global") for kind in ("open", "waiting")]
             return LimitsInForce(LIMITS, Limits(), *(counters.get(name, 0) for pair in kinds for name in pair))
 
-        return self._worker.call("looking at the limits", look, unreachable)
+        return self._worker.call("looking at the limits and counters", look, unreachable)
 
 
 class OutagesOf:
