@@ -194,7 +194,7 @@ def wakes() -> Wakes:
 
 @cache
 def late_looks() -> LateLooks:
-    return LateLooks(circulations(), now_ms)
+    return LateLooks(circulations(), settings().watch_every_seconds * 1000, now_ms)
 
 
 @cache

@@ -50,10 +50,12 @@ class Circulations(Protocol):
     def take(self, pair: str, ticket: int, owner: str, now_ms: int) -> LookTaken | LookRefused:
         """Have the pair for one look: nobody else has it, and the message is the one that counts or nobody is alive."""
 
-    def pass_on(self, pair: str, owner: str, ticket: int, now_ms: int, looked_at_ms: int | None) -> bool:
-        """The look is over, and the message of this `ticket` is the next; False where another has the pair by now.
+    def pass_on(
+        self, pair: str, owner: str, ticket: int, now_ms: int, next_at_ms: int, looked_at_ms: int | None
+    ) -> bool:
+        """The look is over, and the message of this `ticket` is the next, due at `next_at_ms`.
 
-        `looked_at_ms` is None where not every order was judged.
+        False where another has the pair by now. `looked_at_ms` is None where not every order was judged.
         """
 
     def end(self, pair: str, owner: str) -> bool:

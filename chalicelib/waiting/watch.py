@@ -90,12 +90,12 @@ class PairWatch:
         following, looked_at_ms = self._judge(circulation, message)
         ended_ms = self._times.now_ms()
         ticket = circulation.ticket + 1
-        if not self._circulations.pass_on(message.pair, owner, ticket, ended_ms, looked_at_ms):
+        delay_ms = self._delay_ms(ended_ms, goes_on=following.after is not None)
+        if not self._circulations.pass_on(message.pair, owner, ticket, ended_ms, ended_ms + delay_ms, looked_at_ms):
             logger.info("another watcher has the pair by now", pair=message.pair)
             return True
         self._queue.send(
-            WatchMessage(message.pair, ticket, following.seen, following.after, following.round_ms),
-            self._delay_ms(ended_ms, goes_on=following.after is not None),
+            WatchMessage(message.pair, ticket, following.seen, following.after, following.round_ms), delay_ms
         )
         return True
 

@@ -210,6 +210,21 @@ class TestCirculation:
         stage.deliver()
         assert [at_ms - stage.now_ms for at_ms, _ in stage.sent] == [3_000]
 
+    def test_a_pair_that_is_to_be_looked_at_rarely_is_not_silent_until_that_is_overdue(self, stage: Stage) -> None:
+        stage.every_ms = 60_000
+        stage.place()
+        stage.deliver()
+        stage.pass_time(60_000)
+        stage.place("order-2")
+        assert (len(stage.sent), stage.wakes().sweep()) == (1, 0), "its message is under way"
+        stage.sent.clear()
+        stage.pass_time(SILENT_MS)
+        assert stage.wakes().sweep() == 0
+        stage.pass_time(1)
+        assert stage.wakes().sweep() == 1
+        stage.deliver()
+        assert [message.ticket for _, message in stage.sent] == [2], "and it counts"
+
     def test_it_ends_with_the_last_order_and_begins_anew(self, stage: Stage) -> None:
         stage.place()
         stage.run_for(2_000)
@@ -550,16 +565,17 @@ class TestTold:
         assert told(stage.stored()).last_looked_at_ms == stage.now_ms
         assert stage.stored().last_looked_at_ms is None, "nothing is written for it"
 
-    def test_looks_that_do_not_come_are_late_by_the_pair_that_waits_longest(self, stage: Stage) -> None:
-        late = LateLooks(stage.cloud.circulations(), stage.clock)
+    @pytest.mark.parametrize("every_ms", [1_000, 60_000])
+    def test_looks_that_do_not_come_are_late_by_the_pair_that_waits_longest(self, stage: Stage, every_ms: int) -> None:
+        late = LateLooks(stage.cloud.circulations(), every_ms, stage.clock)
         assert (late.now().pairs, late.now().late_ms) == (0, 0)
         stage.place()
         stage.deliver()
         assert late.now().pairs == 1
-        stage.pass_time(15_000)
+        stage.pass_time(every_ms + 14_000)
         assert late.now().late_ms == 0
         stage.pass_time(1)
-        assert late.now().late_ms == 15_001
+        assert late.now().late_ms == every_ms + 14_001
 
     def test_a_nodes_pace_is_shared_evenly_by_all_pairs(self, stage: Stage) -> None:
         pace = SharedLookPace(stage.cloud.dynamodb, stage.cloud.outputs["ControlTable"], in_window=5)
