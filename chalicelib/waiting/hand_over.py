@@ -58,7 +58,7 @@ class HandOver:
         if reached.best_out is not None:
             order = followed(order, reached.best_out, now_ms)
         kind = judge(order, reached.amount_out)
-        if kind is None or is_paused(order, now_ms) or self._is_halted(order.account):
+        if kind is None or is_paused(order.wait_until_ms, now_ms) or self._is_halted(order.account):
             return False
         with suppress(StaleOrder):
             return self._set_off(order, kind, reached.amount_out, slot, now_ms)

@@ -13,6 +13,7 @@ from typing import Protocol
 from zlib import crc32
 
 from chalicelib.amounts import PPM
+from chalicelib.orders.triggers import is_paused
 from chalicelib.waiting.waiting_order import WaitingOrder
 
 # A trailing stop's best price is stored when it has moved by a thousandth; ...
@@ -102,15 +103,10 @@ def judge_all(
             seen_now[order.order_id] = Seen(paid, now_ms if before is None else before.since_ms)
         if order.order_id in seen_now and _is_to_be_stored(order, seen_now[order.order_id], paid, now_ms):
             to_store.append(order.order_id)
-        if paid is not None and not is_paused(order, now_ms) and order.is_reached(paid, best_out):
+        if paid is not None and not is_paused(order.wait_until_ms, now_ms) and order.is_reached(paid, best_out):
             stop = order.is_triggered or order.limit_out is None or paid < order.limit_out
             reached.append(Reached(order.order_id, paid, best_out, stop))
     return _findings(reached, seen_now, to_store, ())
-
-
-def is_paused(order: WaitingOrder, now_ms: int) -> bool:
-    """Whether it is not to be handed over yet."""
-    return now_ms < order.wait_until_ms
 
 
 def _findings(
@@ -146,7 +142,7 @@ def _may_matter(order: WaitingOrder, best_out: int | None, pays: Payments, now_m
         is_near = stop is None or least * (PPM - NEAR_PPM) <= stop * PPM
         if best_out is None or ((has_turn or is_near) and pays.may_pay(order.amount, best_out + 1)):
             return True
-    if is_paused(order, now_ms):
+    if is_paused(order.wait_until_ms, now_ms):
         return False
     if stop is not None and least <= stop:
         return True
