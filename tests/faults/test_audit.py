@@ -10,10 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.aws.dynamodb.order_item import order_to_item
-from chalicelib.orders.order import (
-    Leftover,
-    Leg,
-    Order,
+from chalicelib.orders.life import (
     as_written,
     cancel,
     choose_route,
@@ -27,6 +24,7 @@ from chalicelib.orders.order import (
     sign,
     start_attempt,
 )
+from chalicelib.orders.order import Leftover, Leg, Order
 from chalicelib.risk.counters import NetworkFees
 from tests.faults.audit import Audit
 from tests.faults.landed import ChainRecords

@@ -27,7 +27,9 @@ from chalicelib.orders import changing, execution, order_changer, triggers
 from chalicelib.orders import order as orders
 from chalicelib.orders.changing import OrderChanges
 from chalicelib.orders.execution import ComeBack, Execution, Finished, Undecided, Waits
-from chalicelib.orders.order import Order, State, booked_before, choose_route, claim, fix_floor, sign, start_attempt
+from chalicelib.orders.life import booked_before, choose_route, claim, fix_floor, sign, start_attempt
+from chalicelib.orders.order import Order
+from chalicelib.orders.states import State
 from chalicelib.problems import (
     AllNodesDown,
     ExecutionError,
