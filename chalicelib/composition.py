@@ -612,6 +612,7 @@ def watch() -> PairWatch:
         RoutedPairMarket(market, leg.priority_fee_lamports),
         lambda: HandOver(order_store(), orders_queue(), control_table(), now_ms),
         LookTimes(config.watch_every_seconds * 1000, now_ms, time.monotonic),
+        ThreadPoolExecutor(1, "hand-over"),
         _look_pace(shares),
     )
 

@@ -71,6 +71,10 @@ class Findings:
     left: tuple[WaitingOrder, ...] = ()
 
 
+def _nowhere(reached: Reached) -> None:
+    """Nobody is told before the look is over."""
+
+
 def judge_all(
     orders: Iterable[WaitingOrder],
     payments: Mapping[str, Payments],
@@ -78,13 +82,15 @@ def judge_all(
     now_ms: int,
     has_time: Callable[[], bool] = lambda: True,
     turn: int = 0,
+    found: Callable[[Reached], None] = _nowhere,
 ) -> Findings:
     """Judge `orders` by the `payments` for the tokens that they sell. `seen` is what looks before this one saw.
 
     Orders of a token that nothing is paid for are not reached. Those that are paused follow the market, and no more.
-    `turn` counts looks: which trailing stops are followed where there are many.
+    `turn` counts looks: which trailing stops are followed where there are many. `found` is told at once of each that
+    has reached a price.
     """
-    ordered = sorted(orders, key=lambda order: (order.mint_in, order.amount, order.order_id))
+    ordered = sorted(orders, key=place)
     reached: list[Reached] = []
     seen_now = {order.order_id: news for order in ordered if (news := _news(order, seen)) is not None}
     to_store: list[str] = []
@@ -106,7 +112,13 @@ def judge_all(
         if paid is not None and not is_paused(order.wait_until_ms, now_ms) and order.is_reached(paid, best_out):
             stop = order.is_triggered or order.limit_out is None or paid < order.limit_out
             reached.append(Reached(order.order_id, paid, best_out, stop))
+            found(reached[-1])
     return _findings(reached, seen_now, to_store, ())
+
+
+def place(order: WaitingOrder) -> tuple[str, int, str]:
+    """Where it stands in the order in which a look judges."""
+    return order.mint_in, order.amount, order.order_id
 
 
 def _findings(

@@ -6,10 +6,13 @@ again is of no use.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from chalicelib.orders.order import Order
+from chalicelib.orders.ports import Orders, OrdersQueue
+from chalicelib.risk.limits import LimitsInForce
 from chalicelib.waiting.circulation import Circulation, WatchMessage
 from chalicelib.waiting.look import Payments
 from chalicelib.waiting.waiting_order import WaitingOrder
@@ -29,6 +32,30 @@ class LookRefused:
     """Somebody else has it, or a later message goes round; None where no order of the pair waits any more."""
 
     circulation: Circulation | None
+
+
+class OrdersTogether(Orders, Protocol):
+    """Orders, of which several are read or written with one call."""
+
+    def load_each(self, order_ids: Sequence[str]) -> Sequence[Order]:
+        """Those of the orders that there are, as they stand."""
+
+    def replace_together(self, orders: Sequence[Order], limits: Mapping[str, LimitsInForce]) -> bool:
+        """Write them all, each over the revision that it was made from; `limits` by account, as `replace` has them.
+
+        False, and nothing written, where one of them is stale or a counter full: each by itself tells which. At most
+        ten orders.
+        """
+
+
+class WorkersQueue(OrdersQueue, Protocol):
+    """The orders queue, to which several messages are sent with one call."""
+
+    def enqueue_each(self, correlation_ids: Mapping[str, str], delay_ms: int = 0) -> None:
+        """Hand the orders to the workers, after `delay_ms` or so; by their ids the correlation id of each.
+
+        Where it raises some of them may have been handed over.
+        """
 
 
 class WaitingOrders(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -34,6 +35,7 @@ T = TypeVar("T")
 PAIR = pair_of(SOL.mint, USDC.mint)
 SLOT = 4_321
 VISIBLE_AGAIN_MS = 10_000
+ALONGSIDE = ThreadPoolExecutor(1, "hand-over")
 
 
 @dataclass
@@ -113,10 +115,14 @@ class Stage:
         self.handed.append((self.now_ms + delay_ms, order_id))
         self.step("after an order is handed over")
 
+    def enqueue_each(self, correlation_ids: Mapping[str, str], delay_ms: int = 0) -> None:
+        for order_id in correlation_ids:
+            self.enqueue(order_id, delay_ms)
+
     def watcher(self) -> PairWatch:
         """A process that has just begun."""
         stepping: Any = Stepping(self.cloud.circulations(), self, {"take", "pass_on", "end"})
-        store: Any = Stepping(self.cloud.store(), self, {"replace"})
+        store: Any = Stepping(self.cloud.store(), self, {"replace", "replace_together"})
         workers: Any = self
         controls: Any = self
         return PairWatch(
@@ -126,6 +132,7 @@ class Stage:
             self.prices,
             lambda: HandOver(store, workers, controls, self.clock),
             LookTimes(self.every_ms, self.clock, lambda: self.seconds),
+            ALONGSIDE,
             self.pace,
         )
 

@@ -208,7 +208,7 @@ class World:
         return self._start("change", _answering(job))
 
     def watch(self, skew_ms: int = 0) -> Worker:
-        """A look at every order that waits: one reading of the market, then one write an order."""
+        """A look at every order that waits: one reading of the market, then a write for all that are due."""
 
         def job(worker: Worker) -> None:
             clock = self._clock(skew_ms)
@@ -216,11 +216,11 @@ class World:
             hand_over = HandOver(store, queue, Operator(self, worker), clock)
             waiting = worker.call("reading what waits", self._waiting, unreachable)
             price = worker.call("reading the market", lambda: self.cluster.price, unreachable)
-            for order_id, amount in waiting:
-                paid = amount * price // 1_000
+            paid = {order_id: amount * price // 1_000 for order_id, amount in waiting}
+            for order_id in paid:
                 hand_over.expire(order_id)
-                hand_over.follow(order_id, paid)
-                hand_over.hand_over(Reached(order_id, paid, None, is_stop=False), slot=1)
+            hand_over.follow(paid)
+            hand_over.hand_over([Reached(order_id, out, None, is_stop=False) for order_id, out in paid.items()], slot=1)
 
         return self._start("watch", _answering(job))
 
