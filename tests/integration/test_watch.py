@@ -35,7 +35,6 @@ T = TypeVar("T")
 PAIR = pair_of(SOL.mint, USDC.mint)
 SLOT = 4_321
 VISIBLE_AGAIN_MS = 10_000
-ALONGSIDE = ThreadPoolExecutor(1, "hand-over")
 
 
 @dataclass
@@ -132,7 +131,7 @@ class Stage:
             self.prices,
             lambda: HandOver(store, workers, controls, self.clock),
             LookTimes(self.every_ms, self.clock, lambda: self.seconds),
-            ALONGSIDE,
+            ThreadPoolExecutor(1),
             self.pace,
         )
 
