@@ -60,8 +60,9 @@ look has no time for, the next does at once. *A route for every order*, by a sam
 
 *In a fall*: looks as the watcher makes them, one after another, until all stops that went off are handed over, each by
 its own route; seconds of the clock, from the beginning of the first look. Tables and queues are in memory, and a read
-of AWS is taken to last {read:.0f} ms, a message {send:.0f} ms, a transaction {write:.0f} ms. What is found is handed over while the look goes
-on, so the routes are what takes the time: four calls for each order, one after another, would wait {one_by_one:.0f} ms for each.
+of AWS is taken to last {read:.0f} ms, a message {send:.0f} ms, a transaction {write:.0f} ms.
+What is found is handed over while the look goes on, so the routes are what takes the time. Four calls for each order,
+one after another, would wait {one_by_one:.0f} ms for each.
 
 | pair | stops that go off | looks | the first is handed over after | half of them | the last | calls to AWS |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: |
