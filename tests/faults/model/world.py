@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -418,12 +417,15 @@ class World:
                 assert message_body(order.order_id) in self.dead_letters.bodies(), "a used-up order is a dead letter"
 
 
-def _answering(job: Callable[[Worker], None]) -> Callable[[Worker], None]:
-    """As handlers do: an error is an answer, a 5xx or a failed invocation, and ends nothing else."""
+def _answering(job: Callable[[Worker], None]) -> Callable[[Worker], str | None]:
+    """As handlers do: an error is an answer, a 5xx or a failed invocation, and ends nothing else. Returns its name."""
 
-    def answering(worker: Worker) -> None:
-        with suppress(Exception):
+    def answering(worker: Worker) -> str | None:
+        try:
             job(worker)
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            return type(error).__name__
+        return None
 
     return answering
 
