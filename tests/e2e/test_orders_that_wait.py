@@ -1,4 +1,4 @@
-"""On a running stack orders that wait are placed, of each type; the market is moved, and each does what its page says."""
+"""On a running stack orders of each type that waits are placed, the market moves, and each does what its page says."""
 
 from __future__ import annotations
 
