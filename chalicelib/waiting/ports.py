@@ -116,7 +116,7 @@ class MarketSeen:
 
 class PairMarket(Protocol):
     def __call__(self, pair: tuple[str, str], largest: Mapping[str, int], use: Callable[[MarketSeen], T]) -> T:
-        """What `use` makes of one read of the pair's market; it may be called again with a later read.
+        """What `use` makes of one read of the pair's market; it may be called again, with a later read.
 
         `largest` is the largest amount that is asked for, by the token sold. Raises ExecutionError.
         """

@@ -139,7 +139,7 @@ def test_the_sweep_clears_away_the_dead_letter_of_an_order_that_went_on(
 
 
 @pytest.mark.parametrize("waits", [{"type": "stop", "stopPrice": "100000"}, {"type": "limit", "limitPrice": "0.1"}])
-def test_what_waits_is_followed_handed_over_and_sold(client: Client, waits: dict[str, str]) -> None:
+def test_what_waits_is_handed_over_and_sold(client: Client, waits: dict[str, str]) -> None:
     trade = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "0.1", "slippage": "0.05", "force": True}
     placed = client.call("POST", "/orders/execute", {**trade, **waits})
     assert placed.status == 202, placed
