@@ -15,7 +15,7 @@ from fillrate.cli.main import run
 
 from testing.chain import Chain
 from testing.client import PATIENCE_SECONDS, Client, eventually, follow
-from tests.faults.market import Market
+from tests.faults.market import SYMBOLS, Market
 
 AMOUNT = "0.1"
 # How far the market is raised, and how little of that it must fall again.
@@ -45,12 +45,13 @@ def raise_to(market: Market, least: Decimal) -> list[tuple[str, str, int]]:
 
 
 def lower_to(market: Market, most: Decimal) -> list[tuple[str, str, int]]:
-    """Others sell SOL until the best route pays no more than that; the trades that undo it."""
+    """Others sell SOL, for every token, until the best route pays no more than that; the trades that undo it."""
     undo: list[tuple[str, str, int]] = []
     for _ in range(MOST_MOVES):
         if paid(market) <= most:
-            return undo
-        undo += market.move("SOL", "USDC", MOVE)
+            return undo[::-1]
+        for token in (symbol for symbol in SYMBOLS if symbol != "SOL"):
+            undo += market.move("SOL", token, MOVE)
     raise AssertionError("the market doesn't fall so far")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.faults.clients import unit_price
 from tests.faults.engine import Engine
+from tests.faults.market import SYMBOLS
 
 Json = dict[str, Any]
 # Where its price stands, as a part of what the market pays: reached by so much, and out of reach.
@@ -36,8 +37,13 @@ _PARTS = {
 }
 
 
+def let_fall(engine: Engine, token: str, by: Decimal = FALL) -> list[tuple[str, str, int]]:
+    """Others sell it for every other token, lest a way round pay as before; the trades that undo it."""
+    return [trade for bought in SYMBOLS if bought != token for trade in engine.market.move(token, bought, by)]
+
+
 def due(engine: Engine, kind: Kind, trade: Json) -> Json:
-    """A POST's body of that kind for `trade`. A trailing stop is due once the market falls by FALL."""
+    """A POST's body of that kind for `trade`. A trailing stop is due once what it sells falls by FALL."""
     if kind is Kind.MARKET:
         return {**trade, "type": "market"}
     if kind is Kind.TRAILING:

@@ -12,7 +12,7 @@ from typing import Any
 from testing.fault_proxy import Held
 from tests.faults.audit import Audit
 from tests.faults.dice import FULL, SEED, dice
-from tests.faults.due_orders import FALL, Kind, due
+from tests.faults.due_orders import Kind, due, let_fall
 from tests.faults.engine import PATIENCE_SECONDS, Engine
 from tests.faults.steps import STEPS, AtItsStep, Step
 
@@ -53,9 +53,9 @@ def test_an_order_whose_process_is_killed_at_any_step_is_confirmed_with_one_swap
         rule.step_of.update({name: step for name, (step, _) in named.items()})
         bodies = {name: due(engine, kind, TRADE) | {"clientOrderId": name} for name, (_, kind) in named.items()}
         accepted |= {engine.post_until_accepted(body, name) for name, body in bodies.items()}
-        undo = engine.market.move("SOL", "USDC", FALL)  # what trails is reached
+        undo = let_fall(engine, "SOL")  # what trails is reached
         orders = engine.wait_until_ended(accepted, sweeping=True)
-        engine.market.undo(undo)
+        engine.market.undo(undo[::-1])
         left = [trial for name, trial in named.items() if name not in rule.came]
         print(f"round {round_ + 1}: {len(left)} of {len(named)} steps killed nobody")
         if not left:

@@ -21,7 +21,7 @@ from testing.fault_proxy import Held, When
 from tests.faults.audit import Audit
 from tests.faults.clients import unit_price
 from tests.faults.dice import FULL, SEED, dice
-from tests.faults.due_orders import FALL, FAR_ABOVE, LOWER, WAITING, Kind, due
+from tests.faults.due_orders import FALL, FAR_ABOVE, LOWER, WAITING, Kind, due, let_fall
 from tests.faults.engine import PATIENCE_SECONDS, Engine
 from tests.faults.steps_of_looks import LOOK_STEPS, AtItsLook, Comes, LookStep
 
@@ -125,7 +125,7 @@ def look_at(engine: Engine, rule: AtItsLook, trials: dict[str, Trial]) -> dict[s
         undo += engine.market.move(trial.bought, trial.sold, RISE)
     engine.wait_until(lambda: all(has_followed(engine.stored_orders()[order_id]) for order_id in trailing))
     for trial in trailing.values():
-        undo += engine.market.move(trial.sold, trial.bought, RISE + FALL)
+        undo += let_fall(engine, trial.sold, RISE + FALL)
     engine.wait_until_ended(set(placed.values()), sweeping=True)
     engine.wait_until(lambda: _swept(engine) == set())
     engine.market.undo(undo[::-1])
@@ -143,9 +143,9 @@ def test_an_api_that_is_killed_between_the_write_and_the_send_loses_no_order_tha
     trade = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": AMOUNTS["SOL"], "slippage": "0.3"}
     for kind in WAITING:
         accepted.add(place_and_kill(engine, due(engine, kind, trade)))
-    undo = engine.market.move("SOL", "USDC", FALL)
+    undo = let_fall(engine, "SOL")
     engine.wait_until_ended(accepted, sweeping=True)
-    engine.market.undo(undo)
+    engine.market.undo(undo[::-1])
     engine.wait_until_drained()
     findings = audit.close(accepted)
     findings.assert_clean()
