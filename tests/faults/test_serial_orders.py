@@ -127,7 +127,7 @@ def test_it_ends_in_one_of_the_serial_orders(case: str) -> None:
         assert outcome in lawful, f"{schedule}: {outcome} is none of {lawful}"
     assert {reply for outcome in lawful for reply in outcome[-1]} == {None, "Conflict"}, "each is told yes or no"
     print(f"{case}: {ways} ways end in {len(lawful)} outcomes")
-    assert ways >= 90, "three that read and write once each have as many ways"
+    assert ways >= 50, "three that read, of which at least two write, have as many ways"
 
 
 # --- what the test is worth: mistakes that others made, planted one at a time ----------------------------------------
