@@ -186,10 +186,12 @@ def _beside_the_jump(
     jumping = max(range(len(basins)), key=lambda number: high[number] - low[number])
     basin = basins[jumping]
     chord = min(bisect_left(basin.ins, (low[jumping] + high[jumping]) / 2), len(basin.slopes)) - 1
-    jump = 1 / sqrt(-basin.slopes[max(chord, 0)])
-    for root in (jump * (1 - exactness / 4), jump * (1 + exactness / 4)):
-        if roots[0] < root < roots[1]:
-            return root
+    price = -basin.slopes[max(chord, 0)]
+    if price:  # no price is so low that it is taken for a chord on which nothing more is paid
+        jump = 1 / sqrt(price)
+        for root in (jump * (1 - exactness / 4), jump * (1 + exactness / 4)):
+            if roots[0] < root < roots[1]:
+                return root
     return sum(roots) / 2
 
 
