@@ -15,9 +15,12 @@ from typing import Any
 
 from solders.pubkey import Pubkey
 
+from bench import waiting_fall
 from bench.machine import machine
+from bench.waiting_fall import READ_SECONDS, SEND_SECONDS, TRANSACTION_SECONDS, FallTimed, timed_fall
 from bench.written import Written
 from chalicelib.aws.dynamodb.waiting_index import WaitingIndex
+from chalicelib.orders.order import Token
 from chalicelib.orders.trading import LEG_COMPUTE_UNITS
 from chalicelib.routing.many_amounts import ManyAmounts
 from chalicelib.routing.market import Market
@@ -54,6 +57,16 @@ look has no time for, the next does at once. *A route for every order*, by a sam
 | pair | pools | | a look | routes found | reached | a route for every order |
 | --- | ---: | --- | ---: | ---: | ---: | ---: |
 {rows}
+
+*In a fall*: looks as the watcher makes them, one after another, until all stops that went off are handed over, each by
+its own route; seconds of the clock, from the beginning of the first look. Tables and queues are in memory, and a read
+of AWS is taken to last {read:.0f} ms, a message {send:.0f} ms, a transaction {write:.0f} ms.
+What is found is handed over while the look goes on, so the routes are what takes the time. Four calls for each order,
+one after another, would wait {one_by_one:.0f} ms for each.
+
+| pair | stops that go off | looks | the first is handed over after | half of them | the last | calls to AWS |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: |
+{fall}
 
 Reading {orders:,} orders out of the index's pages, without the network: {reading:.2f} s; {bytes_each:.0f} bytes an
 order, {units:.0f} read units for all of them.
@@ -93,15 +106,24 @@ def main() -> None:
     genesis = genesis_market(_NOW)
     market = market_of(genesis)
     rows: list[LookTimed] = []
+    fall: list[FallTimed] = []
     for pair in PAIRS:
-        rows += timed(genesis, market, pair)
-        print(table(rows[-3:]), flush=True)
+        looks, fallen = timed(genesis, market, pair)
+        print(table(looks), flush=True)
+        fall.append(timed_fall("/".join(pair), market, fallen, tokens_of(genesis), _NOW * 1000))
+        print(waiting_fall.table(fall[-1:]), flush=True)
+        rows += looks
     size, seconds = reading()
     page = _PAGE.format(
         orders=ORDERS,
         rounds=ROUNDS,
         rows=table(rows),
         reading=seconds,
+        fall=waiting_fall.table(fall),
+        read=READ_SECONDS * 1000,
+        send=SEND_SECONDS * 1000,
+        write=TRANSACTION_SECONDS * 1000,
+        one_by_one=(READ_SECONDS + 2 * SEND_SECONDS + TRANSACTION_SECONDS) * 1000,
         bytes_each=size,
         units=-(-size * ORDERS // 4096) / 2,
         machine=machine(),
@@ -137,8 +159,19 @@ def market_of(genesis: GenesisMarket) -> RoutedPairMarket:
     return RoutedPairMarket(Market(source, registry, lambda: _NOW * 1000), leg.priority_fee_lamports)
 
 
-def timed(genesis: GenesisMarket, market: RoutedPairMarket, pair: tuple[str, str]) -> list[LookTimed]:
-    """The looks at one pair, in each case."""
+def tokens_of(genesis: GenesisMarket) -> dict[str, Token]:
+    """The market's tokens by their mints, as orders have them."""
+    tokens = {token.symbol: token for pool in genesis.pools for token in (pool.base, pool.quote)}
+    return {
+        str(token.mint.address): Token(symbol, str(token.mint.address), token.mint.decimals)
+        for symbol, token in tokens.items()
+    }
+
+
+def timed(
+    genesis: GenesisMarket, market: RoutedPairMarket, pair: tuple[str, str]
+) -> tuple[list[LookTimed], list[WaitingOrder]]:
+    """The looks at one pair, in each case; and the orders of the last, in a fall."""
     far, every = book(genesis, market, pair)
     rising = [replace(one, best_out=1) if one.trailing_ppm is not None else one for one in far]
     falling = [
@@ -147,11 +180,12 @@ def timed(genesis: GenesisMarket, market: RoutedPairMarket, pair: tuple[str, str
     ]
     pools = sum({pool.base.symbol, pool.quote.symbol} == set(pair) for pool in genesis.pools)
     name = "/".join(pair)
-    return [
+    looks = [
         _timed(market, name, pools, "far", far, every),
         _timed(market, name, pools, "rising", rising),
         _timed(market, name, pools, "falling", falling),
     ]
+    return looks, falling
 
 
 def _timed(

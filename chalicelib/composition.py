@@ -199,7 +199,7 @@ def wakes() -> Wakes:
 
 @cache
 def late_looks() -> LateLooks:
-    return LateLooks(circulations(), now_ms)
+    return LateLooks(circulations(), settings().watch_every_seconds * 1000, now_ms)
 
 
 @cache
@@ -617,6 +617,7 @@ def watch() -> PairWatch:
         RoutedPairMarket(market, leg.priority_fee_lamports),
         lambda: HandOver(order_store(), orders_queue(), control_table(), now_ms),
         LookTimes(config.watch_every_seconds * 1000, now_ms, time.monotonic),
+        ThreadPoolExecutor(1, "hand-over"),
         _look_pace(shares),
     )
 

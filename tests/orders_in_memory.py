@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from chalicelib.aws.dynamodb.attribute_values import Item
 from chalicelib.aws.dynamodb.order_item import LATE_SHARD, item_to_order, open_shard, order_to_item
 from chalicelib.orders.life import as_created, as_written, booked_before
 from chalicelib.orders.order import Order
 from chalicelib.orders.ports import ClientOrderIdInUse, OrderFilter, OrderPage, StaleOrder
-from chalicelib.risk.counters import Claims, CounterFull, Movement, movements
+from chalicelib.risk.counters import Claims, CounterFull, Movement, movements, summed
 from chalicelib.risk.limits import LimitsInForce
 
 
@@ -50,6 +52,21 @@ class OrdersInMemory:
         written = as_written(order)
         self._write(written)
         return written
+
+    def load_each(self, order_ids: Sequence[str]) -> list[Order]:
+        return [order for one in order_ids if (order := self.load(one)) is not None]
+
+    def replace_together(self, orders: Sequence[Order], limits: Mapping[str, LimitsInForce]) -> bool:
+        if any(self.items[order.order_id]["revision"] != order.revision for order in orders):
+            return False
+        each = (movements(one.account, booked_before(one), one.claims, limits.get(one.account)) for one in orders)
+        try:
+            self._move(summed(chain.from_iterable(each)))
+        except CounterFull:
+            return False
+        for order in orders:
+            self._write(as_written(order))
+        return True
 
     def overdue(self, before_ms: int, limit: int) -> list[Order]:
         found = [item for item in self.items.values() if item.get("openShard") and item["dueAtMs"] < before_ms]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from chalicelib.amounts import ceil_div
 from chalicelib.aws.errors import translated
+from chalicelib.log import logger
 from chalicelib.orders.message import CORRELATION_ID, message_body
 from chalicelib.orders.ports import DeadLetter
+from chalicelib.problems import AwsUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
+    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef, SendMessageBatchRequestEntryTypeDef
 
 # A message may stay hidden for 12 h from its receipt on, of which some have passed by now.
 MAX_DELAY_SECONDS = 15 * 60
 MAX_VISIBILITY_SECONDS = 11 * 60 * 60
+MESSAGES_A_CALL = 10
 
 
 class SqsOrdersQueue:
@@ -29,13 +33,32 @@ class SqsOrdersQueue:
     @translated()
     def enqueue(self, order_id: str, delay_ms: int = 0, correlation_id: str = "") -> None:
         """Hand the order to the workers, after `delay_ms` rounded up to a second, at most SQS's 15 minutes."""
-        delay_seconds = min(max(ceil_div(delay_ms, 1000), 0), MAX_DELAY_SECONDS)
         self._client.send_message(
             QueueUrl=self._queue_url,
             MessageBody=message_body(order_id),
-            DelaySeconds=delay_seconds,
+            DelaySeconds=_delay_seconds(delay_ms),
             MessageAttributes=_attributes({CORRELATION_ID: correlation_id}),
         )
+
+    @translated()
+    def enqueue_each(self, correlation_ids: Mapping[str, str], delay_ms: int = 0) -> None:
+        """As WorkersQueue.enqueue_each; delays as `enqueue` has them."""
+        names = list(correlation_ids)
+        for first in range(0, len(names), MESSAGES_A_CALL):
+            entries: list[SendMessageBatchRequestEntryTypeDef] = [
+                {
+                    "Id": str(number),
+                    "MessageBody": message_body(order_id),
+                    "DelaySeconds": _delay_seconds(delay_ms),
+                    "MessageAttributes": _attributes({CORRELATION_ID: correlation_ids[order_id]}),
+                }
+                for number, order_id in enumerate(names[first : first + MESSAGES_A_CALL])
+            ]
+            answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
+            failed = answer.get("Failed", [])
+            if failed:
+                logger.warning("messages were not taken", number=len(failed), code=failed[0]["Code"])
+                raise AwsUnavailable
 
     @translated()
     def waiting(self) -> int:
@@ -89,6 +112,10 @@ class SqsOrdersQueue:
     @translated()
     def discard(self, letter: DeadLetter) -> None:
         self._client.delete_message(QueueUrl=self._dead_letter_queue_url, ReceiptHandle=letter.receipt_handle)
+
+
+def _delay_seconds(delay_ms: int) -> int:
+    return min(max(ceil_div(delay_ms, 1000), 0), MAX_DELAY_SECONDS)
 
 
 def _attributes(values: dict[str, str]) -> dict[str, MessageAttributeValueTypeDef]:

@@ -70,9 +70,12 @@ def judge(order: Order, amount_out: int) -> TriggerKind | None:
     return TriggerKind.STOP if stop is not None and amount_out <= stop else None
 
 
-def is_paused(order: Order, now_ms: int) -> bool:
-    """Whether an open order that came back in vain is not to be handed over yet."""
-    return now_ms < order.wait_until_ms
+def is_paused(wait_until_ms: int, now_ms: int) -> bool:
+    """Whether an open order that came back in vain is not to be handed over yet.
+
+    No pause is longer than the longest: one that seems so was begun by a clock that was ahead, and holds nobody up.
+    """
+    return now_ms < wait_until_ms <= now_ms + LONGEST_PAUSE_MS
 
 
 def triggered(order: Order, kind: TriggerKind, amount_out: int, slot: int, now_ms: int) -> Order:

@@ -7,8 +7,8 @@ claims moves the counters in the same transaction (chalicelib/aws/dynamodb/order
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -108,6 +108,22 @@ def movements(account: str, before: Claims, after: Claims, limits: LimitsInForce
         (GLOBAL, None if limits is None else limits.together),
     )
     return tuple(movement for scope, own in scopes for movement in _movements(scope, own, before, after))
+
+
+def summed(moved: Iterable[Movement]) -> tuple[Movement, ...]:
+    """Several orders' movements as one write makes them: each counter once, held to the strictest of their ceilings."""
+    by_key: dict[str, list[Movement]] = {}
+    for movement in moved:
+        by_key.setdefault(movement.key, []).append(movement)
+    sums = [
+        (of_one[0], sum(one.by for one in of_one), [one.ceiling for one in of_one if one.ceiling is not None])
+        for of_one in by_key.values()
+    ]
+    return tuple(
+        replace(first, by=by, ceiling=min(ceilings, default=None) if by > 0 else None)
+        for first, by, ceilings in sums
+        if by
+    )
 
 
 def _movements(scope: str, limits: Limits | None, before: Claims, after: Claims) -> Iterator[Movement]:

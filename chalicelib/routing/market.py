@@ -280,7 +280,7 @@ class Market:
         """What `use` makes of one read of all that the pair trades at, in both directions.
 
         `largest` is the largest amount that it will ask for, by the token that is sold; other tokens can't be asked
-        for. `use` may be called again, with a later read: it should do nothing but find out.
+        for. `use` may be called again, with a later read: it should do nothing that may not be done twice.
         Raises as `price` does.
         """
         candidates = replace(self._candidates(mint_a, mint_b, MAX_ACCOUNTS - 1), valued=None, sol_valued=None)

@@ -20,7 +20,7 @@ from chalicelib.waiting.look import Seen
 
 # How long one watcher has a pair: longer than its function may run, and shorter than its message is hidden.
 LOOK_LEASE_MS = 9_000
-# Nobody who is alive is silent for so long between two looks.
+# Nobody who is alive is silent for so long after the next look was due.
 SILENT_MS = 5_000
 # What one message may carry of what trailing stops have seen; the rest is stored at once.
 MOST_SEEN = 1_000
@@ -37,7 +37,7 @@ class Circulation:
     """A pair's item as it stands. `pair` is as `pair_of` has it; times are ms, None where there was none.
 
     `changes` counts the writes of the pair's orders, the last at `changed_at_ms`. `looked_at_ms` is when the market was
-    read of the last look that judged every order.
+    read of the last look that judged every order; `next_at_ms` is when the next is due, as the last said at its end.
     """
 
     pair: str
@@ -47,13 +47,16 @@ class Circulation:
     changed_at_ms: int = 0
     started_at_ms: int | None = None
     alive_at_ms: int | None = None
+    next_at_ms: int = 0
     looked_at_ms: int | None = None
     lease_owner: str | None = None
     lease_until_ms: int = 0
 
     def is_silent(self, now_ms: int) -> bool:
         """Whether nobody looks at the pair any more. A time far ahead is another clock's, and says nothing."""
-        return self.alive_at_ms is None or abs(now_ms - self.alive_at_ms) > SILENT_MS
+        if self.alive_at_ms is None or self.alive_at_ms > now_ms + SILENT_MS:
+            return True
+        return now_ms > max(self.alive_at_ms, self.next_at_ms) + SILENT_MS
 
     def is_held(self, owner: str, now_ms: int) -> bool:
         """Whether another watcher has it. No lease is longer than a lease is."""

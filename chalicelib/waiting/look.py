@@ -13,6 +13,7 @@ from typing import Protocol
 from zlib import crc32
 
 from chalicelib.amounts import PPM
+from chalicelib.orders.triggers import is_paused
 from chalicelib.waiting.waiting_order import WaitingOrder
 
 # A trailing stop's best price is stored when it has moved by a thousandth; ...
@@ -70,6 +71,10 @@ class Findings:
     left: tuple[WaitingOrder, ...] = ()
 
 
+def _nowhere(reached: Reached) -> None:
+    """Nobody is told before the look is over."""
+
+
 def judge_all(
     orders: Iterable[WaitingOrder],
     payments: Mapping[str, Payments],
@@ -77,13 +82,15 @@ def judge_all(
     now_ms: int,
     has_time: Callable[[], bool] = lambda: True,
     turn: int = 0,
+    found: Callable[[Reached], None] = _nowhere,
 ) -> Findings:
     """Judge `orders` by the `payments` for the tokens that they sell. `seen` is what looks before this one saw.
 
     Orders of a token that nothing is paid for are not reached. Those that are paused follow the market, and no more.
-    `turn` counts looks: which trailing stops are followed where there are many.
+    `turn` counts looks: which trailing stops are followed where there are many. `found` is told at once of each that
+    has reached a price.
     """
-    ordered = sorted(orders, key=lambda order: (order.mint_in, order.amount, order.order_id))
+    ordered = sorted(orders, key=place)
     reached: list[Reached] = []
     seen_now = {order.order_id: news for order in ordered if (news := _news(order, seen)) is not None}
     to_store: list[str] = []
@@ -102,15 +109,16 @@ def judge_all(
             seen_now[order.order_id] = Seen(paid, now_ms if before is None else before.since_ms)
         if order.order_id in seen_now and _is_to_be_stored(order, seen_now[order.order_id], paid, now_ms):
             to_store.append(order.order_id)
-        if paid is not None and not is_paused(order, now_ms) and order.is_reached(paid, best_out):
+        if paid is not None and not is_paused(order.wait_until_ms, now_ms) and order.is_reached(paid, best_out):
             stop = order.is_triggered or order.limit_out is None or paid < order.limit_out
             reached.append(Reached(order.order_id, paid, best_out, stop))
+            found(reached[-1])
     return _findings(reached, seen_now, to_store, ())
 
 
-def is_paused(order: WaitingOrder, now_ms: int) -> bool:
-    """Whether it is not to be handed over yet."""
-    return now_ms < order.wait_until_ms
+def place(order: WaitingOrder) -> tuple[str, int, str]:
+    """Where it stands in the order in which a look judges."""
+    return order.mint_in, order.amount, order.order_id
 
 
 def _findings(
@@ -146,7 +154,7 @@ def _may_matter(order: WaitingOrder, best_out: int | None, pays: Payments, now_m
         is_near = stop is None or least * (PPM - NEAR_PPM) <= stop * PPM
         if best_out is None or ((has_turn or is_near) and pays.may_pay(order.amount, best_out + 1)):
             return True
-    if is_paused(order, now_ms):
+    if is_paused(order.wait_until_ms, now_ms):
         return False
     if stop is not None and least <= stop:
         return True

@@ -6,10 +6,13 @@ again is of no use.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from chalicelib.orders.order import Order
+from chalicelib.orders.ports import Orders, OrdersQueue
+from chalicelib.risk.limits import LimitsInForce
 from chalicelib.waiting.circulation import Circulation, WatchMessage
 from chalicelib.waiting.look import Payments
 from chalicelib.waiting.waiting_order import WaitingOrder
@@ -31,6 +34,30 @@ class LookRefused:
     circulation: Circulation | None
 
 
+class OrdersTogether(Orders, Protocol):
+    """Orders, of which several are read or written with one call."""
+
+    def load_each(self, order_ids: Sequence[str]) -> Sequence[Order]:
+        """Those of the orders that there are, as they stand."""
+
+    def replace_together(self, orders: Sequence[Order], limits: Mapping[str, LimitsInForce]) -> bool:
+        """Write them all, each over the revision that it was made from; `limits` by account, as `replace` has them.
+
+        False, and nothing written, where one of them is stale or a counter full: each by itself tells which. At most
+        ten orders.
+        """
+
+
+class WorkersQueue(OrdersQueue, Protocol):
+    """The orders queue, to which several messages are sent with one call."""
+
+    def enqueue_each(self, correlation_ids: Mapping[str, str], delay_ms: int = 0) -> None:
+        """Hand the orders to the workers, after `delay_ms` or so; by their ids the correlation id of each.
+
+        Where it raises some of them may have been handed over.
+        """
+
+
 class WaitingOrders(Protocol):
     """The open orders by pair. What was written just now may not be there yet, and what ended may be there still."""
 
@@ -50,10 +77,12 @@ class Circulations(Protocol):
     def take(self, pair: str, ticket: int, owner: str, now_ms: int) -> LookTaken | LookRefused:
         """Have the pair for one look: nobody else has it, and the message is the one that counts or nobody is alive."""
 
-    def pass_on(self, pair: str, owner: str, ticket: int, now_ms: int, looked_at_ms: int | None) -> bool:
-        """The look is over, and the message of this `ticket` is the next; False where another has the pair by now.
+    def pass_on(
+        self, pair: str, owner: str, ticket: int, now_ms: int, next_at_ms: int, looked_at_ms: int | None
+    ) -> bool:
+        """The look is over, and the message of this `ticket` is the next, due at `next_at_ms`.
 
-        `looked_at_ms` is None where not every order was judged.
+        False where another has the pair by now. `looked_at_ms` is None where not every order was judged.
         """
 
     def end(self, pair: str, owner: str) -> bool:
@@ -87,7 +116,7 @@ class MarketSeen:
 
 class PairMarket(Protocol):
     def __call__(self, pair: tuple[str, str], largest: Mapping[str, int], use: Callable[[MarketSeen], T]) -> T:
-        """What `use` makes of one read of the pair's market; it may be called again with a later read.
+        """What `use` makes of one read of the pair's market; it may be called again, with a later read.
 
         `largest` is the largest amount that is asked for, by the token sold. Raises ExecutionError.
         """

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import takewhile
 
 from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.delivery import Message
 from chalicelib.problems import ExecutionError
+from chalicelib.waiting.alongside import HandOversAlongside
 from chalicelib.waiting.book import Book
 from chalicelib.waiting.circulation import (
     Circulation,
@@ -18,8 +21,8 @@ from chalicelib.waiting.circulation import (
     mints_of,
     watch_message,
 )
-from chalicelib.waiting.hand_over import HandOver
-from chalicelib.waiting.look import Findings, Seen, judge_all
+from chalicelib.waiting.hand_over import HandOver, by_tens
+from chalicelib.waiting.look import Findings, Reached, Seen, judge_all, place
 from chalicelib.waiting.ports import Circulations, LookPace, LookRefused, MarketSeen, PairMarket, WatchQueue
 from chalicelib.waiting.waiting_order import WaitingOrder
 
@@ -27,7 +30,7 @@ from chalicelib.waiting.waiting_order import WaitingOrder
 # function's own time-out is later (.chalice/config.json), and what is left is the next look's, which follows at once.
 EXPIRES_SECONDS = 1.5
 JUDGES_SECONDS = 2.0
-WRITES_SECONDS = 6.0
+WRITES_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,10 @@ class LookTimes:
 
 
 class PairWatch:
-    """`hand_over` makes what one look hands orders over with; `pace` is None where the nodes have none."""
+    """`hand_over` makes what one look hands orders over with, in a thread of `alongside` while it looks on.
+
+    `pace` is None where the nodes have none.
+    """
 
     def __init__(
         self,
@@ -50,6 +56,7 @@ class PairWatch:
         market: PairMarket,
         hand_over: Callable[[], HandOver],
         times: LookTimes,
+        alongside: Executor,
         pace: LookPace | None = None,
     ) -> None:
         self._circulations = circulations
@@ -58,6 +65,7 @@ class PairWatch:
         self._market = market
         self._hand_over = hand_over
         self._times = times
+        self._alongside = alongside
         self._pace = pace
 
     def handle(self, messages: Iterable[Message], owner: str) -> list[str]:
@@ -90,12 +98,12 @@ class PairWatch:
         following, looked_at_ms = self._judge(circulation, message)
         ended_ms = self._times.now_ms()
         ticket = circulation.ticket + 1
-        if not self._circulations.pass_on(message.pair, owner, ticket, ended_ms, looked_at_ms):
+        delay_ms = self._delay_ms(ended_ms, goes_on=following.after is not None)
+        if not self._circulations.pass_on(message.pair, owner, ticket, ended_ms, ended_ms + delay_ms, looked_at_ms):
             logger.info("another watcher has the pair by now", pair=message.pair)
             return True
         self._queue.send(
-            WatchMessage(message.pair, ticket, following.seen, following.after, following.round_ms),
-            self._delay_ms(ended_ms, goes_on=following.after is not None),
+            WatchMessage(message.pair, ticket, following.seen, following.after, following.round_ms), delay_ms
         )
         return True
 
@@ -112,61 +120,62 @@ class PairWatch:
     def _judge(self, circulation: Circulation, message: WatchMessage) -> tuple[WatchMessage, int | None]:
         """What the next message is to say, without its ticket; and when the market was read that judged them all."""
         began, began_ms = self._times.clock(), self._times.now_ms()
+
+        def has_time() -> bool:
+            return self._times.clock() - began < WRITES_SECONDS
+
         hand_over = self._hand_over()
         waiting = self._without_expired(self._book.of(circulation), hand_over, began_ms, began)
-        turn = [order for order in waiting if message.after is None or _place(order) > message.after]
+        turn = [order for order in waiting if message.after is None or place(order) > message.after]
+        hand_overs = HandOversAlongside(hand_over, self._alongside, has_time)
         try:
-            slot, found = self._find_out(circulation, turn, message.seen, began_ms)
+            found = self._find_out(circulation, turn, message.seen, began_ms, hand_overs.add)
         except ExecutionError as error:
             logger.info("the pair's market can't be read", pair=circulation.pair, reason=type(error).__name__)
             return WatchMessage(circulation.pair, seen=message.seen), None
-        in_time = self._write_down(found, slot, hand_over, began)
+        finally:
+            not_handed = hand_overs.finish()
+        _follow({order_id: found.seen[order_id].best_out for order_id in found.to_store}, hand_over, has_time)
         judged = {order.order_id for order in turn}
         others = {order.order_id for order in waiting} - judged
         seen = {order_id: one for order_id, one in message.seen.items() if order_id in others} | dict(found.seen)
-        for order_id in left_to_store(seen):
-            hand_over.follow(order_id, seen.pop(order_id).best_out)
+        _follow({order_id: seen.pop(order_id).best_out for order_id in left_to_store(seen)}, hand_over, has_time)
         note(Metric.LOOK_MS, int((self._times.clock() - began) * 1000))
         round_ms = began_ms if message.round_ms is None or message.after is None else message.round_ms
-        if found.left:
-            left = {order.order_id for order in found.left}
-            last = max(_place(order) for order in turn if order.order_id not in left)
-            return WatchMessage(circulation.pair, seen=seen, after=last, round_ms=round_ms), None
-        if not in_time:
-            return WatchMessage(circulation.pair, seen=seen, after=("", 0, ""), round_ms=round_ms), None
+        left = not_handed | {order.order_id for order in found.left}
+        if left:
+            after = _before_all(left, turn) or message.after or ("", 0, "")
+            return WatchMessage(circulation.pair, seen=seen, after=after, round_ms=round_ms), None
         return WatchMessage(circulation.pair, seen=seen), round_ms
 
     def _find_out(
-        self, circulation: Circulation, turn: Sequence[WaitingOrder], seen: Mapping[str, Seen], now_ms: int
-    ) -> tuple[int, Findings]:
-        """Raises ExecutionError."""
+        self,
+        circulation: Circulation,
+        turn: Sequence[WaitingOrder],
+        seen: Mapping[str, Seen],
+        now_ms: int,
+        found: Callable[[Reached, int], None],
+    ) -> Findings:
+        """`found` is told at once what has reached its price, at which slot. Raises ExecutionError."""
         if not turn:
-            return 0, Findings((), {}, ())
+            return Findings((), {}, ())
         largest: dict[str, int] = {}
         for order in turn:
             largest[order.mint_in] = max(order.amount, largest.get(order.mint_in, 0))
 
-        def judged(market: MarketSeen) -> tuple[int, Findings]:
+        def judged(market: MarketSeen) -> Findings:
             until = self._times.clock() + JUDGES_SECONDS
-
-            def has_time() -> bool:
-                return self._times.clock() < until
-
-            return market.slot, judge_all(turn, market.payments, seen, now_ms, has_time, circulation.ticket)
+            return judge_all(
+                turn,
+                market.payments,
+                seen,
+                now_ms,
+                has_time=lambda: self._times.clock() < until,
+                turn=circulation.ticket,
+                found=lambda reached: found(reached, market.slot),
+            )
 
         return self._market(mints_of(circulation.pair), largest, judged)
-
-    def _write_down(self, found: Findings, slot: int, hand_over: HandOver, began: float) -> bool:
-        """Hand over what has reached its price, and store what trailing stops saw; False where time ran out."""
-        for reached in found.reached:
-            if self._times.clock() - began >= WRITES_SECONDS:
-                return False
-            hand_over.hand_over(reached, slot)
-        for order_id in found.to_store:
-            if self._times.clock() - began >= WRITES_SECONDS:
-                return False
-            hand_over.follow(order_id, found.seen[order_id].best_out)
-        return True
 
     def _without_expired(
         self, waiting: Sequence[WaitingOrder], hand_over: HandOver, now_ms: int, began: float
@@ -184,10 +193,19 @@ class PairWatch:
         return max(self._times.every_ms, paced_ms)
 
 
+def _follow(seen: Mapping[str, int], hand_over: HandOver, has_time: Callable[[], bool]) -> None:
+    """Store the best amounts out of trailing stops, by the order's id, as far as there is time. Raises AwsError."""
+    for some in by_tens(seen):
+        if has_time():
+            hand_over.follow({order_id: seen[order_id] for order_id in some})
+
+
+def _before_all(left: Set[str], turn: Iterable[WaitingOrder]) -> tuple[str, int, str] | None:
+    """The place up to which nothing is left for the next look; None where the first is."""
+    places = sorted((place(order), order.order_id in left) for order in turn)
+    done = [at for at, _ in takewhile(lambda one: not one[1], places)]
+    return done[-1] if done else None
+
+
 def _is_over(order: WaitingOrder, now_ms: int) -> bool:
     return order.expires_at_ms is not None and order.expires_at_ms <= now_ms
-
-
-def _place(order: WaitingOrder) -> tuple[str, int, str]:
-    """Where it stands in the order in which a look judges."""
-    return order.mint_in, order.amount, order.order_id

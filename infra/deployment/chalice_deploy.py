@@ -144,6 +144,7 @@ def environment(
         "TICKET_SECRET_ARN": data["TicketSecretArn"],
         "ORDERS_PER_MINUTE": str(settings.orders_per_minute),
         "ORDERS_AT_ONCE": str(settings.orders_at_once),
+        "WATCH_EVERY_SECONDS": str(settings.watch_every_seconds),
         "RPC_REQUESTS_PER_SECOND": str(settings.rpc_requests_per_second or ""),
         "ORDERS_QUEUE_URL": data["OrdersQueueUrl"],
         "DEAD_LETTER_QUEUE_URL": data["DeadLetterQueueUrl"],

@@ -66,6 +66,8 @@ from operations.target import NO_LOCAL_STACK, STAGES, Stage, Target, endpoint_of
 _LOCALSTACKS_RPC_URL = "http://host.docker.internal:8899"
 # On these the nodes' addresses hold no provider's key.
 _ON_EMULATORS = ("local", "localstack")
+# The longest that SQS delays a message.
+MOST_SECONDS_BETWEEN_LOOKS = 900
 SOLANA_EXPLORER = "https://explorer.solana.com/tx/{txHash}"
 # The description of the local stack that runs in this checkout.
 _STACK = PROJECT / ".local" / "stack.json"
@@ -101,6 +103,7 @@ class DeploymentSettings:
     wallet: str  # as `--wallet` says it, see infra/deployment/wallet.py
     orders_per_minute: int = 100
     orders_at_once: int = 10
+    watch_every_seconds: int = 1
     requests_per_second: int = 200
     # Calls a second that each Solana node takes from the whole stage; None: any number.
     rpc_requests_per_second: Decimal | None = None
@@ -146,6 +149,7 @@ def deploy(target: Target, settings: DeploymentSettings, built: package.Package)
         "WorkerRole": role,
         "OrdersPerMinute": str(settings.orders_per_minute),
         "OrdersAtOnce": str(settings.orders_at_once),
+        "WatchEverySeconds": str(settings.watch_every_seconds),
         "RpcRequestsPerSecond": str(settings.rpc_requests_per_second or ""),
         "GatewayRate": str(settings.requests_per_second),
         "GatewayBurst": str(2 * settings.requests_per_second),
@@ -383,6 +387,13 @@ def command_line(program: str) -> argparse.ArgumentParser:
         help="so many orders of one account execute at once, and one of another account besides (default: 10)",
     )
     parser.add_argument(
+        "--watch-every-seconds",
+        type=_seconds_between_looks,
+        default=1,
+        metavar="SECONDS",
+        help="so long after a look at a pair of which orders wait the next begins, 1 to 900 (default: 1)",
+    )
+    parser.add_argument(
         "--rpc-requests-per-second",
         type=_pace,
         help="at most so many requests of the whole stage to each Solana node, over 10 s (default: any number)",
@@ -420,6 +431,13 @@ def _pace(text: str) -> Decimal:
     if not pace.is_finite() or pace <= 0:
         raise argparse.ArgumentTypeError("must be more than 0")
     return pace
+
+
+def _seconds_between_looks(text: str) -> int:
+    """As --watch-every-seconds has them, whole as a queue counts. Raises argparse.ArgumentTypeError."""
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_SECONDS_BETWEEN_LOOKS:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST_SECONDS_BETWEEN_LOOKS}")
+    return int(text)
 
 
 def target_from(options: argparse.Namespace) -> Target:
@@ -485,10 +503,11 @@ def settings_from(options: argparse.Namespace) -> DeploymentSettings:
     return DeploymentSettings(
         rpc_url,
         wallet,
-        options.orders_per_minute,
-        options.orders_at_once,
-        options.requests_per_second,
-        options.rpc_requests_per_second,
+        orders_per_minute=options.orders_per_minute,
+        orders_at_once=options.orders_at_once,
+        watch_every_seconds=options.watch_every_seconds,
+        requests_per_second=options.requests_per_second,
+        rpc_requests_per_second=options.rpc_requests_per_second,
         explorer_url=explorer_url,
         lanes=LaneSettings.of(os.environ),
         alarm_email=options.alarm_email or _of_the_environment(options.stage, "ALARM_EMAIL") or "",

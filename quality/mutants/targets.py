@@ -80,6 +80,7 @@ TARGETS = (
         "watching",
         about_money=("chalicelib/waiting/hand_over.py",),
         others=(
+            "chalicelib/waiting/alongside.py",
             "chalicelib/waiting/book.py",
             "chalicelib/waiting/circulation.py",
             "chalicelib/waiting/late_looks.py",
@@ -88,7 +89,7 @@ TARGETS = (
             "chalicelib/waiting/waking_orders.py",
             "chalicelib/waiting/watch.py",
         ),
-        tests=("tests/integration/test_watch.py",),
+        tests=("tests/integration/test_watch.py", "tests/integration/test_handing_over.py"),
     ),
     Target(
         "split",

@@ -260,6 +260,7 @@ MAY: dict[str, set[str]] = {
     "WatchPairs": {
         "orders: read one",
         "orders: write one",
+        "orders: read many",
         "orders: those that wait",
         "pools: all",
         "proposals: all",

@@ -138,6 +138,15 @@ def test_the_sweep_clears_away_the_dead_letter_of_an_order_that_went_on(
     eventually(lambda: _buried(aws, stack) == 0)
 
 
+@pytest.mark.parametrize("waits", [{"type": "stop", "stopPrice": "100000"}, {"type": "limit", "limitPrice": "0.1"}])
+def test_what_waits_is_handed_over_and_sold(client: Client, waits: dict[str, str]) -> None:
+    trade = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "0.1", "slippage": "0.05", "force": True}
+    placed = client.call("POST", "/orders/execute", {**trade, **waits})
+    assert placed.status == 202, placed
+    sold = client.ended(placed.body["orderId"])
+    assert (sold["status"], sold["trigger"]["kind"]) == ("confirmed", waits["type"])
+
+
 def test_the_stage_has_limits_before_anybody_sets_one(client: Client) -> None:
     order = client.ended(client.execute("SOL", "USDC", "90000")["orderId"])
     assert (order["status"], order["errorCode"], order["retryCount"]) == ("failed", "LIMIT_EXCEEDED", 0)

@@ -112,7 +112,7 @@ def post_with_terms(engine: Engine, orders: list[Json], name: str, dice: Random)
             nearer = ("1.0002", "0.9999") if wish.limit and wish.stop else ("0.999", "1.0005")
             prices = {"limitPrice": wish.limit, "stopPrice": wish.stop}
             changes = {
-                name: _unit_price(paid, wish.order, Decimal(part))
+                name: unit_price(paid, wish.order, Decimal(part))
                 for (name, price), part in zip(prices.items(), nearer, strict=True)
                 if price is not None
             }
@@ -134,7 +134,7 @@ def _with_terms(engine: Engine, wish: Wishes, name: str) -> Json:
             unit = Decimal(1).scaleb(-engine.tokens[body["tokenOut"]]["decimals"])
             body["minOut"] = f"{(paid * wish.least).quantize(unit):f}"
         prices = {"limitPrice": wish.limit, "stopPrice": wish.stop}
-        body |= {name: _unit_price(paid, body, part) for name, part in prices.items() if part is not None}
+        body |= {name: unit_price(paid, body, part) for name, part in prices.items() if part is not None}
         if body["type"] != "market":
             body["force"] = True  # a node that doesn't answer, and a price that is there already, are no refusal
     if wish.seconds_to_deadline is not None:
@@ -142,7 +142,7 @@ def _with_terms(engine: Engine, wish: Wishes, name: str) -> Json:
     return body
 
 
-def _unit_price(paid: Decimal, body: Json, part: Decimal) -> str:
+def unit_price(paid: Decimal, body: Json, part: Decimal) -> str:
     """A part of what the market pays for each token sold, to ten digits."""
     return format((paid * part / Decimal(body["amount"])).normalize(Context(prec=10)), "f")
 

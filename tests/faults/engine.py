@@ -154,8 +154,16 @@ class Engine:
 
     @cached_property
     def _control_table(self) -> str:
+        return self._output("ControlTable")
+
+    @cached_property
+    def _circulations_table(self) -> str:
+        return self._output("CirculationsTable")
+
+    def _output(self, key: str) -> str:
+        """Of the data stack."""
         (stack,) = self.boto("cloudformation").describe_stacks(StackName="fillrate-local-data")["Stacks"]
-        (name,) = [one["OutputValue"] for one in stack["Outputs"] if one["OutputKey"] == "ControlTable"]
+        (name,) = [one["OutputValue"] for one in stack["Outputs"] if one["OutputKey"] == key]
         return str(name)
 
     def counters(self) -> dict[str, int]:
@@ -163,6 +171,11 @@ class Engine:
         pages = self._dynamodb.get_paginator("scan").paginate(TableName=self._control_table, ConsistentRead=True)
         items = [plain(item) for page in pages for item in page["Items"]]
         return {item["name"]: item["counted"] for item in items if item.get("counted")}
+
+    def pairs_watched(self) -> set[str]:
+        """The pairs of which orders wait, as their circulations have them."""
+        pages = self._dynamodb.get_paginator("scan").paginate(TableName=self._circulations_table, ConsistentRead=True)
+        return {plain(item)["pair"] for page in pages for item in page["Items"]}
 
     def wait_until_ended(self, order_ids: set[str] | None = None, *, sweeping: bool = False) -> dict[str, Json]:
         """The orders (all there are, if none are named) as soon as each of them has ended.
@@ -331,6 +344,8 @@ class Engine:
             configuration = functions.get_function_configuration(FunctionName=name)
             variables = configuration["Environment"]["Variables"] | {"AWS_ENDPOINT_URL": self.aws.url}
             timeout = configuration["Timeout"]
+            if name.startswith(self.watcher_function):
+                variables |= {"SOLANA_RPC_URL": self.solana.url}
             if name == self.worker_function:
                 timeout = WORKER_TIMEOUT_SECONDS
                 variables |= {

@@ -11,7 +11,7 @@ from typing import Any
 
 from testing.fault_proxy import Call, Held, When
 from tests.faults.engine import Engine
-from tests.faults.versions import order_written
+from tests.faults.versions import orders_written
 
 Json = dict[str, Any]
 
@@ -41,7 +41,7 @@ class Step:
     def is_it(self, call: Call, when: When) -> bool:
         if self.target not in call.targets or when is not self.when:
             return False
-        return self.state is None or self.state == (order_written(call) or {}).get("state", {}).get("S")
+        return self.state is None or {"S": self.state} in [order["state"] for order in orders_written(call)]
 
 
 _WRITE, _WRITE_WITH_COUNTERS = "PutItem", "TransactWriteItems"
@@ -113,10 +113,10 @@ class AtItsStep:
 
     def _learn(self, call: Call) -> None:
         """Each write of an order has its names; and a worker begins with reading its order."""
-        written = order_written(call)
-        if written is not None and "clientOrderId" in written:
-            order_id, name = written["orderId"]["S"], written["clientOrderId"]["S"]
-            self._names[order_id], self.order_ids[name] = name, order_id
+        for written in orders_written(call):
+            if "clientOrderId" in written:
+                order_id, name = written["orderId"]["S"], written["clientOrderId"]["S"]
+                self._names[order_id], self.order_ids[name] = name, order_id
         if call.pid is None or "GetItem" not in call.targets or call.body["Key"].get("item") != {"S": "order"}:
             return
         if call.pid in self.engine.workers():  # the API reads orders too

@@ -148,10 +148,9 @@ class Storm:
         with suppress(AwsError):
             for order_id in open_ones:
                 hand_over.expire(order_id)
-                hand_over.follow(order_id, self.world.quoted_out)
-                self.handed_over += hand_over.hand_over(
-                    Reached(order_id, self.world.quoted_out, None, is_stop=False), slot=self.turns
-                )
+            hand_over.follow(dict.fromkeys(open_ones, self.world.quoted_out))
+            due = [Reached(order_id, self.world.quoted_out, None, is_stop=False) for order_id in open_ones]
+            self.handed_over += hand_over.hand_over(due, slot=self.turns)
 
     def _waits(self, order_id: str) -> bool:
         order = self.world.store.load(order_id)

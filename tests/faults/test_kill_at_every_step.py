@@ -11,20 +11,30 @@ from typing import Any
 
 from testing.fault_proxy import Held
 from tests.faults.audit import Audit
-from tests.faults.dice import SEED, scaled
+from tests.faults.dice import FULL, SEED, dice
+from tests.faults.due_orders import Kind, due, let_fall
 from tests.faults.engine import PATIENCE_SECONDS, Engine
-from tests.faults.steps import STEPS, AtItsStep
+from tests.faults.steps import STEPS, AtItsStep, Step
 
 Json = dict[str, Any]
 # How often steps that killed nobody are given to new orders, at most: where the emulator ends the others of a function
 # with one that died while it started, some of those have their step behind them by then. Now and then a worker is not
 # known in time, too: it is told by its connection, which a busy machine may see too late.
 ROUNDS = 12
-BODY = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "0.05", "slippage": "0.1"}
+TRADE = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "0.05", "slippage": "0.1"}
+BODY = {**TRADE, "type": "market"}
+
+
+def all_trials() -> list[tuple[Step, Kind]]:
+    """In full each step with an order of each type, in short each step once, and each type twice."""
+    kinds = dice("kinds that are killed").sample(list(Kind), len(Kind))
+    if FULL:
+        return [(step, kind) for step in STEPS for kind in kinds]
+    return list(zip(STEPS, kinds * 2, strict=True))
 
 
 def test_an_order_whose_process_is_killed_at_any_step_is_confirmed_with_one_swap(engine: Engine) -> None:
-    steps = STEPS * scaled(short=1, full=4)
+    trials = all_trials()
     audit = Audit(engine)
     accepted = {post_and_kill_the_api(engine)}
 
@@ -35,13 +45,18 @@ def test_an_order_whose_process_is_killed_at_any_step_is_confirmed_with_one_swap
     rule = AtItsStep(engine, kill)
     engine.solana.rule = engine.aws.rule = rule
     orders: dict[str, Json] = {}
-    left = steps
+    tried: dict[str, tuple[Step, Kind]] = {}
+    left = trials
     for round_ in range(ROUNDS):
-        named = {f"killed-{SEED}-{round_}-{number}": step for number, step in enumerate(left)}
-        rule.step_of.update(named)
-        accepted |= {engine.post_until_accepted({**BODY, "clientOrderId": name}, name) for name in named}
+        named = {f"killed-{SEED}-{round_}-{number}": trial for number, trial in enumerate(left)}
+        tried.update(named)
+        rule.step_of.update({name: step for name, (step, _) in named.items()})
+        bodies = {name: due(engine, kind, TRADE) | {"clientOrderId": name} for name, (_, kind) in named.items()}
+        accepted |= {engine.post_until_accepted(body, name) for name, body in bodies.items()}
+        undo = let_fall(engine, "SOL")  # what trails is reached
         orders = engine.wait_until_ended(accepted, sweeping=True)
-        left = [step for name, step in named.items() if name not in rule.came]
+        engine.market.undo(undo[::-1])
+        left = [trial for name, trial in named.items() if name not in rule.came]
         print(f"round {round_ + 1}: {len(left)} of {len(named)} steps killed nobody")
         if not left:
             break
@@ -49,7 +64,7 @@ def test_an_order_whose_process_is_killed_at_any_step_is_confirmed_with_one_swap
     findings = audit.close(accepted)
     print(findings.line())
     findings.assert_clean()
-    assert Counter(rule.step_of[name] for name in rule.came) == Counter(steps), "each step came, and killed its worker"
+    assert Counter(tried[name] for name in rule.came) == Counter(trials), "each step came, and killed its worker"
     assert {order["state"] for order in orders.values()} == {"confirmed"}
     for order in orders.values():
         failures = [error for change in order["history"] if (error := change["detail"].get("error_code"))]

@@ -25,19 +25,19 @@ class Versions:
         return dict(self._seen.get(order_id, {}))
 
     def see(self, call: Call) -> None:
-        """Keep what the call wrote of an order, if DynamoDB did it."""
-        item = order_written(call)
-        if item is not None and not _failed(call.answer):
-            order = plain_order(item)
-            self._seen[order["orderId"]][order["revision"]] = order
+        """Keep what the call wrote of orders, if DynamoDB did it."""
+        written = orders_written(call)
+        if written and not _failed(call.answer):
+            for order in map(plain_order, written):
+                self._seen[order["orderId"]][order["revision"]] = order
 
 
-def order_written(call: Call) -> Json | None:
-    """The order, in DynamoDB's typed values, that the call writes, alone or in one transaction with other items."""
+def orders_written(call: Call) -> list[Json]:
+    """The orders, in DynamoDB's typed values, that the call writes, alone or in one transaction with other items."""
     if not {"PutItem", "TransactWriteItems"} & set(call.targets):
-        return None
+        return []
     items = [action.get("Put", {}).get("Item", {}) for action in call.body.get("TransactItems", [{"Put": call.body}])]
-    return next((item for item in items if item.get("item") == {"S": "order"}), None)
+    return [item for item in items if item.get("item") == {"S": "order"}]
 
 
 def _failed(answer: bytes) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -113,10 +114,14 @@ class Stage:
         self.handed.append((self.now_ms + delay_ms, order_id))
         self.step("after an order is handed over")
 
+    def enqueue_each(self, correlation_ids: Mapping[str, str], delay_ms: int = 0) -> None:
+        for order_id in correlation_ids:
+            self.enqueue(order_id, delay_ms)
+
     def watcher(self) -> PairWatch:
         """A process that has just begun."""
         stepping: Any = Stepping(self.cloud.circulations(), self, {"take", "pass_on", "end"})
-        store: Any = Stepping(self.cloud.store(), self, {"replace"})
+        store: Any = Stepping(self.cloud.store(), self, {"replace", "replace_together"})
         workers: Any = self
         controls: Any = self
         return PairWatch(
@@ -126,6 +131,7 @@ class Stage:
             self.prices,
             lambda: HandOver(store, workers, controls, self.clock),
             LookTimes(self.every_ms, self.clock, lambda: self.seconds),
+            ThreadPoolExecutor(1),
             self.pace,
         )
 
@@ -211,6 +217,21 @@ class TestCirculation:
         stage.place()
         stage.deliver()
         assert [at_ms - stage.now_ms for at_ms, _ in stage.sent] == [3_000]
+
+    def test_a_pair_that_is_to_be_looked_at_rarely_is_not_silent_until_that_is_overdue(self, stage: Stage) -> None:
+        stage.every_ms = 60_000
+        stage.place()
+        stage.deliver()
+        stage.pass_time(60_000)
+        stage.place("order-2")
+        assert (len(stage.sent), stage.wakes().sweep()) == (1, 0), "its message is under way"
+        stage.sent.clear()
+        stage.pass_time(SILENT_MS)
+        assert stage.wakes().sweep() == 0
+        stage.pass_time(1)
+        assert stage.wakes().sweep() == 1
+        stage.deliver()
+        assert [message.ticket for _, message in stage.sent] == [2], "and it counts"
 
     def test_it_ends_with_the_last_order_and_begins_anew(self, stage: Stage) -> None:
         stage.place()
@@ -552,16 +573,17 @@ class TestTold:
         assert told(stage.stored()).last_looked_at_ms == stage.now_ms
         assert stage.stored().last_looked_at_ms is None, "nothing is written for it"
 
-    def test_looks_that_do_not_come_are_late_by_the_pair_that_waits_longest(self, stage: Stage) -> None:
-        late = LateLooks(stage.cloud.circulations(), stage.clock)
+    @pytest.mark.parametrize("every_ms", [1_000, 60_000])
+    def test_looks_that_do_not_come_are_late_by_the_pair_that_waits_longest(self, stage: Stage, every_ms: int) -> None:
+        late = LateLooks(stage.cloud.circulations(), every_ms, stage.clock)
         assert (late.now().pairs, late.now().late_ms) == (0, 0)
         stage.place()
         stage.deliver()
         assert late.now().pairs == 1
-        stage.pass_time(15_000)
+        stage.pass_time(every_ms + 14_000)
         assert late.now().late_ms == 0
         stage.pass_time(1)
-        assert late.now().late_ms == 15_001
+        assert late.now().late_ms == every_ms + 14_001
 
     def test_a_nodes_pace_is_shared_evenly_by_all_pairs(self, stage: Stage) -> None:
         pace = SharedLookPace(stage.cloud.dynamodb, stage.cloud.outputs["ControlTable"], in_window=5)

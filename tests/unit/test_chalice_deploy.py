@@ -106,6 +106,24 @@ def test_what_is_no_explorer_is_not_deployed(address: str) -> None:
         settings_from(options)
 
 
+@pytest.mark.parametrize(("given", "told"), [([], "1"), (["--watch-every-seconds", "30"], "30")])
+def test_watchers_are_told_how_often_to_look(given: list[str], told: str) -> None:
+    where = ["--stage", "prod", "--solana-rpc-url", "https://rpc.example", "--wallet", "kms"]
+    settings = settings_from(command_line("deploy").parse_args([*where, *given]))
+    target = Target("prod", session=None, region="eu-central-1")
+    variables = environment(target, settings, DATA, wallet=WALLET, websocket_api="abc123")
+    assert variables["WATCH_EVERY_SECONDS"] == told
+
+
+@pytest.mark.parametrize("seconds", ["0", "901", "-1", "1.5", "often", ""])
+def test_a_pause_that_no_queue_keeps_is_refused_with_those_that_one_does(
+    seconds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        command_line("deploy").parse_args(["--stage", "prod", f"--watch-every-seconds={seconds}"])
+    assert "from 1 to 900" in capsys.readouterr().err
+
+
 def test_what_is_not_given_is_absent() -> None:
     target = Target("prod", session=None, region="eu-central-1")
     settings = DeploymentSettings("https://rpc.example", "kms")

@@ -164,9 +164,9 @@ def test_the_pause_doubles_from_a_second_to_a_minute_and_is_forgotten_after_a_ca
     for _ in range(9):
         order = returned(under_way(order, 1_650_000_000, now_ms), "moved", "SLIPPAGE_EXCEEDED", now_ms)
         pauses.append(order.wait_until_ms - now_ms)
-        assert is_paused(order, order.wait_until_ms - 1)
+        assert is_paused(order.wait_until_ms, order.wait_until_ms - 1)
         now_ms = order.wait_until_ms
-        assert not is_paused(order, now_ms)
+        assert not is_paused(order.wait_until_ms, now_ms)
     assert pauses == [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000]
     order = leave_out(order, "pool", "shut", "VENUE_UNAVAILABLE")
     assert set_off(order, 1_650_000_000, now_ms + 119_999).refused_pools
@@ -175,6 +175,20 @@ def test_the_pause_doubles_from_a_second_to_a_minute_and_is_forgotten_after_a_ca
     assert again.refused_pools == (), "a pool that refused long ago is asked again"
     back = returned(start_attempt(again, calm), "moved", "SLIPPAGE_EXCEEDED", calm)
     assert back.wait_until_ms - calm == 1_000
+
+
+DAY_MS = 86_400_000
+
+
+def test_a_pause_that_a_clock_ahead_of_others_began_holds_nobody_up() -> None:
+    back = returned(under_way(waiting_order("limit"), 1_650_000_000, NOW), "moved", "SLIPPAGE_EXCEEDED", NOW)
+    ahead = returned(
+        under_way(waiting_order("limit"), 1_650_000_000, NOW + DAY_MS), "moved", "SLIPPAGE_EXCEEDED", NOW + DAY_MS
+    )
+    assert is_paused(back.wait_until_ms, NOW)
+    assert not is_paused(ahead.wait_until_ms, NOW)
+    assert is_paused(NOW + 60_000, NOW), "the longest there is"
+    assert not is_paused(NOW + 60_001, NOW)
 
 
 # --- changed ------------------------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ def set_off(world: World) -> bool:
     """What a watcher does that sees the market as it is now."""
     order = world.stored(ORDER)
     kind = judge(order, world.quoted_out) if order.state is State.OPEN else None
-    if kind is None or is_paused(order, world.now_ms):
+    if kind is None or is_paused(order.wait_until_ms, world.now_ms):
         return False
     world.store.replace(triggered(order, kind, world.quoted_out, 1, world.now_ms))
     return True

@@ -51,7 +51,7 @@ class CirculationTable:
             " OR leaseUntilMs <= :now OR leaseUntilMs > :latest)"
         )
         counts = (
-            "(ticket = :ticket OR attribute_not_exists(aliveAtMs) OR aliveAtMs < :silent OR aliveAtMs > :ahead"
+            "(ticket = :ticket OR attribute_not_exists(nextAtMs) OR nextAtMs < :silent OR aliveAtMs > :ahead"
             " OR leaseOwner = :owner)"
         )
         taken, item = self._table.update_and_tell(
@@ -72,15 +72,17 @@ class CirculationTable:
             return LookTaken(_circulation(item))
         return LookRefused(_circulation(item) if item else None)
 
-    def pass_on(self, pair: str, owner: str, ticket: int, now_ms: int, looked_at_ms: int | None) -> bool:
+    def pass_on(
+        self, pair: str, owner: str, ticket: int, now_ms: int, next_at_ms: int, looked_at_ms: int | None
+    ) -> bool:
         """As Circulations.pass_on."""
         looked = {} if looked_at_ms is None else {"looked": looked_at_ms}
         return self._table.update_if(
             "leaseOwner = :owner OR passedOnBy = :owner",
             _key(pair),
-            f"SET ticket = :ticket, aliveAtMs = :now, passedOnBy = :owner{', lookedAtMs = :looked' if looked else ''}"
-            " REMOVE leaseOwner, leaseUntilMs",
-            {"owner": owner, "ticket": ticket, "now": now_ms, **looked},
+            "SET ticket = :ticket, aliveAtMs = :now, nextAtMs = :next, passedOnBy = :owner"
+            f"{', lookedAtMs = :looked' if looked else ''} REMOVE leaseOwner, leaseUntilMs",
+            {"owner": owner, "ticket": ticket, "now": now_ms, "next": next_at_ms, **looked},
         )
 
     def end(self, pair: str, owner: str) -> bool:
@@ -101,6 +103,7 @@ def _circulation(item: Item) -> Circulation:
         changed_at_ms=int(item.get("changedAtMs", 0)),
         started_at_ms=_time(item, "startedAtMs"),
         alive_at_ms=_time(item, "aliveAtMs"),
+        next_at_ms=int(item.get("nextAtMs", 0)),
         looked_at_ms=_time(item, "lookedAtMs"),
         lease_owner=item.get("leaseOwner"),
         lease_until_ms=int(item.get("leaseUntilMs", 0)),

@@ -13,7 +13,7 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,7 @@ from chalicelib.orders.order import Order
 from chalicelib.orders.ports import ClientOrderIdInUse, OrderFilter, OrderPage, StaleOrder
 from chalicelib.orders.states import State
 from chalicelib.problems import FieldProblem, InvalidRequest
-from chalicelib.risk.counters import Claims, Movement, movements
+from chalicelib.risk.counters import Claims, Movement, movements, summed
 from chalicelib.risk.limits import LimitsInForce
 from chalicelib.waiting.circulation import pair_of
 
@@ -115,7 +115,7 @@ class OrderTable:
         """
         created = as_created(order)
         moved = movements(order.account, Claims(), order.claims, limits)
-        waiting = self._waiting(Claims(), order)
+        waiting = self._waiting(order, before=Claims())
         return self._write(created, "attribute_not_exists(orderId)", {}, moved, waiting, order.client_order_id)
 
     def called(self, account: str, client_order_id: str) -> Order | None:
@@ -138,18 +138,55 @@ class OrderTable:
         """
         written = as_written(order)
         moved = movements(order.account, booked_before(order), order.claims, limits)
-        waiting = self._waiting(booked_before(order), order)
+        waiting = self._waiting(order)
         if not self._write(written, "revision = :revision", {"revision": order.revision}, moved, waiting):
             raise StaleOrder(order.order_id)
         return written
 
-    def _waiting(self, before: Claims, order: Order) -> list[Any]:
-        """How the write moves its pair's circulation: it is there while one of the pair's orders waits."""
-        by = order.claims.waiting - before.waiting
-        if not by and order.state is not State.OPEN:
-            return []
-        pair = pair_of(order.mint_in, order.mint_out)
-        return [circulation_update(self._circulations, pair, by, self._now_ms())]
+    def load_each(self, order_ids: Sequence[str]) -> list[Order]:
+        """As OrdersTogether.load_each."""
+        return list(self._load_each(order_ids))
+
+    def replace_together(self, orders: Sequence[Order], limits: Mapping[str, LimitsInForce]) -> bool:
+        """As OrdersTogether.replace_together."""
+        items = [{**order_to_item(as_written(order), pack=self._pack), "writeId": uuid.uuid4().hex} for order in orders]
+        condition = "revision = :revision"
+        puts = [
+            self._table.put_action(condition, item, {"revision": order.revision})
+            for item, order in zip(items, orders, strict=True)
+        ]
+        moved = summed(
+            movement
+            for order in orders
+            for movement in movements(order.account, booked_before(order), order.claims, limits.get(order.account))
+        )
+        updates: list[Any] = [counter_update(self._counters, movement) for movement in moved]
+        actions = [*puts, *updates, *self._waiting(*orders)]
+
+        def write() -> bool:
+            with translated():
+                try:
+                    self._client.transact_write_items(TransactItems=actions)
+                except ClientError as error:
+                    if any(map(is_failed_condition, reasons_of(error))):
+                        return self._is_stored(items[0])
+                    raise
+            return True
+
+        return self._despite_conflicts(write)
+
+    def _waiting(self, *orders: Order, before: Claims | None = None) -> list[Any]:
+        """How the write moves its pairs' circulations: one is there while one of the pair's orders waits.
+
+        `before` is what the orders stood for, as their items have it if it isn't given.
+        """
+        by_pair: dict[str, int] = {}
+        for order in orders:
+            by = order.claims.waiting - (booked_before(order) if before is None else before).waiting
+            if by or order.state is State.OPEN:
+                pair = pair_of(order.mint_in, order.mint_out)
+                by_pair[pair] = by_pair.get(pair, 0) + by
+        return [circulation_update(self._circulations, pair, by, self._now_ms()) for pair, by in by_pair.items()]
 
     def _write(
         self,
@@ -166,11 +203,19 @@ class OrderTable:
         finds that the first went through, and does not take it for another writer's.
         """
         item = {**order_to_item(order, pack=self._pack), "writeId": uuid.uuid4().hex}
+
+        def write() -> bool:
+            if not moved and not waiting and claimed is None:
+                return self._put(item, condition, values)
+            return self._transact(item, condition, values, moved, waiting, claimed)
+
+        return self._despite_conflicts(write)
+
+    def _despite_conflicts(self, write: Callable[[], bool]) -> bool:
+        """What `write` says, tried anew where it met another write. Raises WriteConflict where it always does."""
         for number in range(CONFLICT_TRIES):
             try:
-                if not moved and not waiting and claimed is None:
-                    return self._put(item, condition, values)
-                return self._transact(item, condition, values, moved, waiting, claimed)
+                return write()
             except WriteConflict:
                 if number == CONFLICT_TRIES - 1:
                     raise

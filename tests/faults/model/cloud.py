@@ -6,7 +6,7 @@ which may be refused, lost, or the worker's last.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chalicelib.orders.message import message_body
@@ -100,6 +100,15 @@ class StoreOf:
             self._must_have_looked()
         return self._worker.call(f"writing {order.state}", lambda: self._truth.replace(order, limits), unreachable)
 
+    def load_each(self, order_ids: Sequence[str]) -> Sequence[Order]:
+        return self._worker.call("reading several orders", lambda: self._truth.load_each(order_ids), unreachable)
+
+    def replace_together(self, orders: Sequence[Order], limits: Mapping[str, LimitsInForce]) -> bool:
+        assert all(order.submission is None for order in orders), "what is handed over has no transaction"
+        return self._worker.call(
+            "writing several orders", lambda: self._truth.replace_together(orders, limits), unreachable
+        )
+
     def _must_have_looked(self) -> None:
         """The last thing before a transaction is stored, and so may be sent, is a look at the kill switch."""
         if self._worker.point != KILL_SWITCH:
@@ -131,6 +140,11 @@ class QueueOf:
 
     def enqueue(self, order_id: str, delay_ms: int = 0, correlation_id: str = "") -> None:
         self._call("enqueueing", lambda: self._orders.send(message_body(order_id), self._in(delay_ms)))
+
+    def enqueue_each(self, correlation_ids: Mapping[str, str], delay_ms: int = 0) -> None:
+        """One call, of which some messages may go and others not."""
+        for order_id in correlation_ids:
+            self.enqueue(order_id, delay_ms)
 
     def show_again_in(self, receipt_handle: str, delay_ms: int) -> None:
         self._call("hiding the message", lambda: self._orders.show_at(receipt_handle, self._in(delay_ms)))

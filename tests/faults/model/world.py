@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -218,7 +217,7 @@ class World:
         return self._start("change", _answering(job))
 
     def watch(self, skew_ms: int = 0) -> Worker:
-        """A look at every order that waits: one reading of the market, then one write an order."""
+        """A look at every order that waits: one reading of the market, then a write for all that are due."""
 
         def job(worker: Worker) -> None:
             clock = self._clock(skew_ms)
@@ -226,11 +225,11 @@ class World:
             hand_over = HandOver(store, queue, Operator(self, worker), clock)
             waiting = worker.call("reading what waits", self._waiting, unreachable)
             price = worker.call("reading the market", lambda: self.cluster.price, unreachable)
-            for order_id, amount in waiting:
-                paid = amount * price // 1_000
+            paid = {order_id: amount * price // 1_000 for order_id, amount in waiting}
+            for order_id in paid:
                 hand_over.expire(order_id)
-                hand_over.follow(order_id, paid)
-                hand_over.hand_over(Reached(order_id, paid, None, is_stop=False), slot=1)
+            hand_over.follow(paid)
+            hand_over.hand_over([Reached(order_id, out, None, is_stop=False) for order_id, out in paid.items()], slot=1)
 
         return self._start("watch", _answering(job))
 
@@ -428,12 +427,15 @@ class World:
                 assert message_body(order.order_id) in self.dead_letters.bodies(), "a used-up order is a dead letter"
 
 
-def _answering(job: Callable[[Worker], None]) -> Callable[[Worker], None]:
-    """As handlers do: an error is an answer, a 5xx or a failed invocation, and ends nothing else."""
+def _answering(job: Callable[[Worker], None]) -> Callable[[Worker], str | None]:
+    """As handlers do: an error is an answer, a 5xx or a failed invocation, and ends nothing else. Returns its name."""
 
-    def answering(worker: Worker) -> None:
-        with suppress(Exception):
+    def answering(worker: Worker) -> str | None:
+        try:
             job(worker)
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            return type(error).__name__
+        return None
 
     return answering
 
