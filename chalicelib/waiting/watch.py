@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
@@ -21,6 +21,8 @@ from chalicelib.waiting.circulation import (
 from chalicelib.waiting.hand_over import HandOver
 from chalicelib.waiting.look import Findings, Seen, judge_all
 from chalicelib.waiting.ports import Circulations, LookPace, LookRefused, MarketSeen, PairMarket, WatchQueue
+from chalicelib.waiting.quote_stream import TOLD_EVERY_MS, QuoteNews
+from chalicelib.waiting.quote_streaming import TELLS_SECONDS, LookStreams, QuoteStreaming
 from chalicelib.waiting.waiting_order import WaitingOrder
 
 # Until when a look ends orders whose time is over, how long it judges, and until when it writes down what it found: the
@@ -39,8 +41,20 @@ class LookTimes:
     clock: Callable[[], float]
 
 
+@dataclass(frozen=True, slots=True)
+class _LookFound:
+    """What a look found out at `slot`: of its orders, None where the market can't be read, and for its streams."""
+
+    slot: int
+    orders: Findings | None
+    news: Mapping[str, QuoteNews]
+
+
 class PairWatch:
-    """`hand_over` makes what one look hands orders over with; `pace` is None where the nodes have none."""
+    """`hand_over` makes what one look hands orders over with; `pace` is None where the nodes have none.
+
+    `streaming` tells quotes to those who stream them.
+    """
 
     def __init__(
         self,
@@ -50,6 +64,7 @@ class PairWatch:
         market: PairMarket,
         hand_over: Callable[[], HandOver],
         times: LookTimes,
+        streaming: QuoteStreaming,
         pace: LookPace | None = None,
     ) -> None:
         self._circulations = circulations
@@ -58,6 +73,7 @@ class PairWatch:
         self._market = market
         self._hand_over = hand_over
         self._times = times
+        self._streaming = streaming
         self._pace = pace
 
     def handle(self, messages: Iterable[Message], owner: str) -> list[str]:
@@ -84,18 +100,35 @@ class PairWatch:
         circulation = taken.circulation
         if circulation.alive_at_ms is not None:
             note(Metric.LOOK_GAP_MS, max(0, now_ms - circulation.alive_at_ms))
-        if not circulation.orders and self._circulations.end(message.pair, owner):
+        streams = self._streaming.of_look(circulation, now_ms)
+        streamless_at = circulation.stream_starts if streams.are_all and not streams.going_on else None
+        is_idle = streamless_at is not None and not circulation.orders
+        if is_idle and self._circulations.end(message.pair, owner, circulation.stream_starts):
             logger.info("nothing waits for the pair's price any more", pair=message.pair)
             return True
-        following, looked_at_ms = self._judge(circulation, message)
+        try:
+            return self._carry_on(circulation, streams, message, owner, streamless_at)
+        finally:
+            streams.finish()
+
+    def _carry_on(
+        self,
+        circulation: Circulation,
+        streams: LookStreams,
+        message: WatchMessage,
+        owner: str,
+        streamless_at: int | None,
+    ) -> bool:
+        """The look itself, and the message goes on."""
+        following, looked_at_ms = self._judge(circulation, streams, message)
         ended_ms = self._times.now_ms()
         ticket = circulation.ticket + 1
-        if not self._circulations.pass_on(message.pair, owner, ticket, ended_ms, looked_at_ms):
+        if not self._circulations.pass_on(message.pair, owner, ticket, ended_ms, looked_at_ms, streamless_at or None):
             logger.info("another watcher has the pair by now", pair=message.pair)
             return True
         self._queue.send(
-            WatchMessage(message.pair, ticket, following.seen, following.after, following.round_ms),
-            self._delay_ms(ended_ms, goes_on=following.after is not None),
+            replace(following, ticket=ticket),
+            self._delay_ms(ended_ms, goes_on=following.after is not None, streams=bool(streams.going_on)),
         )
         return True
 
@@ -109,52 +142,81 @@ class PairWatch:
         self._queue.show_again_in(receipt_handle, circulation.lease_until_ms - now_ms)
         return False
 
-    def _judge(self, circulation: Circulation, message: WatchMessage) -> tuple[WatchMessage, int | None]:
+    def _judge(
+        self, circulation: Circulation, streams: LookStreams, message: WatchMessage
+    ) -> tuple[WatchMessage, int | None]:
         """What the next message is to say, without its ticket; and when the market was read that judged them all."""
         began, began_ms = self._times.clock(), self._times.now_ms()
         hand_over = self._hand_over()
-        waiting = self._without_expired(self._book.of(circulation), hand_over, began_ms, began)
+        orders = self._book.of(circulation) if circulation.orders else ()
+        waiting = self._without_expired(orders, hand_over, began_ms, began)
         turn = [order for order in waiting if message.after is None or _place(order) > message.after]
-        try:
-            slot, found = self._find_out(circulation, turn, message.seen, began_ms)
-        except ExecutionError as error:
-            logger.info("the pair's market can't be read", pair=circulation.pair, reason=type(error).__name__)
-            return WatchMessage(circulation.pair, seen=message.seen), None
-        in_time = self._write_down(found, slot, hand_over, began)
-        judged = {order.order_id for order in turn}
-        others = {order.order_id for order in waiting} - judged
-        seen = {order_id: one for order_id, one in message.seen.items() if order_id in others} | dict(found.seen)
-        for order_id in left_to_store(seen):
-            hand_over.follow(order_id, seen.pop(order_id).best_out)
-        note(Metric.LOOK_MS, int((self._times.clock() - began) * 1000))
-        round_ms = began_ms if message.round_ms is None or message.after is None else message.round_ms
-        if found.left:
-            left = {order.order_id for order in found.left}
-            last = max(_place(order) for order in turn if order.order_id not in left)
-            return WatchMessage(circulation.pair, seen=seen, after=last, round_ms=round_ms), None
-        if not in_time:
-            return WatchMessage(circulation.pair, seen=seen, after=("", 0, ""), round_ms=round_ms), None
-        return WatchMessage(circulation.pair, seen=seen), round_ms
+        found = self._find_out(circulation, turn, streams, message.seen, began_ms)
+        if self._times.clock() - began < TELLS_SECONDS:
+            streams.tell(found.news, message.told, began_ms)
+        if found.orders is None:
+            following, looked_at_ms = WatchMessage(circulation.pair, seen=message.seen), None
+        else:
+            in_time = self._write_down(found.orders, found.slot, hand_over, began)
+            seen = self._seen_after(found.orders, message.seen, waiting, turn, hand_over)
+            round_ms = began_ms if message.round_ms is None or message.after is None else message.round_ms
+            after = _goes_on_after(found.orders, turn, in_time=in_time)
+            following = WatchMessage(
+                circulation.pair, seen=seen, after=after, round_ms=None if after is None else round_ms
+            )
+            looked_at_ms = round_ms if after is None else None
+            note(Metric.LOOK_MS, int((self._times.clock() - began) * 1000))
+        return replace(following, told=streams.settle(found.news, message.told, began_ms)), looked_at_ms
 
     def _find_out(
-        self, circulation: Circulation, turn: Sequence[WaitingOrder], seen: Mapping[str, Seen], now_ms: int
-    ) -> tuple[int, Findings]:
-        """Raises ExecutionError."""
-        if not turn:
-            return 0, Findings((), {}, ())
+        self,
+        circulation: Circulation,
+        turn: Sequence[WaitingOrder],
+        streams: LookStreams,
+        seen: Mapping[str, Seen],
+        now_ms: int,
+    ) -> _LookFound:
+        """What one read of the market tells of the orders and to the streams."""
+        if not turn and not streams.going_on:
+            return _LookFound(0, Findings((), {}, ()), {})
         largest: dict[str, int] = {}
         for order in turn:
             largest[order.mint_in] = max(order.amount, largest.get(order.mint_in, 0))
+        judged: _LookFound | None = None
 
-        def judged(market: MarketSeen) -> tuple[int, Findings]:
+        def looked(market: MarketSeen) -> _LookFound:
+            nonlocal judged
             until = self._times.clock() + JUDGES_SECONDS
 
             def has_time() -> bool:
                 return self._times.clock() < until
 
-            return market.slot, judge_all(turn, market.payments, seen, now_ms, has_time, circulation.ticket)
+            found = judge_all(turn, market.payments, seen, now_ms, has_time, circulation.ticket)
+            judged = _LookFound(market.slot, found, {})
+            return replace(judged, news=streams.quotes(market, circulation.ticket))
 
-        return self._market(mints_of(circulation.pair), largest, judged)
+        try:
+            return self._market(mints_of(circulation.pair), largest, looked)
+        except ExecutionError as error:
+            logger.info("the pair's market can't be read", pair=circulation.pair, reason=type(error).__name__)
+            # that the streams' quotes need another read must not keep the orders from what the first one told
+            unread = _LookFound(0, None, {}) if judged is None else judged
+            return replace(unread, news=streams.nothing(error))
+
+    def _seen_after(
+        self,
+        found: Findings,
+        seen: Mapping[str, Seen],
+        waiting: Sequence[WaitingOrder],
+        turn: Sequence[WaitingOrder],
+        hand_over: HandOver,
+    ) -> dict[str, Seen]:
+        """What trailing stops have seen and isn't stored, as much as a message carries; the rest is stored now."""
+        others = {order.order_id for order in waiting} - {order.order_id for order in turn}
+        kept = {order_id: one for order_id, one in seen.items() if order_id in others} | dict(found.seen)
+        for order_id in left_to_store(kept):
+            hand_over.follow(order_id, kept.pop(order_id).best_out)
+        return kept
 
     def _write_down(self, found: Findings, slot: int, hand_over: HandOver, began: float) -> bool:
         """Hand over what has reached its price, and store what trailing stops saw; False where time ran out."""
@@ -177,15 +239,24 @@ class PairWatch:
                 hand_over.expire(order.order_id)
         return tuple(order for order in waiting if not _is_over(order, now_ms))
 
-    def _delay_ms(self, now_ms: int, *, goes_on: bool) -> int:
+    def _delay_ms(self, now_ms: int, *, goes_on: bool, streams: bool) -> int:
         if goes_on:
             return 0
         paced_ms = 0 if self._pace is None else self._pace.next_at_ms(now_ms) - now_ms
-        return max(self._times.every_ms, paced_ms)
+        every_ms = min(self._times.every_ms, TOLD_EVERY_MS) if streams else self._times.every_ms
+        return max(every_ms, paced_ms)
 
 
 def _is_over(order: WaitingOrder, now_ms: int) -> bool:
     return order.expires_at_ms is not None and order.expires_at_ms <= now_ms
+
+
+def _goes_on_after(found: Findings, turn: Sequence[WaitingOrder], *, in_time: bool) -> tuple[str, int, str] | None:
+    """The place after which the next look goes on at once; None where this one has done all."""
+    if found.left:
+        left = {order.order_id for order in found.left}
+        return max(_place(order) for order in turn if order.order_id not in left)
+    return None if in_time else ("", 0, "")
 
 
 def _place(order: WaitingOrder) -> tuple[str, int, str]:
