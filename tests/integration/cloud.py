@@ -188,8 +188,9 @@ class Cloud:
         return Connections(self.dynamodb, self.orders_table)
 
     def quote_streams(self, caps: QuoteStreamCaps = STREAM_CAPS) -> QuoteStreamTable:
-        tables = (self.outputs[name] for name in ("QuoteStreamsTable", "ConnectionsTable", "CirculationsTable"))
-        return QuoteStreamTable(self.dynamodb, *tables, pause_after_conflict, caps)
+        streams, connections = self.outputs["QuoteStreamsTable"], self.outputs["ConnectionsTable"]
+        circulations = self.outputs["CirculationsTable"]
+        return QuoteStreamTable(self.dynamodb, streams, connections, circulations, pause_after_conflict, caps)
 
     def stream_requests(self, now_ms: Callable[[], int]) -> StreamRequests:
         """As sessions have them; the tokens are those of the sample orders, and a pair is not looked at sooner."""
