@@ -160,9 +160,10 @@ def document(websocket_url: str) -> Json:
             "title": "Fillrate",
             "version": VERSION,
             "description": "What becomes of orders, and what pairs pay, as it happens. The address, ticket included, "
-            "is the `wsUrl` of `POST /orders/execute`, `GET /orders/{orderId}` or `POST /ws-tickets`; a ticket lets one "
-            "connection in, within 60 s. A connection that doesn't take what it is sent is closed; subscribed to anew, "
-            "an order is told from its beginning. Amounts are decimal strings in whole tokens; times are RFC 3339 UTC.",
+            "is the `wsUrl` of `POST /orders/execute`, `GET /orders/{orderId}` or `POST /ws-tickets`; a ticket lets "
+            "one connection in, within 60 s. A connection that doesn't take what it is sent is closed; subscribed to "
+            "anew, an order is told from its beginning. Amounts are decimal strings in whole tokens; times are RFC "
+            "3339 UTC.",
         },
         "servers": {"gateway": {"host": address.netloc, "protocol": address.scheme, "pathname": address.path}},
         "channels": {
