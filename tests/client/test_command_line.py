@@ -155,13 +155,16 @@ def test_watching_with_json_is_a_line_for_each_step(cli: Cli, service: ScriptedS
     assert [json.loads(line) for line in out.splitlines()] == [pushed(change) for change in FAILED]
 
 
-def test_a_quote_is_watched_for_as_long_as_is_asked_for(cli: Cli, service: ScriptedService) -> None:
+def test_a_quote_is_watched_for_as_long_as_is_asked_for(
+    cli: Cli, service: ScriptedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fillrate.following.POLL_SECONDS", 0.01)
     service.script("POST", "/ws-tickets", Answer(404, {"type": "urn:fillrate:problem:no-websocket", "title": "no"}))
     other, none = {**QUOTE, "amountOut": "1523"}, {"type": "urn:fillrate:problem:no-pool", "detail": "no pool"}
     path = "/quotes?tokenIn=SOL&tokenOut=USDC&amount=10"
     answers = [Answer(200, QUOTE), Answer(200, QUOTE), Answer(200, other), Answer(422, none)]
     service.script("GET", path, *answers)
-    code, out, err = cli("quote", "SOL", "USDC", "10", "--watch", "--timeout", "3.5", "--json")
+    code, out, err = cli("quote", "SOL", "USDC", "10", "--watch", "--timeout", "2", "--json")
     assert (code, err) == (0, "")
     told = [json.loads(line) for line in out.splitlines()]
     assert [one.get("amountOut", one.get("errorCode")) for one in told] == [QUOTE["amountOut"], "1523", "NO_POOL"]
