@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from chalicelib.orders.order import State, cancel
+from chalicelib.orders.life import cancel
+from chalicelib.orders.states import State
 from chalicelib.problems import AllNodesDown, RpcUnavailable, TooManyQuoteStreams, Unauthorized
 from chalicelib.push.connection_sweep import ConnectionSweep
 from chalicelib.push.quote_stream_table import QuoteStreamCaps

@@ -14,9 +14,11 @@ import pytest
 from chalicelib.amounts import floor_of
 from chalicelib.aws.dynamodb.look_pace import SharedLookPace
 from chalicelib.orders.delivery import Message
+from chalicelib.orders.life import cancel
 from chalicelib.orders.message import order_id_of
-from chalicelib.orders.order import Order, State, cancel
+from chalicelib.orders.order import Order
 from chalicelib.orders.quoting import SwapQuote
+from chalicelib.orders.states import State
 from chalicelib.orders.triggers import returned
 from chalicelib.problems import InsufficientLiquidity, NoPool, RpcUnavailable
 from chalicelib.push.dropping import Dropping
