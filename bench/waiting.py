@@ -156,7 +156,9 @@ def market_of(genesis: GenesisMarket) -> RoutedPairMarket:
         max_age_ms=10**12,
     )
     leg = ComputeBudget(LEG_COMPUTE_UNITS, unit_price=1_000)
-    return RoutedPairMarket(Market(source, registry, lambda: _NOW * 1000), leg.priority_fee_lamports)
+    return RoutedPairMarket(
+        Market(source, registry, lambda: _NOW * 1000), leg.priority_fee_lamports, lambda: _NOW * 1000
+    )
 
 
 def tokens_of(genesis: GenesisMarket) -> dict[str, Token]:

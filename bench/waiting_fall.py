@@ -26,6 +26,7 @@ from chalicelib.waiting.circulation import Circulation, WatchMessage, pair_of
 from chalicelib.waiting.hand_over import HandOver
 from chalicelib.waiting.pair_market import RoutedPairMarket
 from chalicelib.waiting.ports import LookTaken
+from chalicelib.waiting.quote_streaming import QuoteStreaming
 from chalicelib.waiting.waiting_order import WaitingOrder, waiting_order
 from chalicelib.waiting.watch import LookTimes, PairWatch
 
@@ -62,6 +63,7 @@ def timed_fall(
             lambda: HandOver(parts, parts, parts, stage.now),
             LookTimes(0, stage.now, time.perf_counter),
             alongside,
+            QuoteStreaming(parts, parts, time.monotonic),
         )
         looks, began = 0, time.perf_counter()
         while not looks or stage.message.after is not None:

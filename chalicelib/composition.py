@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -25,7 +26,7 @@ from chalicelib.access.ticket_secret import TicketSecret
 from chalicelib.access.websocket_doors import WebSocketDoors
 from chalicelib.aws.dynamodb.circulation_table import CirculationTable
 from chalicelib.aws.dynamodb.control_table import ControlTable
-from chalicelib.aws.dynamodb.order_table import OrderTable
+from chalicelib.aws.dynamodb.order_table import OrderTable, pause_after_conflict
 from chalicelib.aws.dynamodb.outages import SharedOutages
 from chalicelib.aws.dynamodb.start_line import StartLine
 from chalicelib.aws.orders_queue import SqsOrdersQueue
@@ -57,9 +58,13 @@ from chalicelib.problems import NoWebSocket
 from chalicelib.push.connection_sweep import ConnectionSweep
 from chalicelib.push.connection_table import ConnectionCaps, ConnectionTable
 from chalicelib.push.connections import Connections
-from chalicelib.push.fan_out import CONNECTION_SECONDS, POSTS_AT_ONCE, FanOut
+from chalicelib.push.dropping import Dropping
+from chalicelib.push.fan_out import POSTS_AT_ONCE, Budget, FanOut
 from chalicelib.push.publisher import Publisher
+from chalicelib.push.quote_posts import QUOTE_BUDGET, GatewayQuotePosts
+from chalicelib.push.quote_stream_table import QuoteStreamTable
 from chalicelib.push.session import Session
+from chalicelib.push.stream_requests import StreamRequests
 from chalicelib.risk.counters import GLOBAL
 from chalicelib.risk.limits import ReferenceCurrency, defaults_for
 from chalicelib.settings import node_urls, settings
@@ -93,7 +98,7 @@ if TYPE_CHECKING:
     from chalicelib.solana.tips import Tips
     from chalicelib.solana.wallet import Wallet
     from chalicelib.venues.registry import PoolEntry, PoolRegistry
-    from chalicelib.waiting.ports import LookPace
+    from chalicelib.waiting.ports import LookPace, QuotePosts
     from chalicelib.waiting.watch import PairWatch
 
 # How long one HTTP request may wait for Solana's nodes in all: the gateway gives up after 29 s.
@@ -106,13 +111,8 @@ _LIST_SECONDS = 60.0
 _SEARCH_MS = 120_000
 # A look that waits longer would be cut off by its function's own time-out: its pair is looked at again soon.
 _LOOK_CONNECTS_SECONDS, _LOOK_ANSWERS_SECONDS, _LOOK_WAITS_SECONDS = 0.5, 1.5, 0.5
-# A post has one try: whatever it meets must cost its own connection alone, and the publisher tries again what may pass.
-_POSTS = Config(
-    connect_timeout=CONNECTION_SECONDS / 2,
-    read_timeout=CONNECTION_SECONDS,
-    retries={"mode": "standard", "total_max_attempts": 1},
-    max_pool_connections=POSTS_AT_ONCE,
-)
+# How long a message over the WebSocket may wait for Solana's nodes in all: its function ends soon after.
+_MESSAGE_WAITS_SECONDS = 8.0
 _AWS = Config(
     connect_timeout=2,
     read_timeout=5,
@@ -262,6 +262,18 @@ def gateway() -> WebSocketGateway:
     return _gateway(_AWS)
 
 
+def _posts_within(budget: Budget) -> WebSocketGateway:
+    """A gateway whose posts have one try: whatever one meets must cost its own connection alone."""
+    return _gateway(
+        Config(
+            connect_timeout=budget.connection_seconds / 2,
+            read_timeout=budget.connection_seconds,
+            retries={"mode": "standard", "total_max_attempts": 1},
+            max_pool_connections=POSTS_AT_ONCE,
+        )
+    )
+
+
 def _gateway(config: Config) -> WebSocketGateway:
     endpoint = settings().websocket_endpoint
     return WebSocketGateway(boto3.client("apigatewaymanagementapi", endpoint_url=endpoint, config=config))
@@ -269,14 +281,30 @@ def _gateway(config: Config) -> WebSocketGateway:
 
 @cache
 def publisher() -> Publisher:
-    posts = _gateway(_POSTS)
+    posts = _posts_within(Budget())
     fan_out = FanOut(posts, time.monotonic, time.sleep)
     return Publisher(connections(), connection_table(), posts, fan_out, now_ms)
 
 
 @cache
 def connection_sweep() -> ConnectionSweep:
-    return ConnectionSweep(connections(), connection_table(), key_table(), gateway(), now_ms)
+    return ConnectionSweep(connections(), connection_table(), quote_streams(), key_table(), gateway(), now_ms)
+
+
+@cache
+def quote_streams() -> QuoteStreamTable:
+    config = settings()
+    tables = config.quote_streams_table, config.connections_table, config.circulations_table
+    return QuoteStreamTable(dynamodb(), *tables, pause_after_conflict)
+
+
+def _stream_asked(content: Mapping[str, Any]) -> tuple[Token, Token, int, int]:
+    from chalicelib.contract.requests import QuotesMessage
+    from chalicelib.http.api import quote_asked
+
+    tokens = token_directory()
+    rpc().start_waiting(_MESSAGE_WAITS_SECONDS)
+    return quote_asked(tokens, QuotesMessage, content)
 
 
 @cache
@@ -290,6 +318,7 @@ def session() -> Session:
         ticket_office(),
         now_ms,
         without_ticket.account if without_ticket else None,
+        StreamRequests(quote_streams(), _stream_asked, wakes(), now_ms),
     )
 
 
@@ -596,6 +625,7 @@ def watch() -> PairWatch:
     from chalicelib.waiting.book import Book
     from chalicelib.waiting.hand_over import HandOver
     from chalicelib.waiting.pair_market import RoutedPairMarket
+    from chalicelib.waiting.quote_streaming import QuoteStreaming
     from chalicelib.waiting.watch import LookTimes, PairWatch
 
     config, shares = settings(), settings().rpc_shares
@@ -614,12 +644,19 @@ def watch() -> PairWatch:
         circulations(),
         watch_queue(),
         Book(WaitingIndex(dynamodb(), config.orders_table), now_ms),
-        RoutedPairMarket(market, leg.priority_fee_lamports),
+        RoutedPairMarket(market, leg.priority_fee_lamports, now_ms),
         lambda: HandOver(order_store(), orders_queue(), control_table(), now_ms),
         LookTimes(config.watch_every_seconds * 1000, now_ms, time.monotonic),
         ThreadPoolExecutor(1, "hand-over"),
+        QuoteStreaming(quote_streams(), _quote_posts(), time.monotonic),
         _look_pace(shares),
     )
+
+
+def _quote_posts() -> QuotePosts:
+    posts = _posts_within(QUOTE_BUDGET)
+    fan_out = FanOut(posts, time.monotonic, time.sleep, QUOTE_BUDGET)
+    return GatewayQuotePosts(fan_out, Dropping(posts, connection_table()), quote_streams())
 
 
 def _look_pace(shares: Shares | None) -> LookPace | None:

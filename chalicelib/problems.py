@@ -4,7 +4,8 @@ FillrateError
 ├── RequestError                    the client can correct it: 4xx
 │   ├── InvalidRequest              400, with the fields that are wrong
 │   │   ├── LimitRefused            422: beyond the account's limits, or those of all
-│   │   └── ImplausiblePrice        422: a price that looks like a mistake; `force` takes it
+│   │   ├── ImplausiblePrice        422: a price that looks like a mistake; `force` takes it
+│   │   └── TooManyQuoteStreams     429: as many quotes are streamed as may be
 │   ├── Unauthorized                401
 │   ├── Forbidden                   403: the key lacks a scope
 │   ├── NotFound                    404
@@ -131,6 +132,19 @@ class ImplausiblePrice(InvalidRequest):
     code = "IMPLAUSIBLE_PRICE"
     title = "Price looks like a mistake"
     http_status = 422
+
+
+class TooManyQuoteStreams(InvalidRequest):
+    """As many quotes are streamed as may be; nothing was stored. `whose` limit it is, as people say it."""
+
+    code = "TOO_MANY_QUOTE_STREAMS"
+    title = "Too many quote streams"
+    http_status = 429
+
+    def __init__(self, most: int, whose: str) -> None:
+        super().__init__(
+            [FieldProblem("tokenIn", f"{whose} may stream the quotes of at most {most} pairs; unsubscribe from one")]
+        )
 
 
 class Unauthorized(RequestError):

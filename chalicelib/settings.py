@@ -37,7 +37,8 @@ class Settings(BaseModel):
     meter_table: str  # how often each key is used
     connections_table: str  # open WebSocket connections, used tickets
     line_table: str  # orders that wait for their start
-    circulations_table: str  # pairs of which orders wait for a price
+    circulations_table: str  # pairs of which orders wait for a price, or whose quotes stream
+    quote_streams_table: str
     ticket_secret_arn: str
     orders_queue_url: str
     dead_letter_queue_url: str

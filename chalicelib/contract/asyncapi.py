@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from chalicelib.contract import examples
 from chalicelib.contract.json_schema import SCHEMAS, Json, schemas_of
-from chalicelib.contract.requests import ClientMessage
+from chalicelib.contract.requests import ClientMessage, QuotesEndMessage, QuotesMessage
 from chalicelib.contract.response_models import model_named
 from chalicelib.contract.version import VERSION
 
@@ -50,6 +50,24 @@ _MESSAGES = (
         {"action": "unsubscribe", **_ORDER},
     ),
     _Message(
+        "quotes",
+        "client",
+        "Be told what the best route pays for exactly so much, now and each time it changes, for ten minutes; said "
+        "again within them it goes on, for the amount that it says then. A connection may stream 5 pairs, an account "
+        "20.",
+        "QuotesMessage",
+        {},
+        {"action": "quotes", **examples.QUOTE_WISH},
+    ),
+    _Message(
+        "unsubscribeFromQuotes",
+        "client",
+        "Be told a pair's quotes no more.",
+        "QuotesEndMessage",
+        {},
+        {"action": "unsubscribe", "tokenIn": "SOL", "tokenOut": "USDC"},
+    ),
+    _Message(
         "ping",
         "client",
         "Keep an idle connection open: the gateway ends it after 10 minutes.",
@@ -81,6 +99,46 @@ _MESSAGES = (
         {},
         {"type": "unsubscribed", **_ORDER},
     ),
+    _Message(
+        "subscribedToQuotes",
+        "server",
+        "The pair's quote follows.",
+        "QuotesBegunMessage",
+        {},
+        {"type": "subscribed", **examples.QUOTE_WISH, "slippage": "0.01", "expiresAt": "2025-10-09T09:03:20.000Z"},
+    ),
+    _Message(
+        "unsubscribedFromQuotes",
+        "server",
+        "Nothing more of its quotes is told; one that was on its way may still come.",
+        "QuotesEndedMessage",
+        {},
+        {"type": "unsubscribed", "tokenIn": "SOL", "tokenOut": "USDC"},
+    ),
+    _Message(
+        "quote",
+        "server",
+        "A pair's quote, once it is another than the one before, at most once a second.",
+        "QuoteMessage",
+        {},
+        {"type": "quote", **examples.QUOTE},
+    ),
+    _Message(
+        "quoteError",
+        "server",
+        "Why there is no quote, told once. Quotes before are of no use; the next follows as soon as there is one.",
+        "QuoteErrorMessage",
+        {},
+        {
+            "type": "quote-error",
+            **examples.QUOTE_WISH,
+            "slippage": "0.01",
+            "title": "Solana RPC unavailable",
+            "status": 503,
+            "detail": "no Solana node answers; the next is asked again in 1 s",
+            "errorCode": "RPC_UNAVAILABLE",
+        },
+    ),
     _Message("pong", "server", "The answer to a ping.", "PongMessage", {}, {"type": "pong"}),
     _Message(
         "error",
@@ -101,10 +159,11 @@ def document(websocket_url: str) -> Json:
         "info": {
             "title": "Fillrate",
             "version": VERSION,
-            "description": "What becomes of orders, as it happens. The address, ticket included, is the `wsUrl` of "
-            "`POST /orders/execute`, `GET /orders/{orderId}` or `POST /ws-tickets`; a ticket lets one connection in, "
-            "within 60 s. A connection that doesn't take what it is sent is closed; subscribed to anew, an order is "
-            "told from its beginning. Amounts are decimal strings in whole tokens; times are RFC 3339 UTC.",
+            "description": "What becomes of orders, and what pairs pay, as it happens. The address, ticket included, "
+            "is the `wsUrl` of `POST /orders/execute`, `GET /orders/{orderId}` or `POST /ws-tickets`; a ticket lets "
+            "one connection in, within 60 s. A connection that doesn't take what it is sent is closed; subscribed to "
+            "anew, an order is told from its beginning. Amounts are decimal strings in whole tokens; times are RFC "
+            "3339 UTC.",
         },
         "servers": {"gateway": {"host": address.netloc, "protocol": address.scheme, "pathname": address.path}},
         "channels": {
@@ -165,6 +224,8 @@ def _schemas() -> Json:
     return schemas_of(
         [
             ("ClientMessage", "validation", ClientMessage),
+            ("QuotesMessage", "validation", QuotesMessage),
+            ("QuotesEndMessage", "validation", QuotesEndMessage),
             *((name, "serialization", model_named(name)) for name in told),
         ]
     )

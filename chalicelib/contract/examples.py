@@ -237,6 +237,8 @@ QUOTE: Json = {
     "quotes": _OFFERS,
 }
 
+QUOTE_WISH: Json = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "10"}
+
 DRY_RUN: Json = {
     "wouldAccept": True,
     "refusals": [],

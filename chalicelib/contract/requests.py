@@ -335,8 +335,33 @@ class TicketRequest(RequestModel):
 class ClientMessage(RequestModel):
     """What a client may send over the WebSocket."""
 
-    action: Literal["subscribe", "unsubscribe", "ping"]
+    action: Literal["subscribe", "unsubscribe", "ping", "quotes"]
     order_id: str | None = Field(default=None, min_length=1, max_length=64)
+
+
+class QuotesMessage(QuoteRequest):
+    """What a client says over the WebSocket to be told a pair's quotes as they change; again, to go on being told."""
+
+    action: Literal["quotes"]
+
+
+class QuotesEndMessage(RequestModel):
+    """What a client says over the WebSocket to be told a pair's quotes no more."""
+
+    action: Literal["unsubscribe"]
+    token_in: str = Field(min_length=1, max_length=44, description="as it was asked for, or its mint")
+    token_out: str = Field(min_length=1, max_length=44, description="as it was asked for, or its mint")
+    amount: OptionalDecimal = _may_be_left_out("of no account")
+
+    @field_validator("token_in", "token_out", mode="before")
+    @classmethod
+    def _token(cls, value: object) -> object:
+        return _text_or_value_error(value)
+
+    @field_validator("amount", mode="before")
+    @classmethod
+    def _exact(cls, value: object) -> Decimal:
+        return _decimal_or_value_error(value)
 
 
 def _text_or_value_error(value: object) -> object:

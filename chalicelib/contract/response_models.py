@@ -350,6 +350,49 @@ class UnsubscribedMessageModel(TypedDict):
 
 
 @with_config(CLOSED)
+class QuotesBegunMessageModel(TypedDict):
+    """The pair's quote follows as it changes, until `expiresAt` unless it is asked for again."""
+
+    type: Literal["subscribed"]
+    tokenIn: str
+    tokenOut: str
+    amount: AmountText
+    slippage: FractionText
+    expiresAt: TimeText
+
+
+@with_config(CLOSED)
+class QuotesEndedMessageModel(TypedDict):
+    """Nothing more of the pair's quotes is told on this connection."""
+
+    type: Literal["unsubscribed"]
+    tokenIn: str
+    tokenOut: str
+
+
+@with_config(CLOSED)
+class QuoteMessageModel(QuoteModel):
+    """A pair's quote, as GET /quotes answers: the first, and each that is another than the one before."""
+
+    type: Literal["quote"]
+
+
+@with_config(CLOSED)
+class QuoteErrorMessageModel(TypedDict):
+    """There is no quote now, and why; the ones before are of no use. A quote follows as soon as there is one again."""
+
+    type: Literal["quote-error"]
+    tokenIn: str
+    tokenOut: str
+    amount: AmountText
+    slippage: FractionText
+    title: str
+    status: int
+    detail: str
+    errorCode: str
+
+
+@with_config(CLOSED)
 class PongMessageModel(TypedDict):
     """The answer to a ping."""
 
@@ -358,7 +401,10 @@ class PongMessageModel(TypedDict):
 
 @with_config(CLOSED)
 class ErrorMessageModel(TypedDict):
-    """What is wrong with the client's message. After 401, 413 and 429 the connection is closed."""
+    """What is wrong with the client's message.
+
+    After 401, 413 and 429 the connection is closed, unless `errors` names fields.
+    """
 
     type: Literal["error"]
     title: str

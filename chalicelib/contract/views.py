@@ -11,7 +11,7 @@ from chalicelib.amounts import SOL_DECIMALS, fraction_text, ppm_text, price_text
 from chalicelib.contract.domain_fields import ORDER_FIELDS, json_of, offer_json
 from chalicelib.contract.json_schema import Json
 from chalicelib.orders.order import HistoryStep, Order
-from chalicelib.problems import ClientOrderIdTaken, FillrateError, InvalidRequest
+from chalicelib.problems import ClientOrderIdTaken, ExecutionError, FillrateError, InvalidRequest
 from chalicelib.times import time_text
 from chalicelib.venues.registry import RegisteredPool
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     # What quotes brings the chain with it, which the functions that push never load.
     from chalicelib.orders.dry_run import DryRunOutcome
     from chalicelib.orders.quoting import SwapQuote
+    from chalicelib.waiting.quote_stream import QuoteStream
 
 
 def order_json(order: Order) -> Json:
@@ -56,6 +57,32 @@ def quote_json(quote: SwapQuote) -> Json:
         "fees": [{"token": fee.token.text, "amount": to_text(fee.amount, fee.token.decimals)} for fee in quote.fees],
         "quotes": [offer_json(offer, token_in, token_out, quote.amount) for offer in quote.offers],
         **({"notLookedAt": [_name_json(pool) for pool in quote.not_looked_at]} if quote.not_looked_at else {}),
+    }
+
+
+def quote_message(quote: SwapQuote) -> Json:
+    """The WebSocket message that tells a stream its quote."""
+    return {"type": "quote", **quote_json(quote)}
+
+
+def quote_error_message(stream: QuoteStream, error: ExecutionError) -> Json:
+    """The WebSocket message that tells a stream why there is no quote."""
+    problem = problem_json(error)
+    told: Json = {name: problem[name] for name in ("title", "status", "detail")}
+    return {"type": "quote-error", **_wish_json(stream), **told, "errorCode": error.code}
+
+
+def stream_begun_message(stream: QuoteStream) -> Json:
+    """The WebSocket's answer to a wish to be told quotes."""
+    return {"type": "subscribed", **_wish_json(stream), "expiresAt": time_text(stream.ends_at_ms)}
+
+
+def _wish_json(stream: QuoteStream) -> Json:
+    return {
+        "tokenIn": stream.token_in.text,
+        "tokenOut": stream.token_out.text,
+        "amount": to_text(stream.amount, stream.token_in.decimals),
+        "slippage": ppm_text(stream.slippage_ppm),
     }
 
 

@@ -251,6 +251,17 @@ def changes_of(order: Order, request: OrderChangeRequest, *, removes_min_out: bo
     )
 
 
+def quote_asked(
+    tokens: TokenDirectory, model: type[QuoteRequest], content: Mapping[str, object]
+) -> tuple[Token, Token, int, int]:
+    """What a request for a quote asks for: two tokens, an amount in base units, a slippage in millionths.
+
+    Raises InvalidRequest naming every wrong field, ExecutionError where no node tells which tokens there are.
+    """
+    request = read_whole(model, content, lambda asked: wrong_trade_fields(tokens, asked))
+    return _exactly(tokens, request)
+
+
 def _exactly(tokens: TokenDirectory, request: QuoteRequest) -> tuple[Token, Token, int, int]:
     """The two tokens, the amount in base units, the slippage in millionths. Raises InvalidRequest."""
     token_in, token_out = find_pair(tokens, request.token_in, request.token_out)
@@ -286,8 +297,7 @@ class MarketApi:
 
     def quotes(self, _caller: Caller, query: Mapping[str, str]) -> Answer:
         """GET /quotes."""
-        request = read_whole(QuoteRequest, parse_query(query), lambda asked: wrong_trade_fields(self._tokens, asked))
-        return 200, quote_json(self._quote_pair(*_exactly(self._tokens, request)))
+        return 200, quote_json(self._quote_pair(*quote_asked(self._tokens, QuoteRequest, parse_query(query))))
 
     def tokens(self, _caller: Caller) -> Answer:
         """GET /tokens: what the registered pools trade."""

@@ -74,24 +74,31 @@ class Quoter:
         self, token_in: Token, token_out: Token, amount: int, slippage_ppm: int, priced: PricedPair
     ) -> SwapQuote:
         """The quote that a priced pair comes to."""
-        route = priced.route
-        return SwapQuote(
-            token_in=token_in,
-            token_out=token_out,
-            amount=amount,
-            slippage_ppm=slippage_ppm,
-            slot=priced.slot,
-            slot_lag=priced.slot_lag,
-            at_ms=priced.as_of_ms,
-            age_ms=max(self._now_ms() - priced.as_of_ms, 0),
-            amount_out=route.amount_out,
-            min_out=floor_of(route.amount_out, slippage_ppm),
-            price_impact=price_impact(route.ideal_out, route.amount_out),
-            route=order_legs(route, token_in, token_out),
-            fees=_fees(route, token_in, token_out),
-            offers=order_offers(priced, token_in),
-            not_looked_at=priced.not_looked_at,
-        )
+        return quote_of_priced(token_in, token_out, amount, slippage_ppm, priced, self._now_ms())
+
+
+def quote_of_priced(
+    token_in: Token, token_out: Token, amount: int, slippage_ppm: int, priced: PricedPair, now_ms: int
+) -> SwapQuote:
+    """The quote that a pair comes to that was priced for `amount` base units, as it is told now."""
+    route = priced.route
+    return SwapQuote(
+        token_in=token_in,
+        token_out=token_out,
+        amount=amount,
+        slippage_ppm=slippage_ppm,
+        slot=priced.slot,
+        slot_lag=priced.slot_lag,
+        at_ms=priced.as_of_ms,
+        age_ms=max(now_ms - priced.as_of_ms, 0),
+        amount_out=route.amount_out,
+        min_out=floor_of(route.amount_out, slippage_ppm),
+        price_impact=price_impact(route.ideal_out, route.amount_out),
+        route=order_legs(route, token_in, token_out),
+        fees=_fees(route, token_in, token_out),
+        offers=order_offers(priced, token_in),
+        not_looked_at=priced.not_looked_at,
+    )
 
 
 def _fees(route: Route, token_in: Token, token_out: Token) -> tuple[FeeSum, ...]:

@@ -16,6 +16,7 @@ from chalicelib.aws.websocket_gateway import WebSocketGateway
 from chalicelib.log import logger
 from chalicelib.push.connection_table import ConnectionTable, CountedConnections, OpenConnection
 from chalicelib.push.connections import Connections
+from chalicelib.push.quote_stream_table import QuoteStreamTable, connection_of
 
 # A younger connection may not be established yet: the gateway doesn't know it until its $connect has returned.
 ESTABLISHED_AFTER_MS = 60_000
@@ -35,22 +36,25 @@ class ConnectionSweep:
         self,
         connections: Connections,
         connection_table: ConnectionTable,
+        streams: QuoteStreamTable,
         keys: KeyTable,
         gateway: WebSocketGateway,
         now_ms: Callable[[], int],
     ) -> None:
         self._connections = connections
         self._connection_table = connection_table
+        self._streams = streams
         self._keys = keys
         self._gateway = gateway
         self._now_ms = now_ms
 
     def sweep(self) -> SweptConnections:
         """Close the connections of keys that have ended; drop and uncount what those that are gone left behind."""
-        # In this order: $connect remembers a connection before it counts and subscribes, so what is seen here of one
-        # that is not there afterwards is stale.
+        # In this order: a connection is remembered before it counts, subscribes and streams, so what is seen here of
+        # one that is not there afterwards is stale.
         counted = self._connection_table.counted()
         subscriptions = list(self._connections.all())
+        streams = list(self._streams.all())
         open_ones = self._connection_table.open_ones(self._now_ms())
         swept = SweptConnections()
         for connection_id in self._unwelcome(open_ones):
@@ -64,9 +68,14 @@ class ConnectionSweep:
             if connection_id not in open_ones:
                 self._connections.unsubscribe(order_id, connection_id)
                 swept.stale_subscriptions += 1
+        for stream in streams:
+            if stream.connection_id not in open_ones and self._streams.end(stream):
+                swept.stale_subscriptions += 1
         for one in counted:
             if stale := one.connections - open_ones.keys():
                 self._connection_table.uncount(one.name, stale)
+            if lost := {entry for entry in one.quotes if connection_of(entry) not in open_ones}:
+                self._streams.uncount(one.name, lost)
         if swept != SweptConnections():
             logger.info(
                 "connections swept",
@@ -78,7 +87,9 @@ class ConnectionSweep:
 
     def _forget(self, connection_id: str) -> None:
         self._connections.forget(connection_id)
-        self._connection_table.close(connection_id)
+        closed = self._connection_table.close(connection_id)
+        if closed is not None:
+            self._streams.forget(closed)
 
     def _unwelcome(self, open_ones: dict[str, OpenConnection]) -> list[str]:
         """Those whose API key is not valid any more."""

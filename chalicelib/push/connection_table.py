@@ -7,6 +7,9 @@ $disconnect leaves in a set can be told from what is open, and taken out.
 A connection is in its account's set before it watches anything, so an account whose set is empty has no watchers. Two
 more sets tell of connections what they don't watch: those of STREAMS no single order, those of OF_ORDERS not the
 account. One that is in neither may watch anything.
+
+Streams of quotes are counted by sets too (QUOTES), in the account's item and in the connection's own: see
+quote_stream_table.py.
 """
 
 from __future__ import annotations
@@ -33,6 +36,10 @@ _PREFIX = "connection#"
 _OF_ACCOUNT, _OF_KEY = "account#", "key#"
 # A used ticket is remembered until no clock of ours can take it for a valid one.
 _TICKET_MARGIN_SECONDS = 600
+
+
+# The set of an account's, or a connection's, streams of quotes.
+QUOTES = "quotes"
 
 
 class Watches(Enum):
@@ -67,6 +74,14 @@ class Speaker:
 
 
 @dataclass(frozen=True, slots=True)
+class ClosedConnection:
+    """What is left to be cleared of a connection that was forgotten: its streams of quotes, as its set had them."""
+
+    account: str
+    quotes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class MayWatch:
     """Whether any connection of an account may watch the account, and whether any may watch single orders of it."""
 
@@ -76,11 +91,12 @@ class MayWatch:
 
 @dataclass(frozen=True, slots=True)
 class CountedConnections:
-    """The connections that count for one account or one key. `name` is the set's."""
+    """The connections that count for one account or one key, and an account's streams. `name` is the set's."""
 
     name: str
     connections: frozenset[str]
     is_full: bool
+    quotes: frozenset[str] = frozenset()
 
 
 class ConnectionTable:
@@ -98,7 +114,7 @@ class ConnectionTable:
         """
         expires_at = now_ms // 1000 + CONNECTION_LIFE_SECONDS
         item = {
-            **_at(connection_id),
+            **connection_key(connection_id),
             "account": account,
             "keyId": key_id,
             "expiresAt": expires_at,
@@ -122,30 +138,32 @@ class ConnectionTable:
 
     def hear(self, connection_id: str, now_ms: int) -> Speaker:
         """Count one message of the connection; returns whose it is. Raises Unusable or TooSoon (see meter.py)."""
-        item = self._meter.use(_at(connection_id), now_ms)
+        item = self._meter.use(connection_key(connection_id), now_ms)
         return Speaker(item["account"], Watches(item["watches"]) if "watches" in item else None)
 
     def widen(self, connection_id: str, account: str, watched: Watches) -> None:
         """From now on the connection, which was opened for `watched` alone, may watch anything of its account."""
         gone = {"it": {connection_id}}
-        self._table.update(_set_of(account), f"DELETE {watched.value} :it", gone)
+        self._table.update(account_key(account), f"DELETE {watched.value} :it", gone)
 
     def may_watch(self, accounts: Iterable[str]) -> dict[str, MayWatch]:
         """What the connections of each of these accounts may watch now; consistent."""
         asked = dict.fromkeys(accounts)
-        found = {item["name"]: item for item in self._table.get_each([_set_of(account) for account in asked])}
+        found = {item["name"]: item for item in self._table.get_each([account_key(account) for account in asked])}
         return {account: _may_watch(found.get(_OF_ACCOUNT + account, {})) for account in asked}
 
-    def close(self, connection_id: str) -> None:
-        """Forget the connection, which then counts no more."""
-        connection = self._table.take(_at(connection_id))
-        if connection is not None:
-            for name, _ in self._counted_as(connection["account"], connection.get("keyId")):
-                self.uncount(name, {connection_id})
+    def close(self, connection_id: str) -> ClosedConnection | None:
+        """Forget the connection, which then counts no more; None where it was forgotten before."""
+        connection = self._table.take(connection_key(connection_id))
+        if connection is None:
+            return None
+        for name, _ in self._counted_as(connection["account"], connection.get("keyId")):
+            self.uncount(name, {connection_id})
+        return ClosedConnection(connection["account"], frozenset(connection.get(QUOTES, ())))
 
     def forget(self, connection_id: str) -> None:
         """Forget the connection, and leave it to the sweeper that it counts no more."""
-        self._table.delete(_at(connection_id))
+        self._table.delete(connection_key(connection_id))
 
     def open_ones(self, now_ms: int) -> dict[str, OpenConnection]:
         """Every open connection.
@@ -170,6 +188,7 @@ class ConnectionTable:
                 item["name"],
                 frozenset(item["connections"]),
                 len(item["connections"]) >= self._cap_of(item["name"]),
+                frozenset(item.get(QUOTES, ())),
             )
             for item in found
         ]
@@ -206,7 +225,8 @@ _ADD = "SET expiresAt = :expires ADD connections :it"
 _SETS = ("connections", *(one.value for one in Watches))
 
 
-def _set_of(account: str) -> Item:
+def account_key(account: str) -> Item:
+    """The key of the item with the account's sets."""
     return {"name": _OF_ACCOUNT + account}
 
 
@@ -221,5 +241,6 @@ def _too_many(name: str, cap: int) -> TooManyConnections:
     return TooManyConnections(cap, "an API key" if name.startswith(_OF_KEY) else "an account")
 
 
-def _at(connection_id: str) -> Item:
+def connection_key(connection_id: str) -> Item:
+    """The key of the connection's own item."""
     return {"name": _PREFIX + connection_id}

@@ -32,6 +32,14 @@ BATCH_SECONDS = 3.0
 PAUSES_SECONDS = (0.1,)
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long the posts to one connection may take together, and when the last post of a batch begins; seconds."""
+
+    connection_seconds: float = CONNECTION_SECONDS
+    batch_seconds: float = BATCH_SECONDS
+
+
 class Fate(Enum):
     """What became of a connection's messages."""
 
@@ -78,8 +86,13 @@ class FanOut:
     """`monotonic` is a clock of seconds."""
 
     def __init__(
-        self, gateway: WebSocketGateway, monotonic: Callable[[], float], sleep: Callable[[float], None]
+        self,
+        gateway: WebSocketGateway,
+        monotonic: Callable[[], float],
+        sleep: Callable[[float], None],
+        budget: Budget = Budget(),
     ) -> None:
+        self._budget = budget
         self._gateway = gateway
         self._monotonic = monotonic
         self._sleep = sleep
@@ -87,7 +100,7 @@ class FanOut:
     def post(self, outboxes: Iterable[Outbox]) -> None:
         """Post what is due; afterwards each outbox has its fate. Raises nothing of the gateway's."""
         waiting = _within_their_shares(outboxes)
-        deadline = self._monotonic() + BATCH_SECONDS
+        deadline = self._monotonic() + self._budget.batch_seconds
         self._once([outbox for outbox in waiting if not outbox.patient], deadline)
         for pause in PAUSES_SECONDS:
             waiting = [outbox for outbox in waiting if self._may_pass(outbox)]
@@ -117,7 +130,7 @@ class FanOut:
     def _post_next(self, outbox: Outbox, deadline: float) -> None:
         """Post one message. The outbox's fate is settled unless it has more and may go on."""
         began = self._monotonic()
-        if began >= deadline or outbox.spent_seconds >= CONNECTION_SECONDS:
+        if began >= deadline or outbox.spent_seconds >= self._budget.connection_seconds:
             if outbox.fate is Fate.WAITING:
                 outbox.fate = Fate.TOO_SLOW if outbox.has_begun else Fate.NOT_ESTABLISHED
             return
@@ -140,7 +153,7 @@ class FanOut:
             outbox.spent_seconds += self._monotonic() - began
 
     def _may_pass(self, outbox: Outbox) -> bool:
-        if outbox.spent_seconds >= CONNECTION_SECONDS:
+        if outbox.spent_seconds >= self._budget.connection_seconds:
             return False
         match outbox.fate:
             case Fate.WAITING | Fate.NOT_ESTABLISHED | Fate.TOO_SLOW:

@@ -15,6 +15,7 @@ from chalicelib.problems import AwsError
 from chalicelib.push.batch import Batch, News, Receiver, Watch
 from chalicelib.push.connection_table import ConnectionTable
 from chalicelib.push.connections import SUBSCRIPTION_PREFIX, Connections, is_of_an_account, item_to_subscription
+from chalicelib.push.dropping import Dropping
 from chalicelib.push.fan_out import FanOut, Fate, Outbox
 
 # One can't post to a connection before its $connect has returned, which may be a moment after its subscription is seen.
@@ -45,6 +46,7 @@ class Publisher:
         self._gateway = gateway
         self._fan_out = fan_out
         self._now_ms = now_ms
+        self._dropping = Dropping(gateway, connection_table)
 
     def publish(self, records: Iterable[Record]) -> None:
         """Handle the stream's records in their order. A record that can't be read or served is logged and passed over.
@@ -120,26 +122,10 @@ class Publisher:
             self._connections.advance(subscription, 1)
 
     def _drop(self, receiver: Receiver) -> None:
-        """Close a connection that is gone or doesn't keep up, and forget what it watched here.
-
-        What else it watched goes with its $disconnect, or with the next sweep.
-        """
-        outbox = receiver.outbox
-        logger.warning("connection dropped", connection_id=outbox.connection_id, why=outbox.fate.name.lower())
-        closed = outbox.fate is Fate.TOO_SLOW and self._closed(outbox.connection_id)
-        if not closed or not outbox.has_begun:
-            # no $disconnect may come; a client that is there all the same is told at its next message to connect again
-            self._connection_table.forget(outbox.connection_id)
+        """Close a connection that is gone or doesn't keep up, and forget what it watched here."""
+        self._dropping.drop(receiver.outbox)
         for watch in receiver.watches:
             self._connections.unsubscribe(watch.subscription.order_id, watch.subscription.connection_id)
-
-    def _closed(self, connection_id: str) -> bool:
-        try:
-            self._gateway.close(connection_id)
-        except AwsError:
-            logger.exception("connection not closed", connection_id=connection_id)
-            return False
-        return True
 
 
 def _waited(receiver: Receiver) -> int:

@@ -1,4 +1,4 @@
-"""A client's WebSocket session: connect, subscribe, unsubscribe, ping, disconnect."""
+"""A client's WebSocket session: connect, subscribe, stream quotes, unsubscribe, ping, disconnect."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from chalicelib.log import logger
 from chalicelib.orders.ports import Orders
 from chalicelib.problems import (
     AwsUnavailable,
+    ExecutionError,
     FillrateError,
     MessageTooLarge,
     NotFound,
@@ -27,6 +28,7 @@ from chalicelib.problems import (
 )
 from chalicelib.push.connection_table import ConnectionTable, Speaker, Watches
 from chalicelib.push.connections import Connections, Subscription, account_partition
+from chalicelib.push.stream_requests import StreamRequests
 
 MAX_MESSAGE_BYTES = 4 * 1024
 MAX_SUBSCRIPTIONS = 50
@@ -47,7 +49,9 @@ class Session:
         tickets: TicketOffice,
         now_ms: Callable[[], int],
         account_without_ticket: str | None,
+        streams: StreamRequests,
     ) -> None:
+        self._streams = streams
         self._store = store
         self._connections = connections
         self._connection_table = connection_table
@@ -96,7 +100,7 @@ class Session:
         closes = False
         try:
             reply = self._reply(connection_id, body)
-        except RequestError as error:
+        except (RequestError, ExecutionError) as error:
             closes = isinstance(error, _ENDS_CONNECTION)
             reply = {"type": "error", **_as_client_sees(error)}
         except Exception as surprise:  # noqa: BLE001
@@ -121,7 +125,9 @@ class Session:
 
     def disconnect(self, connection_id: str) -> None:
         self._connections.forget(connection_id)
-        self._connection_table.close(connection_id)
+        closed = self._connection_table.close(connection_id)
+        if closed is not None:
+            self._streams.forget(closed)
 
     def _used_up(self, text: str, order_id: str | None, connection_id: str) -> Ticket:
         ticket = self._tickets.check(text)
@@ -136,7 +142,10 @@ class Session:
         if len(raw) > MAX_MESSAGE_BYTES:
             raise MessageTooLarge(f"a message may have at most {MAX_MESSAGE_BYTES} bytes; the connection is closed")
         speaker = self._heard(connection_id)
-        message = validate(ClientMessage, parse_body(raw))
+        content = parse_body(raw)
+        if self._streams.are_meant(content):
+            return self._streams.answer(connection_id, speaker.account, content)
+        message = validate(ClientMessage, content)
         if message.action == "ping":
             return {"type": "pong"}
         if message.order_id is None:

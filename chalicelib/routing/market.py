@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from itertools import count
 from typing import Protocol, TypeVar
 
@@ -108,12 +108,17 @@ class PricedPair:
 
 @dataclass(frozen=True, slots=True)
 class PairLook:
-    """What a pair's market pays at `slot`, by the token that is sold. The other fields are as in PricedPair."""
+    """What a pair's market pays at `slot`, by the token that is sold. The other fields are as in PricedPair.
+
+    `price` gives what `Market.price` would for an amount of one of the two tokens, but for what values it; it raises as
+    that does, and AccountsMissing where more has to be read.
+    """
 
     slot: int
     slot_lag: int
     as_of_ms: int
     sides: Mapping[Pubkey, ManyAmounts]
+    price: Callable[[Pubkey, int], PricedPair]
 
 
 T = TypeVar("T")
@@ -279,8 +284,8 @@ class Market:
     ) -> T:
         """What `use` makes of one read of all that the pair trades at, in both directions.
 
-        `largest` is the largest amount that it will ask for, by the token that is sold; other tokens can't be asked
-        for. `use` may be called again, with a later read: it should do nothing that may not be done twice.
+        `largest` is the largest amount that it will ask `sides` for, by the token that is sold; other tokens can't be
+        asked for there. `use` may be called again, with a later read: it should do nothing that may not be done twice.
         Raises as `price` does.
         """
         candidates = replace(self._candidates(mint_a, mint_b, MAX_ACCOUNTS - 1), valued=None, sol_valued=None)
@@ -288,17 +293,38 @@ class Market:
 
         def looked(read: AccountsRead) -> T:
             read_at_ms, deeper_reads = self._now_ms(), next(attempts)
-            pools, _ = _decode(candidates, read.accounts, mint_a, mint_b)
+            pools, unreadable = _decode(candidates, read.accounts, mint_a, mint_b)
             if deeper_reads >= MAX_DEEPER_READS:
                 pools = _as_read(pools)
             slot_lag = max(0, read.newest_slot - read.slot)
+            ways = {side.mint_in: side for side in (pools, _turned(pools))}
             sides = {
-                side.mint_in: ManyAmounts(side, partial(self._limits_for, side, leg_lamports), largest[side.mint_in])
-                for side in (pools, _turned(pools))
-                if side.mint_in in largest
+                mint: ManyAmounts(side, partial(self._limits_for, side, leg_lamports), largest[mint])
+                for mint, side in ways.items()
+                if mint in largest
             }
             as_of_ms = read_at_ms - _age_ms(read, slot_lag, pools.clock, read_at_ms)
-            return use(PairLook(read.slot, slot_lag, as_of_ms, sides))
+
+            @cache
+            def price(mint_in: Pubkey, amount: int) -> PricedPair:
+                side = ways[mint_in]
+                offers = ask_pools(side.direct, mint_in, amount, side.clock)
+                limits = self._limits(self._version, _leg_cost(side, amount, offers, leg_lamports))
+                routes = best_routes(side, amount, limits)
+                return PricedPair(
+                    slot=read.slot,
+                    slot_lag=slot_lag,
+                    as_of_ms=as_of_ms,
+                    offers=offers,
+                    route=routes[0],
+                    pools=side,
+                    worth=None,
+                    other_routes=routes[1:],
+                    unreadable=unreadable,
+                    not_looked_at=candidates.left_out,
+                )
+
+            return use(PairLook(read.slot, slot_lag, as_of_ms, sides, price))
 
         places = [(pool.venue, pool.address) for pool in candidates.all]
         return self._pools.read(places, looked, besides=frozenset({CLOCK_SYSVAR}))

@@ -1,8 +1,9 @@
-"""A pair's circulation: one message that goes from look to look as long as orders of the pair wait. Pure.
+"""A pair's circulation: one message that goes from look to look while orders of the pair wait, or quotes stream. Pure.
 
 The circulation is an item: how many orders of the pair wait, which message is the one that counts (`ticket`), who
 looks just now, and when somebody was alive last. An order's write that makes it wait, or ends that, moves the item in
-the same transaction. So the item is there as long as orders wait, and ends on the condition that none does.
+the same transaction; so does the write that begins a stream of the pair's quotes. So the item is there as long as
+orders wait, and ends on the condition that none does, and that no stream has begun since none was found.
 
 A look ends by naming the next message, then sends it, and only then is its own message gone. Wherever a watcher is
 killed, its message comes back: it counts if it is still the one, or if nobody was alive for a while. A second message
@@ -16,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from chalicelib.waiting.last_told import LastTold
 from chalicelib.waiting.look import Seen
 
 # How long one watcher has a pair: longer than its function may run, and shorter than its message is hidden.
@@ -38,6 +40,8 @@ class Circulation:
 
     `changes` counts the writes of the pair's orders, the last at `changed_at_ms`. `looked_at_ms` is when the market was
     read of the last look that judged every order; `next_at_ms` is when the next is due, as the last said at its end.
+    `stream_starts` counts the streams of quotes that began, and `streamless_at` is what it was when a look found none
+    that goes on.
     """
 
     pair: str
@@ -51,6 +55,13 @@ class Circulation:
     looked_at_ms: int | None = None
     lease_owner: str | None = None
     lease_until_ms: int = 0
+    stream_starts: int = 0
+    streamless_at: int = 0
+
+    @property
+    def may_stream(self) -> bool:
+        """Whether somebody may be streaming the pair's quotes; False is certain."""
+        return self.stream_starts != self.streamless_at
 
     def is_silent(self, now_ms: int) -> bool:
         """Whether nobody looks at the pair any more. A time far ahead is another clock's, and says nothing."""
@@ -79,6 +90,7 @@ class WatchMessage:
 
     `seen` is what trailing stops have seen and isn't stored. A look that had no time for all orders says in `after`
     which amounts it came to, by the token sold: the next goes on from there; `round_ms` is when the round began.
+    `told` is what streams of quotes were told last, by their names.
     """
 
     pair: str
@@ -86,6 +98,7 @@ class WatchMessage:
     seen: Mapping[str, Seen] = field(default_factory=dict)
     after: tuple[str, int, str] | None = None
     round_ms: int | None = None
+    told: Mapping[str, LastTold] = field(default_factory=dict)
 
     def body(self) -> str:
         """As it is sent."""
@@ -95,6 +108,8 @@ class WatchMessage:
         if self.after is not None:
             told["after"] = list(self.after)
             told["roundMs"] = self.round_ms
+        if self.told:
+            told["told"] = {name: [one.digest, one.asked_at_ms, one.at_ms] for name, one in self.told.items()}
         return json.dumps(told, separators=(",", ":"))
 
 
@@ -110,7 +125,11 @@ def watch_message(body: str) -> WatchMessage:
         round_ms = told.get("roundMs")
         pair, ticket = str(told["pair"]), int(told.get("ticket", 0))
         mints_of(pair)
-        return WatchMessage(pair, ticket, seen, place, None if round_ms is None else int(round_ms))
+        last_told = {
+            str(name): LastTold(str(digest), int(asked), int(at))
+            for name, (digest, asked, at) in told.get("told", {}).items()
+        }
+        return WatchMessage(pair, ticket, seen, place, None if round_ms is None else int(round_ms), last_told)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise MalformedWatchMessage(body[:200]) from error
 

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from chalicelib.orders.order import Order
 from chalicelib.orders.ports import Orders, OrdersQueue
 from chalicelib.risk.limits import LimitsInForce
 from chalicelib.waiting.circulation import Circulation, WatchMessage
 from chalicelib.waiting.look import Payments
+from chalicelib.waiting.quote_stream import QuoteNews, QuoteStream
 from chalicelib.waiting.waiting_order import WaitingOrder
+
+if TYPE_CHECKING:
+    from chalicelib.orders.quoting import SwapQuote
 
 T = TypeVar("T")
 
@@ -65,8 +69,35 @@ class WaitingOrders(Protocol):
         """Those of both directions."""
 
 
+class QuoteStreams(Protocol):
+    """The streams of quotes by pair."""
+
+    def of_pair(self, pair: str) -> Iterable[QuoteStream]:
+        """Those of both directions, also what has ended by the clock. Consistent with every write before."""
+
+    def end(self, stream: QuoteStream) -> bool:
+        """Forget the stream, unless its client has asked again since, or it is gone: False then."""
+
+
+class QuotesUnderWay(Protocol):
+    """Posts that go on beside the look that began them. Neither method raises."""
+
+    def sent(self, within_seconds: float) -> frozenset[str]:
+        """The names of the streams that were told all by now, or within so long."""
+
+    def finish(self) -> None:
+        """Wait for the others, and drop the connections that don't take what they are sent."""
+
+
+class QuotePosts(Protocol):
+    """Tells streams their quotes."""
+
+    def begin(self, due: Mapping[QuoteStream, QuoteNews]) -> QuotesUnderWay:
+        """Begin to tell each of these streams its news."""
+
+
 class Circulations(Protocol):
-    """A circulation for each pair of which orders wait."""
+    """A circulation for each pair of which orders wait, or whose quotes stream."""
 
     def load(self, pair: str) -> Circulation | None:
         """As it stands, or None."""
@@ -78,15 +109,26 @@ class Circulations(Protocol):
         """Have the pair for one look: nobody else has it, and the message is the one that counts or nobody is alive."""
 
     def pass_on(
-        self, pair: str, owner: str, ticket: int, now_ms: int, next_at_ms: int, looked_at_ms: int | None
+        self,
+        pair: str,
+        owner: str,
+        ticket: int,
+        now_ms: int,
+        next_at_ms: int,
+        looked_at_ms: int | None,
+        streamless_at: int | None = None,
     ) -> bool:
         """The look is over, and the message of this `ticket` is the next, due at `next_at_ms`.
 
-        False where another has the pair by now. `looked_at_ms` is None where not every order was judged.
+        False where another has the pair by now. `looked_at_ms` is None where not every order was judged;
+        `streamless_at` None unless no stream goes on.
         """
 
-    def end(self, pair: str, owner: str) -> bool:
-        """The circulation ends, if no order waits; False, and nothing is changed, where one does."""
+    def end(self, pair: str, owner: str, stream_starts: int = 0) -> bool:
+        """The circulation ends, if no order waits and no more streams began than `stream_starts`.
+
+        False, and nothing is changed, where one does.
+        """
 
 
 class WatchQueue(Protocol):
@@ -108,15 +150,19 @@ class LookPace(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MarketSeen:
-    """What a pair's market pays, by the token sold, as of `slot`."""
+    """What a pair's market pays, by the token sold, as of `slot`; `quote` tells a stream's whole quote of that moment.
+
+    It raises ExecutionError where there is none, AccountsMissing where more has to be read.
+    """
 
     slot: int
     payments: Mapping[str, Payments]
+    quote: Callable[[QuoteStream], SwapQuote]
 
 
 class PairMarket(Protocol):
     def __call__(self, pair: tuple[str, str], largest: Mapping[str, int], use: Callable[[MarketSeen], T]) -> T:
         """What `use` makes of one read of the pair's market; it may be called again, with a later read.
 
-        `largest` is the largest amount that is asked for, by the token sold. Raises ExecutionError.
+        `largest` is the largest amount whose payment is asked for, by the token sold. Raises ExecutionError.
         """

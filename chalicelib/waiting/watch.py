@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from chalicelib.log import logger
@@ -24,6 +24,8 @@ from chalicelib.waiting.circulation import (
 from chalicelib.waiting.hand_over import HandOver, by_tens
 from chalicelib.waiting.look import Findings, Reached, Seen, judge_all, place
 from chalicelib.waiting.ports import Circulations, LookPace, LookRefused, MarketSeen, PairMarket, WatchQueue
+from chalicelib.waiting.quote_stream import TOLD_EVERY_MS, QuoteNews
+from chalicelib.waiting.quote_streaming import TELLS_SECONDS, LookStreams, QuoteStreaming
 from chalicelib.waiting.waiting_order import WaitingOrder
 
 # Until when a look ends orders whose time is over, how long it judges, and until when it writes down what it found: the
@@ -42,10 +44,19 @@ class LookTimes:
     clock: Callable[[], float]
 
 
+@dataclass(frozen=True, slots=True)
+class _LookFound:
+    """What a look found out at `slot`: of its orders, None where the market can't be read, and for its streams."""
+
+    slot: int
+    orders: Findings | None
+    news: Mapping[str, QuoteNews]
+
+
 class PairWatch:
     """`hand_over` makes what one look hands orders over with, in a thread of `alongside` while it looks on.
 
-    `pace` is None where the nodes have none.
+    `streaming` tells quotes to those who stream them. `pace` is None where the nodes have none.
     """
 
     def __init__(
@@ -57,6 +68,7 @@ class PairWatch:
         hand_over: Callable[[], HandOver],
         times: LookTimes,
         alongside: Executor,
+        streaming: QuoteStreaming,
         pace: LookPace | None = None,
     ) -> None:
         self._circulations = circulations
@@ -66,6 +78,7 @@ class PairWatch:
         self._hand_over = hand_over
         self._times = times
         self._alongside = alongside
+        self._streaming = streaming
         self._pace = pace
 
     def handle(self, messages: Iterable[Message], owner: str) -> list[str]:
@@ -92,19 +105,37 @@ class PairWatch:
         circulation = taken.circulation
         if circulation.alive_at_ms is not None:
             note(Metric.LOOK_GAP_MS, max(0, now_ms - circulation.alive_at_ms))
-        if not circulation.orders and self._circulations.end(message.pair, owner):
+        streams = self._streaming.of_look(circulation, now_ms)
+        streamless_at = circulation.stream_starts if streams.are_all and not streams.going_on else None
+        is_idle = streamless_at is not None and not circulation.orders
+        if is_idle and self._circulations.end(message.pair, owner, circulation.stream_starts):
             logger.info("nothing waits for the pair's price any more", pair=message.pair)
             return True
-        following, looked_at_ms = self._judge(circulation, message)
+        try:
+            return self._carry_on(circulation, streams, message, owner, streamless_at)
+        finally:
+            streams.finish()
+
+    def _carry_on(
+        self,
+        circulation: Circulation,
+        streams: LookStreams,
+        message: WatchMessage,
+        owner: str,
+        streamless_at: int | None,
+    ) -> bool:
+        """The look itself, and the message goes on."""
+        following, looked_at_ms = self._judge(circulation, streams, message)
         ended_ms = self._times.now_ms()
         ticket = circulation.ticket + 1
-        delay_ms = self._delay_ms(ended_ms, goes_on=following.after is not None)
-        if not self._circulations.pass_on(message.pair, owner, ticket, ended_ms, ended_ms + delay_ms, looked_at_ms):
+        streams_go_on = bool(streams.going_on)
+        delay_ms = self._delay_ms(ended_ms, goes_on=following.after is not None, streams=streams_go_on)
+        if not self._circulations.pass_on(
+            message.pair, owner, ticket, ended_ms, ended_ms + delay_ms, looked_at_ms, streamless_at or None
+        ):
             logger.info("another watcher has the pair by now", pair=message.pair)
             return True
-        self._queue.send(
-            WatchMessage(message.pair, ticket, following.seen, following.after, following.round_ms), delay_ms
-        )
+        self._queue.send(replace(following, ticket=ticket), delay_ms)
         return True
 
     def _step_back(
@@ -117,7 +148,9 @@ class PairWatch:
         self._queue.show_again_in(receipt_handle, circulation.lease_until_ms - now_ms)
         return False
 
-    def _judge(self, circulation: Circulation, message: WatchMessage) -> tuple[WatchMessage, int | None]:
+    def _judge(
+        self, circulation: Circulation, streams: LookStreams, message: WatchMessage
+    ) -> tuple[WatchMessage, int | None]:
         """What the next message is to say, without its ticket; and when the market was read that judged them all."""
         began, began_ms = self._times.clock(), self._times.now_ms()
 
@@ -125,57 +158,75 @@ class PairWatch:
             return self._times.clock() - began < WRITES_SECONDS
 
         hand_over = self._hand_over()
-        waiting = self._without_expired(self._book.of(circulation), hand_over, began_ms, began)
+        orders = self._book.of(circulation) if circulation.orders else ()
+        waiting = self._without_expired(orders, hand_over, began_ms, began)
         turn = [order for order in waiting if message.after is None or place(order) > message.after]
         hand_overs = HandOversAlongside(hand_over, self._alongside, has_time)
         try:
-            found = self._find_out(circulation, turn, message.seen, began_ms, hand_overs.add)
-        except ExecutionError as error:
-            logger.info("the pair's market can't be read", pair=circulation.pair, reason=type(error).__name__)
-            return WatchMessage(circulation.pair, seen=message.seen), None
+            found = self._find_out(circulation, turn, streams, message.seen, began_ms, hand_overs.add)
         finally:
             not_handed = hand_overs.finish()
-        _follow({order_id: found.seen[order_id].best_out for order_id in found.to_store}, hand_over, has_time)
-        judged = {order.order_id for order in turn}
-        others = {order.order_id for order in waiting} - judged
-        seen = {order_id: one for order_id, one in message.seen.items() if order_id in others} | dict(found.seen)
-        _follow({order_id: seen.pop(order_id).best_out for order_id in left_to_store(seen)}, hand_over, has_time)
-        note(Metric.LOOK_MS, int((self._times.clock() - began) * 1000))
-        round_ms = began_ms if message.round_ms is None or message.after is None else message.round_ms
-        left = not_handed | {order.order_id for order in found.left}
-        if left:
-            after = _before_all(left, turn) or message.after or ("", 0, "")
-            return WatchMessage(circulation.pair, seen=seen, after=after, round_ms=round_ms), None
-        return WatchMessage(circulation.pair, seen=seen), round_ms
+        if self._times.clock() - began < TELLS_SECONDS:
+            streams.tell(found.news, message.told, began_ms)
+        if found.orders is None:
+            following, looked_at_ms = WatchMessage(circulation.pair, seen=message.seen), None
+        else:
+            to_store = {order_id: found.orders.seen[order_id].best_out for order_id in found.orders.to_store}
+            _follow(to_store, hand_over, has_time)
+            seen = _seen_after(found.orders, message.seen, waiting, turn)
+            _follow({order_id: seen.pop(order_id).best_out for order_id in left_to_store(seen)}, hand_over, has_time)
+            note(Metric.LOOK_MS, int((self._times.clock() - began) * 1000))
+            round_ms = began_ms if message.round_ms is None or message.after is None else message.round_ms
+            left = not_handed | {order.order_id for order in found.orders.left}
+            after = (_before_all(left, turn) or message.after or ("", 0, "")) if left else None
+            following = WatchMessage(
+                circulation.pair, seen=seen, after=after, round_ms=None if after is None else round_ms
+            )
+            looked_at_ms = round_ms if after is None else None
+        return replace(following, told=streams.settle(found.news, message.told, began_ms)), looked_at_ms
 
     def _find_out(
         self,
         circulation: Circulation,
         turn: Sequence[WaitingOrder],
+        streams: LookStreams,
         seen: Mapping[str, Seen],
         now_ms: int,
-        found: Callable[[Reached, int], None],
-    ) -> Findings:
-        """`found` is told at once what has reached its price, at which slot. Raises ExecutionError."""
-        if not turn:
-            return Findings((), {}, ())
+        tell_reached: Callable[[Reached, int], None],
+    ) -> _LookFound:
+        """What one read of the market tells of the orders and to the streams.
+
+        `tell_reached` is told at once what has reached its price, at which slot.
+        """
+        if not turn and not streams.going_on:
+            return _LookFound(0, Findings((), {}, ()), {})
         largest: dict[str, int] = {}
         for order in turn:
             largest[order.mint_in] = max(order.amount, largest.get(order.mint_in, 0))
+        judged: _LookFound | None = None
 
-        def judged(market: MarketSeen) -> Findings:
+        def looked(market: MarketSeen) -> _LookFound:
+            nonlocal judged
             until = self._times.clock() + JUDGES_SECONDS
-            return judge_all(
+            found = judge_all(
                 turn,
                 market.payments,
                 seen,
                 now_ms,
                 has_time=lambda: self._times.clock() < until,
                 turn=circulation.ticket,
-                found=lambda reached: found(reached, market.slot),
+                found=lambda reached: tell_reached(reached, market.slot),
             )
+            judged = _LookFound(market.slot, found, {})
+            return replace(judged, news=streams.quotes(market, circulation.ticket))
 
-        return self._market(mints_of(circulation.pair), largest, judged)
+        try:
+            return self._market(mints_of(circulation.pair), largest, looked)
+        except ExecutionError as error:
+            logger.info("the pair's market can't be read", pair=circulation.pair, reason=type(error).__name__)
+            # that the streams' quotes need another read must not keep the orders from what the first one told
+            unread = _LookFound(0, None, {}) if judged is None else judged
+            return replace(unread, news=streams.nothing(error))
 
     def _without_expired(
         self, waiting: Sequence[WaitingOrder], hand_over: HandOver, now_ms: int, began: float
@@ -186,11 +237,12 @@ class PairWatch:
                 hand_over.expire(order.order_id)
         return tuple(order for order in waiting if not _is_over(order, now_ms))
 
-    def _delay_ms(self, now_ms: int, *, goes_on: bool) -> int:
+    def _delay_ms(self, now_ms: int, *, goes_on: bool, streams: bool) -> int:
         if goes_on:
             return 0
         paced_ms = 0 if self._pace is None else self._pace.next_at_ms(now_ms) - now_ms
-        return max(self._times.every_ms, paced_ms)
+        every_ms = min(self._times.every_ms, TOLD_EVERY_MS) if streams else self._times.every_ms
+        return max(every_ms, paced_ms)
 
 
 def _follow(seen: Mapping[str, int], hand_over: HandOver, has_time: Callable[[], bool]) -> None:
@@ -198,6 +250,14 @@ def _follow(seen: Mapping[str, int], hand_over: HandOver, has_time: Callable[[],
     for some in by_tens(seen):
         if has_time():
             hand_over.follow({order_id: seen[order_id] for order_id in some})
+
+
+def _seen_after(
+    found: Findings, seen: Mapping[str, Seen], waiting: Sequence[WaitingOrder], turn: Sequence[WaitingOrder]
+) -> dict[str, Seen]:
+    """What trailing stops have seen and isn't stored, of those that were judged and of those whose turn was before."""
+    others = {order.order_id for order in waiting} - {order.order_id for order in turn}
+    return {order_id: one for order_id, one in seen.items() if order_id in others} | dict(found.seen)
 
 
 def _before_all(left: Set[str], turn: Iterable[WaitingOrder]) -> tuple[str, int, str] | None:

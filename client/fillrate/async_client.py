@@ -35,6 +35,7 @@ from fillrate.models import (
     BalanceList,
     CancelledOrders,
     Health,
+    NoQuote,
     Order,
     OrderFill,
     Quote,
@@ -97,6 +98,18 @@ class AsyncFillrate:
     ) -> Quote:
         """As `Fillrate.quote`."""
         return await self._result(self._core.quote(token_in, token_out, amount, slippage))
+
+    def stream_quotes(
+        self,
+        token_in: str,
+        token_out: str,
+        amount: Decimal | str,
+        *,
+        slippage: Decimal | str | None = None,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[Quote | NoQuote]:
+        """As `Fillrate.stream_quotes`."""
+        return self._events(self._core.stream_quotes(token_in, token_out, amount, slippage, timeout))
 
     async def execute(
         self,

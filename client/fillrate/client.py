@@ -35,6 +35,7 @@ from fillrate.models import (
     BalanceList,
     CancelledOrders,
     Health,
+    NoQuote,
     Order,
     OrderFill,
     Quote,
@@ -102,6 +103,23 @@ class Fillrate:
     ) -> Quote:
         """What exactly `amount` whole tokens of `token_in` would get now. `slippage`: a fraction, 0.01 by default."""
         return self._result(self._core.quote(token_in, token_out, amount, slippage))
+
+    def stream_quotes(
+        self,
+        token_in: str,
+        token_out: str,
+        amount: Decimal | str,
+        *,
+        slippage: Decimal | str | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[Quote | NoQuote]:
+        """What exactly `amount` of `token_in` would get, now and each time that changes; a NoQuote where there is none.
+
+        What came before a NoQuote is of no use any more: `error_code` says why (`DISCONNECTED`: the connection was
+        lost, and another is opened). Over the WebSocket, or where there is none by asking once a second; for `timeout`
+        seconds or without end. Raises InvalidRequest, and TooManyRequests where as many quotes stream as may.
+        """
+        return self._events(self._core.stream_quotes(token_in, token_out, amount, slippage, timeout))
 
     def execute(
         self,

@@ -17,6 +17,7 @@ from fillrate.models import (
     BalanceList,
     CancelledOrders,
     Health,
+    NoQuote,
     Order,
     OrderFill,
     Quote,
@@ -27,6 +28,7 @@ from fillrate.models import (
 )
 from fillrate.period import Period
 from fillrate.prices import AT_MARKET, Changes, Prices
+from fillrate.quote_following import QuoteFollower
 from fillrate.retrying import Requester, RetryPolicy
 from fillrate.terms import Terms
 
@@ -100,6 +102,16 @@ class Core:
         if isinstance(order, str):
             return OrderFollower(self._requester, order, after_seq, timeout).follow()
         return OrderFollower(self._requester, order.order_id, after_seq, timeout).follow(order.ws_url)
+
+    def stream_quotes(
+        self,
+        token_in: str,
+        token_out: str,
+        amount: Decimal | str,
+        slippage: Decimal | str | None,
+        timeout: float | None,
+    ) -> Stream[Quote | NoQuote]:
+        return QuoteFollower(self._requester, token_in, token_out, amount, slippage, timeout).follow()
 
     def watch(self, timeout: float | None) -> Stream[StatusEvent]:
         return AccountFollower(self._requester, timeout).follow()

@@ -75,6 +75,11 @@ def get_quote(token_in: str, token_out: str, amount: Decimal | str, slippage: De
     return Endpoint(_get("/quotes", query), Quote.model_validate)
 
 
+def quotes_message(token_in: str, token_out: str, amount: Decimal | str, slippage: Decimal | str | None) -> str:
+    """The WebSocket message that asks to be told the same as it changes."""
+    return json.dumps({"action": "quotes", **_trade(token_in, token_out, amount, Terms(slippage))})
+
+
 def post_order(
     token_in: str,
     token_out: str,
@@ -179,6 +184,12 @@ def problem_of(response: HttpResponse, content: Json | None) -> Problem:
         fields=tuple(_field_errors(content.get("errors"))),
         retry_after=_retry_after(response.headers),
     )
+
+
+def problem_of_message(message: Json) -> Problem:
+    """A refusal over the WebSocket as an error."""
+    status = message.get("status")
+    return problem_of(HttpResponse(status if isinstance(status, int) else 500, {}, b""), message)
 
 
 def _code_of(content: Json) -> str | None:

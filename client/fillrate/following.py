@@ -61,6 +61,17 @@ class Sockets:
         self._refused = 0
         return True
 
+    def address(self) -> Talk[str | None]:
+        """The address of a new socket; None where the service says that no more may be open, or has none."""
+        try:
+            ticket = yield from self.requester.call(post_ticket(None), OUTAGE)
+        except (TooManyRequests, NotFound) as refusal:
+            if refusal.code not in ("TOO_MANY_CONNECTIONS", "NO_WEBSOCKET"):
+                raise
+            self.none_for_now()
+            return None
+        return ticket.ws_url
+
     def none_for_now(self) -> None:
         """There are none, or as many as may be are open: the GETs do for a while."""
         self._not_before = self.requester.now() + NO_SOCKET_SECONDS
@@ -182,7 +193,7 @@ class AccountFollower:
         while self._seconds_left() > 0:
             opened = False
             if self._sockets.worth_trying:
-                ws_url = yield from self._ticket()
+                ws_url = yield from self._sockets.address()
                 opened = ws_url is not None and (yield from self._sockets.open(ws_url))
             # only now that the socket is open can nothing fall between
             yield from self._catch_up()
@@ -190,17 +201,6 @@ class AccountFollower:
                 yield from self._listen()
             if self._seconds_left() > 0:
                 yield from self._sockets.pause()
-
-    def _ticket(self) -> Talk[str | None]:
-        """The address of a new socket; None where the service says that no more may be open, or has none."""
-        try:
-            ticket = yield from self._requester.call(post_ticket(None), OUTAGE)
-        except (TooManyRequests, NotFound) as refusal:
-            if refusal.code not in ("TOO_MANY_CONNECTIONS", "NO_WEBSOCKET"):
-                raise
-            self._sockets.none_for_now()
-            return None
-        return ticket.ws_url
 
     def _catch_up(self) -> Stream[StatusEvent]:
         """Tell what has changed meanwhile: newer orders, and those that were open."""

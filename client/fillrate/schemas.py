@@ -286,6 +286,20 @@ class Quote(Model):
     not_looked_at: tuple[PoolName, ...] | None = None
 
 
+class NoQuote(Model):
+    """There is no quote now, and why; the ones before are of no use. A quote follows as soon as there is one again."""
+
+    detail: str
+    error_code: str
+    type: str | None = None
+    token_in: str | None = None
+    token_out: str | None = None
+    amount: Amount | None = None
+    slippage: Amount | None = None
+    title: str | None = None
+    status: int | None = None
+
+
 class Token(Model):
     """A token that can be traded; `symbol` is null where it has none of its own.  `name` is what its maker calls it,
     whatever that is, unless the token is `verified`: then its mint is known to be the token that symbol and name

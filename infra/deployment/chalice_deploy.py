@@ -123,6 +123,7 @@ _FUNCTIONS_TOLD_MORE = {
     "ExecuteOrder": "execute_order",
     "WatchPairs": "watch_pairs",
     "DiscoverPools": "discover_pools",
+    "WebsocketMessage": "websocket_message",
 }
 
 
@@ -141,6 +142,7 @@ def environment(
         "CONNECTIONS_TABLE": data["ConnectionsTable"],
         "LINE_TABLE": data["LineTable"],
         "CIRCULATIONS_TABLE": data["CirculationsTable"],
+        "QUOTE_STREAMS_TABLE": data["QuoteStreamsTable"],
         "TICKET_SECRET_ARN": data["TicketSecretArn"],
         "ORDERS_PER_MINUTE": str(settings.orders_per_minute),
         "ORDERS_AT_ONCE": str(settings.orders_at_once),

@@ -26,6 +26,7 @@ CLASS_NAMES = {
     "PoolOffer": "PoolOffer",
     "RouteFee": "Fee",
     "Quote": "Quote",
+    "QuoteErrorMessage": "NoQuote",
     "ListedToken": "Token",
     "Health": "HealthFields",
     "WsTicket": "Ticket",
@@ -42,6 +43,9 @@ _MAY_LACK: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("priceImpact", "slot", "at", "ageMs"), "None"),
         **dict.fromkeys(("route", "fees", "quotes"), "()"),
     },
+    "QuoteErrorMessage": dict.fromkeys(
+        ("type", "tokenIn", "tokenOut", "amount", "slippage", "title", "status"), "None"
+    ),
     "ListedToken": {"tokenProgram": "None"},
     "Health": {"stage": "None", "degraded": "()", "checks": "Field(default_factory=dict)"},
     "WsTicket": {"wsPath": "None", "expiresAt": "None"},

@@ -77,6 +77,11 @@ TARGETS = (
         tests=("tests/unit/test_look.py", "tests/unit/test_waiting_order.py"),
     ),
     Target(
+        "quote streams",
+        about_money=("chalicelib/waiting/quote_stream.py",),
+        tests=("tests/unit/test_quote_stream.py",),
+    ),
+    Target(
         "watching",
         about_money=("chalicelib/waiting/hand_over.py",),
         others=(
@@ -85,11 +90,16 @@ TARGETS = (
             "chalicelib/waiting/circulation.py",
             "chalicelib/waiting/late_looks.py",
             "chalicelib/waiting/looks_told.py",
+            "chalicelib/waiting/quote_streaming.py",
             "chalicelib/waiting/wakes.py",
             "chalicelib/waiting/waking_orders.py",
             "chalicelib/waiting/watch.py",
         ),
-        tests=("tests/integration/test_watch.py", "tests/integration/test_handing_over.py"),
+        tests=(
+            "tests/integration/test_watch.py",
+            "tests/integration/test_handing_over.py",
+            "tests/integration/test_quote_streams.py",
+        ),
     ),
     Target(
         "split",
@@ -315,6 +325,7 @@ LEFT_OUT = {
     "chalicelib/venues/registry.py": "which pools there are",
     "chalicelib/venues/supported.py": "a list",
     "chalicelib/venues/venue.py": "protocols and records",
+    "chalicelib/waiting/last_told.py": "a record",
     "chalicelib/waiting/pair_market.py": "addresses as text and back",
     "chalicelib/waiting/ports.py": "protocols and records",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tempfile
@@ -103,10 +104,11 @@ def picture(browser: Browser, site: dict[str, str], name: str, order_id: str, wa
     desk.open(order_id)
     desk.fill_ticket("250")
     expect(desk.rows.first).to_be_visible()
-    seen: set[str] = set()
-    while len(seen) < watched:
-        with desk.page.expect_response(lambda response: "/quotes?" in response.url) as answer:
-            seen.add(str(answer.value.json()["at"]))
+    age = desk.page.get_by_test_id("quote-age")
+    for _ in range(watched):
+        slot = re.search(r"slot ([\d,]+)", age.inner_text())
+        assert slot is not None
+        expect(age).not_to_contain_text(slot[1], timeout=30_000)
     desk.page.evaluate("document.activeElement.blur()")
     desk.page.screenshot(path=IMAGES / f"{name}.png")
     if name == "page":

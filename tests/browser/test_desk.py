@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Error, Route, expect
+from playwright.sync_api import Error, Page, Route, WebSocketRoute, expect
 
 from testing.chain import Chain
 from testing.client import Client
@@ -31,6 +31,22 @@ def place(request: pytest.FixtureRequest, new_desk: NewDesk) -> Desk:
     desk = new_desk(**PLACES[request.param], reduced_motion="reduce")
     desk.open()
     return desk
+
+
+class StreamOfQuotes:
+    """What the page is told over WebSockets that it opens from now on: its quotes may be held back."""
+
+    def __init__(self, page: Page) -> None:
+        self.are_held = False
+        page.route_web_socket(re.compile("ticket="), self._pass_on)
+
+    def _pass_on(self, page: WebSocketRoute) -> None:
+        server = page.connect_to_server()
+        server.on_message(lambda message: None if self.are_held and _is_quote(message) else page.send(message))
+
+
+def _is_quote(message: str | bytes) -> bool:
+    return bool(json.loads(message)["type"] == "quote")
 
 
 def amount_of(desk: Desk) -> Decimal:
@@ -129,12 +145,36 @@ def test_an_order_that_may_cost_much_is_asked_for_again_and_enter_does_not_place
     assert [post["minOut"] for post in placed] == [least[1].replace(",", "")], "what was agreed to is the floor"
 
 
+def test_quotes_come_by_the_stream_and_without_it_are_asked_for(place: Desk) -> None:
+    told, held, page = StreamOfQuotes(place.page), list[Route](), place.page
+    place.open()
+    place.fill_ticket("3")
+    page.route("**/quotes?*", lambda route: held.append(route))
+    page.get_by_label("You pay", exact=True).fill("4")
+    place.wait_for_quote()
+    assert held, "the first is asked for, and here not answered"
+    page.unroute("**/quotes?*")
+    for route in held:
+        with suppress(Error):
+            route.continue_()
+    told.are_held = True
+    page.get_by_label("You pay", exact=True).fill("5")
+    place.wait_for_quote()
+    age = page.get_by_test_id("quote-age")
+    slot = re.search(r"slot ([\d,]+)", age.inner_text())
+    assert slot is not None
+    expect(age).not_to_contain_text(slot[1])
+
+
 def test_the_quote_of_one_amount_never_stands_beside_another(place: Desk, chain: Chain) -> None:
+    told = StreamOfQuotes(place.page)
+    place.open()
     page, out = place.page, place.page.get_by_test_id("amount-out")
     place.fill_ticket("1")
     expect(place.submit).to_have_attribute("aria-disabled", "false")
     held: list[Route] = []
     page.route("**/quotes?*", lambda route: held.append(route))
+    told.are_held = True
     page.get_by_label("You pay", exact=True).fill("20")
     expect(out).to_have_text("…")
     expect(page.get_by_test_id("min-out")).to_have_text("–")
@@ -143,6 +183,7 @@ def test_the_quote_of_one_amount_never_stands_beside_another(place: Desk, chain:
     expect(page.get_by_text(re.compile("^As it was for 1 SOL$"))).to_be_visible()
     assert place.accessibility_problems() == []
     page.unroute("**/quotes?*")
+    told.are_held = False
     for route in held:
         with suppress(Error):  # the page has given up what it asked before
             route.continue_()

@@ -39,10 +39,13 @@ class BrokenOff:
 class ScriptedService:
     """`script` what each route answers, the last again and again; `sockets` what each connection is sent in turn.
 
-    A socket script of None refuses the connection; after its messages a connection is closed.
+    A socket script of None refuses the connection; after its messages a connection is closed. Where it `listens` a
+    connection is sent nothing before it has said something, which is in `said`.
     """
 
     def __init__(self) -> None:
+        self.listens = False
+        self.said: list[Json] = []
         self.received: list[Received] = []
         self.sockets: deque[list[Json] | None] = deque()
         self.opened: list[str] = []
@@ -81,6 +84,8 @@ class ScriptedService:
         return None
 
     def _speak(self, connection: ServerConnection) -> None:
+        if self.listens:
+            self.said.append(json.loads(connection.recv()))
         for message in self.sockets.popleft() or []:
             connection.send(json.dumps(message))
 

@@ -365,6 +365,22 @@ def test_an_account_is_watched_over_sockets_that_break(client: Either, service: 
     events.close()
 
 
+def test_quotes_are_streamed_over_sockets_that_break(client: Either, service: ScriptedService) -> None:
+    service.script("POST", "/ws-tickets", Answer(200, {"wsUrl": service.ws_url}))
+    first, second = ({"type": "quote", **QUOTE, "amountOut": amount} for amount in ("1500", "1501"))
+    gone = {"type": "quote-error", "title": "no", "status": 503, "detail": "away", "errorCode": "RPC_UNAVAILABLE"}
+    service.listens = True
+    service.sockets.extend([[first, first, second, gone], [second]])
+    told = client.iterate("stream_quotes", "SOL", "USDC", Decimal(10), slippage="0.01")
+    news = [next(told) for _ in range(5)]
+    told.close()
+    wish = {"action": "quotes", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "10", "slippage": "0.01"}
+    assert service.said == [wish, wish]
+    assert [getattr(one, "amount_out", None) or one.error_code for one in news] == [
+        *(Decimal(1500), Decimal(1501), "RPC_UNAVAILABLE", "DISCONNECTED", Decimal(1501))
+    ]
+
+
 @pytest.mark.parametrize(
     ("method", "arguments", "sent"),
     [

@@ -155,6 +155,25 @@ def test_watching_with_json_is_a_line_for_each_step(cli: Cli, service: ScriptedS
     assert [json.loads(line) for line in out.splitlines()] == [pushed(change) for change in FAILED]
 
 
+def test_a_quote_is_watched_for_as_long_as_is_asked_for(
+    cli: Cli, service: ScriptedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fillrate.following.POLL_SECONDS", 0.01)
+    service.script("POST", "/ws-tickets", Answer(404, {"type": "urn:fillrate:problem:no-websocket", "title": "no"}))
+    other, none = {**QUOTE, "amountOut": "1523"}, {"type": "urn:fillrate:problem:no-pool", "detail": "no pool"}
+    path = "/quotes?tokenIn=SOL&tokenOut=USDC&amount=10"
+    answers = [Answer(200, QUOTE), Answer(200, QUOTE), Answer(200, other), Answer(422, none)]
+    service.script("GET", path, *answers)
+    code, out, err = cli("quote", "SOL", "USDC", "10", "--watch", "--timeout", "2", "--json")
+    assert (code, err) == (0, "")
+    told = [json.loads(line) for line in out.splitlines()]
+    assert [one.get("amountOut", one.get("errorCode")) for one in told] == [QUOTE["amountOut"], "1523", "NO_POOL"]
+    service.script("GET", path, Answer(200, QUOTE))
+    code, out, _ = cli("quote", "SOL", "USDC", "10", "--watch", "--timeout", "0.5")
+    assert code == 0
+    assert "no quote: No registered pool trades this pair." in out
+
+
 def test_selling_and_buying_say_exactly_what_goes_in(cli: Cli, service: ScriptedService) -> None:
     script_order(service, life())
     service.script("GET", f"{SOLD}&slippage=0.005", Answer(200, {**QUOTE, "minOut": "1514.390001"}))

@@ -177,6 +177,16 @@ TRIALS: dict[str, Callable[[Place], Any]] = {
         TableName=p.names["CirculationsTable"], Key={"pair": {"S": "nobody"}}
     ),
     "circulations: all": lambda p: p.client("dynamodb").scan(TableName=p.names["CirculationsTable"], Limit=1),
+    "streams: a pair's": lambda p: p.client("dynamodb").query(
+        TableName=p.names["QuoteStreamsTable"],
+        KeyConditionExpression="#p = :p",
+        ExpressionAttributeNames={"#p": "pair"},
+        ExpressionAttributeValues={":p": {"S": "nobody"}},
+    ),
+    "streams: read several": lambda p: p.client("dynamodb").batch_get_item(
+        RequestItems={p.names["QuoteStreamsTable"]: {"Keys": [{"pair": {"S": "nobody"}, "stream": {"S": "x"}}]}}
+    ),
+    "streams: all": lambda p: p.client("dynamodb").scan(TableName=p.names["QuoteStreamsTable"], Limit=1),
     "watch queue: send": lambda p: _queue(p, "send_message", "WatchQueueUrl", MessageBody="{}", DelaySeconds=99_999),
     "watch queue: receive": lambda p: _queue(
         p, "receive_message", "WatchQueueUrl", VisibilityTimeout=0, WaitTimeSeconds=0
@@ -275,6 +285,11 @@ MAY: dict[str, set[str]] = {
         "watch queue: receive",
         "watch queue: delete",
         "watch queue: hide",
+        "streams: a pair's",
+        "sessions: hear",
+        "sessions: close",
+        "connections: post",
+        "connections: close",
     },
     "PushChanges": {
         "orders: change one",
@@ -307,6 +322,7 @@ MAY: dict[str, set[str]] = {
         "dead letters: hide",
         "circulations: all",
         "watch queue: send",
+        "streams: all",
     },
     "DiscoverPools": {
         "pools: all",
@@ -333,8 +349,18 @@ MAY: dict[str, set[str]] = {
         "orders: a connection's",
         "connections: post",
         "connections: close",
+        "sessions: read one",
         "sessions: hear",
         "sessions: close",
+        "pools: all",
+        "proposals: all",
+        "control: read",
+        "control: change",
+        "node's url: read",
+        "streams: read several",
+        "circulations: read one",
+        "circulations: move",
+        "watch queue: send",
     },
     "WebsocketDisconnect": {"orders: delete one", "orders: a connection's", "sessions: hear", "sessions: close"},
 }
@@ -358,12 +384,15 @@ MAY_WRITE: dict[str, dict[str, set[str]]] = {
         "OrdersTable": {"PutItem"},
         "ControlTable": {"UpdateItem"},
         "CirculationsTable": {"UpdateItem", "DeleteItem"},
+        "QuoteStreamsTable": {"DeleteItem"},
+        "ConnectionsTable": {"UpdateItem", "DeleteItem"},
     },
     "PushChanges": {"OrdersTable": {"UpdateItem", "DeleteItem"}, "ConnectionsTable": {"DeleteItem"}},
     "Sweep": {
         "OrdersTable": {"PutItem", "UpdateItem", "DeleteItem"},
         "LineTable": {"UpdateItem"},
         "ConnectionsTable": {"UpdateItem", "DeleteItem"},
+        "QuoteStreamsTable": {"DeleteItem"},
     },
     # Of the record its own kind of entries, of the control table its pace: tests/unit/test_roles_in_template.py.
     "DiscoverPools": {
@@ -378,8 +407,15 @@ MAY_WRITE: dict[str, dict[str, set[str]]] = {
     "WebsocketMessage": {
         "OrdersTable": {"PutItem", "DeleteItem"},
         "ConnectionsTable": {"UpdateItem", "DeleteItem"},
+        "QuoteStreamsTable": {"PutItem", "DeleteItem"},
+        "CirculationsTable": {"UpdateItem"},
+        "ControlTable": {"UpdateItem"},
     },
-    "WebsocketDisconnect": {"OrdersTable": {"DeleteItem"}, "ConnectionsTable": {"UpdateItem", "DeleteItem"}},
+    "WebsocketDisconnect": {
+        "OrdersTable": {"DeleteItem"},
+        "ConnectionsTable": {"UpdateItem", "DeleteItem"},
+        "QuoteStreamsTable": {"DeleteItem"},
+    },
 }
 NEVER: dict[str, Any] = {
     "ConditionExpression": "attribute_exists(#never)",

@@ -119,6 +119,9 @@ class FreeRein:
     def limits_for(self, account: str) -> LimitsInForce:
         return LimitsInForce(Limits(), Limits())
 
+    def counted_limits_for(self, account: str) -> LimitsInForce:
+        return self.limits_for(account)
+
     def controls_for(self, account: str) -> Controls:
         return Controls(self.halt_of(account), self.limits_for(account))
 

@@ -6,7 +6,7 @@ import base64
 import json
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -43,12 +43,18 @@ from chalicelib.aws.dynamodb.waiting_index import WaitingIndex
 from chalicelib.aws.orders_queue import SqsOrdersQueue
 from chalicelib.aws.watch_queue import SqsWatchQueue
 from chalicelib.aws.websocket_gateway import WebSocketGateway
+from chalicelib.contract.requests import QuotesMessage
+from chalicelib.http.api import quote_asked
 from chalicelib.orders.delivery import Message
-from chalicelib.orders.order import Order
+from chalicelib.orders.order import Order, Token
 from chalicelib.push.connection_table import ConnectionCaps, ConnectionTable
 from chalicelib.push.connections import Connections
+from chalicelib.push.quote_stream_table import QuoteStreamCaps, QuoteStreamTable
+from chalicelib.push.stream_requests import StreamRequests
 from chalicelib.risk.limits import PLAYGROUND
+from chalicelib.waiting.wakes import Wakes
 from tests.integration import moto_secret as moto_secret  # lets moto make the template's secret
+from tests.sample_orders import JUP, SOL, USDC
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -59,6 +65,7 @@ WEBSOCKET_ENDPOINT = f"https://fillrate.execute-api.{REGION}.amazonaws.com/api"
 # Of one BatchWriteItem, as DynamoDB has it.
 MOST_WRITES = 25
 CAPS = ConnectionCaps(of_key=20, of_account=50)
+STREAM_CAPS = QuoteStreamCaps()
 DATA_STACK = Path(__file__).parents[2] / "infra" / "deployment" / "data.yaml"
 
 Json = dict[str, Any]
@@ -182,6 +189,16 @@ class Cloud:
     def connections(self) -> Connections:
         return Connections(self.dynamodb, self.orders_table)
 
+    def quote_streams(self, caps: QuoteStreamCaps = STREAM_CAPS) -> QuoteStreamTable:
+        streams, connections = self.outputs["QuoteStreamsTable"], self.outputs["ConnectionsTable"]
+        circulations = self.outputs["CirculationsTable"]
+        return QuoteStreamTable(self.dynamodb, streams, connections, circulations, pause_after_conflict, caps)
+
+    def stream_requests(self, now_ms: Callable[[], int]) -> StreamRequests:
+        """As sessions have them; the tokens are those of the sample orders, and a pair is not looked at sooner."""
+        wakes = Wakes(self.circulations(), self.watch_queue(), now_ms)
+        return StreamRequests(self.quote_streams(), sample_tokens_asked, wakes, now_ms)
+
     def connection_table(self, caps: ConnectionCaps = CAPS) -> ConnectionTable:
         return ConnectionTable(self.dynamodb, self.outputs["ConnectionsTable"], caps)
 
@@ -249,6 +266,17 @@ class Cloud:
         return [
             (one["Body"], one.get("MessageAttributes", {}).get("reason", {}).get("StringValue", "")) for one in messages
         ]
+
+
+class SampleTokens:
+    """The tokens of the sample orders, as a directory."""
+
+    def find(self, text: str) -> Token | None:
+        return next((token for token in (SOL, USDC, JUP) if text in (token.text, token.mint)), None)
+
+
+def sample_tokens_asked(content: Mapping[str, Any]) -> tuple[Token, Token, int, int]:
+    return quote_asked(SampleTokens(), QuotesMessage, content)
 
 
 @cache

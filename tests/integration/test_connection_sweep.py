@@ -14,7 +14,12 @@ ACCOUNT = account_partition("alice")
 
 def sweep(cloud: Cloud, api: WebSocketApi, now_ms: int = NOW_MS, caps: ConnectionCaps = CAPS) -> SweptConnections:
     return ConnectionSweep(
-        cloud.connections(), cloud.connection_table(caps), cloud.keys(), api.gateway(), lambda: now_ms
+        cloud.connections(),
+        cloud.connection_table(caps),
+        cloud.quote_streams(),
+        cloud.keys(),
+        api.gateway(),
+        lambda: now_ms,
     ).sweep()
 
 

@@ -499,7 +499,12 @@ def test_a_client_that_vanished_is_forgotten_and_nobody_waits_for_it(push: Push)
     assert push.api.received("stays") == whole_history(confirmed())
 
     ConnectionSweep(
-        push.connections, push.cloud.connection_table(), push.cloud.keys(), push.api.gateway(), lambda: CREATED_AT_MS
+        push.connections,
+        push.cloud.connection_table(),
+        push.cloud.quote_streams(),
+        push.cloud.keys(),
+        push.api.gateway(),
+        lambda: CREATED_AT_MS,
     ).sweep()
     assert push.connections.watchers("order-2") == [], "what else it watched goes with the next sweep"
     assert push.cloud.connection_table().counted()[0].connections == {"stays"}

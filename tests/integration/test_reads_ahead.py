@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from operator import itemgetter
 from threading import Barrier, Lock
 
 import pytest
@@ -150,7 +151,7 @@ def test_one_call_brings_several_parts_each_of_which_is_taken_once(ahead: ReadAh
         calls.append("read")
         return {"limits": 1, "turns": 2}
 
-    ahead.begin_together(read, {name: lambda found, name=name: found[name] for name in ("limits", "turns")})
+    ahead.begin_together(read, {name: itemgetter(name) for name in ("limits", "turns")})
     assert [ahead.take(name, lambda: 0) for name in ("turns", "limits", "turns")] == [2, 1, 0]
     assert calls == ["read"]
 

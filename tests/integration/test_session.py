@@ -47,6 +47,7 @@ class Talk:
             self.tickets,
             lambda: self.now_ms,
             "local",
+            self.cloud.stream_requests(lambda: self.now_ms),
         )
 
     @property

@@ -50,6 +50,7 @@ class Door:
             self.office,
             lambda: self.now_ms,
             self.without_ticket,
+            self.cloud.stream_requests(lambda: self.now_ms),
         )
 
     def ticket(self, account: str, order_id: str | None = None, key_id: str | None = None) -> str:

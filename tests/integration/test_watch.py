@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any, TypeVar
 
 import pytest
 
+from chalicelib.amounts import floor_of
 from chalicelib.aws.dynamodb.look_pace import SharedLookPace
 from chalicelib.orders.delivery import Message
 from chalicelib.orders.life import cancel
 from chalicelib.orders.message import order_id_of
 from chalicelib.orders.order import Order
+from chalicelib.orders.quoting import SwapQuote
 from chalicelib.orders.states import State
 from chalicelib.orders.triggers import returned
-from chalicelib.problems import NoPool, RpcUnavailable
+from chalicelib.problems import InsufficientLiquidity, NoPool, RpcUnavailable
+from chalicelib.push.dropping import Dropping
+from chalicelib.push.fan_out import FanOut
+from chalicelib.push.quote_posts import QUOTE_BUDGET, GatewayQuotePosts, PostsUnderWay
 from chalicelib.risk.limits import Limits, LimitsInForce
 from chalicelib.waiting.book import Book
 from chalicelib.waiting.circulation import LOOK_LEASE_MS, SILENT_MS, WatchMessage, pair_of, watch_message
@@ -25,10 +32,12 @@ from chalicelib.waiting.hand_over import HandOver
 from chalicelib.waiting.late_looks import LateLooks
 from chalicelib.waiting.looks_told import LooksTold
 from chalicelib.waiting.ports import LookPace, MarketSeen
+from chalicelib.waiting.quote_stream import QuoteNews, QuoteStream
+from chalicelib.waiting.quote_streaming import QuoteStreaming
 from chalicelib.waiting.wakes import Wakes
 from chalicelib.waiting.waking_orders import WakingOrders
 from chalicelib.waiting.watch import LookTimes, PairWatch
-from tests.integration.cloud import Cloud
+from tests.integration.cloud import Cloud, WebSocketApi
 from tests.sample_orders import CREATED_AT_MS, SOL, USDC, waiting_order
 
 T = TypeVar("T")
@@ -44,12 +53,38 @@ class Prices:
     usdc: int = 150
     fails: Exception | None = None
     asked: int = 0
+    reads: int = 0
+    refuses: set[int] = field(default_factory=set)
 
     def __call__(self, pair: tuple[str, str], largest: Mapping[str, int], use: Callable[[MarketSeen], T]) -> T:
         if self.fails is not None:
             raise self.fails
         assert "/".join(pair) == PAIR
-        return use(MarketSeen(SLOT, {SOL.mint: self}))
+        self.reads += 1
+        return use(MarketSeen(SLOT + self.reads, {SOL.mint: self}, self.quote))
+
+    def quote(self, stream: QuoteStream) -> SwapQuote:
+        """What a market of one pool tells that takes no fee."""
+        if stream.amount in self.refuses:
+            raise InsufficientLiquidity("so much is not there")
+        token_in, token_out, amount = stream.token_in, stream.token_out, stream.amount
+        out = amount * self.usdc // 1_000 if token_in == SOL else amount * 1_000 // self.usdc
+        return SwapQuote(
+            token_in=token_in,
+            token_out=token_out,
+            amount=amount,
+            slippage_ppm=stream.slippage_ppm,
+            slot=SLOT + self.reads,
+            slot_lag=0,
+            at_ms=CREATED_AT_MS + self.reads,
+            age_ms=self.reads,
+            amount_out=out,
+            min_out=floor_of(out, stream.slippage_ppm),
+            price_impact=Fraction(0),
+            route=(),
+            fees=(),
+            offers=(),
+        )
 
     def paid(self, amount: int) -> int | None:
         self.asked += 1
@@ -82,6 +117,8 @@ class Stage:
     handed: list[tuple[int, str]] = field(default_factory=list)
     received: int = 0
     seconds: float = 0.0
+    is_patient: bool = True
+    api: WebSocketApi = field(default_factory=WebSocketApi)
 
     def clock(self) -> int:
         return self.now_ms
@@ -132,8 +169,14 @@ class Stage:
             lambda: HandOver(store, workers, controls, self.clock),
             LookTimes(self.every_ms, self.clock, lambda: self.seconds),
             ThreadPoolExecutor(1),
+            QuoteStreaming(self.cloud.quote_streams(), self.posts(), lambda: self.seconds),
             self.pace,
         )
+
+    def posts(self) -> PatientPosts:
+        gateway, streams = self.api.gateway(), self.cloud.quote_streams()
+        fan_out = FanOut(gateway, time.monotonic, lambda _: None, QUOTE_BUDGET)
+        return PatientPosts(GatewayQuotePosts(fan_out, Dropping(gateway, self.cloud.connection_table()), streams), self)
 
     def halt_of(self, account: str) -> Any:
         return self.cloud.control_table().halt_of(account)
@@ -173,6 +216,32 @@ class Stage:
 
     def stored(self, order_id: str = "order-1") -> Order:
         return self.cloud.stored(order_id)
+
+
+@dataclass
+class PatientPosts:
+    """The product's, which a look waits for as long as they take, unless the stage says that it doesn't."""
+
+    inner: GatewayQuotePosts
+    stage: Stage
+
+    def begin(self, due: Mapping[QuoteStream, QuoteNews]) -> PatientPostsUnderWay:
+        self.stage.step("before quotes are posted")
+        return PatientPostsUnderWay(self.inner.begin(due), self.stage)
+
+
+@dataclass
+class PatientPostsUnderWay:
+    inner: PostsUnderWay
+    stage: Stage
+
+    def sent(self, within_seconds: float) -> frozenset[str]:
+        sent = self.inner.sent(60.0 if self.stage.is_patient else 0.0)
+        self.stage.step("after quotes are posted")
+        return sent
+
+    def finish(self) -> None:
+        self.inner.finish()
 
 
 class Stepping:
@@ -338,7 +407,8 @@ class TestLooks:
         assert {stage.stored(name).state for name in ("order-2", "order-3")} == {State.PENDING}
         trigger = stage.stored("order-2").trigger
         assert trigger is not None
-        assert (trigger.price, trigger.slot) == ("160", SLOT)
+        assert trigger.price == "160"
+        assert SLOT < trigger.slot <= SLOT + stage.prices.reads
         assert {order_id for at_ms, order_id in stage.handed if at_ms <= stage.now_ms} == {"order-2", "order-3"}
         stage.cloud.assert_counters_add_up()
 

@@ -36,6 +36,7 @@ DATA = {
         "ConnectionsTable",
         "LineTable",
         "CirculationsTable",
+        "QuoteStreamsTable",
         "TicketSecretArn",
         "OrdersQueueUrl",
         "DeadLetterQueueUrl",
@@ -79,6 +80,7 @@ def test_those_that_ask_a_node_are_told_where_it_is_and_each_what_is_its_own(
         "execute_order": {"EXECUTES_ORDERS": "true", **told},
         "watch_pairs": told,
         "discover_pools": {"AUDIT_TABLE": "the record", **told},
+        "websocket_message": told,
     }
 
 

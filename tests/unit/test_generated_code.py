@@ -29,6 +29,7 @@ READ_AS: dict[str, type[BaseModel]] = {
     "PoolName": models.PoolName,
     "PoolOffer": models.PoolOffer,
     "Quote": models.Quote,
+    "QuoteErrorMessage": models.NoQuote,
     "RouteFee": models.Fee,
     "RouteLeg": models.Leg,
     "ShownOrder": models.Order,
@@ -37,10 +38,12 @@ READ_AS: dict[str, type[BaseModel]] = {
     "Trigger": models.Trigger,
     "WsTicket": models.Ticket,
 }
-# Read by other means: errors become exceptions, the checks of health stay JSON, the rest is not for a program to read.
+# Read by other means: a quote's message is read as a Quote, errors become exceptions, the checks of health stay JSON.
+# The rest is not for a program to read.
 NOT_READ = {
     *("Problem", "WrongField", "HealthCheck", "Status", "TriggerKind", "TokenList", "OpenApi", "AsyncApi"),
     *("SubscribedMessage", "UnsubscribedMessage", "PongMessage", "ErrorMessage"),
+    *("QuoteMessage", "QuotesBegunMessage", "QuotesEndedMessage", "QuotesMessage", "QuotesEndMessage"),
     *("OrderRequest", "OrderChangeRequest", "TicketRequest", "ClientMessage"),
     *("RepeatedOrTried", "DryRun", "Refusal", "Simulation"),
 }

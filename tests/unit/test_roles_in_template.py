@@ -122,8 +122,8 @@ def test_where_the_nodes_are_is_told_to_the_functions_that_ask_them_and_shown_to
         if statement["Resource"] == {"Ref": "SolanaRpcSecretArn"}
     }
     assert "SOLANA_RPC" not in shared
-    assert told == {"APIHandler", "ExecuteOrder", "WatchPairs", "DiscoverPools"}
-    assert may_read == {"ApiHandlerRole", "ExecuteOrderRole", "WatchPairsRole", "DiscoverPoolsRole"}
+    assert told == {"APIHandler", "ExecuteOrder", "WatchPairs", "DiscoverPools", "WebsocketMessage"}
+    assert may_read == {f"{name.replace('API', 'Api')}Role" for name in told}
     assert template["Parameters"]["SolanaRpcUrl"]["NoEcho"] is True
 
 
@@ -144,6 +144,7 @@ def test_functions_move_counters_and_change_no_limit_and_no_kill_switch(resource
         "ExecuteOrderRole": [*counters, "outage"],
         "WatchPairsRole": [*counters, "rpc-pace#*"],
         "DiscoverPoolsRole": ["rpc-pace#*"],
+        "WebsocketMessageRole": ["rpc-pace#*"],
     }
 
 

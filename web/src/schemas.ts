@@ -46,7 +46,7 @@ export interface components {
     /** @description What a client may send over the WebSocket. */
     ClientMessage: {
       /** @enum {string} */
-      action: "subscribe" | "unsubscribe" | "ping";
+      action: "subscribe" | "unsubscribe" | "ping" | "quotes";
       /** @default null */
       orderId: string | null;
     };
@@ -66,7 +66,11 @@ export interface components {
       simulation: components["schemas"]["Simulation"];
       immediate: boolean;
     };
-    /** @description What is wrong with the client's message. After 401, 413 and 429 the connection is closed. */
+    /**
+     * @description What is wrong with the client's message.
+     *
+     *     After 401, 413 and 429 the connection is closed, unless `errors` names fields.
+     */
     ErrorMessage: {
       /** @constant */
       type: "error";
@@ -382,6 +386,86 @@ export interface components {
       quotes: components["schemas"]["PoolOffer"][];
       notLookedAt?: components["schemas"]["PoolName"][];
     };
+    /** @description There is no quote now, and why; the ones before are of no use. A quote follows as soon as there is one again. */
+    QuoteErrorMessage: {
+      /** @constant */
+      type: "quote-error";
+      tokenIn: string;
+      tokenOut: string;
+      amount: string;
+      slippage: string;
+      title: string;
+      status: number;
+      detail: string;
+      errorCode: string;
+    };
+    /** @description A pair's quote, as GET /quotes answers: the first, and each that is another than the one before. */
+    QuoteMessage: {
+      tokenIn: string;
+      tokenOut: string;
+      amount: string;
+      slippage: string;
+      slot: number;
+      slotLag: number;
+      /** Format: date-time */
+      at: string;
+      ageMs: number;
+      amountOut: string;
+      minOut: string;
+      price: string;
+      priceImpact: string;
+      route: components["schemas"]["RouteLeg"][];
+      fees: components["schemas"]["RouteFee"][];
+      quotes: components["schemas"]["PoolOffer"][];
+      notLookedAt?: components["schemas"]["PoolName"][];
+      /** @constant */
+      type: "quote";
+    };
+    /** @description The pair's quote follows as it changes, until `expiresAt` unless it is asked for again. */
+    QuotesBegunMessage: {
+      /** @constant */
+      type: "subscribed";
+      tokenIn: string;
+      tokenOut: string;
+      amount: string;
+      slippage: string;
+      /** Format: date-time */
+      expiresAt: string;
+    };
+    /** @description What a client says over the WebSocket to be told a pair's quotes no more. */
+    QuotesEndMessage: {
+      /** @constant */
+      action: "unsubscribe";
+      /** @description as it was asked for, or its mint */
+      tokenIn: string;
+      /** @description as it was asked for, or its mint */
+      tokenOut: string;
+      /** @description of no account */
+      amount?: string | number;
+    };
+    /** @description Nothing more of the pair's quotes is told on this connection. */
+    QuotesEndedMessage: {
+      /** @constant */
+      type: "unsubscribed";
+      tokenIn: string;
+      tokenOut: string;
+    };
+    /** @description What a client says over the WebSocket to be told a pair's quotes as they change; again, to go on being told. */
+    QuotesMessage: {
+      /** @description a symbol or a mint address */
+      tokenIn: string;
+      /** @description a symbol or a mint address */
+      tokenOut: string;
+      /** @description of tokenIn, in whole tokens, above zero */
+      amount: string | number;
+      /**
+       * @description a fraction from 0 to 0.5
+       * @default 0.01
+       */
+      slippage: string | number;
+      /** @constant */
+      action: "quotes";
+    };
     /** @description Why an order would be refused, as its problem would say it. */
     Refusal: {
       status: number;
@@ -585,6 +669,12 @@ export type PoolName = components["schemas"]["PoolName"];
 export type PoolOffer = components["schemas"]["PoolOffer"];
 export type Problem = components["schemas"]["Problem"];
 export type Quote = components["schemas"]["Quote"];
+export type QuoteErrorMessage = components["schemas"]["QuoteErrorMessage"];
+export type QuoteMessage = components["schemas"]["QuoteMessage"];
+export type QuotesBegunMessage = components["schemas"]["QuotesBegunMessage"];
+export type QuotesEndMessage = components["schemas"]["QuotesEndMessage"];
+export type QuotesEndedMessage = components["schemas"]["QuotesEndedMessage"];
+export type QuotesMessage = components["schemas"]["QuotesMessage"];
 export type Refusal = components["schemas"]["Refusal"];
 export type RepeatedOrTried = components["schemas"]["RepeatedOrTried"];
 export type RouteFee = components["schemas"]["RouteFee"];

@@ -1,8 +1,14 @@
-/** A WebSocket that comes back: each time with a new address, after longer and longer pauses. */
+/**
+ * A WebSocket that comes back: each time with a new address, after longer and longer pauses. Whoever is connected for all
+ * of an account's orders also carries its quotes.
+ */
 
+import { computed, signal } from "@preact/signals";
+import type { ErrorMessage, QuoteErrorMessage, QuoteMessage } from "./schemas";
 import type { StatusMessage } from "./wire";
 
 export type SocketState = "connecting" | "live" | "waiting";
+export type QuoteNews = QuoteMessage | QuoteErrorMessage | ErrorMessage;
 
 export interface SocketPlan {
   /** Where to connect now; null: nowhere any more. What it throws is tried again later. */
@@ -13,10 +19,25 @@ export interface SocketPlan {
   onOpen?: () => void;
 }
 
+type Message = StatusMessage | QuoteNews | { type: "pong" | "subscribed" | "unsubscribed" };
+
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
 // API Gateway closes a connection that is silent for 10 minutes.
 const PING_MS = 240_000;
+
+const connected = signal<readonly WebSocket[]>([]);
+let hearQuotes: (news: QuoteNews) => void = () => undefined;
+
+/** The connection that carries quotes, null while there is none. One that is for an order ends with it, and carries none. */
+export const quoteCarrier = computed<WebSocket | null>(
+  () => connected.value.find((socket) => !new URL(socket.url).searchParams.has("orderId")) ?? null,
+);
+
+/** Who is told the quotes, and what the server says of what was asked over their connection. */
+export function onQuotes(listener: (news: QuoteNews) => void): void {
+  hearQuotes = listener;
+}
 
 /** Connect and stay connected, until the returned function is called. */
 export function stayConnected(plan: SocketPlan): () => void {
@@ -35,19 +56,31 @@ export function stayConnected(plan: SocketPlan): () => void {
       return again();
     }
     if (over || address === null) return;
-    socket = new WebSocket(address);
-    socket.onopen = () => {
+    const opened = new WebSocket(address);
+    socket = opened;
+    opened.onopen = () => {
+      connected.value = [...connected.peek(), opened];
       plan.onState?.("live");
       plan.onOpen?.();
-      pinging = window.setInterval(() => socket?.send('{"action":"ping"}'), PING_MS);
+      pinging = window.setInterval(() => opened.send('{"action":"ping"}'), PING_MS);
     };
-    socket.onmessage = ({ data }: MessageEvent<string>) => {
-      const message = JSON.parse(data) as StatusMessage | { type: "pong" | "error" | "subscribed" };
-      if (message.type !== "status") return;
-      pause = FIRST_PAUSE_MS;
-      plan.onMessage(message);
+    opened.onmessage = ({ data }: MessageEvent<string>) => {
+      const message = JSON.parse(data) as Message;
+      if (message.type === "status") {
+        pause = FIRST_PAUSE_MS;
+        plan.onMessage(message);
+      } else if (message.type === "quote" || message.type === "quote-error" || message.type === "error") {
+        if (opened === quoteCarrier.peek()) hearQuotes(message);
+      }
     };
-    socket.onclose = again;
+    opened.onclose = () => {
+      leave(opened);
+      again();
+    };
+  }
+
+  function leave(socket: WebSocket): void {
+    connected.value = connected.peek().filter((one) => one !== socket);
   }
 
   function again(): void {
@@ -66,6 +99,7 @@ export function stayConnected(plan: SocketPlan): () => void {
     clearInterval(pinging);
     if (socket) {
       socket.onclose = null;
+      leave(socket);
       socket.close();
     }
   };

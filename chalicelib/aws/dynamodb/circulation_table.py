@@ -1,4 +1,7 @@
-"""The Circulations of waiting/ports.py in DynamoDB: an item a pair, which its orders' writes move as they are made."""
+"""The Circulations of waiting/ports.py in DynamoDB: an item a pair, which its orders' writes move as they are made.
+
+So does the write that begins a stream of the pair's quotes.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,21 @@ def circulation_update(table: str, pair: str, by: int, now_ms: int) -> dict[str,
             "Key": {"pair": {"S": pair}},
             "UpdateExpression": (
                 "SET startedAtMs = if_not_exists(startedAtMs, :now), changedAtMs = :now ADD orders :by, changes :one"
+            ),
+            "ExpressionAttributeValues": {name: {"N": str(value)} for name, value in values.items()},
+        }
+    }
+
+
+def stream_start(table: str, pair: str, now_ms: int) -> dict[str, Any]:
+    """The beginning of a stream of the pair's quotes as its circulation has it, an action of a transaction."""
+    values = {":none": 0, ":one": 1, ":now": now_ms}
+    return {
+        "Update": {
+            "TableName": table,
+            "Key": {"pair": {"S": pair}},
+            "UpdateExpression": (
+                "SET startedAtMs = if_not_exists(startedAtMs, :now) ADD orders :none, streamStarts :one"
             ),
             "ExpressionAttributeValues": {name: {"N": str(value)} for name, value in values.items()},
         }
@@ -73,21 +91,40 @@ class CirculationTable:
         return LookRefused(_circulation(item) if item else None)
 
     def pass_on(
-        self, pair: str, owner: str, ticket: int, now_ms: int, next_at_ms: int, looked_at_ms: int | None
+        self,
+        pair: str,
+        owner: str,
+        ticket: int,
+        now_ms: int,
+        next_at_ms: int,
+        looked_at_ms: int | None,
+        streamless_at: int | None = None,
     ) -> bool:
         """As Circulations.pass_on."""
-        looked = {} if looked_at_ms is None else {"looked": looked_at_ms}
+        given = {
+            "ticket": ticket,
+            "aliveAtMs": now_ms,
+            "nextAtMs": next_at_ms,
+            "passedOnBy": owner,
+            "lookedAtMs": looked_at_ms,
+            "streamlessAt": streamless_at,
+        }
+        values = {name: value for name, value in given.items() if value is not None}
         return self._table.update_if(
-            "leaseOwner = :owner OR passedOnBy = :owner",
+            "leaseOwner = :passedOnBy OR passedOnBy = :passedOnBy",
             _key(pair),
-            "SET ticket = :ticket, aliveAtMs = :now, nextAtMs = :next, passedOnBy = :owner"
-            f"{', lookedAtMs = :looked' if looked else ''} REMOVE leaseOwner, leaseUntilMs",
-            {"owner": owner, "ticket": ticket, "now": now_ms, "next": next_at_ms, **looked},
+            f"SET {', '.join(f'{name} = :{name}' for name in values)} REMOVE leaseOwner, leaseUntilMs",
+            values,
         )
 
-    def end(self, pair: str, owner: str) -> bool:
+    def end(self, pair: str, owner: str, stream_starts: int = 0) -> bool:
         """As Circulations.end."""
-        return self._table.delete_if("orders = :none AND leaseOwner = :owner", _key(pair), {"none": 0, "owner": owner})
+        none_began = "streamStarts = :starts" if stream_starts else "attribute_not_exists(streamStarts)"
+        return self._table.delete_if(
+            f"orders = :none AND leaseOwner = :owner AND {none_began}",
+            _key(pair),
+            {"none": 0, "owner": owner, **({"starts": stream_starts} if stream_starts else {})},
+        )
 
 
 def _key(pair: str) -> Item:
@@ -107,6 +144,8 @@ def _circulation(item: Item) -> Circulation:
         looked_at_ms=_time(item, "lookedAtMs"),
         lease_owner=item.get("leaseOwner"),
         lease_until_ms=int(item.get("leaseUntilMs", 0)),
+        stream_starts=int(item.get("streamStarts", 0)),
+        streamless_at=int(item.get("streamlessAt", 0)),
     )
 
 

@@ -93,6 +93,38 @@ class Table:
         request = _expressions({"ConditionExpression": condition}, values)
         return {"Put": {"TableName": self.name, "Item": serialize(item), **request}}
 
+    def update_action(self, condition: str, key: Item, update: str, values: Values | None = None) -> Any:
+        """A conditional update, as a part of a transaction; `transact` tells the item where the condition fails."""
+        request = _expressions({"ConditionExpression": condition, "UpdateExpression": update}, values)
+        tell = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        return {"Update": {"TableName": self.name, "Key": serialize(key), **request, **tell}}
+
+    def delete_action(self, condition: str, key: Item, values: Values | None = None) -> Any:
+        """A conditional delete, as a part of a transaction."""
+        request = _expressions({"ConditionExpression": condition}, values)
+        return {"Delete": {"TableName": self.name, "Key": serialize(key), **request}}
+
+    @translated()
+    def transact(self, actions: Sequence[Any]) -> dict[int, Item] | None:
+        """All or nothing: None where all was written; else the places of the actions whose condition doesn't hold.
+
+        Each with its item as it stands, as far as its action asked for that; empty where there is none.
+        Raises WriteConflict where another write met one of the items.
+        """
+        try:
+            self._client.transact_write_items(TransactItems=actions)
+        except ClientError as error:
+            reasons: list[Any] = error.response.get("CancellationReasons", [])
+            failed = {
+                number: deserialize(reason.get("Item") or {})
+                for number, reason in enumerate(reasons)
+                if reason.get("Code") == "ConditionalCheckFailed"
+            }
+            if not failed:
+                raise
+            return failed
+        return None
+
     @translated()
     def update(self, key: Item, update: str, values: Values | None = None) -> Item:
         """The item after the update."""

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import typer
 from rich.console import RenderableType
 from rich.text import Text
 
 from fillrate.cli.display import amount, percent, printable, shortened
 from fillrate.cli.exit_codes import ExitCode
-from fillrate.cli.options import AmountArgument, JsonFlag, SlippageOption, TokenArgument, connect
+from fillrate.cli.options import (
+    AmountArgument,
+    GoOnFlag,
+    JsonFlag,
+    SlippageOption,
+    TimeoutOption,
+    TokenArgument,
+    connect,
+)
 from fillrate.cli.output import Output
 from fillrate.cli.plain_words import words_for
-from fillrate.models import PoolOffer, Quote
+from fillrate.models import NoQuote, PoolOffer, Quote
 
 
 def quote(
@@ -20,17 +30,52 @@ def quote(
     token_out: TokenArgument,
     amount: AmountArgument,
     slippage: SlippageOption = None,
+    watch: GoOnFlag = False,
+    timeout: TimeoutOption = None,
     as_json: JsonFlag = False,
 ) -> int:
-    """What exactly AMOUNT of TOKEN_IN would get now, by the best route and at each pool alone."""
+    """What exactly AMOUNT of TOKEN_IN would get now, by the best route and at each pool alone.
+
+    With --watch a line for each quote that is another than the last, until Ctrl-C or the timeout.
+    """
     output = Output(as_json=as_json)
     with connect(context) as fillrate:
+        if watch:
+            return _watch_quotes(
+                output, fillrate.stream_quotes(token_in, token_out, amount, slippage=slippage, timeout=timeout)
+            )
         answer = fillrate.quote(token_in, token_out, amount, slippage=slippage)
     if as_json:
         output.json(answer.to_json())
     else:
         output.show(*_headline(answer), *_route(answer, output), *_pools(answer, output))
     return ExitCode.OK
+
+
+def _watch_quotes(output: Output, told: Iterable[Quote | NoQuote]) -> ExitCode:
+    output.note("each quote that is another; Ctrl-C ends it")
+    try:
+        for news in told:
+            if output.as_json:
+                output.json(news.to_json())
+            elif isinstance(news, Quote):
+                output.show(_line_of(news))
+            else:
+                words = words_for(news.error_code)
+                output.show(Text(f"no quote: {words.meaning if words else printable(news.detail)}", "red"))
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    return ExitCode.OK
+
+
+def _line_of(quote: Quote) -> Text:
+    when = f"{quote.at.astimezone():%H:%M:%S}  " if quote.at is not None else ""
+    token_in, token_out = printable(quote.token_in), printable(quote.token_out)
+    return Text.assemble(
+        f"{when}{amount(quote.amount)} {token_in} → ",
+        (f"{amount(quote.amount_out)} {token_out}", "bold green"),
+        f"   at {amount(quote.price)}, at least {amount(quote.min_out)}",
+    )
 
 
 def tokens(context: typer.Context, as_json: JsonFlag = False) -> int:

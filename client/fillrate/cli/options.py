@@ -74,4 +74,5 @@ SinceOption = Annotated[
 ]
 UntilOption = Annotated[str | None, typer.Option(metavar="TIME", help="Before then: RFC 3339.")]
 WatchFlag = Annotated[bool, typer.Option("--watch/--no-watch", help="Watch the order to its end.")]
+GoOnFlag = Annotated[bool, typer.Option("--watch", help="Go on, and tell each quote that is another.")]
 TimeoutOption = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Stop watching after this long.")]

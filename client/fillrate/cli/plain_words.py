@@ -38,6 +38,10 @@ _WORDS = {
     "BAD_REQUEST": Words("The request can't be served as it is."),
     "MESSAGE_TOO_LARGE": Words("A WebSocket message was too large."),
     "TOO_MANY_SUBSCRIPTIONS": Words("One connection watches too many orders.", "Watch all of them: `fillrate watch`."),
+    "TOO_MANY_QUOTE_STREAMS": Words(
+        "As many quotes are streamed as may be.", "End another: 5 a connection, 20 an account."
+    ),
+    "DISCONNECTED": Words("The connection was lost.", "Another is opened: nothing is to be done."),
     # An order's, or a quote's.
     "NO_POOL": Words("No registered pool trades this pair.", "`fillrate tokens` lists what is traded."),
     "TOKEN_NOT_TRADABLE": Words(
