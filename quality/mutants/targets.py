@@ -94,7 +94,11 @@ TARGETS = (
             "chalicelib/waiting/waking_orders.py",
             "chalicelib/waiting/watch.py",
         ),
-        tests=("tests/integration/test_watch.py", "tests/integration/test_quote_streams.py"),
+        tests=(
+            "tests/integration/test_watch.py",
+            "tests/integration/test_quote_streams.py",
+            "tests/integration/test_quote_stream_limits.py",
+        ),
     ),
     Target(
         "split",
