@@ -162,7 +162,7 @@ class _Stage:
         self._takes(READ_SECONDS)
         return None
 
-    def limits_for(self, account: str) -> LimitsInForce:
+    def counted_limits_for(self, account: str) -> LimitsInForce:
         self._takes(READ_SECONDS)
         return LimitsInForce(Limits(), Limits())
 

@@ -99,6 +99,7 @@ TARGETS = (
             "tests/integration/test_watch.py",
             "tests/integration/test_handing_over.py",
             "tests/integration/test_quote_streams.py",
+            "tests/integration/test_quote_stream_limits.py",
         ),
     ),
     Target(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -20,9 +21,10 @@ from tests.faults.market import Market
 Json = dict[str, Any]
 PAIR = {"tokenIn": "SOL", "tokenOut": "USDC"}
 WISH = {"action": "quotes", **PAIR, "amount": "10"}
-# How far others move the price of the pair's own pools, and how much of that is left where a route goes around them.
+# How far others raise the price at the pair's own pools (where it falls a route goes around them), and how much of that
+# is more than the market moves by itself.
 MOVE = Decimal("0.05")
-BELOW = Decimal("0.9985")
+ABOVE = Decimal("1.01")
 
 
 @pytest.fixture
@@ -43,7 +45,9 @@ def say(websocket: ClientConnection, message: Json) -> None:
 def heard(websocket: ClientConnection, until: Callable[[Json], bool]) -> list[Json]:
     """All that comes up to the first message that it is waited for."""
     messages: list[Json] = []
+    deadline = time.monotonic() + 2 * PATIENCE_SECONDS
     while not messages or not until(messages[-1]):
+        assert time.monotonic() < deadline, f"it never came: {messages[-3:]}"
         messages.append(json.loads(websocket.recv(timeout=PATIENCE_SECONDS)))
         check_message(messages[-1])
     return messages
@@ -76,18 +80,18 @@ def test_two_clients_of_a_pair_are_told_what_has_changed_until_they_unsubscribe(
         asked = market.quote("SOL", "USDC", "10")
         assert first[0].keys() == asked.keys() | {"type"}
 
-        undo = market.move("SOL", "USDC", MOVE)
-        fallen = min(map(paid, first)) * BELOW
-        second = [heard(client, pays_less_than(fallen))[-1] for client in (ann, bob)]
+        undo = market.move("USDC", "SOL", MOVE)
+        risen = max(map(paid, first)) * ABOVE
+        second = [heard(client, pays_more_than(risen))[-1] for client in (ann, bob)]
         assert min(one["slot"] for one in second) > max(one["slot"] for one in first)
 
         say(ann, {"action": "unsubscribe", **PAIR})
         heard(ann, is_of("unsubscribed"))
         market.undo(undo)
-        risen = max(map(paid, second)) / BELOW
-        heard(bob, pays_more_than(risen))
+        fallen = min(map(paid, second)) / ABOVE
+        heard(bob, pays_less_than(fallen))
         say(ann, {"action": "ping"})
-        assert not any(pays_more_than(risen)(message) for message in heard(ann, is_of("pong")))
+        assert not any(pays_less_than(fallen)(message) for message in heard(ann, is_of("pong")))
 
 
 def test_without_a_node_a_client_is_told_so_once_and_the_quote_when_one_answers(stack: dict[str, str]) -> None:
@@ -109,8 +113,8 @@ def test_the_client_streams_quotes(stack: dict[str, str], market: Market) -> Non
         told = fillrate.stream_quotes("SOL", "USDC", Decimal(10), timeout=PATIENCE_SECONDS)
         first = next(told)
         assert isinstance(first, Quote)
-        undo = market.move("SOL", "USDC", MOVE)
-        assert any(isinstance(one, Quote) and one.amount_out < first.amount_out * BELOW for one in told)
+        undo = market.move("USDC", "SOL", MOVE)
+        assert any(isinstance(one, Quote) and one.amount_out > first.amount_out * ABOVE for one in told)
         market.undo(undo)
 
 

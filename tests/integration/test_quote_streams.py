@@ -1,111 +1,29 @@
-"""Streams of quotes on DynamoDB and over the gateway: who may have how many, who is told what, and when it ends."""
+"""Streams of quotes on DynamoDB and over the gateway: who is told what and when, and when a stream ends."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from threading import Event
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 
 from chalicelib.orders.life import cancel
 from chalicelib.orders.states import State
-from chalicelib.problems import AllNodesDown, RpcUnavailable, TooManyQuoteStreams, Unauthorized
+from chalicelib.problems import AllNodesDown, RpcUnavailable
 from chalicelib.push.connection_sweep import ConnectionSweep
-from chalicelib.push.quote_stream_table import QuoteStreamCaps
-from chalicelib.push.session import Session
-from chalicelib.waiting.circulation import Circulation, WatchMessage
 from chalicelib.waiting.ports import MarketSeen
-from chalicelib.waiting.quote_stream import STREAM_LIFE_MS, QuoteStream
-from tests.asyncapi_contract import check_message
+from chalicelib.waiting.quote_stream import STREAM_LIFE_MS
 from tests.integration.cloud import Cloud, aws_error
-from tests.integration.test_watch import PAIR, Killed, Prices, Stage
-from tests.sample_orders import CREATED_AT_MS, JUP, SOL, USDC
+from tests.integration.streaming import END, QUOTES, Streams, streams_on
+from tests.integration.test_watch import PAIR, Killed, Prices
 
-Json = dict[str, Any]
 T = TypeVar("T")
-QUOTES = {"action": "quotes", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "10"}
-END = {"action": "unsubscribe", "tokenIn": "SOL", "tokenOut": "USDC"}
-TOKENS = (SOL, USDC, JUP)
-WAYS = [(one, other) for one in TOKENS for other in TOKENS if one is not other]
-
-
-@dataclass
-class Streams:
-    """A stage with clients that talk to it."""
-
-    stage: Stage
-
-    @property
-    def cloud(self) -> Cloud:
-        return self.stage.cloud
-
-    def connect(self, *clients: str, account: str = "local") -> None:
-        for client in clients:
-            self.cloud.connection_table().open(client, account, None, self.stage.now_ms)
-
-    def session(self) -> Session:
-        return Session(
-            self.cloud.store(),
-            self.cloud.connections(),
-            self.cloud.connection_table(),
-            self.stage.api.gateway(),
-            self.cloud.tickets(self.stage.clock),
-            self.stage.clock,
-            "local",
-            self.cloud.stream_requests(self.stage.clock),
-        )
-
-    def say(self, message: Json, client: str = "ann") -> list[Json]:
-        """What the client is answered at once. It is in no hurry, and a wish has the pair looked at."""
-        self.stage.now_ms += 100
-        before = len(self.heard(client))
-        self.session().receive(client, json.dumps(message))
-        self.pass_wakes_on()
-        return self.heard(client)[before:]
-
-    def pass_wakes_on(self) -> None:
-        """From the queue that the session knows to that of the stage, whose time is at hand."""
-        url = self.cloud.outputs["WatchQueueUrl"]
-        while found := self.cloud.sqs.receive_message(QueueUrl=url, WaitTimeSeconds=0).get("Messages", []):
-            for one in found:
-                self.cloud.sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
-                self.stage.send(WatchMessage(json.loads(one["Body"])["pair"]))
-
-    def heard(self, client: str = "ann") -> list[Json]:
-        messages = self.stage.api.received(client)
-        for message in messages:
-            check_message(message)
-        return messages
-
-    def quotes(self, client: str = "ann") -> list[Json]:
-        return [message for message in self.heard(client) if message["type"] in ("quote", "quote-error")]
-
-    def paid(self, client: str = "ann") -> list[str]:
-        """What its quotes paid, one after the other; for an error its code."""
-        return [message.get("amountOut") or message["errorCode"] for message in self.quotes(client)]
-
-    def circulation(self) -> Circulation | None:
-        return self.cloud.circulations().load(PAIR)
-
-    def counted(self, name: str) -> set[str]:
-        key = {"name": {"S": name}}
-        table = self.cloud.outputs["ConnectionsTable"]
-        item = self.cloud.dynamodb.get_item(TableName=table, Key=key).get("Item", {})
-        return set(item.get("quotes", {}).get("SS", ()))
-
-    def stored(self) -> list[QuoteStream]:
-        return list(self.cloud.quote_streams().all())
 
 
 @pytest.fixture
 def streams(cloud: Cloud) -> Streams:
-    made = Streams(Stage(cloud))
-    made.connect("ann", "bob")
-    return made
+    return streams_on(cloud)
 
 
 class ReadOnce(Prices):
@@ -409,131 +327,3 @@ class TestConnections:
         ).sweep()
         assert [one.connection_id for one in streams.stored()] == ["bob"]
         assert streams.counted("account#local") == {f"bob#1#{PAIR}"}
-
-
-class TestRefusals:
-    @pytest.mark.parametrize(
-        ("wrong", "fields"),
-        [
-            ({"tokenIn": "WOOF"}, ["tokenIn"]),
-            ({"tokenIn": "WOOF", "amount": "much"}, ["amount", "tokenIn"]),
-            ({"amount": "-1"}, ["amount"]),
-            ({"tokenOut": "SOL"}, ["tokenOut"]),
-            ({"amount": "0.0000000001"}, ["amount"]),
-            ({"amount": None}, ["amount"]),
-            ({"slippage": "0.9"}, ["slippage"]),
-            ({"orderId": "1"}, ["orderId"]),
-            ({"tokenIn": 1, "tokenOut": 2}, ["tokenIn", "tokenOut"]),
-        ],
-    )
-    def test_each_wrong_field_is_named_and_the_connection_lives(
-        self, streams: Streams, wrong: Json, fields: list[str]
-    ) -> None:
-        (answer,) = streams.say({**QUOTES, **wrong})
-        assert (answer["type"], answer["status"]) == ("error", 400)
-        assert sorted(one["field"] for one in answer["errors"]) == fields
-        assert streams.stored() == []
-        assert streams.say({"action": "ping"}) == [{"type": "pong"}]
-
-    def test_missing_fields_are_named(self, streams: Streams) -> None:
-        (answer,) = streams.say({"action": "quotes"})
-        assert {one["field"] for one in answer["errors"]} == {"tokenIn", "tokenOut", "amount"}
-        (answer,) = streams.say({"action": "unsubscribe", "tokenIn": "SOL"})
-        assert [one["field"] for one in answer["errors"]] == ["tokenOut"]
-        (answer,) = streams.say({"action": "shout"})
-        assert "quotes" in answer["detail"]
-
-    def test_a_sixth_pair_of_a_connection_is_refused_and_the_five_go_on(self, streams: Streams) -> None:
-        for token_in, token_out in WAYS[:5]:
-            (begun,) = streams.say({**QUOTES, "tokenIn": token_in.text, "tokenOut": token_out.text, "amount": "1"})
-            assert begun["type"] == "subscribed"
-        sixth = {**QUOTES, "tokenIn": WAYS[5][0].text, "tokenOut": WAYS[5][1].text, "amount": "1"}
-        (refused,) = streams.say(sixth)
-        assert (refused["type"], refused["status"]) == ("error", 429)
-        assert [one["field"] for one in refused["errors"]] == ["tokenIn"]
-        assert "5" in refused["detail"]
-        assert streams.say({"action": "ping"}) == [{"type": "pong"}], "the connection is open"
-        first = {**QUOTES, "tokenIn": WAYS[0][0].text, "tokenOut": WAYS[0][1].text, "amount": "2"}
-        assert streams.say(first)[0]["type"] == "subscribed", "another amount is no other pair"
-        streams.say({**first, "action": "unsubscribe"})
-        assert streams.say(sixth)[0]["type"] == "subscribed"
-
-    def test_an_account_has_no_more_than_its_share_by_all_its_connections(self, streams: Streams) -> None:
-        clients = [f"c{number}" for number in range(5)]
-        streams.connect(*clients)
-        streams.connect("other", account="else")
-        for number in range(20):
-            token_in, token_out = WAYS[number % 5]
-            message = {**QUOTES, "tokenIn": token_in.text, "tokenOut": token_out.text, "amount": "1"}
-            assert streams.say(message, clients[number // 5])[0]["type"] == "subscribed"
-        (refused,) = streams.say(QUOTES, "c4")
-        assert (refused["status"], "20" in refused["detail"]) == (429, True)
-        assert streams.say(QUOTES, "other")[0]["type"] == "subscribed"
-
-    def test_a_connection_that_is_closed_streams_nothing(self, streams: Streams) -> None:
-        with pytest.raises(Unauthorized):
-            streams.cloud.quote_streams().ask(made("gone"))
-        assert streams.stored() == []
-
-
-def made(connection_id: str = "ann", number: int = 0, asked_at_ms: int = CREATED_AT_MS) -> QuoteStream:
-    token_in, token_out = WAYS[number]
-    return QuoteStream(
-        connection_id=connection_id,
-        account="local",
-        token_in=token_in,
-        token_out=token_out,
-        amount=1,
-        slippage_ppm=0,
-        asked_at_ms=asked_at_ms,
-    )
-
-
-class TestCounting:
-    def test_of_many_at_once_exactly_as_many_are_let_in_as_may_be(self, streams: Streams) -> None:
-        streams.connect(*(f"c{number}" for number in range(6)))
-        table = streams.cloud.quote_streams(QuoteStreamCaps(of_connection=5, of_account=7))
-
-        def asks(stream: QuoteStream) -> bool:
-            try:
-                table.ask(stream)
-            except TooManyQuoteStreams:
-                return False
-            return True
-
-        wanted = [made(f"c{number}", way) for number in range(6) for way in range(6)]
-        with ThreadPoolExecutor(8) as executor:
-            let_in = list(executor.map(asks, wanted))
-        assert sum(let_in) == 7
-        assert len(streams.stored()) == len(streams.counted("account#local")) == 7
-        by_connection = [one.connection_id for one in streams.stored()]
-        assert all(by_connection.count(client) <= 5 for client in by_connection)
-
-    def test_what_has_ended_or_is_lost_makes_room_where_it_is_needed(self, streams: Streams) -> None:
-        table = streams.cloud.quote_streams(QuoteStreamCaps(of_connection=2, of_account=2))
-        table.ask(made(number=0))
-        table.ask(made(number=1))
-        with pytest.raises(TooManyQuoteStreams):
-            table.ask(made(number=2))
-        later = CREATED_AT_MS + STREAM_LIFE_MS
-        table.ask(made(number=1, asked_at_ms=later))
-        table.ask(made(number=2, asked_at_ms=later))
-        assert {one.token_out for one in streams.stored()} == {WAYS[1][1], WAYS[2][1]}
-        lost = {"pair": {"S": made(number=1).pair}, "stream": {"S": made(number=1).name}}
-        streams.cloud.dynamodb.delete_item(TableName=streams.cloud.outputs["QuoteStreamsTable"], Key=lost)
-        table.ask(made(number=3, asked_at_ms=later))
-        assert len(streams.counted("connection#ann")) == len(streams.counted("account#local")) == 2
-
-    def test_one_that_was_asked_for_again_is_not_ended(self, streams: Streams) -> None:
-        table = streams.cloud.quote_streams()
-        table.ask(made())
-        table.ask(made(asked_at_ms=CREATED_AT_MS + 1))
-        assert not table.end(made())
-        assert table.end(made(asked_at_ms=CREATED_AT_MS + 1))
-        assert not table.end(made(asked_at_ms=CREATED_AT_MS + 1))
-        assert (streams.counted("connection#ann"), streams.counted("account#local")) == (set(), set())
-
-    def test_what_nobody_ends_the_table_forgets(self, streams: Streams) -> None:
-        streams.cloud.quote_streams().ask(made())
-        (item,) = streams.cloud.dynamodb.scan(TableName=streams.cloud.outputs["QuoteStreamsTable"])["Items"]
-        assert int(item["expiresAt"]["N"]) * 1000 > CREATED_AT_MS + STREAM_LIFE_MS
