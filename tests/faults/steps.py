@@ -11,7 +11,7 @@ from typing import Any
 
 from testing.fault_proxy import Call, Held, When
 from tests.faults.engine import Engine
-from tests.faults.versions import orders_written
+from tests.faults.versions import orders_written, plain_order
 
 Json = dict[str, Any]
 
@@ -113,9 +113,9 @@ class AtItsStep:
 
     def _learn(self, call: Call) -> None:
         """Each write of an order has its names; and a worker begins with reading its order."""
-        for written in orders_written(call):
-            if "clientOrderId" in written:
-                order_id, name = written["orderId"]["S"], written["clientOrderId"]["S"]
+        for order in map(plain_order, orders_written(call)):
+            if "clientOrderId" in order:
+                order_id, name = order["orderId"], order["clientOrderId"]
                 self._names[order_id], self.order_ids[name] = name, order_id
         if call.pid is None or "GetItem" not in call.targets or call.body["Key"].get("item") != {"S": "order"}:
             return
