@@ -81,6 +81,7 @@ def deploy_by_chalice(target: Target, settings: DeploymentSettings) -> dict[str,
     # the name that Chalice gives the role, and nothing else can
     role = f"fillrate-{target.stage}-execute_order"
     data = deploy_data(target, settings.wallet, role, secret_nodes(target, settings))
+    note_owner(target, data, PROJECT)  # what fails from here on is this checkout's to deploy again
     wallet = wallet_of(target, settings, data)
     _run_chalice(target, data | wallet.parameters)
     deployed = json.loads(_state(PROJECT, target).read_text())
@@ -104,7 +105,6 @@ def deploy_by_chalice(target: Target, settings: DeploymentSettings) -> dict[str,
     if settings.firewall:
         deploy_firewall(target, resources["rest_api"]["rest_api_id"])
     record_wallet(target, data, former, wallet)
-    note_owner(target, data, PROJECT)
     return data | {
         "wallet": wallet.address or "",
         "restUrl": api_url(target, "http", resources["rest_api"]["rest_api_id"]),

@@ -130,6 +130,7 @@ def deploy(target: Target, settings: DeploymentSettings, built: package.Package)
     websocket = target.endpoint_url is None or no_websocket.has_websocket(target.client("apigatewayv2"))
     role = worker_role(target)
     data = deploy_data(target, settings.wallet, role, secret_nodes(target, settings))
+    note_owner(target, data, PROJECT)  # what fails from here on is this checkout's to deploy again
     wallet = wallet_of(target, settings, data)
     parameters = {
         **{name: value for name, value in data.items() if name in built.template["Parameters"]},
@@ -166,7 +167,6 @@ def deploy(target: Target, settings: DeploymentSettings, built: package.Package)
         needed=unconditional_outputs(wanted),
     )
     record_wallet(target, data, former, wallet)
-    note_owner(target, data, PROJECT)
     outputs = data | functions
     monitoring.deploy_monitoring(target, outputs, settings.alarm_email)
     if settings.firewall:
