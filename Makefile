@@ -79,7 +79,7 @@ splits: .venv/.dev
 
 faults: .venv/.dev
 	@export FAULTS_SCALE=$${FAULTS_SCALE:-full} FAULTS_SEED=$${FAULTS_SEED:-$$(date +%s)}; \
-	echo "FAULTS_SEED=$$FAULTS_SEED FAULTS_SCALE=$$FAULTS_SCALE"; $(RUN) -m pytest tests/faults -rA $(ARGS)
+	echo "FAULTS_SEED=$$FAULTS_SEED FAULTS_SCALE=$$FAULTS_SCALE"; $(RUN) -m pytest tests/faults tests/e2e/test_turns.py -rA $(ARGS)
 
 # Nothing is skipped here: a file that is missing, or too old, is a failure.
 programs: .venv/.dev

@@ -78,7 +78,8 @@ class Defaults:
     together: Limits
 
 
-# A playground: no more than absurdities are kept out, for its pools are shallow and prices there the user's doing.
+# A playground: no more than absurdities are kept out, for its pools are shallow and prices there the user's doing. They
+# may be pools by which nothing has a value.
 PLAYGROUND = Defaults(
     account=Limits(
         largest_order=1_000_000_000_000_000,
@@ -89,6 +90,7 @@ PLAYGROUND = Defaults(
         price_impact_ppm=990_000,
         price_deviation_ppm=1_000_000,
         fee_share_ppm=1_000_000,
+        allow_unvalued=True,
     ),
     together=Limits(daily_notional=100_000_000_000_000_000, open_orders=50_000, allow_unvalued=True),
 )

@@ -84,6 +84,7 @@ def deploy_by_chalice(target: Target, settings: DeploymentSettings) -> dict[str,
     role = f"fillrate-{target.stage}-execute_order"
     can_drop = former_indexes_go(target)
     data = deploy_data(target, settings.wallet, role, secret_nodes(target, settings))
+    note_owner(target, data, PROJECT)  # what fails from here on is this checkout's to deploy again
     wallet = wallet_of(target, settings, data)
     _run_chalice(target, data | wallet.parameters)
     deployed = json.loads(_state(PROJECT, target).read_text())
@@ -107,7 +108,6 @@ def deploy_by_chalice(target: Target, settings: DeploymentSettings) -> dict[str,
     if settings.firewall:
         deploy_firewall(target, resources["rest_api"]["rest_api_id"])
     record_wallet(target, data, former, wallet)
-    note_owner(target, data, PROJECT)
     if can_drop:
         drop_indexes(target)
     return data | {

@@ -139,6 +139,7 @@ def deploy(target: Target, settings: DeploymentSettings, built: package.Package)
     role = worker_role(target)
     can_drop = former_indexes_go(target)
     data = deploy_data(target, settings.wallet, role, secret_nodes(target, settings))
+    note_owner(target, data, PROJECT)  # what fails from here on is this checkout's to deploy again
     wallet = wallet_of(target, settings, data)
     parameters = {
         **{name: value for name, value in data.items() if name in built.template["Parameters"]},
@@ -177,7 +178,6 @@ def deploy(target: Target, settings: DeploymentSettings, built: package.Package)
         needed=unconditional_outputs(wanted),
     )
     record_wallet(target, data, former, wallet)
-    note_owner(target, data, PROJECT)
     if can_drop:
         drop_indexes(target)
     outputs = data | functions

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,10 @@ class PortTakenError(ProcessError):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A process of the local stack: how to start it and where its pid and log files are."""
+    """A process of the local stack: how to start it and where its pid and log files are.
+
+    `inherited` is what it gets of the shell besides `environment`: with other values of these it is the same process.
+    """
 
     name: str
     command: list[str]
@@ -50,6 +53,7 @@ class Service:
     log: Path
     pid_file: Path
     ports: tuple[int, ...] = ()
+    inherited: dict[str, str] = field(default_factory=dict)
 
     def running(self) -> bool:
         """Whether it runs, with this very command and environment."""
@@ -64,7 +68,7 @@ class Service:
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 self.command,
-                env=self.environment,
+                env=self.inherited | self.environment,
                 cwd=self.working_directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

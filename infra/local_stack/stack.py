@@ -118,11 +118,11 @@ class Layout:
         command += ["--pool-registry-out", str(self.directory / "pools.json"), "--fund", str(self.wallet)]
         command += ["--ledger", str(self.directory / "ledger")]
         command += self.localnet_arguments
-        # To fork a real cluster it may have to pass a proxy.
+        # To fork a real cluster it may have to pass a proxy. Another shell's is no reason to start it again.
         outward = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE")
-        environment = {name: os.environ[name] for name in outward if name in os.environ}
+        inherited = {name: os.environ[name] for name in outward if name in os.environ}
         # The chain's WebSocket is on the port after its RPC's, as with solana-test-validator.
-        return self._service("localnet", command, environment, (self.rpc_port, self.rpc_port + 1))
+        return self._service("localnet", command, {}, (self.rpc_port, self.rpc_port + 1), inherited)
 
     def emulator(self) -> Service:
         """MiniStack. Its whole environment reaches the functions, so it gets nothing but what it needs."""
@@ -144,7 +144,14 @@ class Layout:
         command = [sys.executable, "-m", "infra.local_stack.emulator", "--credentials", str(self.aws_credentials)]
         return self._service("ministack", command, environment, (self.aws_port,))
 
-    def _service(self, name: str, command: list[str], environment: dict[str, str], ports: tuple[int, ...]) -> Service:
+    def _service(
+        self,
+        name: str,
+        command: list[str],
+        environment: dict[str, str],
+        ports: tuple[int, ...],
+        inherited: dict[str, str] | None = None,
+    ) -> Service:
         common = {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]),
             "HOME": str(self.directory),
@@ -159,6 +166,7 @@ class Layout:
             log=self.directory / "logs" / f"{name}.log",
             pid_file=self.directory / "pids" / f"{name}.json",
             ports=ports,
+            inherited=inherited or {},
         )
 
 

@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import typer
+from fillrate.cli.main import app
 from packaging.requirements import Requirement
 
 from infra.project import PROJECT
@@ -38,9 +40,18 @@ COMMANDS = (
     "quote SOL USDC 1",
     "sell SOL 1 --for USDC",
     "buy SOL --spend 1",
+    "limit SOL 1 --for USDC --limit-price 200",
+    "stop SOL 1 --for USDC --stop-price 100",
+    "stop SOL 1 --for USDC --trailing 0.05",
+    "oco SOL 1 --for USDC --limit-price 200 --stop-price 100",
+    "change x --limit-price 201",
     "orders",
     "order x",
     "cancel x",
+    "cancel --all",
+    "balances",
+    "fills",
+    "fills --csv",
     "watch",
     "watch x --json",
     "halt",
@@ -54,10 +65,18 @@ COMMANDS = (
     "bench",
     "pools",
     "pools list",
+    "pools discover SOL/USDC",
+    "pools schedule --on",
     "keys list",
     "keys create --account desk",
+    "keys revoke x --cancel-orders",
     "limits show",
+    "limits set slippage=0.02",
 )
+
+
+def test_every_command_that_there_is_is_tried() -> None:
+    assert typer.main.get_group(app).commands.keys() == {words.split()[0] for words in COMMANDS if words[0] != "-"}
 
 
 def closure(package: str) -> set[str]:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from fillrate.cli import checkout
+from fillrate.cli.doctor import _REMEDIES
 from fillrate.cli.main import run
 
+from chalicelib.http.health import late_looks, reasons
 from tests.client.scripted_service import Answer, ScriptedService
 
 Json = dict[str, Any]
@@ -53,7 +55,7 @@ def test_where_all_is_well_it_says_so_and_ends_with_0(doctor: Doctor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "remedy"), [("solana", "node"), ("halt", "fillrate resume"), ("something new", "runbook")]
+    ("part", "remedy"), [("solana", "node"), ("halt", "control table"), ("something new", "runbook")]
 )
 def test_a_part_that_is_down_comes_with_its_own_remedy(
     doctor: Doctor, service: ScriptedService, part: str, remedy: str
@@ -65,6 +67,47 @@ def test_a_part_that_is_down_comes_with_its_own_remedy(
     assert found["service"]["verdict"] == "wrong"
     assert "Down" in found[part]["seen"]
     assert remedy in found[part]["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [
+        ("halted: an operator has stopped all orders", "fillrate resume"),
+        ("overdue: an order has waited for a worker for 47 s", "worker"),
+        ("queue: 3 waiting, the oldest message for 47 s", "worker"),
+        ("no pools: no pool that can be traded is registered", "fillrate pools"),
+        ("something new: nobody knows it", "runbook"),
+    ],
+)
+def test_a_reason_why_no_order_would_trade_comes_with_its_own_remedy_where_every_part_answers(
+    doctor: Doctor, service: ScriptedService, reason: str, remedy: str
+) -> None:
+    service.script("GET", "/health", Answer(503, {"status": "unavailable", "degraded": [reason], "checks": WELL}))
+    code, found = doctor()
+    kind, _, words = reason.partition(": ")
+    assert code == 1
+    assert (found[kind]["verdict"], found[kind]["seen"]) == ("wrong", words)
+    assert remedy in found[kind]["remedy"]
+
+
+def test_a_part_that_does_not_answer_is_told_of_once(doctor: Doctor, service: ScriptedService) -> None:
+    answer = {
+        "status": "unavailable",
+        "degraded": ["no node: no Solana node answers", "halted: an operator has stopped all orders"],
+        "checks": WELL | {"solana": {"ok": False, "error": "NoAnswer"}},
+    }
+    service.script("GET", "/health", Answer(503, answer))
+    _, found = doctor()
+    assert [part for part, one in found.items() if one["verdict"] == "wrong"] == ["service", "solana", "halted"]
+
+
+def test_every_kind_of_reason_that_health_has_comes_with_a_remedy_of_its_own() -> None:
+    words: dict[str, Json | None] = {"halt": {"halted": True}, "pools": {"registered": 0}}
+    words |= {"orders": {"overdueSeconds": 31}, "queue": {"waiting": 3}, "looks": {"pairs": 2, "lateSeconds": 16}}
+    silent: dict[str, Json | None] = dict.fromkeys(("solana", "pools", "orders", "queue", "halt", "looks"))
+    kinds = {reason.partition(":")[0] for told in (words, silent) for reason in (*reasons(told), *late_looks(told))}
+    assert len(kinds) >= 8
+    assert kinds <= _REMEDIES.keys()
 
 
 def test_a_key_that_is_refused_is_found(doctor: Doctor, service: ScriptedService) -> None:

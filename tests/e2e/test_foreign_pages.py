@@ -212,6 +212,26 @@ class TestAProgram:
             assert (listed.status, "stack.json" in listed.body) == (403, True)
             assert ask(f"{stack['awsEndpoint']}/_ministack/reset", "POST", None, headers).status == 403
 
+    @pytest.mark.parametrize(
+        ("query", "headers"),
+        [
+            ("", {"X-Amz-Target": "DynamoDB_20120810.ListTables", "Content-Type": "application/x-amz-json-1.0"}),
+            ("?Action=ListUsers&Version=2010-05-08", {"Content-Type": A_FORM}),
+        ],
+        ids=["by a header", "by the query"],
+    )
+    def test_reaches_no_other_service_by_the_apis_address(
+        self, stack: dict[str, str], query: str, headers: dict[str, str]
+    ) -> None:
+        """The front tells by the address what is asked for, and the emulator must not tell otherwise."""
+        own_page = {"Origin": stack["awsEndpoint"], "Sec-Fetch-Site": "same-origin"}
+        for sender in ({}, own_page):
+            for path in ("/orders/execute", "/nothing", "/../../../"):
+                answer = ask(f"{stack['restUrl']}{path}{query}", "POST", {}, {**sender, **headers})
+                assert answer.status in (400, 403, 404, 415)
+                assert stack["ordersTable"] not in answer.body
+                assert "ListUsersResult" not in answer.body
+
     def test_is_led_there_by_the_documented_variables(self, stack: dict[str, str]) -> None:
         document = (PROJECT / "docs" / "emulator.md").read_text()
         exported = dict(re.findall(r"\b(AWS_\w+)=(\S+)", document.split("```sh\n")[1].split("```")[0]))

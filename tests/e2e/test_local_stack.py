@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -13,9 +14,13 @@ import pytest
 from infra.local_stack.first_order import follow_first_order
 from infra.local_stack.processes import PortTakenError, ProcessError, Service, check_port_free
 from infra.local_stack.stack import Layout, start, stop
+from infra.project import PROJECT
 from testing.client import PATIENCE_SECONDS, Client
 from testing.ports import free_port
 from tests.e2e.conftest import SLOT_MS
+from tests.e2e.test_dirty_shell import SHELLS
+
+DIRTY_SHELL = SHELLS["all of it"]
 
 
 def layout_in(directory: Path, *localnet_arguments: str) -> Layout:
@@ -52,7 +57,9 @@ def sleeper(tmp_path: Path) -> Iterator[Service]:
     service.stop()
 
 
-def test_down_and_up_keep_the_orders_even_on_other_ports(tmp_path: Path) -> None:
+def test_down_and_up_keep_the_orders_even_on_other_ports_and_in_another_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     steps: list[str] = []
     first = layout_in(tmp_path)
     try:
@@ -62,6 +69,8 @@ def test_down_and_up_keep_the_orders_even_on_other_ports(tmp_path: Path) -> None
         for port in (first.aws_port, first.rpc_port):
             check_port_free(port)
         second = layout_in(tmp_path)
+        for name, value in DIRTY_SHELL.items():
+            monkeypatch.setenv(name, value)
         try:
             again = start(second, steps.append)
             assert again["wallet"] == description["wallet"]
@@ -86,6 +95,14 @@ def test_what_lies_in_its_directory_is_for_its_owner_alone(stack: dict[str, str]
     looked_at = [path for path in directory.rglob("*") if "ministack-lambda-" not in str(path.parent)]
     modes = {path: path.stat().st_mode for path in looked_at if path.exists()}
     assert {path: oct(mode) for path, mode in modes.items() if mode & 0o077} == {}
+
+
+def test_its_description_has_all_that_the_contract_names(stack: dict[str, str]) -> None:
+    contract = (PROJECT / "docs" / "contract.md").read_text()
+    sentence = contract.split("`.local/stack.json` has at least:")[1].split("All of it")[0]
+    named = re.findall(r"`([a-z]+(?:[A-Z][a-z]+)*)`", sentence)
+    assert {"restUrl", "awsAccessKeyId", "awsSecretAccessKey", "workerFunction"} <= {*named}
+    assert [name for name in named if not stack.get(name)] == []
 
 
 def test_a_taken_port_is_named_and_nothing_is_started(tmp_path: Path, stack: dict[str, str]) -> None:

@@ -14,15 +14,18 @@ from chalicelib.access.key_administration import KeyAdministration, NewKey
 from chalicelib.access.keys import Scope
 from chalicelib.orders.execution import Finished
 from chalicelib.orders.life import cancel
-from chalicelib.orders.order import Order
+from chalicelib.orders.order import Order, OrderType, TriggerKind
 from chalicelib.orders.states import State
+from chalicelib.orders.triggers import judge, triggered
 from chalicelib.problems import RpcUnavailable
 from operations.target import Target
 from tests.integration.chain_model import Network, World
 from tests.integration.cloud import REGION, Cloud, aws, calls_to
-from tests.sample_orders import CREATED_AT_MS, new_order
+from tests.sample_orders import CREATED_AT_MS, new_order, waiting_order
 
 ORDER = "order-1"
+# By what the market pays then each is set off.
+WITHIN_REACH = {"limit": 1_650_000_000, "stop": 1_390_000_000, "oco": 1_650_000_000}
 
 
 @pytest.fixture
@@ -108,6 +111,23 @@ def test_the_orders_of_a_key_that_was_replaced_go_on(
     assert run(world).state is State.CONFIRMED
 
 
+@pytest.mark.parametrize("type_", ["limit", "stop", "oco"])
+def test_an_order_that_waits_for_its_price_is_refused_once_it_is_set_off(
+    cloud: Cloud, administration: KeyAdministration, key: NewKey, type_: OrderType
+) -> None:
+    store = cloud.store()
+    assert store.create(waiting_order(type_, key_id=key.key.key_id))
+    world = World(store, keys=cloud.keys(), quoted_out=WITHIN_REACH[type_])
+    administration.revoke(key.key.key_id)
+    kind = judge(world.stored(ORDER), world.quoted_out)
+    assert kind is not None
+    store.replace(triggered(world.stored(ORDER), kind, world.quoted_out, 1, world.now_ms))
+    order = run(world)
+    assert_refused(world, order, key)
+    assert world.built == 0
+    cloud.assert_counters_add_up()
+
+
 @pytest.mark.parametrize("key_id", [None, "key_of_before"])
 def test_an_order_without_a_key_is_no_keys_order(cloud: Cloud, key_id: str | None) -> None:
     store = cloud.store()
@@ -152,6 +172,19 @@ def test_revoking_says_which_orders_of_the_key_are_open(cloud: Cloud, key: NewKe
     said = revoke(key.key.key_id)
     assert (sorted(said["openOrders"]), said["cancelledOrders"]) == (["one", "two"], [])
     assert cloud.stored("one").state is State.PENDING
+
+
+def test_orders_that_wait_for_a_price_are_told_of_and_cancelled_too(
+    cloud: Cloud, key: NewKey, revoke: Callable[..., Any]
+) -> None:
+    for order_id in ("waits", "triggered"):
+        assert cloud.store().create(replace(waiting_order("stop", key_id=key.key.key_id), order_id=order_id))
+    order = cloud.stored("triggered")
+    cloud.store().replace(triggered(order, TriggerKind.STOP, WITHIN_REACH["stop"], 1, CREATED_AT_MS))
+    assert sorted(revoke(key.key.key_id)["openOrders"]) == ["triggered", "waits"]
+    assert sorted(revoke(key.key.key_id, "--cancel-orders")["cancelledOrders"]) == ["triggered", "waits"]
+    assert {cloud.stored(order_id).state for order_id in ("waits", "triggered")} == {State.CANCELLED}
+    cloud.assert_counters_add_up()
 
 
 def test_revoking_can_cancel_them_where_no_transaction_is_on_its_way(

@@ -121,6 +121,12 @@ def test_an_order_that_cannot_be_valued_does_not_slip_past_limits_on_value(limit
         assert refuses(force, unvalued) is None
 
 
+def test_on_a_playground_an_order_passes_by_whose_pools_nothing_has_a_value() -> None:
+    unvalued = replace(HARMLESS, value=None)
+    assert refuses(LimitsInForce(PLAYGROUND.account, PLAYGROUND.together), unvalued) is None
+    assert isinstance(refuses(LimitsInForce(PRODUCTION.account, PRODUCTION.together), unvalued), LimitExceeded)
+
+
 @pytest.mark.parametrize("allowed", [True, False])
 def test_a_price_that_no_other_pool_vouches_for_passes_as_the_operator_says(allowed: bool) -> None:
     for force in scopes(Limits(price_deviation_ppm=1, allow_unreferenced=allowed)):

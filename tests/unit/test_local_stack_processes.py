@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from infra.local_stack.processes import LOGS_KEPT, PortTakenError, Service, check_ports
+from infra.local_stack.stack import Layout
 from testing.ports import free_port
 
 
@@ -62,6 +64,30 @@ def test_what_a_service_holds_itself_is_free_for_what_comes_in_its_place(tmp_pat
     assert running.held_ports() == ()
     with pytest.raises(PortTakenError):
         check_ports([changed])
+
+
+def test_another_shells_proxy_reaches_it_and_does_not_make_it_another_process(tmp_path: Path) -> None:
+    script = "import os, time; print(os.environ['HTTPS_PROXY'], flush=True); time.sleep(600)"
+    service = replace(service_in(tmp_path), command=[sys.executable, "-c", script])
+    running = started(replace(service, inherited={"HTTPS_PROXY": "http://proxy.example"}))
+    try:
+        assert running.log.read_text().strip() == "http://proxy.example"
+        assert service.running()
+        assert not replace(service, environment=service.environment | {"OTHER": "1"}).running()
+    finally:
+        assert running.stop()
+
+
+def test_the_localnets_way_out_is_the_shells_and_no_setting_of_the_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Layout(tmp_path).localnet()
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "AWS_PROFILE", "AWS_ENDPOINT_URL", "SOLANA_RPC_URL"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    dirty = Layout(tmp_path)
+    assert dirty.localnet().environment == plain.environment
+    assert dirty.localnet().inherited.keys() - plain.inherited.keys() == {"HTTPS_PROXY"} - plain.inherited.keys()
+    assert "http://127.0.0.1:9" not in {*dirty.emulator().environment.values(), *dirty.emulator().inherited.values()}
 
 
 def test_a_copy_of_a_directory_does_not_stop_what_runs_in_the_original(tmp_path: Path) -> None:

@@ -205,12 +205,12 @@ def test_an_order_that_is_cancelled_in_line_leaves_its_turn_to_the_next() -> Non
 
 
 def test_while_an_account_floods_anothers_order_starts_with_the_next_slot() -> None:
-    """A key's default rate for a minute: five orders a second, which wait for a hundred starts a minute."""
+    """A key's default rate for a minute: ten orders a second, which wait for a hundred starts a minute."""
     stage = Stage(work_ms=1_500)
     waits = []
     for second in range(60):
-        for _ in range(5):
-            stage.run_until(stage.now_ms + 200)
+        for _ in range(10):
+            stage.run_until(stage.now_ms + 100)
             stage.post("flood")
         if second % 7 == 6:
             order_id, placed_ms = stage.post("other"), stage.now_ms

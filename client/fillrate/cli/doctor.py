@@ -24,13 +24,23 @@ from fillrate.conversation import SocketFailed
 from fillrate.errors import ConfigurationError, FillrateError, NoAnswer, NotFound, Unreachable
 from fillrate.transport import SOCKET_OPEN_SECONDS, USER_AGENT, socket_errors, socket_proxy
 
-# By the name of the part in GET /health.
+_NODE = "the Solana node: `make logs` shows the local one, docs/runbook.md (rpc-errors) has what to do about others"
+_WORKERS = "the workers: `make logs` and docs/runbook.md (oldest-message) say why none comes; no order is lost"
+# By the name of the part in GET /health, and by the kind that a reason of its `degraded` begins with.
 _REMEDIES = {
-    "solana": "the Solana node: `make logs` shows the local one, docs/runbook.md has what to do about others",
+    "solana": _NODE,
+    "no node": _NODE,
+    "pools": "`fillrate pools list` shows them; `fillrate pools discover PAIR --add N` adds some",
+    "no pools": "`fillrate pools list` shows them; `fillrate pools discover PAIR --add N` adds some",
     "orders": "the orders table: `make up` starts and deploys the local stack again; else docs/runbook.md",
-    "queue": "the orders queue: `make up` starts and deploys the local stack again; else docs/runbook.md",
-    "halt": "`fillrate resume` lets orders through again",
+    "overdue": _WORKERS,
+    "queue": _WORKERS,
+    "halt": "the control table: `make up` starts and deploys the local stack again; else docs/runbook.md",
+    "halted": "`fillrate resume` lets orders through again; `fillrate halt --status` says who stopped them and why",
+    "looks": "docs/runbook.md (looks-late) says what to do; new orders trade all the same",
 }
+# The kinds that are told of a part which doesn't answer, where they have another name than it.
+_PART_OF = {"no node": "solana", "no pools": "pools"}
 _OTHERWISE = "docs/runbook.md lists what can be wrong, with what to do"
 _MARKS = {Verdict.OK: ("✓", "green"), Verdict.NOTE: ("·", "yellow"), Verdict.WRONG: ("✗", "bold red")}
 
@@ -104,11 +114,18 @@ def _where(client: Fillrate) -> Iterator[Finding]:
 
 
 def _parts(health: dict[str, Any]) -> Iterator[Finding]:
-    for part, check in health.get("checks", {}).items():
-        if isinstance(check, dict) and not check.get("ok"):
-            yield Finding(part, Verdict.WRONG, f"says {check.get('error', check)}", _REMEDIES.get(part, _OTHERWISE))
-    for reason in health.get("degraded", ()):
-        yield Finding("service", Verdict.WRONG, str(reason), _OTHERWISE)
+    """Each part that doesn't answer, and besides these each reason why a new order would not trade."""
+    silent = {
+        part: check
+        for part, check in health.get("checks", {}).items()
+        if isinstance(check, dict) and not check.get("ok")
+    }
+    for part, check in silent.items():
+        yield Finding(part, Verdict.WRONG, f"says {check.get('error', check)}", _REMEDIES.get(part, _OTHERWISE))
+    for reason in map(str, health.get("degraded", ())):
+        kind, _, words = reason.partition(": ")
+        if _PART_OF.get(kind, kind) not in silent:
+            yield Finding(kind, Verdict.WRONG, words or reason, _REMEDIES.get(kind, _OTHERWISE))
 
 
 def _key(client: Fillrate) -> Iterator[Finding]:
