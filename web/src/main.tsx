@@ -4,6 +4,7 @@ import "./style/ticket.css";
 import "./style/market.css";
 import "./style/order.css";
 import "./style/orders.css";
+import "./style/open_orders.css";
 import "./style/charts.css";
 import "./style/picker.css";
 import "./style/fills.css";
@@ -19,6 +20,8 @@ import { DegradedNotice, Header, OfflineNotice } from "./header";
 import { KeyDialog } from "./key_dialog";
 import { followOrders } from "./listing";
 import { MarketPanel } from "./market_panel";
+import { followOpenOrders } from "./open_orders";
+import { OpenOrdersPanel } from "./open_orders_panel";
 import { OrderPanel } from "./order_panel";
 import { OrdersPanel } from "./orders_panel";
 import { keepQuoting } from "./quote_feed";
@@ -42,7 +45,10 @@ function Page(): JSX.Element {
         <TicketPanel />
         <MarketPanel />
         <OrderPanel />
-        <OrdersPanel />
+        <div class="order-lists">
+          <OpenOrdersPanel />
+          <OrdersPanel />
+        </div>
         <ChartsPanel />
         <FillsPanel />
       </main>
@@ -66,6 +72,7 @@ keepTrying();
 keepQuoting();
 keepHistory();
 followOrders();
+followOpenOrders();
 followSelection();
 announceSteps();
 const root = document.getElementById("page");

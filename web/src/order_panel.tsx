@@ -4,20 +4,51 @@ import { useEffect, useRef } from "preact/hooks";
 import { announce } from "./announcer";
 import { api } from "./api";
 import { Copyable } from "./copyable";
-import { must } from "./decimal";
+import { must, toText } from "./decimal";
 import { amount, clock, duration, exactDifference, percent, price } from "./format";
 import { CloseIcon } from "./icons";
-import { fillAgainstFloor, fillAgainstQuote, firstQuotedOut, isCancellable, isEnded, timeTaken } from "./order";
+import { fillAgainstFloor, fillAgainstQuote, firstQuotedOut, isCancellable, isEnded, kindOf, timeTaken } from "./order";
 import { keep } from "./orders_store";
 import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
 import { PoolOffers } from "./pool_offers";
+import { Condition } from "./price_words";
 import { RouteDiagram } from "./route_diagram";
 import { openings, select, selectedId, selectedOrder, selectionProblem, selectionStream } from "./selection";
 import { StatusBadge } from "./status_badge";
-import { LIFE, STATUS_WORDS } from "./status_texts";
+import { KIND_WORDS, LIFE, STATUS_WORDS } from "./status_texts";
 import { Timeline } from "./timeline";
 import { nameOf } from "./tokens";
+import { bestSeen, legsOf } from "./waiting_prices";
 import type { Order } from "./wire";
+
+/** What an order that waits was told to wait for. */
+function Terms({ order }: { order: Order }): JSX.Element | null {
+  if (order.type === "market") return null;
+  return (
+    <>
+      <div>
+        <dt>Type</dt>
+        <dd data-test="kind">{KIND_WORDS[kindOf(order)]}</dd>
+      </div>
+      {legsOf(order).map((leg) => (
+        <div key={leg.kind}>
+          <dt>{leg.kind === "limit" ? "Limit" : "Stop"}</dt>
+          <dd>
+            <Condition leg={leg} pair={order} />
+          </dd>
+        </div>
+      ))}
+      {order.trailing && order.stopPrice && (
+        <div>
+          <dt>Trails the best price</dt>
+          <dd>
+            by {percent(order.trailing)}, from {price(toText(bestSeen(order.stopPrice, order.trailing)))}
+          </dd>
+        </div>
+      )}
+    </>
+  );
+}
 
 function Facts({ order }: { order: Order }): JSX.Element {
   const first = firstQuotedOut(order);
@@ -26,6 +57,7 @@ function Facts({ order }: { order: Order }): JSX.Element {
   const out = nameOf(order.tokenOut);
   return (
     <dl class="facts">
+      <Terms order={order} />
       {first && (
         <div>
           <dt>Quoted at first</dt>
@@ -78,10 +110,12 @@ function Facts({ order }: { order: Order }): JSX.Element {
           </dd>
         </div>
       )}
-      <div>
-        <dt>Slippage allowed</dt>
-        <dd>{percent(order.slippage)}</dd>
-      </div>
+      {order.type !== "limit" && (
+        <div>
+          <dt>Slippage allowed</dt>
+          <dd>{percent(order.slippage)}</dd>
+        </div>
+      )}
       {order.expiresAt && (
         <div>
           <dt>Good until</dt>

@@ -4,11 +4,11 @@ import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { api } from "./api";
 import { amount, bps, clock, duration, roundedAmount } from "./format";
 import { feed, filter, listed, progress, readMore } from "./listing";
-import { fillAgainstQuote, isCancellable, isEnded, timeTaken } from "./order";
+import { fillAgainstQuote, isCancellable, isEnded, kindOf, timeTaken } from "./order";
 import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
 import { addressOf, openByLink, selectedId } from "./selection";
 import { StatusBadge } from "./status_badge";
-import { STATUS_WORDS } from "./status_texts";
+import { KIND_WORDS, STATUS_WORDS } from "./status_texts";
 import { idOf, nameOf, tokens } from "./tokens";
 import { useWidth } from "./use_width";
 import { steadyScroll, visibleRows } from "./visible_rows";
@@ -98,6 +98,7 @@ function Row({ order, index, top, height, reachable }: RowProps): JSX.Element {
           {nameOf(order.tokenIn)} <span aria-hidden="true">→</span>
           <span class="unseen">to</span> {nameOf(order.tokenOut)}
         </a>
+        {order.type !== "market" && <span class="kind">{KIND_WORDS[kindOf(order)]}</span>}
       </span>
       <span role="cell" class="cell-paid">
         <span title={amount(order.amount, nameOf(order.tokenIn))}>

@@ -1,5 +1,6 @@
 /** An order's steps in words. */
 
+import type { Kind } from "./order";
 import type { Status } from "./wire";
 
 export interface StatusWords {
@@ -32,3 +33,11 @@ export const STATUS_WORDS: Record<Status, StatusWords> = {
 };
 
 export const LIFE: readonly Status[] = ["pending", "routing", "building", "submitted", "confirmed"];
+
+export const KIND_WORDS: Record<Kind, string> = {
+  market: "Market",
+  limit: "Limit",
+  stop: "Stop",
+  trailing: "Trailing",
+  oco: "OCO",
+};

@@ -2,17 +2,20 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { inPlainWords } from "./errors";
-import { amount, clock, duration, exactDifference, exchangeName, shortened, venueName } from "./format";
+import { amount, clock, duration, exactDifference, exchangeName, price, shortened, venueName } from "./format";
 import { StatusIcon } from "./icons";
-import { attempts, fillAgainstQuote, isEnded, lastStep } from "./order";
+import { attempts, fillAgainstQuote, isEnded, lastStep, type StepsTogether, waitedTogether } from "./order";
 import { PlainErrorText } from "./plain_error";
+import { Condition } from "./price_words";
 import { serverNow } from "./server_clock";
 import { LIFE, STATUS_WORDS } from "./status_texts";
 import { nameOf } from "./tokens";
+import { legsOf } from "./waiting_prices";
 import type { HistoryStep, Order, Status } from "./wire";
 
 const TICK_MS = 100;
 const MOST_ATTEMPTS = 3;
+const MOST_STEPS = 16;
 
 /** The server's time, again and again while `running`. */
 function useServerNow(running: boolean): number {
@@ -37,8 +40,40 @@ function startOf(queuedUntil: string): string {
   return Date.parse(queuedUntil) > serverNow() ? `this one starts at ${at}.` : `this one was to start at ${at}.`;
 }
 
+/** What set the order off. */
+function SetOff({ trigger, order }: { trigger: NonNullable<HistoryStep["trigger"]>; order: Order }): JSX.Element {
+  return (
+    <>
+      Set off by its {trigger.kind} price: the market paid {price(trigger.price)} {nameOf(order.tokenOut)} for each{" "}
+      {nameOf(order.tokenIn)}
+    </>
+  );
+}
+
+/** What an order waits for, and why it waits again. */
+function Waiting({ change, order, moves }: { change: HistoryStep; order: Order; moves: number }): JSX.Element {
+  const again = change.errorCode === undefined ? "" : ` ${inPlainWords(change.errorCode, change.error).what}`;
+  return (
+    <>
+      {change.trigger ? (
+        <SetOff trigger={change.trigger} order={order} />
+      ) : (
+        legsOf(change).map((leg) => (
+          <span key={leg.kind} class="step-price">
+            <Condition leg={leg} pair={order} />
+          </span>
+        ))
+      )}
+      {moves > 0 && <span class="step-price">Moved or changed {moves === 1 ? "once" : `${moves} times`}.</span>}
+      {again}
+    </>
+  );
+}
+
 /** What came to be known at a step. */
-function Known({ change, order }: { change: HistoryStep; order: Order }): JSX.Element | null {
+function Known({ change, order, moves }: { change: HistoryStep; order: Order; moves: number }): JSX.Element | null {
+  if (change.status === "open") return <Waiting change={change} order={order} moves={moves} />;
+  if (change.trigger) return <SetOff trigger={change.trigger} order={order} />;
   if (change.status === "pending" && change.queuedUntil)
     return <>Many orders are waiting: {startOf(change.queuedUntil)}</>;
   if (change.status === "building" && change.quotedOut)
@@ -112,14 +147,16 @@ function Step({
   next,
   order,
   now,
+  since = change.at,
+  moves = 0,
 }: {
   change: HistoryStep;
   next: HistoryStep | undefined;
   order: Order;
   now: number;
-}): JSX.Element {
+} & Partial<StepsTogether>): JSX.Element {
   const isLast = next === undefined;
-  const at = Date.parse(change.at);
+  const at = Date.parse(since);
   const failed = change.status === "failed";
   const final =
     change.status === "confirmed" ||
@@ -128,15 +165,21 @@ function Step({
     (failed && change.terminal !== false);
   const state = failed ? (change.terminal === false ? "retry" : "bad") : isLast && !final ? "now" : "done";
   const spent = next ? Date.parse(next.at) - at : isLast && !final ? Math.max(0, now - at) : null;
-  const known = failed ? <Failure change={change} now={now} waits={isLast} /> : <Known change={change} order={order} />;
-  const hasKnown = failed || change.queuedUntil || change.quotedOut || change.txHash || change.amountOut;
+  const known = failed ? (
+    <Failure change={change} now={now} waits={isLast} />
+  ) : (
+    <Known change={change} order={order} moves={moves} />
+  );
+  const hasKnown =
+    failed ||
+    change.status === "open" ||
+    change.trigger ||
+    change.queuedUntil ||
+    change.quotedOut ||
+    change.txHash ||
+    change.amountOut;
   return (
-    <Row
-      status={change.status}
-      state={state}
-      time={spent === null ? clock(change.at) : duration(spent)}
-      title={change.at}
-    >
+    <Row status={change.status} state={state} time={spent === null ? clock(change.at) : duration(spent)} title={since}>
       {hasKnown ? known : undefined}
     </Row>
   );
@@ -148,6 +191,47 @@ function stepsToCome(order: Order): readonly Status[] {
   return order.status === "failed" ? LIFE.slice(1) : LIFE.slice(LIFE.indexOf(order.status) + 1);
 }
 
+function ToCome({ coming }: { coming: readonly Status[] }): JSX.Element {
+  return (
+    <ol class="steps">
+      {coming.map((status) => (
+        <Row key={status} status={status} state="next">
+          {""}
+        </Row>
+      ))}
+    </ol>
+  );
+}
+
+/** The life of an order that waited for its price, which it may do again and again: the latest steps of it at once. */
+function WaitedTimeline({ order, now, coming }: { order: Order; now: number; coming: readonly Status[] }): JSX.Element {
+  const all = waitedTogether(order);
+  const steps = (from: number, to: number): JSX.Element => (
+    <ol class="steps">
+      {all.slice(from, to).map((together, index) => (
+        <Step key={together.since} {...together} next={all[from + index + 1]?.change} order={order} now={now} />
+      ))}
+    </ol>
+  );
+  const earlier = all.length > MOST_STEPS ? all.length - MOST_STEPS : 0;
+  return (
+    <div class="timeline" data-test="timeline">
+      {earlier > 0 && (
+        <details class="earlier">
+          <summary>{earlier} earlier steps</summary>
+          {steps(0, earlier)}
+        </details>
+      )}
+      {steps(earlier, all.length)}
+      {coming.length > 0 && (
+        <div class="attempt">
+          <ToCome coming={coming} />
+        </div>
+      )}
+    </div>
+  );
+}
+
 /** The order's life: each step with the time spent in it, attempt by attempt. */
 export function Timeline({ order }: { order: Order }): JSX.Element {
   const now = useServerNow(!isEnded(order));
@@ -156,6 +240,7 @@ export function Timeline({ order }: { order: Order }): JSX.Element {
   const tries = attempts(order);
   const coming = stepsToCome(order);
   const last = lastStep(order);
+  if (order.type !== "market") return <WaitedTimeline order={order} now={now} coming={coming} />;
   return (
     <div class="timeline" data-test="timeline">
       <ol class="steps">
@@ -186,13 +271,7 @@ export function Timeline({ order }: { order: Order }): JSX.Element {
               Attempt {(last?.retryCount ?? 0) + 1} of at most {MOST_ATTEMPTS}
             </h3>
           )}
-          <ol class="steps">
-            {coming.map((status) => (
-              <Row key={status} status={status} state="next">
-                {""}
-              </Row>
-            ))}
-          </ol>
+          <ToCome coming={coming} />
         </div>
       )}
     </div>

@@ -1,0 +1,186 @@
+import { useSignal } from "@preact/signals";
+import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { announce } from "./announcer";
+import { api } from "./api";
+import { ChangeForm } from "./change_form";
+import { type Decimal, toText } from "./decimal";
+import { inPlainWords } from "./errors";
+import { amount, clock, percent, price, roundedAmount } from "./format";
+import { marketPrice, openOrders, seenOrders } from "./open_orders";
+import { isCancellable, isChangeable, kindOf, lastStep } from "./order";
+import { keep } from "./orders_store";
+import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
+import { Condition, shortDistance } from "./price_words";
+import { addressOf, openByLink } from "./selection";
+import { StatusBadge } from "./status_badge";
+import { KIND_WORDS } from "./status_texts";
+import { nameOf } from "./tokens";
+import { bestSeen, legsOf } from "./waiting_prices";
+import type { Order } from "./wire";
+
+const AT_ONCE = 20;
+
+function Legs({ order, market }: { order: Order; market: Decimal | null }): JSX.Element {
+  const out = nameOf(order.tokenOut);
+  if (order.trigger)
+    return (
+      <p class="open-legs">
+        Set off at {price(order.trigger.price)} {out}
+        {order.status === "open" && order.minOut && `, waits for its floor of ${amount(order.minOut, out)}`}
+      </p>
+    );
+  return (
+    <ul class="open-legs" aria-label="Its prices">
+      {legsOf(order).map((leg) => (
+        <li key={leg.kind}>
+          <span>
+            <Condition leg={leg} pair={order} />
+            {leg.kind === "stop" && order.trailing && (
+              <span class="faint trails">
+                {percent(order.trailing)} below the best, {price(toText(bestSeen(leg.price, order.trailing)))}
+              </span>
+            )}
+          </span>
+          <span class="distance" data-test={`distance-${leg.kind}`}>
+            {market ? shortDistance(leg, market) : <span class="faint">–</span>}
+            <span class="unseen"> from the market</span>
+          </span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function OpenOrder({ order }: { order: Order }): JSX.Element {
+  const changing = useSignal(false);
+  const busy = useSignal(false);
+  const problem = useSignal<Error | null>(null);
+  const change = useRef<HTMLButtonElement>(null);
+  const market = marketPrice(order);
+  const last = lastStep(order);
+  const swap = `${amount(order.amount, nameOf(order.tokenIn))} to ${nameOf(order.tokenOut)}`;
+
+  async function cancel(): Promise<void> {
+    if (busy.peek()) return;
+    busy.value = true;
+    problem.value = null;
+    try {
+      keep([await api.cancel(order.orderId)]);
+      announce("Order cancelled.");
+      document.getElementById("open-orders-title")?.focus();
+    } catch (error) {
+      problem.value = error as Error;
+    }
+    busy.value = false;
+  }
+
+  function close(): void {
+    changing.value = false;
+    change.current?.focus();
+  }
+
+  return (
+    <li class="open-order" data-open={order.orderId}>
+      <div class="open-line">
+        <p class="open-what">
+          <span class="kind">{KIND_WORDS[kindOf(order)]}</span>{" "}
+          <a href={addressOf(order.orderId)} onClick={(event) => openByLink(event, order.orderId)}>
+            <span title={amount(order.amount, nameOf(order.tokenIn))}>
+              {roundedAmount(order.amount, nameOf(order.tokenIn))}
+            </span>{" "}
+            <span aria-hidden="true">→</span>
+            <span class="unseen">to</span> {nameOf(order.tokenOut)}
+          </a>
+        </p>
+        <Legs order={order} market={market} />
+        <p class="open-market">
+          {order.status === "open" ? (
+            <>
+              <span class="faint">Market</span> {market ? price(toText(market)) : "–"}
+            </>
+          ) : (
+            <StatusBadge order={order} />
+          )}
+        </p>
+        <p class="open-until">
+          {order.expiresAt && (
+            <>
+              <span class="faint">until</span> <time dateTime={order.expiresAt}>{clock(order.expiresAt)}</time>
+            </>
+          )}
+        </p>
+        <p class="open-buttons">
+          {isChangeable(order) && (
+            <button
+              type="button"
+              class="small"
+              ref={change}
+              aria-expanded={changing.value}
+              aria-label={`Change: ${swap}`}
+              onClick={() => (changing.value = !changing.peek())}
+            >
+              Change
+            </button>
+          )}
+          {isCancellable(order) && (
+            <button
+              type="button"
+              class="small"
+              aria-disabled={busy.value}
+              aria-label={`Cancel: ${swap}`}
+              onClick={() => void cancel()}
+            >
+              Cancel
+            </button>
+          )}
+        </p>
+      </div>
+      {order.status === "open" && last?.errorCode && (
+        <p class="open-error" title={last.error}>
+          {inPlainWords(last.errorCode, last.error).what} It waits on.
+        </p>
+      )}
+      {problem.value && (
+        <p class="notice notice-warn" role="alert">
+          <PlainErrorText words={wordsFor(problem.value)} detail={detailOf(problem.value)} />
+        </p>
+      )}
+      {changing.value && <ChangeForm order={order} market={market} onDone={close} />}
+    </li>
+  );
+}
+
+/** Every order that waits for its price, and those that its price has sent on their way. */
+export function OpenOrdersPanel(): JSX.Element | null {
+  const shown = useSignal(AT_ONCE);
+  const orders = openOrders.value;
+  const seen = orders.slice(0, shown.value);
+  useEffect(() => {
+    seenOrders.value = seen;
+  }, [orders, shown.value]);
+  const left = orders.length - seen.length;
+  if (!orders.length) return null;
+  return (
+    <section class="panel open-orders" aria-labelledby="open-orders-title">
+      <header class="panel-head">
+        <h2 id="open-orders-title" tabIndex={-1}>
+          Open orders
+        </h2>
+        <p class="panel-note" data-test="open-count">
+          {orders.length === 1 ? "1 waits for its price" : `${orders.length} wait for their price`}
+        </p>
+      </header>
+      <ul class="open-list">
+        {seen.map((order) => (
+          <OpenOrder key={order.orderId} order={order} />
+        ))}
+      </ul>
+      {left > 0 && (
+        <button type="button" class="secondary" onClick={() => (shown.value += AT_ONCE)}>
+          {Math.min(left, AT_ONCE)} more of {left}
+        </button>
+      )}
+    </section>
+  );
+}
