@@ -13,7 +13,7 @@ import { keep } from "./orders_store";
 import { askAboutMistake } from "./placing";
 import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
 import { serverNow } from "./server_clock";
-import { DeadlineField, OptionalField, PercentField, PriceField, type TermsForm } from "./terms_fields";
+import { type TermsForm, TermsFields } from "./terms_fields";
 import { type FieldErrors, fieldsOf, looksLikeAMistake } from "./ticket";
 import { decimalsOf, nameOf } from "./tokens";
 import type { Order, OrderChanges } from "./wire";
@@ -40,7 +40,6 @@ export function ChangeForm({
   const wrong = termErrors(terms, typed.value, out, serverNow());
   const named: FieldErrors = { ...fieldsOf(problem.value) };
   for (const [term, text] of Object.entries(wrong)) if (touched.value.has(term as Term)) named[term as Term] = text;
-  // the stop's field may be another than the one that was there
   const wanted = (): OrderChanges => changes(terms, before.current, typed.value, serverNow());
 
   useEffect(() => form.current?.querySelector("input")?.focus(), []);
@@ -73,6 +72,7 @@ export function ChangeForm({
   const fields: TermsForm = {
     prefix,
     pair: order,
+    terms,
     typed: typed.value,
     market,
     errors: named,
@@ -81,39 +81,14 @@ export function ChangeForm({
       problem.value = null;
     },
     onLeave: (term) => (touched.value = new Set([...touched.peek(), term])),
+    onStopBy: order.type === "limit" ? undefined : (chosen) => (stopBy.value = chosen),
+    kept: order.expiresAt ? `As it is, until ${clock(order.expiresAt)}` : "As it is",
   };
   const hasFields = Object.keys(fieldsOf(problem.value)).length > 0;
   return (
     <form class="change" ref={form} onSubmit={submit} noValidate aria-label="Change this order">
       <div class="change-fields">
-        {terms.includes("limitPrice") && <PriceField term="limitPrice" form={fields} />}
-        {terms.includes(stopBy.value) && (
-          <div class="term">
-            <label class="term-head">
-              Stop
-              <select
-                value={stopBy.value}
-                onChange={({ currentTarget: { value } }) =>
-                  (stopBy.value = value === "trailing" ? "trailing" : "stopPrice")
-                }
-              >
-                <option value="stopPrice">At a price</option>
-                <option value="trailing">Trailing the best price</option>
-              </select>
-            </label>
-            {stopBy.value === "trailing" ? (
-              <PercentField term="trailing" form={fields} />
-            ) : (
-              <PriceField term="stopPrice" form={fields} />
-            )}
-          </div>
-        )}
-        {terms.includes("slippage") && <PercentField term="slippage" form={fields} />}
-        <DeadlineField
-          form={fields}
-          kept={order.expiresAt ? `As it is, until ${clock(order.expiresAt)}` : "As it is"}
-        />
-        <OptionalField term="minOut" form={fields} />
+        <TermsFields form={fields} />
       </div>
       {!isChangeable(order) && (
         <p class="notice notice-warn" role="alert">

@@ -8,7 +8,6 @@ import "./style/open_orders.css";
 import "./style/charts.css";
 import "./style/picker.css";
 import "./style/fills.css";
-import "uplot/dist/uPlot.min.css";
 
 import { type JSX, render } from "preact";
 import { Announcer, announceSteps } from "./announcer";

@@ -11,7 +11,7 @@ import { marketPrice, openOrders, seenOrders } from "./open_orders";
 import { isCancellable, isChangeable, kindOf, lastStep } from "./order";
 import { keep } from "./orders_store";
 import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
-import { Condition, shortDistance } from "./price_words";
+import { condition, shortDistance } from "./price_words";
 import { addressOf, openByLink } from "./selection";
 import { StatusBadge } from "./status_badge";
 import { KIND_WORDS } from "./status_texts";
@@ -35,7 +35,7 @@ function Legs({ order, market }: { order: Order; market: Decimal | null }): JSX.
       {legsOf(order).map((leg) => (
         <li key={leg.kind}>
           <span>
-            <Condition leg={leg} pair={order} />
+            <span title={leg.price}>{condition(leg, order)}</span>
             {leg.kind === "stop" && order.trailing && (
               <span class="faint trails">
                 {percent(order.trailing)} below the best, {price(toText(bestSeen(leg.price, order.trailing)))}

@@ -5,13 +5,14 @@ import { announce } from "./announcer";
 import { api } from "./api";
 import { Copyable } from "./copyable";
 import { must, toText } from "./decimal";
+import { Fact } from "./fact";
 import { amount, clock, duration, exactDifference, percent, price } from "./format";
 import { CloseIcon } from "./icons";
 import { fillAgainstFloor, fillAgainstQuote, firstQuotedOut, isCancellable, isEnded, kindOf, timeTaken } from "./order";
 import { keep } from "./orders_store";
 import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
 import { PoolOffers } from "./pool_offers";
-import { Condition } from "./price_words";
+import { condition } from "./price_words";
 import { RouteDiagram } from "./route_diagram";
 import { openings, select, selectedId, selectedOrder, selectionProblem, selectionStream } from "./selection";
 import { StatusBadge } from "./status_badge";
@@ -26,25 +27,18 @@ function Terms({ order }: { order: Order }): JSX.Element | null {
   if (order.type === "market") return null;
   return (
     <>
-      <div>
-        <dt>Type</dt>
-        <dd data-test="kind">{KIND_WORDS[kindOf(order)]}</dd>
-      </div>
+      <Fact name="Type" test="kind">
+        {KIND_WORDS[kindOf(order)]}
+      </Fact>
       {legsOf(order).map((leg) => (
-        <div key={leg.kind}>
-          <dt>{leg.kind === "limit" ? "Limit" : "Stop"}</dt>
-          <dd>
-            <Condition leg={leg} pair={order} />
-          </dd>
-        </div>
+        <Fact key={leg.kind} name={leg.kind === "limit" ? "Limit" : "Stop"} title={leg.price}>
+          {condition(leg, order)}
+        </Fact>
       ))}
       {order.trailing && order.stopPrice && (
-        <div>
-          <dt>Trails the best price</dt>
-          <dd>
-            by {percent(order.trailing)}, from {price(toText(bestSeen(order.stopPrice, order.trailing)))}
-          </dd>
-        </div>
+        <Fact name="Trails the best price">
+          by {percent(order.trailing)}, from {price(toText(bestSeen(order.stopPrice, order.trailing)))}
+        </Fact>
       )}
     </>
   );
@@ -58,95 +52,62 @@ function Facts({ order }: { order: Order }): JSX.Element {
   return (
     <dl class="facts">
       <Terms order={order} />
-      {first && (
-        <div>
-          <dt>Quoted at first</dt>
-          <dd>{amount(first, out)}</dd>
-        </div>
-      )}
+      {first && <Fact name="Quoted at first">{amount(first, out)}</Fact>}
       {order.quotedOut && order.quotedOut !== first && (
-        <div>
-          <dt>Quoted at last</dt>
-          <dd>{amount(order.quotedOut, out)}</dd>
-        </div>
+        <Fact name="Quoted at last">{amount(order.quotedOut, out)}</Fact>
       )}
       {order.minOut && (
-        <div>
-          <dt>At least</dt>
-          <dd data-test="floor">{amount(order.minOut, nameOf(order.tokenOut))}</dd>
-        </div>
+        <Fact name="At least" test="floor">
+          {amount(order.minOut, nameOf(order.tokenOut))}
+        </Fact>
       )}
       {order.amountOut && (
-        <div>
-          <dt>Received</dt>
-          <dd data-test="amount-received">
-            <strong>{amount(order.amountOut, nameOf(order.tokenOut))}</strong>
-          </dd>
-        </div>
+        <Fact name="Received" test="amount-received">
+          <strong>{amount(order.amountOut, nameOf(order.tokenOut))}</strong>
+        </Fact>
       )}
       {order.leftover?.map((left) => (
-        <div key={left.token}>
-          <dt>Left between the hops</dt>
-          <dd>{amount(left.amount, nameOf(left.token))}</dd>
-        </div>
+        <Fact key={left.token} name="Left between the hops">
+          {amount(left.amount, nameOf(left.token))}
+        </Fact>
       ))}
       {againstQuote && (
-        <div>
-          <dt>Against quote</dt>
-          <dd data-test="against-quote">{exactDifference(againstQuote, out, "exactly as quoted")}</dd>
-        </div>
+        <Fact name="Against quote" test="against-quote">
+          {exactDifference(againstQuote, out, "exactly as quoted")}
+        </Fact>
       )}
       {aboveFloor && (
-        <div>
-          <dt>Above the least</dt>
-          <dd data-test="above-floor">{exactDifference(aboveFloor, out, "exactly the least")}</dd>
-        </div>
+        <Fact name="Above the least" test="above-floor">
+          {exactDifference(aboveFloor, out, "exactly the least")}
+        </Fact>
       )}
       {order.executedPrice && (
-        <div>
-          <dt>Price</dt>
-          <dd title={order.executedPrice}>
-            {price(order.executedPrice)} {nameOf(order.tokenOut)}
-          </dd>
-        </div>
+        <Fact name="Price" title={order.executedPrice}>
+          {price(order.executedPrice)} {nameOf(order.tokenOut)}
+        </Fact>
       )}
-      {order.type !== "limit" && (
-        <div>
-          <dt>Slippage allowed</dt>
-          <dd>{percent(order.slippage)}</dd>
-        </div>
-      )}
+      {order.type !== "limit" && <Fact name="Slippage allowed">{percent(order.slippage)}</Fact>}
       {order.expiresAt && (
-        <div>
-          <dt>Good until</dt>
-          <dd data-test="expires-at">
-            <time dateTime={order.expiresAt}>{clock(order.expiresAt)}</time>
-          </dd>
-        </div>
+        <Fact name="Good until" test="expires-at">
+          <time dateTime={order.expiresAt}>{clock(order.expiresAt)}</time>
+        </Fact>
       )}
-      <div>
-        <dt>Network fees</dt>
-        <dd data-test="network-fees">{networkFees(order)}</dd>
-      </div>
+      <Fact name="Network fees" test="network-fees">
+        {networkFees(order)}
+      </Fact>
       {order.txHash && (
-        <div>
-          <dt>Transaction</dt>
-          <dd data-test="tx-hash">
-            <Copyable text={order.txHash} what="transaction signature" />
-            {order.explorerUrl && (
-              <a href={order.explorerUrl} target="_blank" rel="noreferrer">
-                look it up
-              </a>
-            )}
-          </dd>
-        </div>
+        <Fact name="Transaction" test="tx-hash">
+          <Copyable text={order.txHash} what="transaction signature" />
+          {order.explorerUrl && (
+            <a href={order.explorerUrl} target="_blank" rel="noreferrer">
+              look it up
+            </a>
+          )}
+        </Fact>
       )}
-      <div>
-        <dt>Order</dt>
-        <dd>
-          <Copyable text={order.orderId} what="order id" />
-        </dd>
-      </div>
+      <Fact name="Order">
+        <Copyable text={order.orderId} what="order id" />
+      </Fact>
     </dl>
   );
 }

@@ -1,11 +1,11 @@
-/** The fields of an order's terms, of a new order and of one that is changed. */
+/** The fields of an order's terms: of a new order, and of one that is changed. */
 
-import type { JSX } from "preact";
-import { compare, type Decimal, must, parse, toText } from "./decimal";
+import type { ComponentChildren, JSX } from "preact";
+import { compare, type Decimal, must, parse, shift, toText } from "./decimal";
 import { price as priceText } from "./format";
 import { FieldError, NumberField } from "./number_field";
-import type { Term, TypedTerms } from "./order_terms";
-import { Condition, distanceWords, type Pair, TurnedCondition } from "./price_words";
+import type { StopBy, Term, TypedTerms } from "./order_terms";
+import { condition, distanceWords, type Pair, turnedCondition } from "./price_words";
 import { serverNow } from "./server_clock";
 import { nameOf } from "./tokens";
 import { isReached, type Leg, movedBy, trailingStop } from "./waiting_prices";
@@ -14,138 +14,32 @@ export interface TermsForm {
   /** What the fields' ids begin with. */
   prefix: string;
   pair: Pair;
+  terms: readonly Term[];
   typed: TypedTerms;
   /** What the best route pays for each whole token of the order's amount now; null while that isn't known. */
   market: Decimal | null;
   errors: Partial<Record<Term, string>>;
   onType: (term: Term, text: string) => void;
   onLeave: (term: Term) => void;
+  /** Where the choice is whether the stop is at a price or trails. */
+  onStopBy?: ((stopBy: StopBy) => void) | undefined;
+  /** What is called the deadline that holds where none is chosen. */
+  kept: string;
 }
 
-const ONE_PERCENT_STEPS = { limit: ["0", "1", "2", "5"], stop: ["-2", "-5", "-10"] };
+type PriceTerm = "limitPrice" | "stopPrice";
+type PercentTerm = "slippage" | "trailing";
+
+const ZERO = must("0");
+const PRICES = {
+  limitPrice: { kind: "limit", label: "Limit price", steps: ["0", "1", "2", "5"] },
+  stopPrice: { kind: "stop", label: "Stop price", steps: ["-2", "-5", "-10"] },
+} as const;
 const PERCENTAGES = {
   slippage: { legend: "Slippage allowed", label: "Slippage in percent", presets: ["0.1", "0.5", "1"] },
   trailing: { legend: "The stop trails the best price by", label: "Trailing in percent", presets: ["2", "5", "10"] },
 };
-const PRICES = {
-  limitPrice: { kind: "limit", label: "Limit price" },
-  stopPrice: { kind: "stop", label: "Stop price" },
-} as const;
-
-/** A positive price in what is typed; null where there is none. */
-function priceIn(text: string): string | null {
-  const value = parse(text);
-  return value && compare(value, must("0")) > 0 ? toText(value) : null;
-}
-
-export function PriceField({ term, form }: { term: "limitPrice" | "stopPrice"; form: TermsForm }): JSX.Element {
-  const { prefix, pair, typed, market, errors, onType, onLeave } = form;
-  const { kind, label } = PRICES[term];
-  const id = prefix + term;
-  const price = priceIn(typed[term]);
-  return (
-    <div class="term">
-      <div class="term-head">
-        <label for={id}>{label}</label>
-        <span class="faint">
-          {nameOf(pair.tokenOut)} for each {nameOf(pair.tokenIn)}
-        </span>
-      </div>
-      <NumberField
-        id={id}
-        value={typed[term]}
-        placeholder={market ? toText(movedBy(market, "0")) : ""}
-        error={errors[term]}
-        describedBy={`${id}-words`}
-        onValue={(text) => onType(term, text)}
-        onBlur={() => onLeave(term)}
-      />
-      <FieldError of={id} text={errors[term]} />
-      <PriceWords id={`${id}-words`} leg={price === null ? null : { kind, price }} form={form} />
-      {market && (
-        <div class="steps-row" role="group" aria-label={`${label} from the market`}>
-          {ONE_PERCENT_STEPS[kind].map((percent) => (
-            <button
-              type="button"
-              key={percent}
-              class="preset"
-              onClick={() => onType(term, toText(movedBy(market, percent)))}
-            >
-              {percent === "0" ? "Market" : `${percent.replace("-", "−").replace(/^(?=\d)/, "+")} %`}
-            </button>
-          ))}
-        </div>
-      )}
-    </div>
-  );
-}
-
-/** A price in words; nothing while there is none. */
-function PriceWords({ id, leg, form }: { id: string; leg: Leg | null; form: TermsForm }): JSX.Element {
-  const { pair, market } = form;
-  return (
-    <p class="price-words" id={id}>
-      {leg && (
-        <>
-          <Condition leg={leg} pair={pair} /> <TurnedCondition leg={leg} pair={pair} />
-          {market && (
-            <span class={isReached(leg, market) ? "impact-high" : "faint"} data-test={`${leg.kind}-distance`}>
-              {distanceWords(leg, market)}, {priceText(toText(market))}
-            </span>
-          )}
-        </>
-      )}
-    </p>
-  );
-}
-
-export function PercentField({ term, form }: { term: "slippage" | "trailing"; form: TermsForm }): JSX.Element {
-  const { prefix, typed, market, errors, onType, onLeave } = form;
-  const { legend, label, presets } = PERCENTAGES[term];
-  const id = prefix + term;
-  const trails = term === "trailing" && market && !errors.trailing ? parse(typed.trailing) : null;
-  const stop =
-    trails && trails.digits > 0n && market ? trailingStop(market, { ...trails, scale: trails.scale + 2 }) : null;
-  return (
-    <fieldset class="slippage">
-      <legend>{legend}</legend>
-      <div class="slippage-row">
-        {presets.map((preset) => (
-          <button
-            type="button"
-            key={preset}
-            class="preset"
-            aria-pressed={typed[term] === preset}
-            onClick={() => onType(term, preset)}
-          >
-            {preset} %
-          </button>
-        ))}
-        <span class="slippage-own">
-          <label class="unseen" for={id}>
-            {label}
-          </label>
-          <NumberField
-            id={id}
-            value={typed[term]}
-            error={errors[term]}
-            onValue={(text) => onType(term, text)}
-            onBlur={() => onLeave(term)}
-          />
-          <span aria-hidden="true">%</span>
-        </span>
-      </div>
-      <FieldError of={id} text={errors[term]} />
-      {stop && stop.digits > 0n && (
-        <p class="price-words">
-          At first <Condition leg={{ kind: "stop", price: toText(stop) }} pair={form.pair} />
-          <span class="faint">It only moves up, with the best price seen.</span>
-        </p>
-      )}
-    </fieldset>
-  );
-}
-
+const OPTIONAL = { minOut: "Receive at least", maxTries: "Tries before it fails" };
 const WAITS: [string, string][] = [
   ["3600", "1 hour"],
   ["86400", "24 hours"],
@@ -153,21 +47,180 @@ const WAITS: [string, string][] = [
   ["2592000", "30 days"],
 ];
 
-/** Until when an order waits; `kept` is what stands where nothing is chosen. */
-export function DeadlineField({ form, kept }: { form: TermsForm; kept: string }): JSX.Element {
-  const { prefix, typed, errors, onType, onLeave } = form;
-  const id = `${prefix}expiresAt`;
-  const text = typed.expiresAt;
-  const isOwn = text !== "" && !WAITS.some(([seconds]) => seconds === text);
-  const wanted = isOwn ? "own" : text;
+interface FieldProps<T extends Term> {
+  term: T;
+  form: TermsForm;
+}
+
+function TermField({
+  term,
+  form: { prefix, typed, errors, onType, onLeave },
+  ...more
+}: FieldProps<Term> & { placeholder?: string; describedBy?: string }): JSX.Element {
+  return (
+    <NumberField
+      {...more}
+      id={prefix + term}
+      value={typed[term]}
+      error={errors[term]}
+      onValue={(text) => onType(term, text)}
+      onBlur={() => onLeave(term)}
+    />
+  );
+}
+
+/** A term with its label and what is wrong with it. */
+function Labelled({
+  term,
+  form: { prefix, errors },
+  label,
+  beside,
+  children,
+}: FieldProps<Term> & { label: string; beside: ComponentChildren; children?: ComponentChildren }): JSX.Element {
+  const id = prefix + term;
   return (
     <div class="term">
       <div class="term-head">
-        <label for={id}>Good for</label>
+        <label for={id}>{label}</label>
+        {beside}
+      </div>
+      {children}
+      <FieldError of={id} text={errors[term]} />
+    </div>
+  );
+}
+
+function Presets({
+  texts,
+  chosen,
+  words,
+  onChoose,
+}: {
+  texts: readonly string[];
+  chosen?: string;
+  words: (text: string) => string;
+  onChoose: (text: string) => void;
+}): JSX.Element {
+  return (
+    <>
+      {texts.map((text) => (
+        <button
+          type="button"
+          key={text}
+          class="preset"
+          aria-pressed={chosen === undefined ? undefined : text === chosen}
+          onClick={() => onChoose(text)}
+        >
+          {words(text)}
+        </button>
+      ))}
+    </>
+  );
+}
+
+/** "+5 %" of "5". */
+function stepWords(percent: string): string {
+  return percent === "0" ? "Market" : `${percent.replace(/^-|^/, (sign) => (sign ? "−" : "+"))} %`;
+}
+
+function PriceField({ term, form }: FieldProps<PriceTerm>): JSX.Element {
+  const { prefix, pair, typed, market, onType } = form;
+  const { kind, label, steps } = PRICES[term];
+  const value = parse(typed[term]);
+  const leg: Leg | null = value && compare(value, ZERO) > 0 ? { kind, price: toText(value) } : null;
+  return (
+    <Labelled
+      term={term}
+      form={form}
+      label={label}
+      beside={
+        <span>
+          {nameOf(pair.tokenOut)} for each {nameOf(pair.tokenIn)}
+        </span>
+      }
+    >
+      <TermField
+        term={term}
+        form={form}
+        placeholder={market ? toText(movedBy(market, "0")) : ""}
+        describedBy={`${prefix + term}-words`}
+      />
+      <p class="price-words" id={`${prefix + term}-words`}>
+        {leg && (
+          <>
+            <span>{condition(leg, pair)}</span> <span>{turnedCondition(leg, pair)}</span>
+            {market && (
+              <span class={isReached(leg, market) ? "impact-high" : ""} data-test={`${kind}-distance`}>
+                {distanceWords(leg, market)}, {priceText(toText(market))}
+              </span>
+            )}
+          </>
+        )}
+      </p>
+      {market && (
+        <div class="slippage-row" role="group" aria-label={`${label} from the market`}>
+          <Presets
+            texts={steps}
+            words={stepWords}
+            onChoose={(percent) => onType(term, toText(movedBy(market, percent)))}
+          />
+        </div>
+      )}
+    </Labelled>
+  );
+}
+
+function PercentField({ term, form }: FieldProps<PercentTerm>): JSX.Element {
+  const { prefix, typed, market, errors, onType } = form;
+  const { legend, label, presets } = PERCENTAGES[term];
+  const id = prefix + term;
+  const share = term === "trailing" ? parse(typed.trailing) : null;
+  const stop = share && share.digits > 0n && market ? trailingStop(market, shift(share, -2)) : null;
+  return (
+    <fieldset class="slippage">
+      <legend>{legend}</legend>
+      <div class="slippage-row">
+        <Presets
+          texts={presets}
+          chosen={typed[term]}
+          words={(text) => `${text} %`}
+          onChoose={(text) => onType(term, text)}
+        />
+        <span class="slippage-own">
+          <label class="unseen" for={id}>
+            {label}
+          </label>
+          <TermField term={term} form={form} />
+          <span aria-hidden="true">%</span>
+        </span>
+      </div>
+      <FieldError of={id} text={errors[term]} />
+      {stop && stop.digits > 0n && (
+        <p class="price-words">
+          <span>At first {condition({ kind: "stop", price: toText(stop) }, form.pair)}</span>
+          It only moves up, with the best price seen.
+        </p>
+      )}
+    </fieldset>
+  );
+}
+
+/** Until when an order waits. */
+function DeadlineField({ form }: { form: TermsForm }): JSX.Element {
+  const { prefix, typed, errors, onType, onLeave, kept } = form;
+  const id = `${prefix}expiresAt`;
+  const text = typed.expiresAt;
+  const isOwn = text !== "" && !WAITS.some(([seconds]) => seconds === text);
+  return (
+    <Labelled
+      term="expiresAt"
+      form={form}
+      label="Good for"
+      beside={
         <select
           id={id}
-          value={wanted}
-          onChange={({ currentTarget: { value } }) => onType("expiresAt", value === "own" ? localTime() : value)}
+          value={isOwn ? "own" : text}
+          onChange={({ currentTarget: { value } }) => onType("expiresAt", value === "own" ? tomorrow() : value)}
         >
           <option value="">{kept}</option>
           {WAITS.filter(([, words]) => words !== kept).map(([seconds, words]) => (
@@ -177,49 +230,79 @@ export function DeadlineField({ form, kept }: { form: TermsForm; kept: string })
           ))}
           <option value="own">Until a time of my own</option>
         </select>
-      </div>
+      }
+    >
       {isOwn && (
         <input
           type="datetime-local"
           aria-label="Good until, on this device's clock"
           value={text}
           aria-invalid={errors.expiresAt !== undefined}
-          aria-describedby={errors.expiresAt ? `error-${id}` : undefined}
+          aria-describedby={`error-${id}`}
           onInput={(event) => onType("expiresAt", event.currentTarget.value || " ")}
           onBlur={() => onLeave("expiresAt")}
         />
       )}
-      <FieldError of={id} text={errors.expiresAt} />
-    </div>
+    </Labelled>
   );
 }
 
 /** This time tomorrow, as a field for local times has it. */
-function localTime(): string {
+function tomorrow(): string {
   const at = new Date(serverNow() + 86_400_000);
   return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
-const OPTIONAL = { minOut: "Receive at least", maxTries: "Tries before it fails" };
-
-/** Terms that may be left out. */
-export function OptionalField({ term, form }: { term: "minOut" | "maxTries"; form: TermsForm }): JSX.Element {
-  const { prefix, typed, errors, onType, onLeave, pair } = form;
-  const id = prefix + term;
+function OptionalField({ term, form }: FieldProps<"minOut" | "maxTries">): JSX.Element {
+  const placeholder = term === "minOut" ? nameOf(form.pair.tokenOut) : "10";
   return (
-    <div class="term">
-      <div class="term-head">
-        <label for={id}>{OPTIONAL[term]}</label>
-        <NumberField
-          id={id}
-          value={typed[term]}
-          placeholder={term === "minOut" ? nameOf(pair.tokenOut) : "10"}
-          error={errors[term]}
-          onValue={(text) => onType(term, text)}
-          onBlur={() => onLeave(term)}
-        />
+    <Labelled
+      term={term}
+      form={form}
+      label={OPTIONAL[term]}
+      beside={<TermField term={term} form={form} placeholder={placeholder} />}
+    />
+  );
+}
+
+/** Of an order with a stop: whether it is at a price or trails. */
+function StopChoice({ form, onStopBy }: { form: TermsForm; onStopBy: (stopBy: StopBy) => void }): JSX.Element {
+  return (
+    <label class="term-head">
+      Stop
+      <select
+        value={form.terms.includes("trailing") ? "trailing" : "stopPrice"}
+        onChange={({ currentTarget: { value } }) => onStopBy(value as StopBy)}
+      >
+        <option value="stopPrice">At a price</option>
+        <option value="trailing">Trailing the best price</option>
+      </select>
+    </label>
+  );
+}
+
+/** The fields that a form's order has, those that decide first. */
+export function TermsFields({ form }: { form: TermsForm }): JSX.Element {
+  const has = (term: Term): boolean => form.terms.includes(term);
+  return (
+    <>
+      {has("limitPrice") && <PriceField term="limitPrice" form={form} />}
+      <div class="term">
+        {form.onStopBy && <StopChoice form={form} onStopBy={form.onStopBy} />}
+        {has("stopPrice") && <PriceField term="stopPrice" form={form} />}
+        {has("trailing") && <PercentField term="trailing" form={form} />}
       </div>
-      <FieldError of={id} text={errors[term]} />
-    </div>
+      {has("slippage") && <PercentField term="slippage" form={form} />}
+      {has("expiresAt") && <DeadlineField form={form} />}
+      {has("maxTries") ? (
+        <details class="more-terms">
+          <summary>More terms</summary>
+          <OptionalField term="minOut" form={form} />
+          <OptionalField term="maxTries" form={form} />
+        </details>
+      ) : (
+        has("minOut") && <OptionalField term="minOut" form={form} />
+      )}
+    </>
   );
 }

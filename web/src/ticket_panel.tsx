@@ -6,10 +6,10 @@ import { balanceOf } from "./balances";
 import { compare, type Decimal, must, toText } from "./decimal";
 import { sentence } from "./errors";
 import { accountUrl } from "./explorer";
+import { Fact } from "./fact";
 import { about, amount as amountText, evenPercent, grouped, price, roundedAmount } from "./format";
 import { SwapIcon } from "./icons";
 import { FieldError, NumberField } from "./number_field";
-import type { Term } from "./order_terms";
 import { type Kind, KINDS } from "./order";
 import { placeWithCare } from "./placing";
 import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
@@ -18,7 +18,7 @@ import { quoteState, shownQuote, ticketIsVisible } from "./quote_feed";
 import { whyOff } from "./readiness";
 import { halfOf, mostOf } from "./spendable";
 import { KIND_WORDS } from "./status_texts";
-import { DeadlineField, OptionalField, PercentField, PriceField, type TermsForm } from "./terms_fields";
+import { type TermsForm, TermsFields } from "./terms_fields";
 import * as ticket from "./ticket";
 import { TokenButton } from "./token_picker";
 import { decimalsOf, idOf, isShownScaled, nameOf, tokenOf } from "./tokens";
@@ -48,22 +48,15 @@ function MarketTerms({ quote }: { quote: Quote | null }): JSX.Element {
   return (
     <>
       <dl class="terms">
-        <div>
-          <dt>Rate</dt>
-          <dd title={quote?.price}>
-            {quote ? `1 ${nameOf(quote.tokenIn)} = ${price(quote.price)} ${nameOf(quote.tokenOut)}` : nothing}
-          </dd>
-        </div>
-        <div>
-          <dt>Receive at least</dt>
-          <dd data-test="min-out">{quote ? amountText(quote.minOut, nameOf(quote.tokenOut)) : nothing}</dd>
-        </div>
-        <div>
-          <dt>Price impact</dt>
-          <dd class={`impact-${tone}`} data-test="impact">
-            {quote ? evenPercent(quote.priceImpact) : nothing}
-          </dd>
-        </div>
+        <Fact name="Rate" title={quote?.price}>
+          {quote ? `1 ${nameOf(quote.tokenIn)} = ${price(quote.price)} ${nameOf(quote.tokenOut)}` : nothing}
+        </Fact>
+        <Fact name="Receive at least" test="min-out">
+          {quote ? amountText(quote.minOut, nameOf(quote.tokenOut)) : nothing}
+        </Fact>
+        <Fact name="Price impact" class={`impact-${tone}`} test="impact">
+          {quote ? evenPercent(quote.priceImpact) : nothing}
+        </Fact>
         {quote && <Costs quote={quote} />}
       </dl>
       {IMPACT_WORDS[tone] && <p class={`caution caution-${tone}`}>{IMPACT_WORDS[tone]}</p>}
@@ -200,47 +193,6 @@ function Kinds(): JSX.Element {
   );
 }
 
-/** Of an oco order: whether its stop is at a price or trails. */
-function StopChoice(): JSX.Element {
-  return (
-    <label class="term-head">
-      Stop
-      <select
-        value={ticket.ocoStopBy.value}
-        onChange={({ currentTarget: { value } }) =>
-          (ticket.ocoStopBy.value = value === "trailing" ? "trailing" : "stopPrice")
-        }
-      >
-        <option value="stopPrice">At a price</option>
-        <option value="trailing">Trailing the best price</option>
-      </select>
-    </label>
-  );
-}
-
-/** The fields of the ticket's terms, in the order in which they matter. */
-function Terms({ form }: { form: TermsForm }): JSX.Element {
-  const terms = ticket.terms.value;
-  const has = (term: Term): boolean => terms.includes(term);
-  return (
-    <>
-      {has("limitPrice") && <PriceField term="limitPrice" form={form} />}
-      {ticket.kind.value === "oco" && <StopChoice />}
-      {has("stopPrice") && <PriceField term="stopPrice" form={form} />}
-      {has("trailing") && <PercentField term="trailing" form={form} />}
-      {has("slippage") && <PercentField term="slippage" form={form} />}
-      {has("expiresAt") && <DeadlineField form={form} kept="24 hours" />}
-      {has("minOut") && (
-        <details class="more-terms" open={Boolean(form.errors.minOut ?? form.errors.maxTries) || undefined}>
-          <summary>More terms</summary>
-          <OptionalField term="minOut" form={form} />
-          <OptionalField term="maxTries" form={form} />
-        </details>
-      )}
-    </>
-  );
-}
-
 function buttonText(): string {
   if (ticket.sending.value === "sending") return "Placing…";
   if (ticket.sending.value === "placed") return "Order placed";
@@ -320,11 +272,14 @@ export function TicketPanel(): JSX.Element {
   const form: TermsForm = {
     prefix: "",
     pair: { tokenIn: ticket.tokenIn.value, tokenOut: ticket.tokenOut.value },
+    terms: ticket.terms.value,
     typed: ticket.typed.value,
     market: quote && must(quote.price),
     errors,
     onType: ticket.typeTerm,
     onLeave: touch,
+    onStopBy: ticket.kind.value === "oco" ? (stopBy) => (ticket.ocoStopBy.value = stopBy) : undefined,
+    kept: "24 hours",
   };
   return (
     <section class="panel ticket" ref={panel} aria-labelledby="ticket-title">
@@ -379,7 +334,7 @@ export function TicketPanel(): JSX.Element {
           <FieldError of="tokenOut" text={errors.tokenOut ?? errors.tokenIn} />
           <Held token={ticket.tokenOut.value} />
         </div>
-        <Terms form={form} />
+        <TermsFields form={form} />
         {waits ? <WaitingTerms quote={quote} /> : <MarketTerms quote={quote} />}
         <Risks />
         <ScaledAmounts />

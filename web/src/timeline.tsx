@@ -6,7 +6,7 @@ import { amount, clock, duration, exactDifference, exchangeName, price, shortene
 import { StatusIcon } from "./icons";
 import { attempts, fillAgainstQuote, isEnded, lastStep, type StepsTogether, waitedTogether } from "./order";
 import { PlainErrorText } from "./plain_error";
-import { Condition } from "./price_words";
+import { condition } from "./price_words";
 import { serverNow } from "./server_clock";
 import { LIFE, STATUS_WORDS } from "./status_texts";
 import { nameOf } from "./tokens";
@@ -60,7 +60,7 @@ function Waiting({ change, order, moves }: { change: HistoryStep; order: Order; 
       ) : (
         legsOf(change).map((leg) => (
           <span key={leg.kind} class="step-price">
-            <Condition leg={leg} pair={order} />
+            {condition(leg, order)}
           </span>
         ))
       )}

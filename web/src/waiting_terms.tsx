@@ -2,6 +2,7 @@
 
 import type { JSX } from "preact";
 import { compare, type Decimal, must, parse, toText } from "./decimal";
+import { Fact } from "./fact";
 import { amount as amountText, evenPercent } from "./format";
 import { mostAt, isReached, leastAt, type Leg, trailingStop } from "./waiting_prices";
 import * as ticket from "./ticket";
@@ -65,27 +66,17 @@ export function WaitingTerms({ quote }: { quote: Quote | null }): JSX.Element {
   return (
     <>
       <dl class="terms">
-        <div>
-          <dt>The market pays now</dt>
-          <dd data-test="market-pays">{quote ? amountText(quote.amountOut, out) : <span class="faint">–</span>}</dd>
-        </div>
-        {quote && (
-          <div>
-            <dt>Price impact</dt>
-            <dd>{evenPercent(quote.priceImpact)}</dd>
-          </div>
-        )}
+        <Fact name="The market pays now" test="market-pays">
+          {quote ? amountText(quote.amountOut, out) : <span class="faint">–</span>}
+        </Fact>
+        {quote && <Fact name="Price impact">{evenPercent(quote.priceImpact)}</Fact>}
         {atStop && ticket.kind.value === "oco" && (
-          <div>
-            <dt>Or at its stop, about</dt>
-            <dd>{amountText(toText(atStop), out)}</dd>
-          </div>
+          <Fact name="Or at its stop, about">{amountText(toText(atStop), out)}</Fact>
         )}
         {least && (
-          <div>
-            <dt>And with its slippage</dt>
-            <dd data-test="stop-least">{amountText(toText(least), out)}</dd>
-          </div>
+          <Fact name="And with its slippage" test="stop-least">
+            {amountText(toText(least), out)}
+          </Fact>
         )}
       </dl>
       {reached && (
