@@ -11,7 +11,7 @@ import { isChangeable } from "./order";
 import { changes, type StopBy, type Term, termErrors, termsOf, type TypedTerms, typedTerms } from "./order_terms";
 import { keep } from "./orders_store";
 import { askAboutMistake } from "./placing";
-import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
+import { ErrorNotice } from "./plain_error";
 import { serverNow } from "./server_clock";
 import { type TermsForm, TermsFields } from "./terms_fields";
 import { type FieldErrors, fieldsOf, looksLikeAMistake } from "./ticket";
@@ -95,11 +95,7 @@ export function ChangeForm({
           Its price was reached meanwhile: it can be cancelled, but no longer changed.
         </p>
       )}
-      {problem.value && !hasFields && (
-        <p class="notice notice-warn" role="alert">
-          <PlainErrorText words={wordsFor(problem.value)} detail={detailOf(problem.value)} />
-        </p>
-      )}
+      <ErrorNotice error={hasFields ? null : problem.value} role="alert" />
       <p class="dialog-end">
         <button type="button" class="secondary" onClick={onDone}>
           Leave it as it is

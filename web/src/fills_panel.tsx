@@ -8,7 +8,7 @@ import { fills, fillsFile, readFills, readMoreFills } from "./fills";
 import { amount, clock, price, roundedAmount, shortened, signed, signedShare } from "./format";
 import { netFlows, worth } from "./net_flows";
 import { all } from "./orders_store";
-import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
+import { ErrorNotice, wordsFor } from "./plain_error";
 import { addressOf, openByLink } from "./selection";
 import { nameOf } from "./tokens";
 import type { Fill } from "./wire";
@@ -149,11 +149,7 @@ export function FillsPanel(): JSX.Element {
         <p class="panel-note">{read.length > 0 && `${read.length}${cursor === null ? "" : "+"}, the latest first`}</p>
         {read.length > 0 && <SaveButton />}
       </header>
-      {problem && (
-        <p class="notice notice-warn" role="status">
-          <PlainErrorText words={wordsFor(problem)} detail={detailOf(problem)} />
-        </p>
-      )}
+      <ErrorNotice error={problem} role="status" />
       {read.length > 0 ? (
         <>
           <Net read={read} complete={cursor === null} />

@@ -1,16 +1,14 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { announce } from "./announcer";
-import { api } from "./api";
+import { useCancelling } from "./cancelling";
 import { ChangeForm } from "./change_form";
 import { type Decimal, toText } from "./decimal";
 import { inPlainWords } from "./errors";
 import { amount, clock, percent, price, roundedAmount } from "./format";
 import { marketPrice, openOrders, seenOrders } from "./open_orders";
 import { isCancellable, isChangeable, kindOf, lastStep } from "./order";
-import { keep } from "./orders_store";
-import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
+import { ErrorNotice } from "./plain_error";
 import { condition, shortDistance } from "./price_words";
 import { addressOf, openByLink } from "./selection";
 import { StatusBadge } from "./status_badge";
@@ -54,26 +52,11 @@ function Legs({ order, market }: { order: Order; market: Decimal | null }): JSX.
 
 function OpenOrder({ order }: { order: Order }): JSX.Element {
   const changing = useSignal(false);
-  const busy = useSignal(false);
-  const problem = useSignal<Error | null>(null);
+  const { cancel, busy, problem } = useCancelling(order, () => document.getElementById("open-orders-title")?.focus());
   const change = useRef<HTMLButtonElement>(null);
   const market = marketPrice(order);
   const last = lastStep(order);
   const swap = `${amount(order.amount, nameOf(order.tokenIn))} to ${nameOf(order.tokenOut)}`;
-
-  async function cancel(): Promise<void> {
-    if (busy.peek()) return;
-    busy.value = true;
-    problem.value = null;
-    try {
-      keep([await api.cancel(order.orderId)]);
-      announce("Order cancelled.");
-      document.getElementById("open-orders-title")?.focus();
-    } catch (error) {
-      problem.value = error as Error;
-    }
-    busy.value = false;
-  }
 
   function close(): void {
     changing.value = false;
@@ -127,7 +110,7 @@ function OpenOrder({ order }: { order: Order }): JSX.Element {
             <button
               type="button"
               class="small"
-              aria-disabled={busy.value}
+              aria-disabled={busy}
               aria-label={`Cancel: ${swap}`}
               onClick={() => void cancel()}
             >
@@ -141,11 +124,7 @@ function OpenOrder({ order }: { order: Order }): JSX.Element {
           {inPlainWords(last.errorCode, last.error).what} It waits on.
         </p>
       )}
-      {problem.value && (
-        <p class="notice notice-warn" role="alert">
-          <PlainErrorText words={wordsFor(problem.value)} detail={detailOf(problem.value)} />
-        </p>
-      )}
+      <ErrorNotice error={problem} role="alert" />
       {changing.value && <ChangeForm order={order} market={market} onDone={close} />}
     </li>
   );

@@ -1,16 +1,13 @@
-import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { announce } from "./announcer";
-import { api } from "./api";
+import { useCancelling } from "./cancelling";
 import { Copyable } from "./copyable";
 import { must, toText } from "./decimal";
 import { Fact } from "./fact";
 import { amount, clock, duration, exactDifference, percent, price } from "./format";
 import { CloseIcon } from "./icons";
 import { fillAgainstFloor, fillAgainstQuote, firstQuotedOut, isCancellable, isEnded, kindOf, timeTaken } from "./order";
-import { keep } from "./orders_store";
-import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
+import { ErrorNotice } from "./plain_error";
 import { PoolOffers } from "./pool_offers";
 import { condition } from "./price_words";
 import { RouteDiagram } from "./route_diagram";
@@ -118,34 +115,15 @@ function networkFees(order: Order): string {
 }
 
 function CancelButton({ order }: { order: Order }): JSX.Element | null {
-  const problem = useSignal<Error | null>(null);
-  const busy = useSignal(false);
-
-  async function cancel(): Promise<void> {
-    if (busy.value) return;
-    busy.value = true;
-    problem.value = null;
-    try {
-      keep([await api.cancel(order.orderId)]);
-      announce("Order cancelled.");
-    } catch (error) {
-      problem.value = error as Error;
-    }
-    busy.value = false;
-  }
-
+  const { cancel, busy, problem } = useCancelling(order);
   return (
     <>
       {isCancellable(order) && (
-        <button type="button" class="secondary" aria-disabled={busy.value} onClick={() => void cancel()}>
+        <button type="button" class="secondary" aria-disabled={busy} onClick={() => void cancel()}>
           Cancel order
         </button>
       )}
-      {problem.value && (
-        <p class="notice notice-warn" role="alert">
-          <PlainErrorText words={wordsFor(problem.value)} detail={detailOf(problem.value)} />
-        </p>
-      )}
+      <ErrorNotice error={problem} role="alert" />
     </>
   );
 }
@@ -191,9 +169,7 @@ function Missing({ orderId }: { orderId: string }): JSX.Element {
         <CloseButton />
       </header>
       {problem ? (
-        <p class="notice notice-warn" role="alert">
-          <PlainErrorText words={wordsFor(problem)} detail={detailOf(problem)} />
-        </p>
+        <ErrorNotice error={problem} role="alert" />
       ) : (
         <p class="empty" role="status">
           Loading order {orderId.slice(0, 8)}…

@@ -5,7 +5,7 @@ import { api } from "./api";
 import { amount, bps, clock, duration, roundedAmount } from "./format";
 import { feed, filter, listed, progress, readMore } from "./listing";
 import { fillAgainstQuote, isCancellable, isEnded, kindOf, timeTaken } from "./order";
-import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
+import { ErrorNotice, wordsFor } from "./plain_error";
 import { addressOf, openByLink, selectedId } from "./selection";
 import { StatusBadge } from "./status_badge";
 import { KIND_WORDS, STATUS_WORDS } from "./status_texts";
@@ -257,12 +257,7 @@ const isFiltered = computed(() => Object.values(filter.value).some(Boolean));
 
 function NoOrders(): JSX.Element {
   const { loading, problem } = progress.value;
-  if (problem)
-    return (
-      <p class="notice notice-warn" role="status">
-        <PlainErrorText words={wordsFor(problem)} detail={detailOf(problem)} />
-      </p>
-    );
+  if (problem) return <ErrorNotice error={problem} role="status" />;
   if (loading)
     return (
       <p class="empty" role="status">

@@ -12,7 +12,7 @@ import { SwapIcon } from "./icons";
 import { FieldError, NumberField } from "./number_field";
 import { type Kind, KINDS } from "./order";
 import { placeWithCare } from "./placing";
-import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
+import { ErrorNotice } from "./plain_error";
 import { QuoteAge } from "./quote_age";
 import { quoteState, shownQuote, ticketIsVisible } from "./quote_feed";
 import { whyOff } from "./readiness";
@@ -343,26 +343,20 @@ export function TicketPanel(): JSX.Element {
             {sentence(warning)}
           </p>
         ))}
-        {problem && (
-          <p class="notice notice-warn" role="status">
-            <PlainErrorText words={wordsFor(problem)} detail={detailOf(problem)} />
-          </p>
-        )}
-        {failure && (
-          <p class="notice notice-bad" role="alert">
-            <PlainErrorText
-              words={
-                ticket.isOutcomeUnknown(failure)
-                  ? {
-                      what: "No answer came: the order may have been placed, or not.",
-                      todo: "Press the button again. It can't become a second order.",
-                    }
-                  : wordsFor(failure)
-              }
-              detail={detailOf(failure)}
-            />
-          </p>
-        )}
+        <ErrorNotice error={problem} role="status" />
+        <ErrorNotice
+          error={failure}
+          role="alert"
+          tone="bad"
+          words={
+            failure && ticket.isOutcomeUnknown(failure)
+              ? {
+                  what: "No answer came: the order may have been placed, or not.",
+                  todo: "Press the button again. It can't become a second order.",
+                }
+              : null
+          }
+        />
         <button
           type="submit"
           class="primary"
