@@ -5,6 +5,7 @@ import { charted, type ChartedOrder, percentile, stacked } from "./chart_data";
 import { clock, bps as exactBps } from "./format";
 import { listed } from "./listing";
 import { fillAgainstQuote, type Step, STEPS } from "./order";
+import { Panel } from "./panel";
 import { Plot } from "./plot";
 import { addressOf, open, openByLink } from "./selection";
 import { nameOf } from "./tokens";
@@ -123,13 +124,15 @@ export function ChartsPanel(): JSX.Element {
   const totals = orders.map(({ total }) => total);
   const point = (index: number | null): void => void (pointed.value = index);
   return (
-    <section class="panel charts" aria-labelledby="charts-title">
-      <header class="panel-head">
-        <h2 id="charts-title">Execution quality</h2>
+    <Panel
+      name="charts"
+      title="Execution quality"
+      beside={
         <p class="panel-note">
           {orders.length > 0 && `the latest ${orders.length} confirmed orders of the table, oldest on the left`}
         </p>
-      </header>
+      }
+    >
       {orders.length === 0 ? (
         <p class="empty">
           Once orders are confirmed, this shows how close they came to their quotes, and where their time went.
@@ -198,6 +201,6 @@ export function ChartsPanel(): JSX.Element {
           <FillTable orders={orders} />
         </>
       )}
-    </section>
+    </Panel>
   );
 }

@@ -8,6 +8,7 @@ import { fills, fillsFile, readFills, readMoreFills } from "./fills";
 import { amount, clock, price, roundedAmount, shortened, signed, signedShare } from "./format";
 import { netFlows, worth } from "./net_flows";
 import { all } from "./orders_store";
+import { Panel } from "./panel";
 import { ErrorNotice, wordsFor } from "./plain_error";
 import { addressOf, openByLink } from "./selection";
 import { nameOf } from "./tokens";
@@ -143,12 +144,19 @@ export function FillsPanel(): JSX.Element {
   }, [seen.value, count]);
   const { fills: read, cursor, loading, problem } = fills.value;
   return (
-    <section class="panel fills" ref={panel} aria-labelledby="fills-title">
-      <header class="panel-head">
-        <h2 id="fills-title">Fills</h2>
-        <p class="panel-note">{read.length > 0 && `${read.length}${cursor === null ? "" : "+"}, the latest first`}</p>
-        {read.length > 0 && <SaveButton />}
-      </header>
+    <Panel
+      name="fills"
+      title="Fills"
+      panel={panel}
+      beside={
+        read.length > 0 && (
+          <>
+            <p class="panel-note">{`${read.length}${cursor === null ? "" : "+"}, the latest first`}</p>
+            <SaveButton />
+          </>
+        )
+      }
+    >
       <ErrorNotice error={problem} role="status" />
       {read.length > 0 ? (
         <>
@@ -188,6 +196,6 @@ export function FillsPanel(): JSX.Element {
           </p>
         )
       )}
-    </section>
+    </Panel>
   );
 }

@@ -128,3 +128,11 @@ export function WarningIcon(): JSX.Element {
     </Icon>
   );
 }
+
+/** From one token to the other, as it is seen and as it is read out. */
+export const To = (): JSX.Element => (
+  <>
+    <span aria-hidden="true">→</span>
+    <span class="unseen">to</span>
+  </>
+);

@@ -6,8 +6,10 @@ import { ChangeForm } from "./change_form";
 import { type Decimal, toText } from "./decimal";
 import { inPlainWords } from "./errors";
 import { amount, clock, percent, price, roundedAmount } from "./format";
+import { To } from "./icons";
 import { marketPrice, openOrders, seenOrders } from "./open_orders";
 import { isCancellable, isChangeable, kindOf, lastStep } from "./order";
+import { Panel } from "./panel";
 import { ErrorNotice } from "./plain_error";
 import { condition, shortDistance } from "./price_words";
 import { addressOf, openByLink } from "./selection";
@@ -72,8 +74,7 @@ function OpenOrder({ order }: { order: Order }): JSX.Element {
             <span title={amount(order.amount, nameOf(order.tokenIn))}>
               {roundedAmount(order.amount, nameOf(order.tokenIn))}
             </span>{" "}
-            <span aria-hidden="true">→</span>
-            <span class="unseen">to</span> {nameOf(order.tokenOut)}
+            <To /> {nameOf(order.tokenOut)}
           </a>
         </p>
         <Legs order={order} market={market} />
@@ -141,15 +142,15 @@ export function OpenOrdersPanel(): JSX.Element | null {
   const left = orders.length - seen.length;
   if (!orders.length) return null;
   return (
-    <section class="panel open-orders" aria-labelledby="open-orders-title">
-      <header class="panel-head">
-        <h2 id="open-orders-title" tabIndex={-1}>
-          Open orders
-        </h2>
+    <Panel
+      name="open-orders"
+      title="Open orders"
+      beside={
         <p class="panel-note" data-test="open-count">
           {orders.length === 1 ? "1 waits for its price" : `${orders.length} wait for their price`}
         </p>
-      </header>
+      }
+    >
       <ul class="open-list">
         {seen.map((order) => (
           <OpenOrder key={order.orderId} order={order} />
@@ -160,6 +161,6 @@ export function OpenOrdersPanel(): JSX.Element | null {
           {Math.min(left, AT_ONCE)} more of {left}
         </button>
       )}
-    </section>
+    </Panel>
   );
 }

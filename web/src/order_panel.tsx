@@ -5,8 +5,9 @@ import { Copyable } from "./copyable";
 import { must, toText } from "./decimal";
 import { Fact } from "./fact";
 import { amount, clock, duration, exactDifference, percent, price } from "./format";
-import { CloseIcon } from "./icons";
+import { CloseIcon, To } from "./icons";
 import { fillAgainstFloor, fillAgainstQuote, firstQuotedOut, isCancellable, isEnded, kindOf, timeTaken } from "./order";
+import { Panel } from "./panel";
 import { ErrorNotice } from "./plain_error";
 import { PoolOffers } from "./pool_offers";
 import { condition } from "./price_words";
@@ -142,10 +143,7 @@ function FollowState({ order }: { order: Order }): JSX.Element {
 
 function Nothing(): JSX.Element {
   return (
-    <section class="panel order" aria-labelledby="order-title">
-      <header class="panel-head">
-        <h2 id="order-title">Order</h2>
-      </header>
+    <Panel name="order" title="Order">
       <div class="empty">
         <p>Place an order, or choose one from the table, and watch its steps:</p>
         <ol class="life">
@@ -156,18 +154,14 @@ function Nothing(): JSX.Element {
           ))}
         </ol>
       </div>
-    </section>
+    </Panel>
   );
 }
 
 function Missing({ orderId }: { orderId: string }): JSX.Element {
   const problem = selectionProblem.value;
   return (
-    <section class="panel order" aria-labelledby="order-title">
-      <header class="panel-head">
-        <h2 id="order-title">Order</h2>
-        <CloseButton />
-      </header>
+    <Panel name="order" title="Order" beside={<CloseButton />}>
       {problem ? (
         <ErrorNotice error={problem} role="alert" />
       ) : (
@@ -175,7 +169,7 @@ function Missing({ orderId }: { orderId: string }): JSX.Element {
           Loading order {orderId.slice(0, 8)}…
         </p>
       )}
-    </section>
+    </Panel>
   );
 }
 
@@ -207,14 +201,16 @@ export function OrderPanel(): JSX.Element {
   if (!orderId) return <Nothing />;
   if (!order) return <Missing orderId={orderId} />;
   return (
-    <section class="panel order" aria-labelledby="order-title">
-      <header class="panel-head">
-        <h2 id="order-title" tabIndex={-1} ref={heading}>
-          {amount(order.amount, nameOf(order.tokenIn))} <span aria-hidden="true">→</span>
-          <span class="unseen">to</span> {nameOf(order.tokenOut)}
-        </h2>
-        <CloseButton />
-      </header>
+    <Panel
+      name="order"
+      title={
+        <>
+          {amount(order.amount, nameOf(order.tokenIn))} <To /> {nameOf(order.tokenOut)}
+        </>
+      }
+      heading={heading}
+      beside={<CloseButton />}
+    >
       <p class="order-state" data-test="order-state" data-status={order.status}>
         <StatusBadge order={order} />
         <span class="faint follow">
@@ -226,6 +222,6 @@ export function OrderPanel(): JSX.Element {
       {order.route && <RouteDiagram route={order.route} />}
       <Facts order={order} />
       <PoolOffers order={order} />
-    </section>
+    </Panel>
   );
 }

@@ -3,8 +3,10 @@ import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { api } from "./api";
 import { amount, bps, clock, duration, roundedAmount } from "./format";
+import { To } from "./icons";
 import { feed, filter, listed, progress, readMore } from "./listing";
 import { fillAgainstQuote, isCancellable, isEnded, kindOf, timeTaken } from "./order";
+import { Panel } from "./panel";
 import { ErrorNotice, wordsFor } from "./plain_error";
 import { addressOf, openByLink, selectedId } from "./selection";
 import { StatusBadge } from "./status_badge";
@@ -95,8 +97,7 @@ function Row({ order, index, top, height, reachable }: RowProps): JSX.Element {
           aria-current={isSelected ? "true" : undefined}
           onClick={(event) => openByLink(event, order.orderId)}
         >
-          {nameOf(order.tokenIn)} <span aria-hidden="true">→</span>
-          <span class="unseen">to</span> {nameOf(order.tokenOut)}
+          {nameOf(order.tokenIn)} <To /> {nameOf(order.tokenOut)}
         </a>
         {order.type !== "market" && <span class="kind">{KIND_WORDS[kindOf(order)]}</span>}
       </span>
@@ -325,17 +326,21 @@ export function OrdersPanel(): JSX.Element {
   const orders = listed.value;
   const { cursor } = progress.value;
   return (
-    <section class="panel orders" aria-labelledby="orders-title">
-      <header class="panel-head">
-        <h2 id="orders-title">Orders</h2>
-        <p class="panel-note" data-test="orders-count">
-          {orders.length > 0 &&
-            `${orders.length}${cursor === null ? "" : "+"} · ${feed.value === "stream" ? "live" : "refreshed every 2 s"}`}
-        </p>
-        <CancelAll orders={orders} />
-        <Filters />
-      </header>
+    <Panel
+      name="orders"
+      title="Orders"
+      beside={
+        <>
+          <p class="panel-note" data-test="orders-count">
+            {orders.length > 0 &&
+              `${orders.length}${cursor === null ? "" : "+"} · ${feed.value === "stream" ? "live" : "refreshed every 2 s"}`}
+          </p>
+          <CancelAll orders={orders} />
+          <Filters />
+        </>
+      }
+    >
       {orders.length ? <Rows orders={orders} /> : <NoOrders />}
-    </section>
+    </Panel>
   );
 }

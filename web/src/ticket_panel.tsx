@@ -186,7 +186,7 @@ function Kinds(): JSX.Element {
           </label>
         ))}
       </div>
-      <p class="faint" id="kind-meaning">
+      <p class="small-print" id="kind-meaning">
         {KIND_MEANINGS[ticket.kind.value]}
       </p>
     </fieldset>

@@ -87,7 +87,7 @@ export function WaitingTerms({ quote }: { quote: Quote | null }): JSX.Element {
         </p>
       )}
       {isStop && (
-        <p class="faint small-print">
+        <p class="small-print">
           In a fall deeper than its slippage a stop does not fill: it sells for no less than that leaves of the quote
           which set it off. A price that comes and goes within a second or so may be missed.
         </p>
