@@ -15,7 +15,7 @@ import { ErrorNotice } from "./plain_error";
 import { serverNow } from "./server_clock";
 import { type TermsForm, TermsFields } from "./terms_fields";
 import { type FieldErrors, fieldsOf, looksLikeAMistake } from "./ticket";
-import { decimalsOf, nameOf } from "./tokens";
+import { decimalsOf, nameOf, namesOf } from "./tokens";
 import type { Order, OrderChanges } from "./wire";
 
 export function ChangeForm({
@@ -71,7 +71,7 @@ export function ChangeForm({
 
   const fields: TermsForm = {
     prefix,
-    pair: order,
+    pair: namesOf(order),
     terms,
     typed: typed.value,
     market,

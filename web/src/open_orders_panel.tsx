@@ -15,7 +15,7 @@ import { condition, shortDistance } from "./price_words";
 import { addressOf, openByLink } from "./selection";
 import { StatusBadge } from "./status_badge";
 import { KIND_WORDS } from "./status_texts";
-import { nameOf } from "./tokens";
+import { nameOf, namesOf } from "./tokens";
 import { bestSeen, legsOf } from "./waiting_prices";
 import type { Order } from "./wire";
 
@@ -35,7 +35,7 @@ function Legs({ order, market }: { order: Order; market: Decimal | null }): JSX.
       {legsOf(order).map((leg) => (
         <li key={leg.kind}>
           <span>
-            <span title={leg.price}>{condition(leg, order)}</span>
+            <span title={leg.price}>{condition(leg, namesOf(order))}</span>
             {leg.kind === "stop" && order.trailing && (
               <span class="faint trails">
                 {percent(order.trailing)} below the best, {price(toText(bestSeen(leg.price, order.trailing)))}

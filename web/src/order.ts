@@ -158,10 +158,10 @@ export interface StepsTogether {
   moves: number;
 }
 
-/** The history of an order that waits, in its order; where it only waited on, its steps together as the last of them. */
-export function waitedTogether(order: Order): StepsTogether[] {
+/** Steps in their order; those in which an order only waited on for its price together, as the last of them. */
+export function together(steps: readonly HistoryStep[]): StepsTogether[] {
   const found: StepsTogether[] = [];
-  for (const change of order.history) {
+  for (const change of steps) {
     const before = found[found.length - 1];
     if (before && change.status === "open" && before.change.status === "open")
       found[found.length - 1] = { change, since: before.since, moves: before.moves + 1 };

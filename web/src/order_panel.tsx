@@ -16,7 +16,7 @@ import { openings, select, selectedId, selectedOrder, selectionProblem, selectio
 import { StatusBadge } from "./status_badge";
 import { KIND_WORDS, LIFE, STATUS_WORDS } from "./status_texts";
 import { Timeline } from "./timeline";
-import { nameOf } from "./tokens";
+import { nameOf, namesOf } from "./tokens";
 import { bestSeen, legsOf } from "./waiting_prices";
 import type { Order } from "./wire";
 
@@ -30,7 +30,7 @@ function Terms({ order }: { order: Order }): JSX.Element | null {
       </Fact>
       {legsOf(order).map((leg) => (
         <Fact key={leg.kind} name={leg.kind === "limit" ? "Limit" : "Stop"} title={leg.price}>
-          {condition(leg, order)}
+          {condition(leg, namesOf(order))}
         </Fact>
       ))}
       {order.trailing && order.stopPrice && (

@@ -1,10 +1,10 @@
-/** Prices in words: which way they hold, what they are the other way round, how far the market is from them. */
+/** Prices in words, pure: which way they hold, what they are the other way round, how far the market is from them. */
 
 import { type Decimal, must, toText } from "./decimal";
 import { percent, price as priceText } from "./format";
-import { nameOf } from "./tokens";
 import { distance, isReached, type Leg, turned } from "./waiting_prices";
 
+/** Two tokens by their names. */
 export interface Pair {
   tokenIn: string;
   tokenOut: string;
@@ -12,7 +12,7 @@ export interface Pair {
 
 /** "1 SOL ≥ 152.3 USDC": a limit order waits for so much or more, a stop for so much or less. */
 export function condition({ kind, price }: Leg, { tokenIn, tokenOut }: Pair): string {
-  return `1 ${nameOf(tokenIn)} ${kind === "limit" ? "≥" : "≤"} ${priceText(price)} ${nameOf(tokenOut)}`;
+  return `1 ${tokenIn} ${kind === "limit" ? "≥" : "≤"} ${priceText(price)} ${tokenOut}`;
 }
 
 /** The same condition seen from the other token: "1 USDC ≤ 0.0065660 SOL"; nothing of a price of zero. */

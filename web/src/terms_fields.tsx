@@ -7,7 +7,6 @@ import { FieldError, NumberField } from "./number_field";
 import type { StopBy, Term, TypedTerms } from "./order_terms";
 import { condition, distanceWords, type Pair, turnedCondition } from "./price_words";
 import { serverNow } from "./server_clock";
-import { nameOf } from "./tokens";
 import { isReached, type Leg, movedBy, trailingStop } from "./waiting_prices";
 
 export interface TermsForm {
@@ -135,7 +134,7 @@ function PriceField({ term, form }: FieldProps<PriceTerm>): JSX.Element {
       label={label}
       beside={
         <span>
-          {nameOf(pair.tokenOut)} for each {nameOf(pair.tokenIn)}
+          {pair.tokenOut} for each {pair.tokenIn}
         </span>
       }
     >
@@ -254,7 +253,7 @@ function tomorrow(): string {
 }
 
 function OptionalField({ term, form }: FieldProps<"minOut" | "maxTries">): JSX.Element {
-  const placeholder = term === "minOut" ? nameOf(form.pair.tokenOut) : "10";
+  const placeholder = term === "minOut" ? form.pair.tokenOut : "10";
   return (
     <Labelled
       term={term}

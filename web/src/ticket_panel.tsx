@@ -21,7 +21,7 @@ import { KIND_WORDS } from "./status_texts";
 import { type TermsForm, TermsFields } from "./terms_fields";
 import * as ticket from "./ticket";
 import { TokenButton } from "./token_picker";
-import { decimalsOf, idOf, isShownScaled, nameOf, tokenOf } from "./tokens";
+import { decimalsOf, idOf, isShownScaled, nameOf, namesOf, tokenOf } from "./tokens";
 import { Costs } from "./total_cost";
 import { trial } from "./trial";
 import { received, WaitingTerms } from "./waiting_terms";
@@ -271,7 +271,7 @@ export function TicketPanel(): JSX.Element {
     : { label: "You receive, as quoted", amount: quote?.amountOut ?? null };
   const form: TermsForm = {
     prefix: "",
-    pair: { tokenIn: ticket.tokenIn.value, tokenOut: ticket.tokenOut.value },
+    pair: namesOf({ tokenIn: ticket.tokenIn.value, tokenOut: ticket.tokenOut.value }),
     terms: ticket.terms.value,
     typed: ticket.typed.value,
     market: quote && must(quote.price),

@@ -4,12 +4,12 @@ import { useEffect } from "preact/hooks";
 import { inPlainWords } from "./errors";
 import { amount, clock, duration, exactDifference, exchangeName, price, shortened, venueName } from "./format";
 import { StatusIcon } from "./icons";
-import { attempts, fillAgainstQuote, isEnded, lastStep, type StepsTogether, waitedTogether } from "./order";
+import { attempts, fillAgainstQuote, isEnded, lastStep, type StepsTogether, together } from "./order";
 import { PlainErrorText } from "./plain_error";
 import { condition } from "./price_words";
 import { serverNow } from "./server_clock";
 import { LIFE, STATUS_WORDS } from "./status_texts";
-import { nameOf } from "./tokens";
+import { nameOf, namesOf } from "./tokens";
 import { legsOf } from "./waiting_prices";
 import type { HistoryStep, Order, Status } from "./wire";
 
@@ -60,7 +60,7 @@ function Waiting({ change, order, moves }: { change: HistoryStep; order: Order; 
       ) : (
         legsOf(change).map((leg) => (
           <span key={leg.kind} class="step-price">
-            {condition(leg, order)}
+            {condition(leg, namesOf(order))}
           </span>
         ))
       )}
@@ -133,7 +133,9 @@ function Row({ status, state, time, title, children }: RowParts): JSX.Element {
       </span>
       <div class="step-text">
         <span class="step-name">{state === "retry" ? "Attempt failed" : words.label}</span>
-        <span class="step-what">{children ?? (state === "done" || state === "bad" ? words.done : words.now)}</span>
+        <span class="step-what">
+          {children ?? (((state === "done" || state === "bad") && words.done) || words.now)}
+        </span>
       </div>
       <span class="step-time" title={title}>
         {time}
@@ -142,19 +144,8 @@ function Row({ status, state, time, title, children }: RowParts): JSX.Element {
   );
 }
 
-function Step({
-  change,
-  next,
-  order,
-  now,
-  since = change.at,
-  moves = 0,
-}: {
-  change: HistoryStep;
-  next: HistoryStep | undefined;
-  order: Order;
-  now: number;
-} & Partial<StepsTogether>): JSX.Element {
+function Step({ change, since, moves, order, now }: StepsTogether & { order: Order; now: number }): JSX.Element {
+  const next = order.history.find((one) => one.seq === change.seq + 1);
   const isLast = next === undefined;
   const at = Date.parse(since);
   const failed = change.status === "failed";
@@ -191,87 +182,66 @@ function stepsToCome(order: Order): readonly Status[] {
   return order.status === "failed" ? LIFE.slice(1) : LIFE.slice(LIFE.indexOf(order.status) + 1);
 }
 
-function ToCome({ coming }: { coming: readonly Status[] }): JSX.Element {
-  return (
+/** Steps one after the other; of many the latest at once. */
+function Steps({ steps, order, now }: { steps: StepsTogether[]; order: Order; now: number }): JSX.Element {
+  const earlier = Math.max(0, steps.length - MOST_STEPS);
+  const list = (some: StepsTogether[]): JSX.Element => (
     <ol class="steps">
-      {coming.map((status) => (
-        <Row key={status} status={status} state="next">
-          {""}
-        </Row>
+      {some.map((one) => (
+        <Step key={one.change.seq} {...one} order={order} now={now} />
       ))}
     </ol>
   );
-}
-
-/** The life of an order that waited for its price, which it may do again and again: the latest steps of it at once. */
-function WaitedTimeline({ order, now, coming }: { order: Order; now: number; coming: readonly Status[] }): JSX.Element {
-  const all = waitedTogether(order);
-  const steps = (from: number, to: number): JSX.Element => (
-    <ol class="steps">
-      {all.slice(from, to).map((together, index) => (
-        <Step key={together.since} {...together} next={all[from + index + 1]?.change} order={order} now={now} />
-      ))}
-    </ol>
-  );
-  const earlier = all.length > MOST_STEPS ? all.length - MOST_STEPS : 0;
   return (
-    <div class="timeline" data-test="timeline">
+    <>
       {earlier > 0 && (
         <details class="earlier">
           <summary>{earlier} earlier steps</summary>
-          {steps(0, earlier)}
+          {list(steps.slice(0, earlier))}
         </details>
       )}
-      {steps(earlier, all.length)}
-      {coming.length > 0 && (
-        <div class="attempt">
-          <ToCome coming={coming} />
-        </div>
-      )}
-    </div>
+      {list(steps.slice(earlier))}
+    </>
   );
 }
 
-/** The order's life: each step with the time spent in it, attempt by attempt. */
+function AttemptTitle({ number }: { number: number }): JSX.Element {
+  return (
+    <h3>
+      Attempt {number} of at most {MOST_ATTEMPTS}
+    </h3>
+  );
+}
+
+/** The order's life: each step with the time spent in it, attempt by attempt; of one that waits as it came. */
 export function Timeline({ order }: { order: Order }): JSX.Element {
   const now = useServerNow(!isEnded(order));
-  const nextOf = (change: HistoryStep): HistoryStep | undefined =>
-    order.history.find((one) => one.seq === change.seq + 1);
-  const tries = attempts(order);
+  const waits = order.type !== "market";
+  const tries = waits ? [] : attempts(order);
   const coming = stepsToCome(order);
-  const last = lastStep(order);
-  if (order.type !== "market") return <WaitedTimeline order={order} now={now} coming={coming} />;
   return (
     <div class="timeline" data-test="timeline">
-      <ol class="steps">
-        {order.history
-          .filter((change) => change.status === "pending")
-          .map((change) => (
-            <Step key={change.seq} change={change} next={nextOf(change)} order={order} now={now} />
-          ))}
-      </ol>
-      {tries.map((attempt) => (
-        <div key={attempt.number} class="attempt">
-          {tries.length > 1 && (
-            <h3>
-              Attempt {attempt.number} of at most {MOST_ATTEMPTS}
-            </h3>
-          )}
-          <ol class="steps">
-            {attempt.changes.map((change) => (
-              <Step key={change.seq} change={change} next={nextOf(change)} order={order} now={now} />
-            ))}
-          </ol>
+      <Steps
+        steps={together(waits ? order.history : order.history.filter(({ status }) => status === "pending"))}
+        order={order}
+        now={now}
+      />
+      {tries.map(({ number, changes }) => (
+        <div key={number} class="attempt">
+          {tries.length > 1 && <AttemptTitle number={number} />}
+          <Steps steps={together(changes)} order={order} now={now} />
         </div>
       ))}
       {coming.length > 0 && (
         <div class="attempt">
-          {order.status === "failed" && (
-            <h3>
-              Attempt {(last?.retryCount ?? 0) + 1} of at most {MOST_ATTEMPTS}
-            </h3>
-          )}
-          <ToCome coming={coming} />
+          {order.status === "failed" && <AttemptTitle number={(lastStep(order)?.retryCount ?? 0) + 1} />}
+          <ol class="steps">
+            {coming.map((status) => (
+              <Row key={status} status={status} state="next">
+                {""}
+              </Row>
+            ))}
+          </ol>
         </div>
       )}
     </div>

@@ -12,7 +12,7 @@ import {
   kindOf,
   mayBeChange,
   timeByStep,
-  waitedTogether,
+  together,
 } from "../src/order";
 import { bps, exactDifference } from "../src/format";
 import type { Order, StatusMessage } from "../src/wire";
@@ -241,7 +241,7 @@ test("steps in which an order waited on are read as one, since the first of them
     step(6, "open", 50, { stopPrice: "150", trailing: "0.1" }),
   ].reduce(applied, waiting);
   assert.deepEqual(
-    waitedTogether(order).map(({ change, since, moves }) => [change.status, change.stopPrice, since, moves]),
+    together(order.history).map(({ change, since, moves }) => [change.status, change.stopPrice, since, moves]),
     [
       ["open", "150", at(0), 2],
       ["pending", undefined, at(30), 0],
