@@ -7,7 +7,7 @@ import { announce } from "./announcer";
 import { api } from "./api";
 import type { Decimal } from "./decimal";
 import { clock } from "./format";
-import { isChangeable } from "./order";
+import { isChangeable, isEnded } from "./order";
 import { changes, type StopBy, type Term, termErrors, termsOf, type TypedTerms, typedTerms } from "./order_terms";
 import { keep } from "./orders_store";
 import { askAboutMistake } from "./placing";
@@ -92,7 +92,9 @@ export function ChangeForm({
       </div>
       {!isChangeable(order) && (
         <p class="notice notice-warn" role="alert">
-          Its price was reached meanwhile: it can be cancelled, but no longer changed.
+          {isEnded(order)
+            ? "It has ended meanwhile and can't be changed any more."
+            : "Its price was reached meanwhile: it can be cancelled, but no longer changed."}
         </p>
       )}
       <ErrorNotice error={hasFields ? null : problem.value} role="alert" />

@@ -24,8 +24,13 @@ interface Look {
   at: number;
 }
 
+/** The order whose form is open: one that ends meanwhile stays in sight until the form is closed. */
+export const changedId = signal("");
+
 export const openOrders = computed<Order[]>(() =>
-  [...all()].filter((order) => order.type !== "market" && !isEnded(order)).sort(compareNewestFirst),
+  [...all()]
+    .filter((order) => order.type !== "market" && (!isEnded(order) || order.orderId === changedId.value))
+    .sort(compareNewestFirst),
 );
 /** Those that somebody sees: the market is asked about no other. */
 export const seenOrders = signal<readonly Order[]>([]);

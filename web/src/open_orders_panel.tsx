@@ -7,7 +7,7 @@ import { type Decimal, toText } from "./decimal";
 import { inPlainWords } from "./errors";
 import { amount, clock, percent, price, roundedAmount } from "./format";
 import { To } from "./icons";
-import { marketPrice, openOrders, seenOrders } from "./open_orders";
+import { changedId, marketPrice, openOrders, seenOrders } from "./open_orders";
 import { isCancellable, isChangeable, kindOf, lastStep } from "./order";
 import { Panel } from "./panel";
 import { ErrorNotice } from "./plain_error";
@@ -20,6 +20,7 @@ import { bestSeen, legsOf } from "./waiting_prices";
 import type { Order } from "./wire";
 
 const AT_ONCE = 20;
+const TITLE = "open-orders-title";
 
 function Legs({ order, market }: { order: Order; market: Decimal | null }): JSX.Element {
   const out = nameOf(order.tokenOut);
@@ -53,16 +54,16 @@ function Legs({ order, market }: { order: Order; market: Decimal | null }): JSX.
 }
 
 function OpenOrder({ order }: { order: Order }): JSX.Element {
-  const changing = useSignal(false);
-  const { cancel, busy, problem } = useCancelling(order, () => document.getElementById("open-orders-title")?.focus());
+  const { cancel, busy, problem } = useCancelling(order, () => document.getElementById(TITLE)?.focus());
+  const isChanged = changedId.value === order.orderId;
   const change = useRef<HTMLButtonElement>(null);
   const market = marketPrice(order);
   const last = lastStep(order);
   const swap = `${amount(order.amount, nameOf(order.tokenIn))} to ${nameOf(order.tokenOut)}`;
 
   function close(): void {
-    changing.value = false;
-    change.current?.focus();
+    changedId.value = "";
+    (change.current ?? document.getElementById(TITLE))?.focus();
   }
 
   return (
@@ -100,9 +101,9 @@ function OpenOrder({ order }: { order: Order }): JSX.Element {
               type="button"
               class="small"
               ref={change}
-              aria-expanded={changing.value}
+              aria-expanded={isChanged}
               aria-label={`Change: ${swap}`}
-              onClick={() => (changing.value = !changing.peek())}
+              onClick={() => (isChanged ? close() : (changedId.value = order.orderId))}
             >
               Change
             </button>
@@ -126,7 +127,7 @@ function OpenOrder({ order }: { order: Order }): JSX.Element {
         </p>
       )}
       <ErrorNotice error={problem} role="alert" />
-      {changing.value && <ChangeForm order={order} market={market} onDone={close} />}
+      {isChanged && <ChangeForm order={order} market={market} onDone={close} />}
     </li>
   );
 }
