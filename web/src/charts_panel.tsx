@@ -2,6 +2,7 @@ import { computed, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import uPlot from "uplot";
 import { charted, type ChartedOrder, percentile, stacked } from "./chart_data";
+import { Columns } from "./columns";
 import { clock, bps as exactBps } from "./format";
 import { listed } from "./listing";
 import { fillAgainstQuote, type Step, STEPS } from "./order";
@@ -79,18 +80,7 @@ function FillTable({ orders }: { orders: readonly ChartedOrder[] }): JSX.Element
       <summary>Both charts as a table</summary>
       <div class="as-table-view" tabIndex={0} role="region" aria-label="Fills and times of the charted orders">
         <table>
-          <thead>
-            <tr>
-              <th scope="col">Order</th>
-              <th scope="col">Against quote</th>
-              {STEPS.map((step) => (
-                <th key={step} scope="col">
-                  {STEP_NAMES[step]}
-                </th>
-              ))}
-              <th scope="col">Total</th>
-            </tr>
-          </thead>
+          <Columns names={["Order", "Against quote", ...STEPS.map((step) => STEP_NAMES[step]), "Total"]} />
           <tbody>
             {[...orders].reverse().map((one) => {
               const fill = fillAgainstQuote(one.order);

@@ -2,6 +2,7 @@ import { computed, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { unitValueOf } from "./balances";
+import { Columns } from "./columns";
 import { must, rounded, significant, toText } from "./decimal";
 import { transactionUrl } from "./explorer";
 import { fills, fillsFile, readFills, readMoreFills } from "./fills";
@@ -163,19 +164,19 @@ export function FillsPanel(): JSX.Element {
           <Net read={read} complete={cursor === null} />
           <div class="fills-view" tabIndex={0} role="region" aria-label="Table of fills">
             <table class="venues fills-table">
-              <thead>
-                <tr>
-                  <th scope="col">Filled</th>
-                  <th scope="col">Paid</th>
-                  <th scope="col">Received</th>
-                  <th scope="col">Price</th>
-                  <th scope="col">Against quote</th>
-                  <th scope="col">Above floor</th>
-                  <th scope="col">Pool fees</th>
-                  <th scope="col">Network</th>
-                  <th scope="col">Transaction</th>
-                </tr>
-              </thead>
+              <Columns
+                names={[
+                  "Filled",
+                  "Paid",
+                  "Received",
+                  "Price",
+                  "Against quote",
+                  "Above floor",
+                  "Pool fees",
+                  "Network",
+                  "Transaction",
+                ]}
+              />
               <tbody>
                 {read.map((fill) => (
                   <Row key={fill.orderId} fill={fill} />

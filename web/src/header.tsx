@@ -39,34 +39,23 @@ function kindOf(reason: string): string {
   return reason.split(":", 1)[0] ?? reason;
 }
 
-function State(): JSX.Element {
-  if (!online.value)
-    return (
-      <span class="state state-bad">
-        <span class="dot" aria-hidden="true" />
-        Offline
-      </span>
-    );
-  if (!health.value)
-    return (
-      <span class="state">
-        <span class="dot" aria-hidden="true" />
-        Connecting…
-      </span>
-    );
+/** Its tone, what it says, and more of it for who points at it. */
+function state(): [tone: string, text: string, more?: string] {
+  if (!online.value) return ["bad", "Offline"];
+  if (!health.value) return ["", "Connecting…"];
   const why = reasons();
-  if (why.length)
-    return (
-      <span class="state state-warn" title={why.join("\n")}>
-        <span class="dot" aria-hidden="true" />
-        Trouble: {why.map(kindOf).join(", ")}
-      </span>
-    );
+  return why.length ? ["warn", `Trouble: ${why.map(kindOf).join(", ")}`, why.join("\n")] : ["good", "Ready to trade"];
+}
+
+function State(): JSX.Element {
+  const [tone, text, more] = state();
   return (
-    <span class="state state-good">
+    <span class={`state state-${tone}`} title={more}>
       <span class="dot" aria-hidden="true" />
-      Ready to trade
-      {waiting() > 0 && <span class="faint" data-test="queue">{` · ${waiting()} in the queue`}</span>}
+      {text}
+      {tone === "good" && waiting() > 0 && (
+        <span class="faint" data-test="queue">{` · ${waiting()} in the queue`}</span>
+      )}
     </span>
   );
 }

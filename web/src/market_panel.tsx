@@ -1,4 +1,5 @@
 import type { JSX } from "preact";
+import { Columns } from "./columns";
 import { basisPoints, must } from "./decimal";
 import { inPlainWords } from "./errors";
 import { amount, evenPercent, grouped, percent, shortened, signedShare, venueName } from "./format";
@@ -87,15 +88,7 @@ export function MarketPanel(): JSX.Element {
             <caption class="unseen">
               What each venue would pay for {grouped(quote.amount)} {nameOf(quote.tokenIn)} alone
             </caption>
-            <thead>
-              <tr>
-                <th scope="col">Venue</th>
-                <th scope="col">Pays alone</th>
-                <th scope="col">Against route</th>
-                <th scope="col">Impact</th>
-                <th scope="col">Fee</th>
-              </tr>
-            </thead>
+            <Columns names={["Venue", "Pays alone", "Against route", "Impact", "Fee"]} />
             <tbody>
               {quote.quotes.map((venue) => (
                 <Venue key={venue.pool} venue={venue} quote={quote} />

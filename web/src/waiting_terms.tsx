@@ -88,8 +88,8 @@ export function WaitingTerms({ quote }: { quote: Quote | null }): JSX.Element {
       )}
       {isStop && (
         <p class="small-print">
-          In a fall deeper than its slippage a stop does not fill: it sells for no less than that leaves of the quote
-          which set it off. A price that comes and goes within a second or so may be missed.
+          In a fall deeper than its slippage a stop does not fill. A price that comes and goes within a second or so may
+          be missed.
         </p>
       )}
     </>
