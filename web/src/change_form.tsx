@@ -5,6 +5,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { announce } from "./announcer";
 import { api } from "./api";
+import { Button } from "./button";
 import type { Decimal } from "./decimal";
 import { clock } from "./format";
 import { isChangeable, isEnded } from "./order";
@@ -99,9 +100,9 @@ export function ChangeForm({
       )}
       <ErrorNotice error={hasFields ? null : problem.value} role="alert" />
       <p class="dialog-end">
-        <button type="button" class="secondary" onClick={onDone}>
+        <Button class="secondary" onClick={onDone}>
           Leave it as it is
-        </button>
+        </Button>
         <button type="submit" class="primary" aria-disabled={busy.value}>
           Change order
         </button>

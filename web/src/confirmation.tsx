@@ -2,7 +2,8 @@
 
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useModal } from "./modal";
+import { Button } from "./button";
 
 export interface Question {
   title: string;
@@ -19,12 +20,8 @@ export function ask(question: Question): void {
 }
 
 export function Confirmation(): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
   const question = asked.value;
-  useEffect(() => {
-    if (question && !dialog.current?.open) dialog.current?.showModal();
-    if (!question && dialog.current?.open) dialog.current.close();
-  }, [question]);
+  const dialog = useModal(question !== null);
 
   function confirm(): void {
     asked.value = null;
@@ -46,18 +43,17 @@ export function Confirmation(): JSX.Element {
           </h2>
           <div id="confirmation-text">{question.text}</div>
           <div class="dialog-end">
-            <button type="button" class="secondary" onClick={() => dialog.current?.close()}>
+            <Button class="secondary" onClick={() => dialog.current?.close()}>
               Go back
-            </button>
-            <button
-              type="button"
+            </Button>
+            <Button
               class="primary danger"
               onClick={confirm}
               onKeyDown={(event) => event.key === "Enter" && event.preventDefault()}
               aria-describedby="confirmation-key"
             >
               {question.action}
-            </button>
+            </Button>
           </div>
           <p class="faint" id="confirmation-key">
             Enter doesn't do it: click, or press the space bar on the button.

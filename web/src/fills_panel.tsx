@@ -2,6 +2,7 @@ import { computed, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { unitValueOf } from "./balances";
+import { Button } from "./button";
 import { Columns } from "./columns";
 import { must, rounded, significant, toText } from "./decimal";
 import { transactionUrl } from "./explorer";
@@ -116,9 +117,9 @@ function SaveButton(): JSX.Element {
   }
   return (
     <>
-      <button type="button" class="small" aria-disabled={busy.value} onClick={() => void save()}>
+      <Button class="small" aria-disabled={busy.value} onClick={() => void save()}>
         {busy.value ? "Reading…" : "Save as CSV"}
-      </button>
+      </Button>
       {problem.value && (
         <span class="field-error" role="alert">
           {wordsFor(problem.value).what}
@@ -185,9 +186,9 @@ export function FillsPanel(): JSX.Element {
             </table>
           </div>
           {cursor !== null && (
-            <button type="button" class="secondary" aria-disabled={loading} onClick={() => void readMoreFills()}>
+            <Button class="secondary" aria-disabled={loading} onClick={() => void readMoreFills()}>
               {loading ? "Reading…" : "Earlier fills"}
-            </button>
+            </Button>
           )}
         </>
       ) : (

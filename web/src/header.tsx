@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { apiKey, forgetKey, keyIsWanted } from "./api";
 import { balances } from "./balances";
+import { Button } from "./button";
 import { Copyable } from "./copyable";
 import { accountUrl } from "./explorer";
 import { health, look, nextTryAt, online } from "./reachability";
@@ -14,8 +15,7 @@ const THEME_SIGNS: Record<Choice, string> = { auto: "◐", light: "○", dark: "
 function ThemeButton(): JSX.Element {
   const choice = themeChoice.value;
   return (
-    <button
-      type="button"
+    <Button
       class="quiet theme"
       onClick={() => (themeChoice.value = NEXT[choice])}
       aria-label={`Theme: ${choice}. Change to ${NEXT[choice]}.`}
@@ -25,7 +25,7 @@ function ThemeButton(): JSX.Element {
       <span class="theme-name" aria-hidden="true">
         {choice}
       </span>
-    </button>
+    </Button>
   );
 }
 
@@ -104,9 +104,9 @@ export function OfflineNotice(): JSX.Element | null {
       </p>
       <p>
         <span aria-hidden="true">{seconds > 0 ? `Next try in ${seconds} s.` : "Trying…"}</span>{" "}
-        <button type="button" class="secondary" onClick={() => void look()}>
+        <Button class="secondary" onClick={() => void look()}>
           Try now
-        </button>
+        </Button>
       </p>
     </div>
   );
@@ -149,8 +149,7 @@ export function Header(): JSX.Element {
         <Wallet />
         <State />
         {apiKey.value && (
-          <button
-            type="button"
+          <Button
             class="quiet"
             onClick={() => {
               forgetKey();
@@ -158,7 +157,7 @@ export function Header(): JSX.Element {
             }}
           >
             Forget key
-          </button>
+          </Button>
         )}
         <ThemeButton />
       </div>

@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { Button } from "./button";
 import { useCancelling } from "./cancelling";
 import { ChangeForm } from "./change_form";
 import { type Decimal, toText } from "./decimal";
@@ -109,15 +110,9 @@ function OpenOrder({ order }: { order: Order }): JSX.Element {
             </button>
           )}
           {isCancellable(order) && (
-            <button
-              type="button"
-              class="small"
-              aria-disabled={busy}
-              aria-label={`Cancel: ${swap}`}
-              onClick={() => void cancel()}
-            >
+            <Button class="small" aria-disabled={busy} aria-label={`Cancel: ${swap}`} onClick={() => void cancel()}>
               Cancel
-            </button>
+            </Button>
           )}
         </p>
       </div>
@@ -158,9 +153,9 @@ export function OpenOrdersPanel(): JSX.Element | null {
         ))}
       </ul>
       {left > 0 && (
-        <button type="button" class="secondary" onClick={() => (shown.value += AT_ONCE)}>
+        <Button class="secondary" onClick={() => (shown.value += AT_ONCE)}>
           {Math.min(left, AT_ONCE)} more of {left}
-        </button>
+        </Button>
       )}
     </Panel>
   );

@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { Button } from "./button";
 import { useCancelling } from "./cancelling";
 import { Copyable } from "./copyable";
 import { must, toText } from "./decimal";
@@ -120,9 +121,9 @@ function CancelButton({ order }: { order: Order }): JSX.Element | null {
   return (
     <>
       {isCancellable(order) && (
-        <button type="button" class="secondary" aria-disabled={busy} onClick={() => void cancel()}>
+        <Button class="secondary" aria-disabled={busy} onClick={() => void cancel()}>
           Cancel order
-        </button>
+        </Button>
       )}
       <ErrorNotice error={problem} role="alert" />
     </>
@@ -175,9 +176,9 @@ function Missing({ orderId }: { orderId: string }): JSX.Element {
 
 function CloseButton(): JSX.Element {
   return (
-    <button type="button" class="quiet close" aria-label="Close this order" onClick={() => select("")}>
+    <Button class="quiet close" aria-label="Close this order" onClick={() => select("")}>
       <CloseIcon />
-    </button>
+    </Button>
   );
 }
 

@@ -2,6 +2,7 @@ import { computed, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { api } from "./api";
+import { Button } from "./button";
 import { amount, bps, clock, duration, roundedAmount } from "./format";
 import { To } from "./icons";
 import { feed, filter, listed, progress, readMore } from "./listing";
@@ -301,18 +302,18 @@ function CancelAll({ orders }: { orders: readonly Order[] }): JSX.Element | null
       {asked.value ? (
         <>
           <span>Cancel all of which nothing is signed?</span>
-          <button type="button" class="small danger" onClick={() => void cancel()}>
+          <Button class="small danger" onClick={() => void cancel()}>
             Yes, cancel
-          </button>
-          <button type="button" class="small" onClick={() => (asked.value = false)}>
+          </Button>
+          <Button class="small" onClick={() => (asked.value = false)}>
             No
-          </button>
+          </Button>
         </>
       ) : (
         count > 0 && (
-          <button type="button" class="small" onClick={() => ((asked.value = true), (said.value = ""))}>
+          <Button class="small" onClick={() => ((asked.value = true), (said.value = ""))}>
             Cancel all
-          </button>
+          </Button>
         )
       )}
       <span role="status" class="faint">

@@ -1,6 +1,7 @@
 /** The fields of an order's terms: of a new order, and of one that is changed. */
 
 import type { ComponentChildren, JSX } from "preact";
+import { Button } from "./button";
 import { compare, type Decimal, must, parse, shift, toText } from "./decimal";
 import { price as priceText } from "./format";
 import { FieldError, NumberField } from "./number_field";
@@ -103,15 +104,14 @@ function Presets({
   return (
     <>
       {texts.map((text) => (
-        <button
-          type="button"
+        <Button
           key={text}
           class="preset"
           aria-pressed={chosen === undefined ? undefined : text === chosen}
           onClick={() => onChoose(text)}
         >
           {words(text)}
-        </button>
+        </Button>
       ))}
     </>
   );

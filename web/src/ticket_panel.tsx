@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { announce } from "./announcer";
 import { balanceOf } from "./balances";
+import { Button } from "./button";
 import { compare, type Decimal, must, toText } from "./decimal";
 import { sentence } from "./errors";
 import { accountUrl } from "./explorer";
@@ -81,17 +82,16 @@ function Held({ token, sells }: { token: string; sells?: boolean }): JSX.Element
       </span>
       {sells && most.digits > 0n && (
         <span class="held-buttons">
-          <button type="button" class="small" onClick={sell(halfOf(held, decimals))}>
+          <Button class="small" onClick={sell(halfOf(held, decimals))}>
             Half
-          </button>
-          <button
-            type="button"
+          </Button>
+          <Button
             class="small"
             onClick={sell(most)}
             title={held.free === undefined ? undefined : "All but what rent and network fees may take"}
           >
             Max
-          </button>
+          </Button>
         </span>
       )}
     </p>
@@ -306,15 +306,14 @@ export function TicketPanel(): JSX.Element {
           <Held token={ticket.tokenIn.value} sells />
         </div>
         <div class="swap-row">
-          <button
-            type="button"
+          <Button
             class="swap"
             onClick={ticket.swapTokens}
             aria-label="Swap the two tokens"
             title="Swap the two tokens: what would be received is paid"
           >
             <SwapIcon />
-          </button>
+          </Button>
         </div>
         <div class="leg">
           <div class="leg-head">
