@@ -17,6 +17,7 @@ import { serverNow } from "./server_clock";
 import { type TermsForm, TermsFields } from "./terms_fields";
 import { type FieldErrors, fieldsOf, looksLikeAMistake } from "./ticket";
 import { decimalsOf, nameOf, namesOf } from "./tokens";
+import { bestOf } from "./waiting_prices";
 import type { Order, OrderChanges } from "./wire";
 
 export function ChangeForm({
@@ -76,6 +77,7 @@ export function ChangeForm({
     terms,
     typed: typed.value,
     market,
+    best: market && bestOf(order, market),
     errors: named,
     onType: (term, text) => {
       typed.value = { ...typed.peek(), [term]: text };
@@ -83,7 +85,7 @@ export function ChangeForm({
     },
     onLeave: (term) => (touched.value = new Set([...touched.peek(), term])),
     onStopBy: order.type === "limit" ? undefined : (chosen) => (stopBy.value = chosen),
-    kept: order.expiresAt ? `As it is, until ${clock(order.expiresAt)}` : "As it is",
+    kept: order.expiresAt ? `As it is: ${clock(order.expiresAt)}` : "As it is",
   };
   const hasFields = Object.keys(fieldsOf(problem.value)).length > 0;
   return (
@@ -101,7 +103,7 @@ export function ChangeForm({
       <ErrorNotice error={hasFields ? null : problem.value} role="alert" />
       <p class="dialog-end">
         <Button class="secondary" onClick={onDone}>
-          Leave it as it is
+          Leave it
         </Button>
         <button type="submit" class="primary" aria-disabled={busy.value}>
           Change order

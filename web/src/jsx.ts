@@ -1,3 +1,3 @@
 /** What build.mjs makes of JSX. */
 
-export { Fragment, h } from "preact";
+export { createElement, Fragment } from "preact";

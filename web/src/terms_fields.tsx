@@ -18,6 +18,8 @@ export interface TermsForm {
   typed: TypedTerms;
   /** What the best route pays for each whole token of the order's amount now; null while that isn't known. */
   market: Decimal | null;
+  /** The best price that a trailing stop would begin from. */
+  best: Decimal | null;
   errors: Partial<Record<Term, string>>;
   onType: (term: Term, text: string) => void;
   onLeave: (term: Term) => void;
@@ -170,11 +172,11 @@ function PriceField({ term, form }: FieldProps<PriceTerm>): JSX.Element {
 }
 
 function PercentField({ term, form }: FieldProps<PercentTerm>): JSX.Element {
-  const { prefix, typed, market, errors, onType } = form;
+  const { prefix, typed, best, errors, onType } = form;
   const { legend, label, presets } = PERCENTAGES[term];
   const id = prefix + term;
   const share = term === "trailing" ? parse(typed.trailing) : null;
-  const stop = share && share.digits > 0n && market ? trailingStop(market, shift(share, -2)) : null;
+  const stop = share && share.digits > 0n && best ? trailingStop(best, shift(share, -2)) : null;
   return (
     <fieldset class="slippage">
       <legend>{legend}</legend>
@@ -196,8 +198,8 @@ function PercentField({ term, form }: FieldProps<PercentTerm>): JSX.Element {
       <FieldError of={id} text={errors[term]} />
       {stop && stop.digits > 0n && (
         <p class="price-words">
-          <span>At first {condition({ kind: "stop", price: toText(stop) }, form.pair)}</span>
-          It only moves up, with the best price seen.
+          <span>It begins at {condition({ kind: "stop", price: toText(stop) }, form.pair)}</span>
+          and only moves up, with the best price seen.
         </p>
       )}
     </fieldset>
@@ -227,7 +229,7 @@ function DeadlineField({ form }: { form: TermsForm }): JSX.Element {
               {words}
             </option>
           ))}
-          <option value="own">Until a time of my own</option>
+          <option value="own">A time of my own</option>
         </select>
       }
     >
@@ -237,7 +239,7 @@ function DeadlineField({ form }: { form: TermsForm }): JSX.Element {
           aria-label="Good until, on this device's clock"
           value={text}
           aria-invalid={errors.expiresAt !== undefined}
-          aria-describedby={`error-${id}`}
+          aria-describedby={errors.expiresAt && `error-${id}`}
           onInput={(event) => onType("expiresAt", event.currentTarget.value || " ")}
           onBlur={() => onLeave("expiresAt")}
         />
@@ -274,7 +276,7 @@ function StopChoice({ form, onStopBy }: { form: TermsForm; onStopBy: (stopBy: St
         onChange={({ currentTarget: { value } }) => onStopBy(value as StopBy)}
       >
         <option value="stopPrice">At a price</option>
-        <option value="trailing">Trailing the best price</option>
+        <option value="trailing">Trailing</option>
       </select>
     </label>
   );

@@ -275,6 +275,7 @@ export function TicketPanel(): JSX.Element {
     terms: ticket.terms.value,
     typed: ticket.typed.value,
     market: quote && must(quote.price),
+    best: quote && must(quote.price),
     errors,
     onType: ticket.typeTerm,
     onLeave: touch,

@@ -68,6 +68,12 @@ export function bestSeen(stopPrice: string, trailing: string): Decimal {
   return asShown(quotient(must(stopPrice), minus(ONE, must(trailing)), PLACES));
 }
 
+/** The best price from which a trailing stop of the order would follow on, by a change of it now. */
+export function bestOf({ stopPrice, trailing }: Pick<Order, "stopPrice" | "trailing">, market: Decimal): Decimal {
+  const seen = stopPrice !== undefined && trailing !== undefined ? bestSeen(stopPrice, trailing) : market;
+  return compare(seen, market) > 0 ? seen : market;
+}
+
 /** The price seen from the other token; null of zero. */
 export function turned(price: Decimal): Decimal | null {
   return price.digits === 0n ? null : asShown(quotient(ONE, price, PLACES));

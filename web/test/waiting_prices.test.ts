@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { compare, minus, must, times, toText } from "../src/decimal";
 import { condition, distanceWords, shortDistance, turnedCondition } from "../src/price_words";
 import {
+  bestOf,
   bestSeen,
   distance,
   isReached,
@@ -92,6 +93,9 @@ test("turned twice a price is what it was, to eight digits", () => {
 test("a trailing stop stays so much below the best price, which its place tells", () => {
   assert.equal(toText(trailingStop(must("160"), must("0.1"))), "144");
   assert.equal(toText(bestSeen("144", "0.1")), "160");
+  const order = { stopPrice: "144", trailing: "0.1" };
+  assert.deepEqual([toText(bestOf(order, must("150"))), toText(bestOf(order, must("170")))], ["160", "170"]);
+  assert.equal(toText(bestOf({ stopPrice: "144" }, must("150"))), "150");
   assert.equal(toText(movedBy(must("152.3"), "-2")), "149.254");
   assert.equal(toText(movedBy(must("0.000012345678912"), "0")), "0.000012345679");
 });
