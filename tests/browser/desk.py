@@ -63,6 +63,7 @@ class Desk:
     def place(self) -> str:
         """Click; the order's id once it is taken."""
         before = self.order_id()
+        expect(self.submit).to_have_attribute("aria-disabled", "false")
         self.submit.click()
         self.page.wait_for_function(
             "before => location.hash.length > 7 && location.hash !== before", arg=f"#order={before}"

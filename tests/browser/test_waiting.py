@@ -295,7 +295,7 @@ def test_a_reload_keeps_the_type_and_the_prices_and_another_pair_has_none(desk: 
 
 def test_a_market_that_moves_sets_off_a_limit_while_the_page_watches(desk: Desk, client: Client, chain: Chain) -> None:
     market, now = Market(chain, client), price_now(client)
-    limit = placed(client, "limit", limitPrice=short(now * Decimal("1.001")))
+    limit = placed(client, "limit", limitPrice=short(now * Decimal("1.003")))
     trailing = placed(client, "stop", trailing="0.5")
     desk.open(limit["orderId"])
     desk.expect_status("open")
