@@ -47,7 +47,8 @@ export function NumberField({
       aria-describedby={[describedBy, error && `error-${id}`].filter(Boolean).join(" ") || undefined}
       onBeforeInput={pointForComma}
       onInput={(event) => onValue(event.currentTarget.value)}
-      onBlur={onBlur}
+      // what is said of the field would move the button away from under its click
+      onBlur={(event) => event.relatedTarget instanceof HTMLButtonElement || onBlur?.()}
     />
   );
 }
