@@ -11,8 +11,9 @@ const out = process.argv.includes("--out") ? resolve(option("--out")) : join(her
 const common = {
   absWorkingDir: here,
   bundle: true,
-  jsx: "automatic",
-  jsxImportSource: "preact",
+  // by createElement(), whose children need no name: five kilobytes less than the automatic runtime that tsconfig.json types by
+  tsconfigRaw: { compilerOptions: { jsx: "react", jsxFactory: "createElement", jsxFragmentFactory: "Fragment" } },
+  inject: [join(here, "src", "jsx.ts")],
   target: "es2022",
   logLevel: "warning",
 };

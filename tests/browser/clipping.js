@@ -3,6 +3,7 @@
   const found = new Set();
   const parts = [
     ".ticket .amount, .terms dd, .held > span, .ticket .primary, .token-button span, .row > *, .venues td, .venues th",
+    ".kinds label span, .price-words > *, .term-head > *, .open-line > *, .open-legs span, .open-buttons button",
     ".facts dd, .top *, .panel-head > *, .net dd, .step-what, .question *, .choice-held",
   ];
   for (const one of document.querySelectorAll(parts.join())) {

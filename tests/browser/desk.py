@@ -41,6 +41,11 @@ class Desk:
         self.page.get_by_label("You pay", exact=True).fill(amount)
         self.wait_for_quote()
 
+    def choose_type(self, name: str) -> None:
+        """Which order the ticket is of, by the word on its choice."""
+        self.page.locator(".kinds").get_by_text(name, exact=True).click()
+        expect(self.page.get_by_role("radio", name=name)).to_be_checked()
+
     def choose(self, side: str, token: str) -> None:
         """Search the token on that side of the ticket, and take the best match."""
         button = self.page.locator(f"#token-{side}")
@@ -58,6 +63,7 @@ class Desk:
     def place(self) -> str:
         """Click; the order's id once it is taken."""
         before = self.order_id()
+        expect(self.submit).to_have_attribute("aria-disabled", "false")
         self.submit.click()
         self.page.wait_for_function(
             "before => location.hash.length > 7 && location.hash !== before", arg=f"#order={before}"
@@ -80,6 +86,10 @@ class Desk:
 
     def row(self, order_id: str) -> Locator:
         return self.page.locator(f'[data-order="{order_id}"]')
+
+    def open_order(self, order_id: str) -> Locator:
+        """The order among those that wait for their price or are on their way."""
+        return self.page.locator(f'[data-open="{order_id}"]')
 
     def accessibility_problems(self) -> list[str]:
         """What axe-core finds, one line each."""

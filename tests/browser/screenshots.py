@@ -6,10 +6,11 @@ import re
 import shutil
 import sys
 import tempfile
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 
 from infra.local_stack.stack import Layout, start, stop
 from testing.chain import Chain
@@ -137,6 +138,33 @@ def dialogs(browser: Browser, site: dict[str, str]) -> None:
     context.close()
 
 
+def waiting_orders(browser: Browser, site: dict[str, str]) -> None:
+    """The ticket of each type that waits for a price, and the open orders, one of which is being changed."""
+    context = browser.new_context(viewport=cast("ViewportSize", DESKTOP), reduced_motion="reduce")
+    desk = Desk(context.new_page(), site["uiUrl"])
+    desk.open()
+    desk.fill_ticket("10")
+    now = Decimal(Client(site["restUrl"]).call("GET", "/quotes?tokenIn=SOL&tokenOut=USDC&amount=10").body["price"])
+    above, below = (f"{(now * Decimal(share)).quantize(Decimal('0.1')):f}" for share in ("1.05", "0.92"))
+    ticket = desk.page.locator(".ticket")
+    for name in ("Limit", "Stop", "Trailing", "OCO"):
+        desk.choose_type(name)
+        for label, price in (("Limit price", above), ("Stop price", below)):
+            field = ticket.get_by_label(label, exact=True)
+            if field.count():
+                field.fill(price)
+        desk.wait_for_quote()
+        ticket.screenshot(path=IMAGES / f"page-{name.lower()}.png")
+        desk.place()
+    row = desk.page.locator(".open-order").filter(has_text="OCO")
+    row.get_by_role("button", name="Change").click()
+    row.get_by_label("Limit price", exact=True).fill(above[:-1] + "5")
+    expect(desk.page.locator(".distance").filter(has_text="%")).to_have_count(5)
+    desk.page.evaluate("document.activeElement.blur()")
+    desk.page.locator(".open-orders").screenshot(path=IMAGES / "page-open-orders.png")
+    context.close()
+
+
 def main() -> int:
     chromium = shutil.which("chromium")
     if chromium is None:
@@ -154,6 +182,7 @@ def main() -> int:
             picture(browser, site, "page-dark", shown["split"], 20, color_scheme="dark")
             picture(browser, site, "page-phone", shown["retried"], 2, **PHONE)
             dialogs(browser, site)
+            waiting_orders(browser, site)
             browser.close()
         finally:
             stop(layout)

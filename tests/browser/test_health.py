@@ -34,6 +34,9 @@ def test_the_page_says_that_trading_is_halted_and_when_it_goes_on(desk: Desk, ki
     expect(notice.get_by_role("listitem")).to_have_text(re.compile("^halted: "))
     expect(desk.page.get_by_test_id("why-off")).to_contain_text("A new order would not trade now. halted: ")
     expect(desk.submit).to_have_attribute("aria-disabled", "true")
+    desk.choose_type("Trailing")
+    expect(desk.submit).to_have_attribute("aria-disabled", "false")  # what waits needn't trade now
+    desk.choose_type("Market")
     assert desk.accessibility_problems() == []
     kill_switch.resume(GLOBAL)
     expect(desk.submit).to_have_attribute("aria-disabled", "false")

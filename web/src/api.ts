@@ -10,6 +10,7 @@ import type {
   FillList,
   Order,
   OrderBody,
+  OrderChanges,
   Page,
   Problem,
   Quote,
@@ -33,6 +34,7 @@ export class Unreachable extends Error {}
 
 const KEY = "fillrate.apiKey";
 const PATIENCE_MS = 15_000;
+const MOST_WAITING = 1_000;
 
 /** The API key, for as long as the tab is open. The `local` stage needs none. */
 export const apiKey = signal(sessionStorage.getItem(KEY) ?? "");
@@ -51,7 +53,7 @@ export function forgetKey(): void {
 }
 
 interface Call {
-  method?: "GET" | "POST" | "DELETE";
+  method?: "GET" | "POST" | "PATCH" | "DELETE";
   body?: unknown;
   headers?: Record<string, string>;
   signal?: AbortSignal;
@@ -113,12 +115,27 @@ export const api = {
 
   order: (orderId: string): Promise<Order> => call(`orders/${encodeURIComponent(orderId)}`),
 
+  change: (orderId: string, changes: OrderChanges): Promise<Order> =>
+    call(`orders/${encodeURIComponent(orderId)}`, { method: "PATCH", body: changes }),
+
   cancel: (orderId: string): Promise<Order> => call(`orders/${encodeURIComponent(orderId)}`, { method: "DELETE" }),
 
   orders: (filter: Filter, limit: number, cursor: string | null): Promise<Page> => {
     const query = new URLSearchParams({ limit: String(limit) });
     for (const [name, value] of Object.entries({ ...filter, cursor })) if (value) query.set(name, value);
     return call(`orders?${query}`);
+  },
+
+  /** Every order that waits for its price, newest first; a thousand at most. */
+  waiting: async (): Promise<Order[]> => {
+    const found: Order[] = [];
+    let cursor: string | null = null;
+    do {
+      const page: Page = await api.orders({ status: "open", tokenIn: "", tokenOut: "" }, 200, cursor);
+      found.push(...page.orders);
+      cursor = page.nextCursor;
+    } while (cursor !== null && found.length < MOST_WAITING);
+    return found;
   },
 
   cancelAll: (): Promise<CancelledOrders> => call("orders?status=unsigned", { method: "DELETE" }),

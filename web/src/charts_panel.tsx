@@ -2,9 +2,11 @@ import { computed, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import uPlot from "uplot";
 import { charted, type ChartedOrder, percentile, stacked } from "./chart_data";
+import { Columns } from "./columns";
 import { clock, bps as exactBps } from "./format";
 import { listed } from "./listing";
 import { fillAgainstQuote, type Step, STEPS } from "./order";
+import { Panel } from "./panel";
 import { Plot } from "./plot";
 import { addressOf, open, openByLink } from "./selection";
 import { nameOf } from "./tokens";
@@ -78,18 +80,7 @@ function FillTable({ orders }: { orders: readonly ChartedOrder[] }): JSX.Element
       <summary>Both charts as a table</summary>
       <div class="as-table-view" tabIndex={0} role="region" aria-label="Fills and times of the charted orders">
         <table>
-          <thead>
-            <tr>
-              <th scope="col">Order</th>
-              <th scope="col">Against quote</th>
-              {STEPS.map((step) => (
-                <th key={step} scope="col">
-                  {STEP_NAMES[step]}
-                </th>
-              ))}
-              <th scope="col">Total</th>
-            </tr>
-          </thead>
+          <Columns names={["Order", "Against quote", ...STEPS.map((step) => STEP_NAMES[step]), "Total"]} />
           <tbody>
             {[...orders].reverse().map((one) => {
               const fill = fillAgainstQuote(one.order);
@@ -123,13 +114,15 @@ export function ChartsPanel(): JSX.Element {
   const totals = orders.map(({ total }) => total);
   const point = (index: number | null): void => void (pointed.value = index);
   return (
-    <section class="panel charts" aria-labelledby="charts-title">
-      <header class="panel-head">
-        <h2 id="charts-title">Execution quality</h2>
+    <Panel
+      name="charts"
+      title="Execution quality"
+      beside={
         <p class="panel-note">
           {orders.length > 0 && `the latest ${orders.length} confirmed orders of the table, oldest on the left`}
         </p>
-      </header>
+      }
+    >
       {orders.length === 0 ? (
         <p class="empty">
           Once orders are confirmed, this shows how close they came to their quotes, and where their time went.
@@ -198,6 +191,6 @@ export function ChartsPanel(): JSX.Element {
           <FillTable orders={orders} />
         </>
       )}
-    </section>
+    </Panel>
   );
 }

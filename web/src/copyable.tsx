@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
 import { announce } from "./announcer";
+import { Button } from "./button";
 import { shortened } from "./format";
 import { CheckIcon, CopyIcon } from "./icons";
 
@@ -30,9 +31,9 @@ export function Copyable({ text, what }: { text: string; what: string }): JSX.El
       <code ref={shown} title={text}>
         {whole.value ? text : shortened(text)}
       </code>
-      <button type="button" class="quiet" onClick={() => void copy()} aria-label={`Copy ${what}`}>
+      <Button class="quiet" onClick={() => void copy()} aria-label={`Copy ${what}`}>
         {copied.value ? <CheckIcon /> : <CopyIcon />}
-      </button>
+      </Button>
     </span>
   );
 }

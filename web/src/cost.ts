@@ -36,6 +36,11 @@ export function needsCare(quote: Quote): { impact: boolean; slippage: boolean } 
   return impact || slippage ? { impact, slippage } : null;
 }
 
+/** Whether a limit price accepts more than 2 % less than what the market pays already. */
+export function needsCareAtLimit(quote: Quote, limitPrice: string): boolean {
+  return compare(must(limitPrice), times(must(quote.price), minus(ONE, CAREFUL_SLIPPAGE))) < 0;
+}
+
 /** Whole units of the reference currency for one whole token; null where there is nothing to tell it from. */
 export function unitValue(amount: string, value: string | undefined): Decimal | null {
   const held = must(amount);

@@ -2,13 +2,16 @@ import { computed, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { unitValueOf } from "./balances";
+import { Button } from "./button";
+import { Columns } from "./columns";
 import { must, rounded, significant, toText } from "./decimal";
 import { transactionUrl } from "./explorer";
 import { fills, fillsFile, readFills, readMoreFills } from "./fills";
 import { amount, clock, price, roundedAmount, shortened, signed, signedShare } from "./format";
 import { netFlows, worth } from "./net_flows";
 import { all } from "./orders_store";
-import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
+import { Panel } from "./panel";
+import { ErrorNotice, wordsFor } from "./plain_error";
 import { addressOf, openByLink } from "./selection";
 import { nameOf } from "./tokens";
 import type { Fill } from "./wire";
@@ -114,9 +117,9 @@ function SaveButton(): JSX.Element {
   }
   return (
     <>
-      <button type="button" class="small" aria-disabled={busy.value} onClick={() => void save()}>
+      <Button class="small" aria-disabled={busy.value} onClick={() => void save()}>
         {busy.value ? "Reading…" : "Save as CSV"}
-      </button>
+      </Button>
       {problem.value && (
         <span class="field-error" role="alert">
           {wordsFor(problem.value).what}
@@ -143,35 +146,38 @@ export function FillsPanel(): JSX.Element {
   }, [seen.value, count]);
   const { fills: read, cursor, loading, problem } = fills.value;
   return (
-    <section class="panel fills" ref={panel} aria-labelledby="fills-title">
-      <header class="panel-head">
-        <h2 id="fills-title">Fills</h2>
-        <p class="panel-note">{read.length > 0 && `${read.length}${cursor === null ? "" : "+"}, the latest first`}</p>
-        {read.length > 0 && <SaveButton />}
-      </header>
-      {problem && (
-        <p class="notice notice-warn" role="status">
-          <PlainErrorText words={wordsFor(problem)} detail={detailOf(problem)} />
-        </p>
-      )}
+    <Panel
+      name="fills"
+      title="Fills"
+      panel={panel}
+      beside={
+        read.length > 0 && (
+          <>
+            <p class="panel-note">{`${read.length}${cursor === null ? "" : "+"}, the latest first`}</p>
+            <SaveButton />
+          </>
+        )
+      }
+    >
+      <ErrorNotice error={problem} role="status" />
       {read.length > 0 ? (
         <>
           <Net read={read} complete={cursor === null} />
           <div class="fills-view" tabIndex={0} role="region" aria-label="Table of fills">
             <table class="venues fills-table">
-              <thead>
-                <tr>
-                  <th scope="col">Filled</th>
-                  <th scope="col">Paid</th>
-                  <th scope="col">Received</th>
-                  <th scope="col">Price</th>
-                  <th scope="col">Against quote</th>
-                  <th scope="col">Above floor</th>
-                  <th scope="col">Pool fees</th>
-                  <th scope="col">Network</th>
-                  <th scope="col">Transaction</th>
-                </tr>
-              </thead>
+              <Columns
+                names={[
+                  "Filled",
+                  "Paid",
+                  "Received",
+                  "Price",
+                  "Against quote",
+                  "Above floor",
+                  "Pool fees",
+                  "Network",
+                  "Transaction",
+                ]}
+              />
               <tbody>
                 {read.map((fill) => (
                   <Row key={fill.orderId} fill={fill} />
@@ -180,9 +186,9 @@ export function FillsPanel(): JSX.Element {
             </table>
           </div>
           {cursor !== null && (
-            <button type="button" class="secondary" aria-disabled={loading} onClick={() => void readMoreFills()}>
+            <Button class="secondary" aria-disabled={loading} onClick={() => void readMoreFills()}>
               {loading ? "Reading…" : "Earlier fills"}
-            </button>
+            </Button>
           )}
         </>
       ) : (
@@ -192,6 +198,6 @@ export function FillsPanel(): JSX.Element {
           </p>
         )
       )}
-    </section>
+    </Panel>
   );
 }

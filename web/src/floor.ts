@@ -15,6 +15,7 @@ export function answers(quote: Quote, query: QuoteQuery): boolean {
 
 /** The order with the floor of the quote that is shown for it; as it is where none is, or one so small that it binds nothing. */
 export function boundBy(quote: Quote | null, order: OrderBody): OrderBody {
-  if (!quote || !answers(quote, order) || must(quote.minOut).digits === 0n) return order;
-  return { ...order, minOut: quote.minOut };
+  const { slippage } = order;
+  if (!quote || slippage === undefined || must(quote.minOut).digits === 0n) return order;
+  return answers(quote, { ...order, slippage }) ? { ...order, minOut: quote.minOut } : order;
 }

@@ -73,12 +73,15 @@ export function exactDifference(found: Difference, token: string, equal: string)
   return `${signed(found.tokens)} ${tokenName(token)} (${bps(found)})`;
 }
 
-/** A duration of whole milliseconds: "84 ms", "1.24 s", "2 min 5 s". */
+/** A duration of whole milliseconds: "84 ms", "1.24 s", "2 min 5 s", "3 h 20 min", "2 d 4 h". */
 export function duration(ms: number): string {
   if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`;
   if (ms < 59_995) return `${(ms / 1000).toFixed(2)} s`;
   const seconds = Math.round(ms / 1000);
-  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
 /** The time of day, to the second, on the reader's clock; with the date where that isn't today. */

@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { apiKey, forgetKey, keyIsWanted } from "./api";
 import { balances } from "./balances";
+import { Button } from "./button";
 import { Copyable } from "./copyable";
 import { accountUrl } from "./explorer";
 import { health, look, nextTryAt, online } from "./reachability";
@@ -14,8 +15,7 @@ const THEME_SIGNS: Record<Choice, string> = { auto: "◐", light: "○", dark: "
 function ThemeButton(): JSX.Element {
   const choice = themeChoice.value;
   return (
-    <button
-      type="button"
+    <Button
       class="quiet theme"
       onClick={() => (themeChoice.value = NEXT[choice])}
       aria-label={`Theme: ${choice}. Change to ${NEXT[choice]}.`}
@@ -25,7 +25,7 @@ function ThemeButton(): JSX.Element {
       <span class="theme-name" aria-hidden="true">
         {choice}
       </span>
-    </button>
+    </Button>
   );
 }
 
@@ -39,34 +39,23 @@ function kindOf(reason: string): string {
   return reason.split(":", 1)[0] ?? reason;
 }
 
-function State(): JSX.Element {
-  if (!online.value)
-    return (
-      <span class="state state-bad">
-        <span class="dot" aria-hidden="true" />
-        Offline
-      </span>
-    );
-  if (!health.value)
-    return (
-      <span class="state">
-        <span class="dot" aria-hidden="true" />
-        Connecting…
-      </span>
-    );
+/** Its tone, what it says, and more of it for who points at it. */
+function state(): [tone: string, text: string, more?: string] {
+  if (!online.value) return ["bad", "Offline"];
+  if (!health.value) return ["", "Connecting…"];
   const why = reasons();
-  if (why.length)
-    return (
-      <span class="state state-warn" title={why.join("\n")}>
-        <span class="dot" aria-hidden="true" />
-        Trouble: {why.map(kindOf).join(", ")}
-      </span>
-    );
+  return why.length ? ["warn", `Trouble: ${why.map(kindOf).join(", ")}`, why.join("\n")] : ["good", "Ready to trade"];
+}
+
+function State(): JSX.Element {
+  const [tone, text, more] = state();
   return (
-    <span class="state state-good">
+    <span class={`state state-${tone}`} title={more}>
       <span class="dot" aria-hidden="true" />
-      Ready to trade
-      {waiting() > 0 && <span class="faint" data-test="queue">{` · ${waiting()} in the queue`}</span>}
+      {text}
+      {tone === "good" && waiting() > 0 && (
+        <span class="faint" data-test="queue">{` · ${waiting()} in the queue`}</span>
+      )}
     </span>
   );
 }
@@ -115,9 +104,9 @@ export function OfflineNotice(): JSX.Element | null {
       </p>
       <p>
         <span aria-hidden="true">{seconds > 0 ? `Next try in ${seconds} s.` : "Trying…"}</span>{" "}
-        <button type="button" class="secondary" onClick={() => void look()}>
+        <Button class="secondary" onClick={() => void look()}>
           Try now
-        </button>
+        </Button>
       </p>
     </div>
   );
@@ -160,8 +149,7 @@ export function Header(): JSX.Element {
         <Wallet />
         <State />
         {apiKey.value && (
-          <button
-            type="button"
+          <Button
             class="quiet"
             onClick={() => {
               forgetKey();
@@ -169,7 +157,7 @@ export function Header(): JSX.Element {
             }}
           >
             Forget key
-          </button>
+          </Button>
         )}
         <ThemeButton />
       </div>

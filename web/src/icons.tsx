@@ -42,74 +42,31 @@ export const CloseIcon = (): JSX.Element => (
   </Icon>
 );
 
+/** A path, and around it a ring of so many pixels, dashed or whole. */
+type Sign = [path: string, ring?: number, dashes?: string];
+
+const SIGNS: Record<Status | "retrying", Sign> = {
+  retrying: ["M13 8a5 5 0 1 1-1.5-3.600M13 2v3h-3"],
+  open: ["M9.500 8a1.500 1.500 0 1 1-3 0 1.500 1.500 0 0 1 3 0", 6],
+  pending: ["", 5.5, "2.5 2.5"],
+  routing: ["M2.5 8h3c3 0 2-4.5 5-4.5h3M5.5 8c3 0 2 4.5 5 4.5h3"],
+  building: ["M2.5 5.5 8 2.5l5.5 3v5L8 13.5l-5.5-3zM2.5 5.5 8 8.5l5.5-3M8 8.5v5"],
+  submitted: ["M13.5 2.5 2.5 7l4.5 2 2 4.5z"],
+  confirmed: ["m5.5 8.200 1.800 1.800 3.200-3.700", 6],
+  failed: ["m6 6 4 4M10 6l-4 4", 6],
+  cancelled: ["M4 12 12 4", 6],
+  expired: ["M4 2.5h8M4 13.5h8M5 2.5c0 3 6 8 6 11M11 2.5c0 3-6 8-6 11"],
+};
+
 /** A sign for each status, different in shape as well as in colour. */
 export function StatusIcon({ status, retrying }: { status: Status; retrying: boolean }): JSX.Element {
-  if (retrying)
-    return (
-      <Icon size={14}>
-        <path d="M13 8a5 5 0 1 1-1.5-3.600M13 2v3h-3" />
-      </Icon>
-    );
-  switch (status) {
-    case "pending":
-      return (
-        <Icon size={14}>
-          <circle cx="8" cy="8" r="5.5" stroke-dasharray="2.5 2.5" />
-        </Icon>
-      );
-    case "routing":
-      return (
-        <Icon size={14}>
-          <path d="M2.5 8h3c3 0 2-4.5 5-4.5h3M5.5 8c3 0 2 4.5 5 4.5h3" />
-        </Icon>
-      );
-    case "building":
-      return (
-        <Icon size={14}>
-          <path d="M2.5 5.5 8 2.5l5.5 3v5L8 13.5l-5.5-3zM2.5 5.5 8 8.5l5.5-3M8 8.5v5" />
-        </Icon>
-      );
-    case "submitted":
-      return (
-        <Icon size={14}>
-          <path d="M13.5 2.5 2.5 7l4.5 2 2 4.5z" />
-        </Icon>
-      );
-    case "confirmed":
-      return (
-        <Icon size={14}>
-          <circle cx="8" cy="8" r="6" />
-          <path d="m5.5 8.200 1.800 1.800 3.200-3.700" />
-        </Icon>
-      );
-    case "failed":
-      return (
-        <Icon size={14}>
-          <circle cx="8" cy="8" r="6" />
-          <path d="m6 6 4 4M10 6l-4 4" />
-        </Icon>
-      );
-    case "cancelled":
-      return (
-        <Icon size={14}>
-          <circle cx="8" cy="8" r="6" />
-          <path d="M4 12 12 4" />
-        </Icon>
-      );
-    case "open":
-      return (
-        <Icon size={14}>
-          <circle cx="8" cy="8" r="6" />
-          <circle cx="8" cy="8" r="1.5" />
-        </Icon>
-      );
-    case "expired":
-      return (
-        <Icon size={14}>
-          <path d="M4 2.5h8M4 13.5h8M5 2.5c0 3 6 8 6 11M11 2.5c0 3-6 8-6 11" />
-        </Icon>
-      );
-  }
+  const [path, ring, dashes] = SIGNS[retrying ? "retrying" : status];
+  return (
+    <Icon size={14}>
+      <path d={path} />
+      <circle cx="8" cy="8" r={ring} stroke-dasharray={dashes} />
+    </Icon>
+  );
 }
 
 export function VerifiedIcon(): JSX.Element {
@@ -128,3 +85,11 @@ export function WarningIcon(): JSX.Element {
     </Icon>
   );
 }
+
+/** From one token to the other, as it is seen and as it is read out. */
+export const To = (): JSX.Element => (
+  <>
+    <span aria-hidden="true">→</span>
+    <span class="unseen">to</span>
+  </>
+);

@@ -1,14 +1,30 @@
 /** The ticket as it was typed, for as long as the tab is open: a reload finds it again. */
 
-export interface KeptTicket {
+import type { TypedTerms } from "./order_terms";
+
+export interface KeptTicket extends TypedTerms {
   tokenIn: string;
   tokenOut: string;
   amount: string;
-  slippage: string;
+  kind: string;
+  stopBy: string;
 }
 
 const KEY = "fillrate.ticket";
-export const FIRST_TICKET: KeptTicket = { tokenIn: "SOL", tokenOut: "USDC", amount: "1", slippage: "1" };
+export const FIRST_TICKET: KeptTicket = {
+  tokenIn: "SOL",
+  tokenOut: "USDC",
+  amount: "1",
+  kind: "market",
+  stopBy: "stopPrice",
+  limitPrice: "",
+  stopPrice: "",
+  trailing: "5",
+  slippage: "1",
+  minOut: "",
+  maxTries: "",
+  expiresAt: "",
+};
 
 /** What was kept, as far as it is a ticket's. */
 export function keptTicket(): KeptTicket {

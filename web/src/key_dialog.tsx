@@ -1,17 +1,13 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
 import { apiKey, keyIsWanted, useKey } from "./api";
+import { useModal } from "./modal";
+import { Button } from "./button";
 
 /** Asks for the API key where the server wants one. */
 export function KeyDialog(): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
   const typed = useSignal("");
-  const wanted = keyIsWanted.value;
-  useEffect(() => {
-    if (wanted && !dialog.current?.open) dialog.current?.showModal();
-    if (!wanted && dialog.current?.open) dialog.current.close();
-  }, [wanted]);
+  const dialog = useModal(keyIsWanted.value);
 
   function submit(event: SubmitEvent): void {
     event.preventDefault();
@@ -36,9 +32,9 @@ export function KeyDialog(): JSX.Element {
           onInput={(event) => (typed.value = event.currentTarget.value)}
         />
         <div class="dialog-end">
-          <button type="button" class="secondary" onClick={() => dialog.current?.close()}>
+          <Button class="secondary" onClick={() => dialog.current?.close()}>
             Not now
-          </button>
+          </Button>
           <button type="submit" class="primary">
             Use this key
           </button>

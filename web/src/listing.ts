@@ -3,7 +3,7 @@
 import { computed, effect, signal, untracked } from "@preact/signals";
 import { api, apiKey, type Filter, Refused } from "./api";
 import { compareNewestFirst, isEnded } from "./order";
-import { all, keep, take } from "./orders_store";
+import { all, find, keep, take } from "./orders_store";
 import { online, recoveries } from "./reachability";
 import { stayConnected } from "./socket";
 import { canonical } from "./tokens";
@@ -98,6 +98,11 @@ async function catchUp(): Promise<void> {
     cursor = page.nextCursor;
     if (cursor === null || page.orders.some((order) => before.has(order.orderId)) || before.size === 0) break;
   }
+  if (open.some((orderId) => !seen.has(orderId) && find(orderId)?.status === "open")) {
+    const waiting = await api.waiting();
+    keep(waiting);
+    for (const order of waiting) seen.add(order.orderId);
+  }
   const missed = open.filter((orderId) => !seen.has(orderId)).slice(0, 20);
   keep(await Promise.all(missed.map((orderId) => api.order(orderId))));
 }
@@ -129,7 +134,9 @@ function followAccount(): () => void {
       }
     },
     onMessage: (message) => {
-      if (take(message) !== "taken") catchUpSoon();
+      const taken = take(message);
+      if (taken === "partly") api.order(message.orderId).then((order) => keep([order]), catchUpSoon);
+      else if (taken !== "taken") catchUpSoon();
     },
     onOpen: catchUpSoon,
     onState: (state) => {

@@ -4,10 +4,10 @@ import "./style/ticket.css";
 import "./style/market.css";
 import "./style/order.css";
 import "./style/orders.css";
+import "./style/open_orders.css";
 import "./style/charts.css";
 import "./style/picker.css";
 import "./style/fills.css";
-import "uplot/dist/uPlot.min.css";
 
 import { type JSX, render } from "preact";
 import { Announcer, announceSteps } from "./announcer";
@@ -19,6 +19,8 @@ import { DegradedNotice, Header, OfflineNotice } from "./header";
 import { KeyDialog } from "./key_dialog";
 import { followOrders } from "./listing";
 import { MarketPanel } from "./market_panel";
+import { followOpenOrders } from "./open_orders";
+import { OpenOrdersPanel } from "./open_orders_panel";
 import { OrderPanel } from "./order_panel";
 import { OrdersPanel } from "./orders_panel";
 import { keepQuoting } from "./quote_feed";
@@ -42,7 +44,10 @@ function Page(): JSX.Element {
         <TicketPanel />
         <MarketPanel />
         <OrderPanel />
-        <OrdersPanel />
+        <div class="order-lists">
+          <OpenOrdersPanel />
+          <OrdersPanel />
+        </div>
         <ChartsPanel />
         <FillsPanel />
       </main>
@@ -66,6 +71,7 @@ keepTrying();
 keepQuoting();
 keepHistory();
 followOrders();
+followOpenOrders();
 followSelection();
 announceSteps();
 const root = document.getElementById("page");

@@ -1,7 +1,9 @@
 import type { JSX } from "preact";
+import { Columns } from "./columns";
 import { basisPoints, must } from "./decimal";
 import { inPlainWords } from "./errors";
 import { amount, evenPercent, grouped, percent, shortened, signedShare, venueName } from "./format";
+import { Panel } from "./panel";
 import { quoteRequest, quoteState, shownQuote } from "./quote_feed";
 import { RateChart } from "./rate_chart";
 import { RouteDiagram } from "./route_diagram";
@@ -68,15 +70,17 @@ export function MarketPanel(): JSX.Element {
   const { quote, problem, old } = quoteState.value;
   const isOfTicket = shownQuote.value !== null && !problem && !old;
   return (
-    <section class="panel market" aria-labelledby="market-title">
-      <header class="panel-head">
-        <h2 id="market-title">Best route</h2>
-        {quote && (
+    <Panel
+      name="market"
+      title="Best route"
+      beside={
+        quote && (
           <p class="panel-note">
             {isOfTicket ? routeHeadline(quote) : `As it was for ${amount(quote.amount, nameOf(quote.tokenIn))}`}
           </p>
-        )}
-      </header>
+        )
+      }
+    >
       {quote ? (
         <div class={isOfTicket ? "" : "stale"} aria-busy={!isOfTicket}>
           <RouteDiagram route={quote.route} />
@@ -84,15 +88,7 @@ export function MarketPanel(): JSX.Element {
             <caption class="unseen">
               What each venue would pay for {grouped(quote.amount)} {nameOf(quote.tokenIn)} alone
             </caption>
-            <thead>
-              <tr>
-                <th scope="col">Venue</th>
-                <th scope="col">Pays alone</th>
-                <th scope="col">Against route</th>
-                <th scope="col">Impact</th>
-                <th scope="col">Fee</th>
-              </tr>
-            </thead>
+            <Columns names={["Venue", "Pays alone", "Against route", "Impact", "Fee"]} />
             <tbody>
               {quote.quotes.map((venue) => (
                 <Venue key={venue.pool} venue={venue} quote={quote} />
@@ -114,6 +110,6 @@ export function MarketPanel(): JSX.Element {
           )}
         </div>
       )}
-    </section>
+    </Panel>
   );
 }

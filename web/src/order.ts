@@ -14,6 +14,14 @@ const OF_THE_STEP = {
   queuedUntil: true,
 } satisfies Record<Exclude<keyof HistoryStep, keyof Order>, true>;
 
+/** What the page calls an order: a trailing stop is a stop whose price follows the market's. */
+export const KINDS = ["market", "limit", "stop", "trailing", "oco"] as const;
+export type Kind = (typeof KINDS)[number];
+
+export function kindOf({ type, trailing }: Pick<Order, "type" | "trailing">): Kind {
+  return type === "stop" && trailing !== undefined ? "trailing" : type;
+}
+
 export function lastStep(order: Order): HistoryStep | undefined {
   return order.history[order.history.length - 1];
 }
@@ -40,6 +48,9 @@ export function apply(order: Order, message: StatusMessage): Applied {
   if (step.status === "routing")
     for (const name of ["route", "dexUsed", "quotedOut", "quotes", "txHash", "explorerUrl"] as const) delete next[name];
   if (step.status === "confirmed") for (const name of ["error", "errorCode"] as const) delete next[name];
+  // One that waits tells all of its prices; what it doesn't tell is no more.
+  if (step.status === "open")
+    for (const name of ["limitPrice", "stopPrice", "trailing", "minOut", "trigger"] as const) delete next[name];
   for (const [name, value] of Object.entries(step)) if (!(name in OF_THE_STEP)) Object.assign(next, { [name]: value });
   return { order: next };
 }
@@ -47,6 +58,22 @@ export function apply(order: Order, message: StatusMessage): Applied {
 /** Whether the order has come to something with this step that no step tells: what each pool offered, what it cost. */
 export function isToldByOrderAlone(step: HistoryStep): boolean {
   return step.status === "building" || step.status === "failed" || step.status === "confirmed";
+}
+
+/** Whether the step may be a change by its client, whose slippage and deadline no step tells. */
+export function mayBeChange(before: Order, step: HistoryStep): boolean {
+  if (step.status !== "open" || before.status !== "open" || step.trigger) return false;
+  const isFollowing =
+    step.trailing !== undefined &&
+    step.trailing === before.trailing &&
+    step.limitPrice === before.limitPrice &&
+    step.stopPrice !== before.stopPrice;
+  return !isFollowing;
+}
+
+/** Whether its client may still change it. */
+export function isChangeable(order: Order): boolean {
+  return order.type !== "market" && order.status === "open" && !order.trigger;
 }
 
 /** Of two copies of one order, the one that knows more. */
@@ -121,6 +148,26 @@ export function timeByStep(order: Order): Record<Step, number> {
 /** From accepted to its last step so far, in milliseconds. */
 export function timeTaken(order: Order): number {
   return Date.parse(order.updatedAt) - Date.parse(order.createdAt);
+}
+
+/** Steps that a reader takes for one: how often its prices moved or were changed while an order waited. */
+export interface StepsTogether {
+  change: HistoryStep;
+  /** When the first of them began. */
+  since: string;
+  moves: number;
+}
+
+/** Steps in their order; those in which an order only waited on for its price together, as the last of them. */
+export function together(steps: readonly HistoryStep[]): StepsTogether[] {
+  const found: StepsTogether[] = [];
+  for (const change of steps) {
+    const before = found[found.length - 1];
+    if (before && change.status === "open" && before.change.status === "open")
+      found[found.length - 1] = { change, since: before.since, moves: before.moves + 1 };
+    else found.push({ change, since: change.at, moves: 0 });
+  }
+  return found;
 }
 
 export interface Attempt {

@@ -1,23 +1,47 @@
-import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { announce } from "./announcer";
-import { api } from "./api";
+import { Button } from "./button";
+import { useCancelling } from "./cancelling";
 import { Copyable } from "./copyable";
-import { must } from "./decimal";
+import { must, toText } from "./decimal";
+import { Fact } from "./fact";
 import { amount, clock, duration, exactDifference, percent, price } from "./format";
-import { CloseIcon } from "./icons";
-import { fillAgainstFloor, fillAgainstQuote, firstQuotedOut, isCancellable, isEnded, timeTaken } from "./order";
-import { keep } from "./orders_store";
-import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
+import { CloseIcon, To } from "./icons";
+import { fillAgainstFloor, fillAgainstQuote, firstQuotedOut, isCancellable, isEnded, kindOf, timeTaken } from "./order";
+import { Panel } from "./panel";
+import { ErrorNotice } from "./plain_error";
 import { PoolOffers } from "./pool_offers";
+import { condition } from "./price_words";
 import { RouteDiagram } from "./route_diagram";
 import { openings, select, selectedId, selectedOrder, selectionProblem, selectionStream } from "./selection";
 import { StatusBadge } from "./status_badge";
-import { LIFE, STATUS_WORDS } from "./status_texts";
+import { KIND_WORDS, LIFE, STATUS_WORDS } from "./status_texts";
 import { Timeline } from "./timeline";
-import { nameOf } from "./tokens";
+import { nameOf, namesOf } from "./tokens";
+import { bestSeen, legsOf } from "./waiting_prices";
 import type { Order } from "./wire";
+
+/** What an order that waits was told to wait for. */
+function Terms({ order }: { order: Order }): JSX.Element | null {
+  if (order.type === "market") return null;
+  return (
+    <>
+      <Fact name="Type" test="kind">
+        {KIND_WORDS[kindOf(order)]}
+      </Fact>
+      {legsOf(order).map((leg) => (
+        <Fact key={leg.kind} name={leg.kind === "limit" ? "Limit" : "Stop"} title={leg.price}>
+          {condition(leg, namesOf(order))}
+        </Fact>
+      ))}
+      {order.trailing && order.stopPrice && (
+        <Fact name="Trails the best price">
+          by {percent(order.trailing)}, from {price(toText(bestSeen(order.stopPrice, order.trailing)))}
+        </Fact>
+      )}
+    </>
+  );
+}
 
 function Facts({ order }: { order: Order }): JSX.Element {
   const first = firstQuotedOut(order);
@@ -26,93 +50,63 @@ function Facts({ order }: { order: Order }): JSX.Element {
   const out = nameOf(order.tokenOut);
   return (
     <dl class="facts">
-      {first && (
-        <div>
-          <dt>Quoted at first</dt>
-          <dd>{amount(first, out)}</dd>
-        </div>
-      )}
+      <Terms order={order} />
+      {first && <Fact name="Quoted at first">{amount(first, out)}</Fact>}
       {order.quotedOut && order.quotedOut !== first && (
-        <div>
-          <dt>Quoted at last</dt>
-          <dd>{amount(order.quotedOut, out)}</dd>
-        </div>
+        <Fact name="Quoted at last">{amount(order.quotedOut, out)}</Fact>
       )}
       {order.minOut && (
-        <div>
-          <dt>At least</dt>
-          <dd data-test="floor">{amount(order.minOut, nameOf(order.tokenOut))}</dd>
-        </div>
+        <Fact name="At least" test="floor">
+          {amount(order.minOut, nameOf(order.tokenOut))}
+        </Fact>
       )}
       {order.amountOut && (
-        <div>
-          <dt>Received</dt>
-          <dd data-test="amount-received">
-            <strong>{amount(order.amountOut, nameOf(order.tokenOut))}</strong>
-          </dd>
-        </div>
+        <Fact name="Received" test="amount-received">
+          <strong>{amount(order.amountOut, nameOf(order.tokenOut))}</strong>
+        </Fact>
       )}
       {order.leftover?.map((left) => (
-        <div key={left.token}>
-          <dt>Left between the hops</dt>
-          <dd>{amount(left.amount, nameOf(left.token))}</dd>
-        </div>
+        <Fact key={left.token} name="Left between the hops">
+          {amount(left.amount, nameOf(left.token))}
+        </Fact>
       ))}
       {againstQuote && (
-        <div>
-          <dt>Against quote</dt>
-          <dd data-test="against-quote">{exactDifference(againstQuote, out, "exactly as quoted")}</dd>
-        </div>
+        <Fact name="Against quote" test="against-quote">
+          {exactDifference(againstQuote, out, "exactly as quoted")}
+        </Fact>
       )}
       {aboveFloor && (
-        <div>
-          <dt>Above the least</dt>
-          <dd data-test="above-floor">{exactDifference(aboveFloor, out, "exactly the least")}</dd>
-        </div>
+        <Fact name="Above the least" test="above-floor">
+          {exactDifference(aboveFloor, out, "exactly the least")}
+        </Fact>
       )}
       {order.executedPrice && (
-        <div>
-          <dt>Price</dt>
-          <dd title={order.executedPrice}>
-            {price(order.executedPrice)} {nameOf(order.tokenOut)}
-          </dd>
-        </div>
+        <Fact name="Price" title={order.executedPrice}>
+          {price(order.executedPrice)} {nameOf(order.tokenOut)}
+        </Fact>
       )}
-      <div>
-        <dt>Slippage allowed</dt>
-        <dd>{percent(order.slippage)}</dd>
-      </div>
+      {order.type !== "limit" && <Fact name="Slippage allowed">{percent(order.slippage)}</Fact>}
       {order.expiresAt && (
-        <div>
-          <dt>Good until</dt>
-          <dd data-test="expires-at">
-            <time dateTime={order.expiresAt}>{clock(order.expiresAt)}</time>
-          </dd>
-        </div>
+        <Fact name="Good until" test="expires-at">
+          <time dateTime={order.expiresAt}>{clock(order.expiresAt)}</time>
+        </Fact>
       )}
-      <div>
-        <dt>Network fees</dt>
-        <dd data-test="network-fees">{networkFees(order)}</dd>
-      </div>
+      <Fact name="Network fees" test="network-fees">
+        {networkFees(order)}
+      </Fact>
       {order.txHash && (
-        <div>
-          <dt>Transaction</dt>
-          <dd data-test="tx-hash">
-            <Copyable text={order.txHash} what="transaction signature" />
-            {order.explorerUrl && (
-              <a href={order.explorerUrl} target="_blank" rel="noreferrer">
-                look it up
-              </a>
-            )}
-          </dd>
-        </div>
+        <Fact name="Transaction" test="tx-hash">
+          <Copyable text={order.txHash} what="transaction signature" />
+          {order.explorerUrl && (
+            <a href={order.explorerUrl} target="_blank" rel="noreferrer">
+              look it up
+            </a>
+          )}
+        </Fact>
       )}
-      <div>
-        <dt>Order</dt>
-        <dd>
-          <Copyable text={order.orderId} what="order id" />
-        </dd>
-      </div>
+      <Fact name="Order">
+        <Copyable text={order.orderId} what="order id" />
+      </Fact>
     </dl>
   );
 }
@@ -123,34 +117,15 @@ function networkFees(order: Order): string {
 }
 
 function CancelButton({ order }: { order: Order }): JSX.Element | null {
-  const problem = useSignal<Error | null>(null);
-  const busy = useSignal(false);
-
-  async function cancel(): Promise<void> {
-    if (busy.value) return;
-    busy.value = true;
-    problem.value = null;
-    try {
-      keep([await api.cancel(order.orderId)]);
-      announce("Order cancelled.");
-    } catch (error) {
-      problem.value = error as Error;
-    }
-    busy.value = false;
-  }
-
+  const { cancel, busy, problem } = useCancelling(order);
   return (
     <>
       {isCancellable(order) && (
-        <button type="button" class="secondary" aria-disabled={busy.value} onClick={() => void cancel()}>
+        <Button class="secondary" aria-disabled={busy} onClick={() => void cancel()}>
           Cancel order
-        </button>
+        </Button>
       )}
-      {problem.value && (
-        <p class="notice notice-warn" role="alert">
-          <PlainErrorText words={wordsFor(problem.value)} detail={detailOf(problem.value)} />
-        </p>
-      )}
+      <ErrorNotice error={problem} role="alert" />
     </>
   );
 }
@@ -169,10 +144,7 @@ function FollowState({ order }: { order: Order }): JSX.Element {
 
 function Nothing(): JSX.Element {
   return (
-    <section class="panel order" aria-labelledby="order-title">
-      <header class="panel-head">
-        <h2 id="order-title">Order</h2>
-      </header>
+    <Panel name="order" title="Order">
       <div class="empty">
         <p>Place an order, or choose one from the table, and watch its steps:</p>
         <ol class="life">
@@ -183,36 +155,30 @@ function Nothing(): JSX.Element {
           ))}
         </ol>
       </div>
-    </section>
+    </Panel>
   );
 }
 
 function Missing({ orderId }: { orderId: string }): JSX.Element {
   const problem = selectionProblem.value;
   return (
-    <section class="panel order" aria-labelledby="order-title">
-      <header class="panel-head">
-        <h2 id="order-title">Order</h2>
-        <CloseButton />
-      </header>
+    <Panel name="order" title="Order" beside={<CloseButton />}>
       {problem ? (
-        <p class="notice notice-warn" role="alert">
-          <PlainErrorText words={wordsFor(problem)} detail={detailOf(problem)} />
-        </p>
+        <ErrorNotice error={problem} role="alert" />
       ) : (
         <p class="empty" role="status">
           Loading order {orderId.slice(0, 8)}…
         </p>
       )}
-    </section>
+    </Panel>
   );
 }
 
 function CloseButton(): JSX.Element {
   return (
-    <button type="button" class="quiet close" aria-label="Close this order" onClick={() => select("")}>
+    <Button class="quiet close" aria-label="Close this order" onClick={() => select("")}>
       <CloseIcon />
-    </button>
+    </Button>
   );
 }
 
@@ -236,14 +202,16 @@ export function OrderPanel(): JSX.Element {
   if (!orderId) return <Nothing />;
   if (!order) return <Missing orderId={orderId} />;
   return (
-    <section class="panel order" aria-labelledby="order-title">
-      <header class="panel-head">
-        <h2 id="order-title" tabIndex={-1} ref={heading}>
-          {amount(order.amount, nameOf(order.tokenIn))} <span aria-hidden="true">→</span>
-          <span class="unseen">to</span> {nameOf(order.tokenOut)}
-        </h2>
-        <CloseButton />
-      </header>
+    <Panel
+      name="order"
+      title={
+        <>
+          {amount(order.amount, nameOf(order.tokenIn))} <To /> {nameOf(order.tokenOut)}
+        </>
+      }
+      heading={heading}
+      beside={<CloseButton />}
+    >
       <p class="order-state" data-test="order-state" data-status={order.status}>
         <StatusBadge order={order} />
         <span class="faint follow">
@@ -255,6 +223,6 @@ export function OrderPanel(): JSX.Element {
       {order.route && <RouteDiagram route={order.route} />}
       <Facts order={order} />
       <PoolOffers order={order} />
-    </section>
+    </Panel>
   );
 }

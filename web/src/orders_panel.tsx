@@ -2,13 +2,16 @@ import { computed, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { api } from "./api";
+import { Button } from "./button";
 import { amount, bps, clock, duration, roundedAmount } from "./format";
+import { To } from "./icons";
 import { feed, filter, listed, progress, readMore } from "./listing";
-import { fillAgainstQuote, isCancellable, isEnded, timeTaken } from "./order";
-import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
+import { fillAgainstQuote, isCancellable, isEnded, kindOf, timeTaken } from "./order";
+import { Panel } from "./panel";
+import { ErrorNotice, wordsFor } from "./plain_error";
 import { addressOf, openByLink, selectedId } from "./selection";
 import { StatusBadge } from "./status_badge";
-import { STATUS_WORDS } from "./status_texts";
+import { KIND_WORDS, STATUS_WORDS } from "./status_texts";
 import { idOf, nameOf, tokens } from "./tokens";
 import { useWidth } from "./use_width";
 import { steadyScroll, visibleRows } from "./visible_rows";
@@ -95,9 +98,9 @@ function Row({ order, index, top, height, reachable }: RowProps): JSX.Element {
           aria-current={isSelected ? "true" : undefined}
           onClick={(event) => openByLink(event, order.orderId)}
         >
-          {nameOf(order.tokenIn)} <span aria-hidden="true">→</span>
-          <span class="unseen">to</span> {nameOf(order.tokenOut)}
+          {nameOf(order.tokenIn)} <To /> {nameOf(order.tokenOut)}
         </a>
+        {order.type !== "market" && <span class="kind">{KIND_WORDS[kindOf(order)]}</span>}
       </span>
       <span role="cell" class="cell-paid">
         <span title={amount(order.amount, nameOf(order.tokenIn))}>
@@ -256,12 +259,7 @@ const isFiltered = computed(() => Object.values(filter.value).some(Boolean));
 
 function NoOrders(): JSX.Element {
   const { loading, problem } = progress.value;
-  if (problem)
-    return (
-      <p class="notice notice-warn" role="status">
-        <PlainErrorText words={wordsFor(problem)} detail={detailOf(problem)} />
-      </p>
-    );
+  if (problem) return <ErrorNotice error={problem} role="status" />;
   if (loading)
     return (
       <p class="empty" role="status">
@@ -304,18 +302,18 @@ function CancelAll({ orders }: { orders: readonly Order[] }): JSX.Element | null
       {asked.value ? (
         <>
           <span>Cancel all of which nothing is signed?</span>
-          <button type="button" class="small danger" onClick={() => void cancel()}>
+          <Button class="small danger" onClick={() => void cancel()}>
             Yes, cancel
-          </button>
-          <button type="button" class="small" onClick={() => (asked.value = false)}>
+          </Button>
+          <Button class="small" onClick={() => (asked.value = false)}>
             No
-          </button>
+          </Button>
         </>
       ) : (
         count > 0 && (
-          <button type="button" class="small" onClick={() => ((asked.value = true), (said.value = ""))}>
+          <Button class="small" onClick={() => ((asked.value = true), (said.value = ""))}>
             Cancel all
-          </button>
+          </Button>
         )
       )}
       <span role="status" class="faint">
@@ -329,17 +327,21 @@ export function OrdersPanel(): JSX.Element {
   const orders = listed.value;
   const { cursor } = progress.value;
   return (
-    <section class="panel orders" aria-labelledby="orders-title">
-      <header class="panel-head">
-        <h2 id="orders-title">Orders</h2>
-        <p class="panel-note" data-test="orders-count">
-          {orders.length > 0 &&
-            `${orders.length}${cursor === null ? "" : "+"} · ${feed.value === "stream" ? "live" : "refreshed every 2 s"}`}
-        </p>
-        <CancelAll orders={orders} />
-        <Filters />
-      </header>
+    <Panel
+      name="orders"
+      title="Orders"
+      beside={
+        <>
+          <p class="panel-note" data-test="orders-count">
+            {orders.length > 0 &&
+              `${orders.length}${cursor === null ? "" : "+"} · ${feed.value === "stream" ? "live" : "refreshed every 2 s"}`}
+          </p>
+          <CancelAll orders={orders} />
+          <Filters />
+        </>
+      }
+    >
       {orders.length ? <Rows orders={orders} /> : <NoOrders />}
-    </section>
+    </Panel>
   );
 }

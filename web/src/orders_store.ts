@@ -1,7 +1,7 @@
 /** Every order that the page knows. Changes are shown together, a few times a second, however many come. */
 
 import { signal } from "@preact/signals";
-import { apply, newer } from "./order";
+import { apply, mayBeChange, newer } from "./order";
 import type { Order, StatusMessage } from "./wire";
 
 const PAUSE_MS = 60;
@@ -31,8 +31,8 @@ export function keep(orders: Iterable<Order>): void {
   show();
 }
 
-/** Take one message of a stream. "gap" and "unknown": the order must be asked for. */
-export function take(message: StatusMessage): "taken" | "gap" | "unknown" {
+/** Take one message of a stream. "gap" and "unknown": the order must be asked for; "partly": it has more to tell. */
+export function take(message: StatusMessage): "taken" | "partly" | "gap" | "unknown" {
   const order = known.get(message.orderId);
   if (!order) return "unknown";
   const applied = apply(order, message);
@@ -40,6 +40,7 @@ export function take(message: StatusMessage): "taken" | "gap" | "unknown" {
   if (applied !== "old") {
     known.set(order.orderId, applied.order);
     show();
+    if (mayBeChange(order, message)) return "partly";
   }
   return "taken";
 }

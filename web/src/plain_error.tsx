@@ -20,6 +20,26 @@ export function PlainErrorText({ words, detail }: { words: PlainError; detail?: 
   );
 }
 
-export function detailOf(error: Error): string | undefined {
-  return error instanceof Refused ? error.problem.detail : undefined;
+/** What went wrong, as a notice; `words` in place of the error's own. Nothing where nothing did. */
+export function ErrorNotice({
+  error,
+  role,
+  tone = "warn",
+  words,
+}: {
+  error: Error | null;
+  role: "alert" | "status";
+  tone?: "warn" | "bad";
+  words?: PlainError | null;
+}): JSX.Element | null {
+  return (
+    error && (
+      <p class={`notice notice-${tone}`} role={role}>
+        <PlainErrorText
+          words={words ?? wordsFor(error)}
+          detail={error instanceof Refused ? error.problem.detail : undefined}
+        />
+      </p>
+    )
+  );
 }

@@ -1,5 +1,6 @@
 /** An order's steps in words. */
 
+import type { Kind } from "./order";
 import type { Status } from "./wire";
 
 export interface StatusWords {
@@ -7,8 +8,8 @@ export interface StatusWords {
   label: string;
   /** What is going on, as a step of the timeline. */
   now: string;
-  /** The same once it is over. */
-  done: string;
+  /** The same once it is over, where that is said otherwise. */
+  done?: string;
 }
 
 export const STATUS_WORDS: Record<Status, StatusWords> = {
@@ -17,18 +18,18 @@ export const STATUS_WORDS: Record<Status, StatusWords> = {
   routing: { label: "Routing", now: "Comparing the pools", done: "Compared the pools" },
   building: { label: "Building", now: "Building and signing the transaction", done: "Route chosen, transaction built" },
   submitted: { label: "Submitted", now: "Sent to Solana, waiting for confirmation", done: "Sent to Solana" },
-  confirmed: { label: "Confirmed", now: "Confirmed on Solana", done: "Confirmed on Solana" },
-  failed: { label: "Failed", now: "Failed", done: "Failed" },
-  cancelled: {
-    label: "Cancelled",
-    now: "Cancelled before anything was signed",
-    done: "Cancelled before anything was signed",
-  },
-  expired: {
-    label: "Expired",
-    now: "Its time was over before it was filled",
-    done: "Its time was over before it was filled",
-  },
+  confirmed: { label: "Confirmed", now: "Confirmed on Solana" },
+  failed: { label: "Failed", now: "Failed" },
+  cancelled: { label: "Cancelled", now: "Cancelled before anything was signed" },
+  expired: { label: "Expired", now: "Its time was over before it was filled" },
 };
 
 export const LIFE: readonly Status[] = ["pending", "routing", "building", "submitted", "confirmed"];
+
+export const KIND_WORDS: Record<Kind, string> = {
+  market: "Market",
+  limit: "Limit",
+  stop: "Stop",
+  trailing: "Trailing",
+  oco: "OCO",
+};

@@ -2,24 +2,59 @@
 
 import { batch, computed, effect, signal } from "@preact/signals";
 import { api, Refused, Unreachable } from "./api";
-import { compare, must, parse, shift, toText } from "./decimal";
-import { sentence } from "./errors";
+import { must, toText } from "./decimal";
+import { codeOf, sentence } from "./errors";
 import { boundBy } from "./floor";
 import { FIRST_TICKET, keep, keptTicket } from "./kept_ticket";
+import { type Kind, KINDS } from "./order";
+import {
+  amountError,
+  deadline,
+  fraction,
+  sentTerms,
+  type StopBy,
+  type Term,
+  termErrors,
+  TERMS,
+  termsOf,
+  type TypedTerms,
+} from "./order_terms";
 import { quoteRequest, shownQuote } from "./quote_feed";
 import { select } from "./selection";
+import { serverNow } from "./server_clock";
 import { canonical, decimalsOf, idOf, nameOf, tokens } from "./tokens";
 import type { OrderBody, Quote, QuoteQuery } from "./wire";
 
-export type Field = "tokenIn" | "tokenOut" | "amount" | "slippage";
+export type Field = "tokenIn" | "tokenOut" | "amount" | Term;
 export type FieldErrors = Partial<Record<Field, string>>;
 
-const kept = keptTicket();
-export const tokenIn = signal(kept.tokenIn);
-export const tokenOut = signal(kept.tokenOut);
-export const amount = signal(kept.amount);
-/** In percent, as it is typed. */
-export const slippage = signal(kept.slippage);
+const {
+  tokenIn: keptIn,
+  tokenOut: keptOut,
+  amount: keptAmount,
+  kind: keptKind,
+  stopBy: keptStop,
+  ...keptTerms
+} = keptTicket();
+export const tokenIn = signal(keptIn);
+export const tokenOut = signal(keptOut);
+export const amount = signal(keptAmount);
+export const kind = signal<Kind>(KINDS.find((one) => one === keptKind) ?? "market");
+/** Of an oco order: where its stop is. */
+export const ocoStopBy = signal<StopBy>(keptStop === "trailing" ? "trailing" : "stopPrice");
+export const typed = signal<TypedTerms>(keptTerms);
+
+export const type = computed<OrderBody["type"]>(() => (kind.value === "trailing" ? "stop" : kind.value));
+export const stopBy = computed<StopBy>(() =>
+  kind.value === "oco" ? ocoStopBy.value : kind.value === "trailing" ? "trailing" : "stopPrice",
+);
+export const terms = computed(() => termsOf(type.value, stopBy.value));
+/** Whether the order would wait for a price. */
+export const waits = computed(() => kind.value !== "market");
+
+export function typeTerm(term: Term, text: string): void {
+  typed.value = { ...typed.peek(), [term]: text };
+}
 
 /** From now on a reload finds the ticket as it is; one whose tokens aren't traded any more is given up. */
 export function keepTicket(): void {
@@ -28,14 +63,14 @@ export function keepTicket(): void {
       tokenIn: tokenIn.value,
       tokenOut: tokenOut.value,
       amount: amount.value,
-      slippage: slippage.value,
+      kind: kind.value,
+      stopBy: ocoStopBy.value,
+      ...typed.value,
     }),
   );
   // at once, and not with the next picture: no quote may stand beside an amount that it isn't for, not for a moment
   effect(() => {
-    const body = order.value;
-    const { tokenIn, tokenOut, amount, slippage } = body ?? {};
-    const asked = body && ({ tokenIn, tokenOut, amount, slippage } as QuoteQuery);
+    const asked = quoteQuery.value;
     if (JSON.stringify(asked) !== JSON.stringify(quoteRequest.peek())) quoteRequest.value = asked;
   });
   effect(() => {
@@ -47,11 +82,16 @@ export function keepTicket(): void {
   });
 }
 
+/** What was typed of the prices of a pair says nothing of another. */
+function forgetPrices(): void {
+  typed.value = { ...typed.peek(), limitPrice: "", stopPrice: "", minOut: "" };
+}
+
 /** Choose a token; one that stands on the other side changes places with it. */
 export function choose(side: "in" | "out", token: string): void {
   const [mine, other] = side === "in" ? [tokenIn, tokenOut] : [tokenOut, tokenIn];
   if (other.peek() === token) swapTokens();
-  else mine.value = token;
+  else if (mine.peek() !== token) batch(() => ((mine.value = token), forgetPrices()));
 }
 
 export type Sending = "idle" | "sending" | "placed";
@@ -61,59 +101,60 @@ export const refusedFields = signal<FieldErrors>({});
 /** What went wrong with the order as a whole. */
 export const sendingProblem = signal<Error | null>(null);
 
-const FIELDS: readonly Field[] = ["tokenIn", "tokenOut", "amount", "slippage"];
+const FIELDS: readonly Field[] = ["tokenIn", "tokenOut", "amount", ...TERMS];
 // The server's messages go on where these end.
 const FIELD_NAMES: Record<Field, string> = {
   tokenIn: "The token that you pay with",
   tokenOut: "The token that you receive",
   amount: "The amount",
   slippage: "The slippage",
+  limitPrice: "The limit price",
+  stopPrice: "The stop price",
+  trailing: "The trailing stop",
+  minOut: "The least to receive",
+  maxTries: "The number of tries",
+  expiresAt: "The deadline",
 };
-const MOST_SLIPPAGE = must("50");
-const ZERO = must("0");
 // For so long another click is the second half of a double click, and no order.
 const PLACED_MS = 1_200;
-
-function amountError(text: string, token: string): string | null {
-  if (!text.trim()) return "Enter an amount.";
-  const value = parse(text);
-  if (!value) return "Write the amount in digits with a point, such as 1000.5";
-  if (compare(value, ZERO) <= 0) return "The amount must be above zero.";
-  const decimals = decimalsOf(token);
-  const used = toText(value).split(".")[1]?.length ?? 0;
-  return decimals !== null && used > decimals ? `${nameOf(token)} has ${decimals} decimals, this has ${used}.` : null;
-}
-
-function slippageError(text: string): string | null {
-  const value = parse(text);
-  if (!value) return "Write a percentage, such as 0.5";
-  if (compare(value, ZERO) < 0 || compare(value, MOST_SLIPPAGE) > 0) return "Slippage can be 0 to 50 %.";
-  return (toText(value).split(".")[1]?.length ?? 0) > 4 ? "At most 4 decimals." : null;
-}
+// What a quote is asked with where the order has no slippage.
+const NO_SLIPPAGE = "0";
 
 /** What is wrong with the ticket as it stands. */
 export const fieldErrors = computed<FieldErrors>(() => {
-  const found: FieldErrors = {};
-  const wrongAmount = amountError(amount.value, tokenIn.value);
-  const wrongSlippage = slippageError(slippage.value);
+  const out = { name: nameOf(tokenOut.value), decimals: decimalsOf(tokenOut.value) };
+  const found: FieldErrors = termErrors(terms.value, typed.value, out, serverNow());
+  const paid = { name: nameOf(tokenIn.value), decimals: decimalsOf(tokenIn.value) };
+  const wrongAmount = amount.value.trim() ? amountError(amount.value, paid) : "Enter an amount.";
   if (wrongAmount) found.amount = wrongAmount;
-  if (wrongSlippage) found.slippage = wrongSlippage;
   if (tokenIn.value === tokenOut.value) found.tokenOut = "Choose two different tokens.";
   return found;
 });
 
-/** The order that the ticket stands for; null while something in it is wrong. */
-export const order = computed<OrderBody | null>(() => {
-  if (Object.keys(fieldErrors.value).length) return null;
-  const fraction = toText(shift(must(slippage.value), -2));
+/** What the market is asked about the ticket, whatever its prices are; null while it isn't complete. */
+const quoteQuery = computed<QuoteQuery | null>(() => {
+  const wrong = fieldErrors.value;
+  if (wrong.amount || wrong.tokenOut || wrong.slippage) return null;
   return {
-    type: "market",
     tokenIn: tokenIn.value,
     tokenOut: tokenOut.value,
     amount: toText(must(amount.value)),
-    slippage: fraction,
+    slippage: terms.value.includes("slippage") ? fraction(typed.value.slippage) : NO_SLIPPAGE,
   };
 });
+
+/** The order that the ticket stands for, without its deadline; null while something in it is wrong. */
+export const order = computed<OrderBody | null>(() =>
+  Object.keys(fieldErrors.value).length
+    ? null
+    : {
+        type: type.value,
+        tokenIn: tokenIn.value,
+        tokenOut: tokenOut.value,
+        amount: toText(must(amount.value)),
+        ...sentTerms(terms.value, typed.value),
+      },
+);
 
 /** Trade the other way round: what would be received now is paid. */
 export function swapTokens(): void {
@@ -121,6 +162,7 @@ export function swapTokens(): void {
   batch(() => {
     [tokenIn.value, tokenOut.value] = [tokenOut.peek(), tokenIn.peek()];
     if (quoted !== undefined) amount.value = quoted;
+    forgetPrices();
   });
 }
 
@@ -145,19 +187,28 @@ function newKey(): string {
 }
 
 /** What to send for the ticket's order: something new only where it is another, or the last intent is an order now. */
-function intentFor(ticketed: OrderBody, quote: Quote | null): Intent {
-  const content = JSON.stringify(ticketed);
+function intentFor(ticketed: OrderBody, quote: Quote | null, force: boolean): Intent {
+  const until = terms.peek().includes("expiresAt") ? typed.peek().expiresAt : "";
+  const content = JSON.stringify([ticketed, until, force]);
   if (intent && !intent.placed && intent.content === content) return intent;
-  const body = boundBy(quote, ticketed);
+  const expiresAt = deadline(until, serverNow());
+  const body = {
+    ...(waits.peek() ? ticketed : boundBy(quote, ticketed)),
+    ...(expiresAt !== undefined && { expiresAt }),
+    ...(force && { force }),
+  };
   intent = { content, body, key: newKey(), placed: false, isOpen: false };
   return intent;
 }
 
-/** Send the ticket's order, for no less than `quote` promises. Returns whether it was accepted. */
-export async function place(quote: Quote | null = shownQuote.peek()): Promise<boolean> {
+/** What became of sending the ticket's order; "idle": nothing was sent. */
+export type Outcome = "placed" | "idle" | Error;
+
+/** Send the ticket's order, a market order for no less than `quote` promises; `force`: whatever its prices are. */
+export async function place(quote: Quote | null = shownQuote.peek(), force = false): Promise<Outcome> {
   const ticketed = order.peek();
-  if (!ticketed || sending.peek() !== "idle") return false;
-  const sent = intentFor(ticketed, quote);
+  if (!ticketed || sending.peek() !== "idle") return "idle";
+  const sent = intentFor(ticketed, quote, force);
   sending.value = "sending";
   refusedFields.value = {};
   sendingProblem.value = null;
@@ -167,20 +218,30 @@ export async function place(quote: Quote | null = shownQuote.peek()): Promise<bo
     select(accepted.orderId, accepted.wsUrl);
     sending.value = "placed";
     setTimeout(() => (sending.value = "idle"), PLACED_MS);
-    return true;
+    return "placed";
   } catch (error) {
     sending.value = "idle";
     refuse(error as Error, sent);
-    return false;
+    return error as Error;
   }
 }
 
-/** What the server says of the ticket's fields in a refusal. */
+/** Whether the server takes a price for a mistake, and would accept it all the same. */
+export function looksLikeAMistake(error: unknown): error is Refused {
+  return error instanceof Refused && codeOf(error.problem) === "IMPLAUSIBLE_PRICE";
+}
+
+/** What the server says of the fields of an order in a refusal. */
 export function fieldsOf(error: Error | null): FieldErrors {
+  return namedFields(error instanceof Refused ? error.problem.errors : undefined);
+}
+
+export function namedFields(errors: readonly { field: string; message: string }[] = []): FieldErrors {
   const fields: FieldErrors = {};
-  for (const one of error instanceof Refused ? (error.problem.errors ?? []) : []) {
-    const field = FIELDS.find((name) => name === one.field);
-    if (field) fields[field] = sentence(`${FIELD_NAMES[field]} ${one.message}`);
+  for (const { field, message } of errors) {
+    const own = FIELDS.find((name) => name === field);
+    // how to force it is said by the question that follows
+    if (own) fields[own] = sentence(`${FIELD_NAMES[own]} ${message.replace(/; force: true accepts it$/, "")}`);
   }
   return fields;
 }

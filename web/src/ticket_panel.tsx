@@ -3,48 +3,33 @@ import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { announce } from "./announcer";
 import { balanceOf } from "./balances";
-import { placeWithCare } from "./confirmation";
+import { Button } from "./button";
 import { compare, type Decimal, must, toText } from "./decimal";
 import { sentence } from "./errors";
 import { accountUrl } from "./explorer";
+import { Fact } from "./fact";
 import { about, amount as amountText, evenPercent, grouped, price, roundedAmount } from "./format";
 import { SwapIcon } from "./icons";
-import { detailOf, PlainErrorText, wordsFor } from "./plain_error";
+import { FieldError, NumberField } from "./number_field";
+import { type Kind, KINDS } from "./order";
+import { placeWithCare } from "./placing";
+import { ErrorNotice } from "./plain_error";
 import { QuoteAge } from "./quote_age";
 import { quoteState, shownQuote, ticketIsVisible } from "./quote_feed";
 import { whyOff } from "./readiness";
 import { halfOf, mostOf } from "./spendable";
+import { KIND_WORDS } from "./status_texts";
+import { type TermsForm, TermsFields } from "./terms_fields";
 import * as ticket from "./ticket";
 import { TokenButton } from "./token_picker";
-import { decimalsOf, idOf, isShownScaled, nameOf, tokenOf } from "./tokens";
+import { decimalsOf, idOf, isShownScaled, nameOf, namesOf, tokenOf } from "./tokens";
 import { Costs } from "./total_cost";
 import { trial } from "./trial";
+import { received, WaitingTerms } from "./waiting_terms";
 import type { Quote, Token } from "./wire";
 
-const PRESETS = ["0.1", "0.5", "1"];
 const HIGH_IMPACT = must("0.01");
 const SEVERE_IMPACT = must("0.03");
-
-function FieldError({ field, text }: { field: ticket.Field; text?: string | undefined }): JSX.Element | null {
-  return text === undefined ? null : (
-    <p class="field-error" id={`error-${field}`}>
-      {text}
-    </p>
-  );
-}
-
-/** A comma that is typed is a decimal point, which some phones' keyboards lack. One that is pasted may be anything. */
-function pointForComma(event: InputEvent & { currentTarget: HTMLInputElement }): void {
-  if (event.data !== ",") return;
-  event.preventDefault();
-  event.currentTarget.setRangeText(
-    ".",
-    event.currentTarget.selectionStart ?? 0,
-    event.currentTarget.selectionEnd ?? 0,
-    "end",
-  );
-  event.currentTarget.dispatchEvent(new Event("input", { bubbles: true }));
-}
 
 function impactTone(impact: string | null): "fine" | "high" | "severe" {
   if (impact === null) return "fine";
@@ -58,28 +43,21 @@ const IMPACT_WORDS = {
   severe: "Very high price impact: you get much less than the market price.",
 };
 
-function Terms({ quote }: { quote: Quote | null }): JSX.Element {
+function MarketTerms({ quote }: { quote: Quote | null }): JSX.Element {
   const nothing = <span class="faint">–</span>;
   const tone = impactTone(quote?.priceImpact ?? null);
   return (
     <>
       <dl class="terms">
-        <div>
-          <dt>Rate</dt>
-          <dd title={quote?.price}>
-            {quote ? `1 ${nameOf(quote.tokenIn)} = ${price(quote.price)} ${nameOf(quote.tokenOut)}` : nothing}
-          </dd>
-        </div>
-        <div>
-          <dt>Receive at least</dt>
-          <dd data-test="min-out">{quote ? amountText(quote.minOut, nameOf(quote.tokenOut)) : nothing}</dd>
-        </div>
-        <div>
-          <dt>Price impact</dt>
-          <dd class={`impact-${tone}`} data-test="impact">
-            {quote ? evenPercent(quote.priceImpact) : nothing}
-          </dd>
-        </div>
+        <Fact name="Rate" title={quote?.price}>
+          {quote ? `1 ${nameOf(quote.tokenIn)} = ${price(quote.price)} ${nameOf(quote.tokenOut)}` : nothing}
+        </Fact>
+        <Fact name="Receive at least" test="min-out">
+          {quote ? amountText(quote.minOut, nameOf(quote.tokenOut)) : nothing}
+        </Fact>
+        <Fact name="Price impact" class={`impact-${tone}`} test="impact">
+          {quote ? evenPercent(quote.priceImpact) : nothing}
+        </Fact>
         {quote && <Costs quote={quote} />}
       </dl>
       {IMPACT_WORDS[tone] && <p class={`caution caution-${tone}`}>{IMPACT_WORDS[tone]}</p>}
@@ -104,17 +82,16 @@ function Held({ token, sells }: { token: string; sells?: boolean }): JSX.Element
       </span>
       {sells && most.digits > 0n && (
         <span class="held-buttons">
-          <button type="button" class="small" onClick={sell(halfOf(held, decimals))}>
+          <Button class="small" onClick={sell(halfOf(held, decimals))}>
             Half
-          </button>
-          <button
-            type="button"
+          </Button>
+          <Button
             class="small"
             onClick={sell(most)}
             title={held.free === undefined ? undefined : "All but what rent and network fees may take"}
           >
             Max
-          </button>
+          </Button>
         </span>
       )}
     </p>
@@ -181,10 +158,49 @@ function ScaledAmounts(): JSX.Element | null {
   );
 }
 
+const KIND_MEANINGS: Record<Kind, string> = {
+  market: "Trades now, at the best route's price.",
+  limit: "Waits until its price is paid, and never sells for less.",
+  stop: "Sells once the market pays no more than its price.",
+  trailing: "A stop that follows the best price seen.",
+  oco: "A limit and a stop for one amount: whichever comes first.",
+};
+
+/** Which order the ticket is of. */
+function Kinds(): JSX.Element {
+  return (
+    <fieldset class="kinds" aria-describedby="kind-meaning">
+      <legend class="unseen">Order type</legend>
+      <div class="kinds-row">
+        {KINDS.map((kind) => (
+          <label key={kind}>
+            <input
+              type="radio"
+              name="kind"
+              class="unseen"
+              value={kind}
+              checked={ticket.kind.value === kind}
+              onChange={() => (ticket.kind.value = kind)}
+            />
+            <span>{KIND_WORDS[kind]}</span>
+          </label>
+        ))}
+      </div>
+      <p class="small-print" id="kind-meaning">
+        {KIND_MEANINGS[ticket.kind.value]}
+      </p>
+    </fieldset>
+  );
+}
+
 function buttonText(): string {
   if (ticket.sending.value === "sending") return "Placing…";
   if (ticket.sending.value === "placed") return "Order placed";
   const body = ticket.order.value;
+  if (ticket.waits.value) {
+    const name = `Place ${KIND_WORDS[ticket.kind.value].toLowerCase()} order`.replace("oco", "OCO");
+    return body ? `${name}: ${amountText(body.amount, nameOf(body.tokenIn))}` : name;
+  }
   return body ? `Swap ${amountText(body.amount, nameOf(body.tokenIn))} for ${nameOf(body.tokenOut)}` : "Swap";
 }
 
@@ -203,7 +219,11 @@ function useVisibility(): { current: HTMLElement | null } {
 function useErrors(): { shown: ticket.FieldErrors; touch: (field: ticket.Field) => void; touchAll: () => void } {
   const touched = useSignal<ReadonlySet<string>>(new Set());
   const shown = useComputed(() => {
-    const found: ticket.FieldErrors = { ...ticket.fieldsOf(quoteState.value.problem), ...ticket.refusedFields.value };
+    const found: ticket.FieldErrors = {
+      ...ticket.fieldsOf(quoteState.value.problem),
+      ...trial.value?.fields,
+      ...ticket.refusedFields.value,
+    };
     for (const [field, text] of Object.entries(ticket.fieldErrors.value)) {
       if (touched.value.has(field) || field === "tokenOut") found[field as ticket.Field] = text;
     }
@@ -212,7 +232,7 @@ function useErrors(): { shown: ticket.FieldErrors; touch: (field: ticket.Field) 
   return {
     shown: shown.value,
     touch: (field) => (touched.value = new Set([...touched.value, field])),
-    touchAll: () => (touched.value = new Set(["amount", "slippage"])),
+    touchAll: () => (touched.value = new Set(["amount", ...ticket.terms.peek()])),
   };
 }
 
@@ -233,10 +253,11 @@ export function TicketPanel(): JSX.Element {
     event.preventDefault();
     touchAll();
     if (!ticket.order.peek()) {
-      const first = (["amount", "tokenOut", "slippage"] as const).find((field) => ticket.fieldErrors.peek()[field]);
-      document
-        .getElementById(first === "tokenOut" ? "token-out" : first === "slippage" ? "slippage" : "amount")
-        ?.focus();
+      const wrong = ticket.fieldErrors.peek();
+      const first = (["amount", "tokenOut", ...ticket.terms.peek()] as const).find((field) => wrong[field]);
+      const field = first && document.getElementById(first === "tokenOut" ? "token-out" : first);
+      field?.closest("details")?.setAttribute("open", "");
+      field?.focus();
       return;
     }
     if (whyOff.peek()) announce(whyOff.peek() ?? "");
@@ -244,10 +265,28 @@ export function TicketPanel(): JSX.Element {
   }
 
   const failure = ticket.sendingProblem.value;
+  const waits = ticket.waits.value;
+  const { label, amount: shown } = waits
+    ? received(quote)
+    : { label: "You receive, as quoted", amount: quote?.amountOut ?? null };
+  const form: TermsForm = {
+    prefix: "",
+    pair: namesOf({ tokenIn: ticket.tokenIn.value, tokenOut: ticket.tokenOut.value }),
+    terms: ticket.terms.value,
+    typed: ticket.typed.value,
+    market: quote && must(quote.price),
+    best: quote && must(quote.price),
+    errors,
+    onType: ticket.typeTerm,
+    onLeave: touch,
+    onStopBy: ticket.kind.value === "oco" ? (stopBy) => (ticket.ocoStopBy.value = stopBy) : undefined,
+    kept: "24 hours",
+  };
   return (
     <section class="panel ticket" ref={panel} aria-labelledby="ticket-title">
       <h2 id="ticket-title">Order ticket</h2>
       <form onSubmit={(event) => void submit(event)} noValidate>
+        <Kinds />
         <div class="leg">
           <div class="leg-head">
             <label class="leg-label" for="amount">
@@ -255,87 +294,48 @@ export function TicketPanel(): JSX.Element {
             </label>
             <TokenButton side="in" />
           </div>
-          <input
+          <NumberField
             id="amount"
             class={`amount ${sizeOf(ticket.amount.value)}`}
-            inputMode="decimal"
-            autocomplete="off"
-            spellcheck={false}
             placeholder="0"
             value={ticket.amount.value}
-            aria-invalid={errors.amount !== undefined}
-            aria-describedby={errors.amount ? "error-amount" : undefined}
-            onBeforeInput={pointForComma}
-            onInput={(event) => (ticket.amount.value = event.currentTarget.value)}
+            error={errors.amount}
+            onValue={(text) => (ticket.amount.value = text)}
             onBlur={() => touch("amount")}
           />
-          <FieldError field="amount" text={errors.amount} />
+          <FieldError of="amount" text={errors.amount} />
           <Held token={ticket.tokenIn.value} sells />
         </div>
         <div class="swap-row">
-          <button
-            type="button"
+          <Button
             class="swap"
             onClick={ticket.swapTokens}
             aria-label="Swap the two tokens"
             title="Swap the two tokens: what would be received is paid"
           >
             <SwapIcon />
-          </button>
+          </Button>
         </div>
         <div class="leg">
           <div class="leg-head">
             <span class="leg-label" id="receive-label">
-              You receive, as quoted
+              {label}
             </span>
             <TokenButton side="out" error={errors.tokenOut} />
           </div>
           <output
-            class={`amount ${sizeOf(quote ? grouped(quote.amountOut) : "")} ${quote && !old && !problem ? "" : "stale"}`}
+            class={`amount ${sizeOf(shown === null ? "" : grouped(shown))} ${quote && !old && !problem ? "" : "stale"}`}
             aria-labelledby="receive-label"
             aria-live="off"
             data-test="amount-out"
           >
-            {quote ? grouped(quote.amountOut) : <span class="faint">{request && !problem ? "…" : "–"}</span>}
+            {shown === null ? <span class="faint">{request && !problem ? "…" : "–"}</span> : grouped(shown)}
           </output>
-          <FieldError field="tokenOut" text={errors.tokenOut ?? errors.tokenIn} />
+          <FieldError of="tokenOut" text={errors.tokenOut ?? errors.tokenIn} />
           <Held token={ticket.tokenOut.value} />
         </div>
-        <fieldset class="slippage">
-          <legend>Slippage allowed</legend>
-          <div class="slippage-row">
-            {PRESETS.map((preset) => (
-              <button
-                type="button"
-                key={preset}
-                class="preset"
-                aria-pressed={ticket.slippage.value === preset}
-                onClick={() => (ticket.slippage.value = preset)}
-              >
-                {preset} %
-              </button>
-            ))}
-            <span class="slippage-own">
-              <label class="unseen" for="slippage">
-                Slippage in percent
-              </label>
-              <input
-                id="slippage"
-                inputMode="decimal"
-                autocomplete="off"
-                value={ticket.slippage.value}
-                aria-invalid={errors.slippage !== undefined}
-                aria-describedby={errors.slippage ? "error-slippage" : undefined}
-                onBeforeInput={pointForComma}
-                onInput={(event) => (ticket.slippage.value = event.currentTarget.value)}
-                onBlur={() => touch("slippage")}
-              />
-              <span aria-hidden="true">%</span>
-            </span>
-          </div>
-          <FieldError field="slippage" text={errors.slippage} />
-        </fieldset>
-        <Terms quote={quote} />
+        <TermsFields form={form} />
+        {waits ? <WaitingTerms quote={quote} /> : <MarketTerms quote={quote} />}
         <Risks />
         <ScaledAmounts />
         {trial.value?.warnings.map((warning) => (
@@ -343,26 +343,20 @@ export function TicketPanel(): JSX.Element {
             {sentence(warning)}
           </p>
         ))}
-        {problem && (
-          <p class="notice notice-warn" role="status">
-            <PlainErrorText words={wordsFor(problem)} detail={detailOf(problem)} />
-          </p>
-        )}
-        {failure && (
-          <p class="notice notice-bad" role="alert">
-            <PlainErrorText
-              words={
-                ticket.isOutcomeUnknown(failure)
-                  ? {
-                      what: "No answer came: the order may have been placed, or not.",
-                      todo: "Press the button again. It can't become a second order.",
-                    }
-                  : wordsFor(failure)
-              }
-              detail={detailOf(failure)}
-            />
-          </p>
-        )}
+        <ErrorNotice error={problem} role="status" />
+        <ErrorNotice
+          error={failure}
+          role="alert"
+          tone="bad"
+          words={
+            failure && ticket.isOutcomeUnknown(failure)
+              ? {
+                  what: "No answer came: the order may have been placed, or not.",
+                  todo: "Press the button again. It can't become a second order.",
+                }
+              : null
+          }
+        />
         <button
           type="submit"
           class="primary"

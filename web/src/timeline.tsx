@@ -2,17 +2,20 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { inPlainWords } from "./errors";
-import { amount, clock, duration, exactDifference, exchangeName, shortened, venueName } from "./format";
+import { amount, clock, duration, exactDifference, exchangeName, price, shortened, venueName } from "./format";
 import { StatusIcon } from "./icons";
-import { attempts, fillAgainstQuote, isEnded, lastStep } from "./order";
+import { attempts, fillAgainstQuote, isEnded, lastStep, type StepsTogether, together } from "./order";
 import { PlainErrorText } from "./plain_error";
+import { condition } from "./price_words";
 import { serverNow } from "./server_clock";
 import { LIFE, STATUS_WORDS } from "./status_texts";
-import { nameOf } from "./tokens";
+import { nameOf, namesOf } from "./tokens";
+import { legsOf } from "./waiting_prices";
 import type { HistoryStep, Order, Status } from "./wire";
 
 const TICK_MS = 100;
 const MOST_ATTEMPTS = 3;
+const MOST_STEPS = 16;
 
 /** The server's time, again and again while `running`. */
 function useServerNow(running: boolean): number {
@@ -37,8 +40,40 @@ function startOf(queuedUntil: string): string {
   return Date.parse(queuedUntil) > serverNow() ? `this one starts at ${at}.` : `this one was to start at ${at}.`;
 }
 
+/** What set the order off. */
+function SetOff({ trigger, order }: { trigger: NonNullable<HistoryStep["trigger"]>; order: Order }): JSX.Element {
+  return (
+    <>
+      Set off by its {trigger.kind} price: the market paid {price(trigger.price)} {nameOf(order.tokenOut)} for each{" "}
+      {nameOf(order.tokenIn)}
+    </>
+  );
+}
+
+/** What an order waits for, and why it waits again. */
+function Waiting({ change, order, moves }: { change: HistoryStep; order: Order; moves: number }): JSX.Element {
+  const again = change.errorCode === undefined ? "" : ` ${inPlainWords(change.errorCode, change.error).what}`;
+  return (
+    <>
+      {change.trigger ? (
+        <SetOff trigger={change.trigger} order={order} />
+      ) : (
+        legsOf(change).map((leg) => (
+          <span key={leg.kind} class="step-price">
+            {condition(leg, namesOf(order))}
+          </span>
+        ))
+      )}
+      {moves > 0 && <span class="step-price">Moved or changed {moves === 1 ? "once" : `${moves} times`}.</span>}
+      {again}
+    </>
+  );
+}
+
 /** What came to be known at a step. */
-function Known({ change, order }: { change: HistoryStep; order: Order }): JSX.Element | null {
+function Known({ change, order, moves }: { change: HistoryStep; order: Order; moves: number }): JSX.Element | null {
+  if (change.status === "open") return <Waiting change={change} order={order} moves={moves} />;
+  if (change.trigger) return <SetOff trigger={change.trigger} order={order} />;
   if (change.status === "pending" && change.queuedUntil)
     return <>Many orders are waiting: {startOf(change.queuedUntil)}</>;
   if (change.status === "building" && change.quotedOut)
@@ -98,7 +133,9 @@ function Row({ status, state, time, title, children }: RowParts): JSX.Element {
       </span>
       <div class="step-text">
         <span class="step-name">{state === "retry" ? "Attempt failed" : words.label}</span>
-        <span class="step-what">{children ?? (state === "done" || state === "bad" ? words.done : words.now)}</span>
+        <span class="step-what">
+          {children ?? (((state === "done" || state === "bad") && words.done) || words.now)}
+        </span>
       </div>
       <span class="step-time" title={title}>
         {time}
@@ -107,19 +144,10 @@ function Row({ status, state, time, title, children }: RowParts): JSX.Element {
   );
 }
 
-function Step({
-  change,
-  next,
-  order,
-  now,
-}: {
-  change: HistoryStep;
-  next: HistoryStep | undefined;
-  order: Order;
-  now: number;
-}): JSX.Element {
+function Step({ change, since, moves, order, now }: StepsTogether & { order: Order; now: number }): JSX.Element {
+  const next = order.history.find((one) => one.seq === change.seq + 1);
   const isLast = next === undefined;
-  const at = Date.parse(change.at);
+  const at = Date.parse(since);
   const failed = change.status === "failed";
   const final =
     change.status === "confirmed" ||
@@ -128,15 +156,21 @@ function Step({
     (failed && change.terminal !== false);
   const state = failed ? (change.terminal === false ? "retry" : "bad") : isLast && !final ? "now" : "done";
   const spent = next ? Date.parse(next.at) - at : isLast && !final ? Math.max(0, now - at) : null;
-  const known = failed ? <Failure change={change} now={now} waits={isLast} /> : <Known change={change} order={order} />;
-  const hasKnown = failed || change.queuedUntil || change.quotedOut || change.txHash || change.amountOut;
+  const known = failed ? (
+    <Failure change={change} now={now} waits={isLast} />
+  ) : (
+    <Known change={change} order={order} moves={moves} />
+  );
+  const hasKnown =
+    failed ||
+    change.status === "open" ||
+    change.trigger ||
+    change.queuedUntil ||
+    change.quotedOut ||
+    change.txHash ||
+    change.amountOut;
   return (
-    <Row
-      status={change.status}
-      state={state}
-      time={spent === null ? clock(change.at) : duration(spent)}
-      title={change.at}
-    >
+    <Row status={change.status} state={state} time={spent === null ? clock(change.at) : duration(spent)} title={since}>
       {hasKnown ? known : undefined}
     </Row>
   );
@@ -148,44 +182,59 @@ function stepsToCome(order: Order): readonly Status[] {
   return order.status === "failed" ? LIFE.slice(1) : LIFE.slice(LIFE.indexOf(order.status) + 1);
 }
 
-/** The order's life: each step with the time spent in it, attempt by attempt. */
+/** Steps one after the other; of many the latest at once. */
+function Steps({ steps, order, now }: { steps: StepsTogether[]; order: Order; now: number }): JSX.Element {
+  const earlier = Math.max(0, steps.length - MOST_STEPS);
+  const list = (some: StepsTogether[]): JSX.Element => (
+    <ol class="steps">
+      {some.map((one) => (
+        <Step key={one.change.seq} {...one} order={order} now={now} />
+      ))}
+    </ol>
+  );
+  return (
+    <>
+      {earlier > 0 && (
+        <details class="earlier">
+          <summary>{earlier} earlier steps</summary>
+          {list(steps.slice(0, earlier))}
+        </details>
+      )}
+      {list(steps.slice(earlier))}
+    </>
+  );
+}
+
+function AttemptTitle({ number }: { number: number }): JSX.Element {
+  return (
+    <h3>
+      Attempt {number} of at most {MOST_ATTEMPTS}
+    </h3>
+  );
+}
+
+/** The order's life: each step with the time spent in it, attempt by attempt; of one that waits as it came. */
 export function Timeline({ order }: { order: Order }): JSX.Element {
   const now = useServerNow(!isEnded(order));
-  const nextOf = (change: HistoryStep): HistoryStep | undefined =>
-    order.history.find((one) => one.seq === change.seq + 1);
-  const tries = attempts(order);
+  const waits = order.type !== "market";
+  const tries = waits ? [] : attempts(order);
   const coming = stepsToCome(order);
-  const last = lastStep(order);
   return (
     <div class="timeline" data-test="timeline">
-      <ol class="steps">
-        {order.history
-          .filter((change) => change.status === "pending")
-          .map((change) => (
-            <Step key={change.seq} change={change} next={nextOf(change)} order={order} now={now} />
-          ))}
-      </ol>
-      {tries.map((attempt) => (
-        <div key={attempt.number} class="attempt">
-          {tries.length > 1 && (
-            <h3>
-              Attempt {attempt.number} of at most {MOST_ATTEMPTS}
-            </h3>
-          )}
-          <ol class="steps">
-            {attempt.changes.map((change) => (
-              <Step key={change.seq} change={change} next={nextOf(change)} order={order} now={now} />
-            ))}
-          </ol>
+      <Steps
+        steps={together(waits ? order.history : order.history.filter(({ status }) => status === "pending"))}
+        order={order}
+        now={now}
+      />
+      {tries.map(({ number, changes }) => (
+        <div key={number} class="attempt">
+          {tries.length > 1 && <AttemptTitle number={number} />}
+          <Steps steps={together(changes)} order={order} now={now} />
         </div>
       ))}
       {coming.length > 0 && (
         <div class="attempt">
-          {order.status === "failed" && (
-            <h3>
-              Attempt {(last?.retryCount ?? 0) + 1} of at most {MOST_ATTEMPTS}
-            </h3>
-          )}
+          {order.status === "failed" && <AttemptTitle number={(lastStep(order)?.retryCount ?? 0) + 1} />}
           <ol class="steps">
             {coming.map((status) => (
               <Row key={status} status={status} state="next">

@@ -2,10 +2,12 @@
 
 import { signal, useComputed, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { balanceOf } from "./balances";
+import { Button } from "./button";
 import { roundedAmount, shortened } from "./format";
 import { VerifiedIcon, WarningIcon } from "./icons";
+import { useModal } from "./modal";
 import { noteChoice, recentTokens } from "./recent_tokens";
 import { choose, tokenIn, tokenOut } from "./ticket";
 import { TokenIcon } from "./token_icon";
@@ -26,8 +28,7 @@ export function TokenButton({ side, error }: { side: Side; error?: string | unde
   const id = (side === "in" ? tokenIn : tokenOut).value;
   const token = tokenOf(id);
   return (
-    <button
-      type="button"
+    <Button
       id={`token-${side}`}
       class="token-button"
       aria-haspopup="dialog"
@@ -39,7 +40,7 @@ export function TokenButton({ side, error }: { side: Side; error?: string | unde
       {token && <TokenIcon mint={token.mint} />}
       <span>{nameOf(id)}</span>
       <span class="caret" aria-hidden="true" />
-    </button>
+    </Button>
   );
 }
 
@@ -112,7 +113,6 @@ function byLikelihood(all: readonly Token[]): Token[] {
 }
 
 export function TokenPicker(): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
   const query = useSignal("");
   const active = useSignal(0);
   const side = picking.value;
@@ -122,14 +122,10 @@ export function TokenPicker(): JSX.Element {
   const shown = found.value.slice(0, SHOWN);
   const current = side === "out" ? tokenOut.value : tokenIn.value;
 
-  useEffect(() => {
-    if (side && !dialog.current?.open) {
-      query.value = "";
-      active.value = 0;
-      dialog.current?.showModal();
-    }
-    if (!side && dialog.current?.open) dialog.current.close();
-  }, [side]);
+  const dialog = useModal(side !== null, () => {
+    query.value = "";
+    active.value = 0;
+  });
   const activeMint = shown[active.value]?.mint;
   useEffect(() => {
     if (activeMint) document.getElementById(`choice-${activeMint}`)?.scrollIntoView({ block: "nearest" });
@@ -182,9 +178,9 @@ export function TokenPicker(): JSX.Element {
               }}
               onKeyDown={move}
             />
-            <button type="button" class="quiet" onClick={() => dialog.current?.close()}>
+            <Button class="quiet" onClick={() => dialog.current?.close()}>
               Close
-            </button>
+            </Button>
           </div>
           {!query.value.trim() && recentTokens.value.some((id) => tokenOf(id)) && (
             <div class="recent" role="group" aria-label="Chosen lately">

@@ -3,6 +3,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import { api, apiKey } from "./api";
 import { tokenName } from "./format";
+import type { Pair } from "./price_words";
 import { recoveries } from "./reachability";
 import type { Token } from "./wire";
 
@@ -24,6 +25,11 @@ export function canonical(token: string): string {
 /** What a token is called where it is read. */
 export function nameOf(token: string): string {
   return tokenName(canonical(token));
+}
+
+/** What the tokens of a pair are called. */
+export function namesOf({ tokenIn, tokenOut }: Pair): Pair {
+  return { tokenIn: nameOf(tokenIn), tokenOut: nameOf(tokenOut) };
 }
 
 const byId = computed(() => new Map(tokens.value.map((token) => [idOf(token), token])));

@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { unitValueOf } from "./balances";
 import { costOf, valued } from "./cost";
 import { type Decimal, plus, must, quotient, rounded, toText } from "./decimal";
+import { Fact } from "./fact";
 import { about, amount as amountText, evenPercent } from "./format";
 import { decimalsOf, nameOf } from "./tokens";
 import { trial } from "./trial";
@@ -43,34 +44,25 @@ export function Costs({ quote }: { quote: Quote }): JSX.Element {
   const out = nameOf(quote.tokenOut);
   return (
     <>
-      <div>
-        <dt>Pool fees</dt>
-        <dd>
-          {quote.fees.map((each) => (
-            <span key={each.token} class="fee">
-              {amountText(each.amount, nameOf(each.token))}
-            </span>
-          ))}
-        </dd>
-      </div>
-      <div>
-        <dt>Network fee</dt>
-        <dd data-test="network-fee">
-          {fee === null ? <span class="faint">–</span> : `about ${amountText(fee, "SOL")}`}
-        </dd>
-      </div>
-      <div>
-        <dt title="Pool fees and price impact together, and the network's fee">Total cost</dt>
-        <dd data-test="total-cost">
-          <span class="fee">
-            {amountText(toText(rounded(total.inToken, decimalsOf(quote.tokenOut) ?? 9)), out)} (
-            {evenPercent(quote.priceImpact)})
+      <Fact name="Pool fees">
+        {quote.fees.map((each) => (
+          <span key={each.token} class="fee">
+            {amountText(each.amount, nameOf(each.token))}
           </span>
-          {total.inReference && quote.tokenOut !== REFERENCE && (
-            <span class="fee faint">≈ {about(total.inReference, USDC_PLACES)} USDC</span>
-          )}
-        </dd>
-      </div>
+        ))}
+      </Fact>
+      <Fact name="Network fee" test="network-fee">
+        {fee === null ? <span class="faint">–</span> : `about ${amountText(fee, "SOL")}`}
+      </Fact>
+      <Fact name="Total cost" title="Pool fees and price impact together, and the network's fee" test="total-cost">
+        <span class="fee">
+          {amountText(toText(rounded(total.inToken, decimalsOf(quote.tokenOut) ?? 9)), out)} (
+          {evenPercent(quote.priceImpact)})
+        </span>
+        {total.inReference && quote.tokenOut !== REFERENCE && (
+          <span class="fee faint">≈ {about(total.inReference, USDC_PLACES)} USDC</span>
+        )}
+      </Fact>
     </>
   );
 }

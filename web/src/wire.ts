@@ -3,7 +3,7 @@
  * generates them; nothing of an answer is written by hand here.
  */
 
-import type { ListedOrder, OrderRequest, ShownOrder, Status } from "./schemas";
+import type { ListedOrder, OrderChangeRequest, OrderRequest, ShownOrder, Status } from "./schemas";
 
 export type {
   AcceptedOrder as Accepted,
@@ -31,8 +31,18 @@ export type Order = ListedOrder & Partial<Pick<ShownOrder, "wsPath" | "wsUrl">>;
 /** What the page asks a quote for: each amount as text. */
 export type QuoteQuery = Record<"tokenIn" | "tokenOut" | "amount" | "slippage", string>;
 
-/** What the page orders. `minOut` is what the ticket showed as "receive at least". */
-export type OrderBody = Pick<OrderRequest, "type"> & QuoteQuery & { minOut?: string; dryRun?: boolean };
+/** The same fields, each number of them as text. */
+type AsText<Fields> = {
+  [name in keyof Fields]: Fields[name] extends boolean ? boolean : Exclude<Fields[name], number>;
+};
+
+/** What the page orders. `minOut` of a market order is what the ticket showed as "receive at least". */
+export type OrderBody = Omit<AsText<Partial<OrderRequest>>, "maxTries"> &
+  Pick<OrderRequest, "type"> &
+  Omit<QuoteQuery, "slippage"> & { maxTries?: number };
+
+/** What the page changes of an order; a `minOut` of null removes it. */
+export type OrderChanges = AsText<Partial<OrderChangeRequest>>;
 
 export const STATUSES = Object.keys({
   open: true,

@@ -27,6 +27,12 @@ test("a difference says its direction", () => {
 
 test("durations are read at a glance", () => {
   assert.deepEqual([84, 1240, 59_999, 125_000].map(duration), ["84 ms", "1.24 s", "1 min 0 s", "2 min 5 s"]);
+  assert.deepEqual([3_599_400, 3_600_000, 172_799_000, 187_200_000].map(duration), [
+    "59 min 59 s",
+    "1 h 0 min",
+    "47 h 59 min",
+    "2 d 4 h",
+  ]);
 });
 
 test("a difference of a percent or more is told in percent", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { costOf, needsCare, unitValue } from "../src/cost";
+import { costOf, needsCare, needsCareAtLimit, unitValue } from "../src/cost";
 import { compare, cut, minus, must, plus, quotient, times, toText } from "../src/decimal";
 import { netFlows, worth } from "../src/net_flows";
 import { halfOf, mostOf } from "../src/spendable";
@@ -84,6 +84,12 @@ test("more than 3 % impact or 2 % slippage asks again, and no less", () => {
   assert.equal(needsCare(quote({ priceImpact: "0.03", slippage: "0.02" })), null);
   assert.deepEqual(needsCare(quote({ priceImpact: "0.030001" })), { impact: true, slippage: false });
   assert.deepEqual(needsCare(quote({ priceImpact: "0", slippage: "0.020001" })), { impact: false, slippage: true });
+});
+
+test("a limit price that accepts more than 2 % less than the market pays asks again, and no other", () => {
+  assert.equal(needsCareAtLimit(quote({ price: "100" }), "98"), false);
+  assert.equal(needsCareAtLimit(quote({ price: "100" }), "97.999999"), true);
+  assert.equal(needsCareAtLimit(quote({ price: "100" }), "160"), false);
 });
 
 test("a price is what is held by what it is worth, and none where nothing is held", () => {

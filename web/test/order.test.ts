@@ -1,7 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { apply, attempts, fillAgainstFloor, fillAgainstQuote, isCancellable, isEnded, timeByStep } from "../src/order";
+import {
+  apply,
+  attempts,
+  fillAgainstFloor,
+  fillAgainstQuote,
+  isCancellable,
+  isChangeable,
+  isEnded,
+  kindOf,
+  mayBeChange,
+  timeByStep,
+  together,
+} from "../src/order";
 import { bps, exactDifference } from "../src/format";
 import type { Order, StatusMessage } from "../src/wire";
 import { toText } from "../src/decimal";
@@ -173,6 +185,68 @@ test("each attempt has its own steps", () => {
     [
       ["routing", "building", "submitted", "failed"],
       ["routing", "building", "submitted", "confirmed"],
+    ],
+  );
+});
+
+const waiting: Order = {
+  ...placed,
+  type: "stop",
+  status: "open",
+  stopPrice: "140",
+  trailing: "0.1",
+  minOut: "1300",
+  history: [{ seq: 1, status: "open", at: at(0), retryCount: 0, stopPrice: "140", trailing: "0.1", minOut: "1300" }],
+};
+const applied = (order: Order, message: StatusMessage): Order => {
+  const next = apply(order, message);
+  assert.ok(typeof next !== "string");
+  return next.order;
+};
+
+test("an order that waits has the prices of its last step, and no others", () => {
+  const moved = applied(waiting, step(2, "open", 10, { stopPrice: "144", trailing: "0.1", minOut: "1300" }));
+  assert.deepEqual([moved.stopPrice, moved.trailing, moved.minOut], ["144", "0.1", "1300"]);
+  const fixed = applied(moved, step(3, "open", 20, { stopPrice: "141" }));
+  assert.deepEqual([fixed.stopPrice, fixed.trailing, fixed.minOut], ["141", undefined, undefined]);
+});
+
+test("a step in which only a trailing stop followed the price tells all; a change by its client may not", () => {
+  const follows = step(2, "open", 10, { stopPrice: "144", trailing: "0.1" });
+  assert.equal(mayBeChange(waiting, follows), false);
+  assert.equal(mayBeChange(waiting, { ...follows, trailing: "0.2" }), true);
+  assert.equal(mayBeChange(waiting, { ...follows, stopPrice: "140" }), true, "its slippage or its deadline");
+  assert.equal(mayBeChange({ ...waiting, status: "submitted" }, follows), false, "it has come back");
+  assert.equal(mayBeChange(waiting, step(2, "pending", 10)), false);
+});
+
+test("what waits is changed until it is set off, and cancelled until it is signed", () => {
+  const trigger = { kind: "stop", price: "139", slot: 7, at: at(5) } as const;
+  assert.ok(isChangeable(waiting) && isCancellable(waiting));
+  assert.ok(!isChangeable({ ...waiting, trigger }) && isCancellable({ ...waiting, trigger }));
+  assert.ok(!isChangeable({ ...waiting, status: "pending" }));
+  assert.ok(!isChangeable({ ...waiting, type: "market" }));
+  assert.deepEqual(
+    [kindOf(waiting), kindOf({ type: "stop" }), kindOf({ type: "oco", trailing: "0.1" })],
+    ["trailing", "stop", "oco"],
+  );
+});
+
+test("steps in which an order waited on are read as one, since the first of them", () => {
+  const order = [
+    step(2, "open", 10, { stopPrice: "144", trailing: "0.1" }),
+    step(3, "open", 20, { stopPrice: "150", trailing: "0.1" }),
+    step(4, "pending", 30),
+    step(5, "routing", 40),
+    step(6, "open", 50, { stopPrice: "150", trailing: "0.1" }),
+  ].reduce(applied, waiting);
+  assert.deepEqual(
+    together(order.history).map(({ change, since, moves }) => [change.status, change.stopPrice, since, moves]),
+    [
+      ["open", "150", at(0), 2],
+      ["pending", undefined, at(30), 0],
+      ["routing", undefined, at(40), 0],
+      ["open", "150", at(50), 0],
     ],
   );
 });

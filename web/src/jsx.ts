@@ -1,0 +1,3 @@
+/** What build.mjs makes of JSX. */
+
+export { createElement, Fragment } from "preact";
