@@ -300,6 +300,7 @@ LEFT_OUT = {
     "chalicelib/orders/ports.py": "protocols and records",
     "chalicelib/orders/quoting.py": "what GET /quotes answers; its numbers are the router's",
     "chalicelib/orders/trial.py": "what dryRun answers of a simulation, which nobody signs",
+    "chalicelib/risk/controls.py": "a record",
     "chalicelib/risk/halt.py": "a record",
     "chalicelib/venues/derived_addresses.py": "a cache",
     "chalicelib/venues/meteora_damm_v1/instruction.py": "accounts and bytes, which are held against the real program",
