@@ -24,8 +24,9 @@ from bench.machine import machine
 from bench.percentiles import percentile
 from bench.written import Written
 from chalicelib.orders.execution import Landed
-from chalicelib.orders.order import Order, Token, choose_route, draw_nonce, fix_floor, place, reserve, start_attempt
-from chalicelib.orders.order import sign as signed
+from chalicelib.orders.life import choose_route, draw_nonce, fix_floor, place, reserve, start_attempt
+from chalicelib.orders.life import sign as signed
+from chalicelib.orders.order import Order, Token
 from chalicelib.orders.settling import Settler, WatchPolicy
 from chalicelib.orders.trading import ChainTrader
 from chalicelib.risk.counters import NetworkFees

@@ -57,7 +57,7 @@ error of the tree beside the code that raises it, and gives it no code: clients 
 Not in the tree, because no client ever sees them, are the signals between two parts of ours, one of which always
 handles what the other one raises:
 
-IllegalTransition, Leased           orders/order.py: that can't happen to the order now
+IllegalTransition, Leased           orders/states.py, life.py: that can't happen to the order now
 StaleOrder                          orders/ports.py: somebody else wrote the order first
 ClientOrderIdInUse                  orders/ports.py: the write that would give two orders one name was not made
 UnknownOrder, MalformedMessage      orders/: a message without an order

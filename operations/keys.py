@@ -9,8 +9,10 @@ from chalicelib.access.key_administration import KeyAdministration
 from chalicelib.access.key_table import KeyTable
 from chalicelib.access.keys import Scope
 from chalicelib.aws.dynamodb.order_table import OrderTable
-from chalicelib.orders.order import IllegalTransition, Order, cancel
+from chalicelib.orders.life import cancel
+from chalicelib.orders.order import Order
 from chalicelib.orders.rewriting import rewrite
+from chalicelib.orders.states import IllegalTransition
 from operations.clock import now_ms
 from operations.errors import UnfitOption
 from operations.record import record_of

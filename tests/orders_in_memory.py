@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from chalicelib.aws.dynamodb.attribute_values import Item
 from chalicelib.aws.dynamodb.order_item import LATE_SHARD, item_to_order, open_shard, order_to_item
-from chalicelib.orders.order import Order, as_created, as_written, booked_before
+from chalicelib.orders.life import as_created, as_written, booked_before
+from chalicelib.orders.order import Order
 from chalicelib.orders.ports import ClientOrderIdInUse, OrderFilter, OrderPage, StaleOrder
 from chalicelib.risk.counters import Claims, CounterFull, Movement, movements
 from chalicelib.risk.limits import LimitsInForce

@@ -6,12 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from chalicelib.orders.order import (
-    Leg,
-    Order,
-    OrderType,
-    State,
-    Token,
+from chalicelib.orders.life import (
     cancel,
     choose_route,
     draw_nonce,
@@ -23,6 +18,8 @@ from chalicelib.orders.order import (
     sign,
     start_attempt,
 )
+from chalicelib.orders.order import Leg, Order, OrderType, Token
+from chalicelib.orders.states import State
 from chalicelib.orders.triggers import floor_while_open, with_trailing_price
 from chalicelib.solana.signed_transaction import SignedTransaction
 

@@ -22,7 +22,8 @@ from bench.written import Written
 from chalicelib.amounts import ceil_div
 from chalicelib.aws.dynamodb.attribute_values import serialize
 from chalicelib.aws.dynamodb.order_item import order_to_item
-from chalicelib.orders.order import Order, Token, place
+from chalicelib.orders.life import place
+from chalicelib.orders.order import Order, Token
 from chalicelib.waiting.book import READ_AGAIN_MS, SETTLED_MS
 
 PAIRS, ORDERS, TRAILING_PARTS = 50, 100_000, 10

@@ -26,7 +26,8 @@ from chalicelib.contract.domain_fields import (
     TimeText,
 )
 from chalicelib.contract.json_schema import MODEL_SUFFIX, Json
-from chalicelib.orders.order import HistoryStep, Leg, Order, Status
+from chalicelib.orders.order import HistoryStep, Leg, Order
+from chalicelib.orders.states import Status
 
 
 def model_named(schema: str) -> Any:

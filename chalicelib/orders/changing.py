@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from chalicelib.orders.order import Event, IllegalTransition, Order, State, prices_in_force, take_step
+from chalicelib.orders.life import prices_in_force, take_step
+from chalicelib.orders.order import Order
+from chalicelib.orders.states import Event, IllegalTransition, State
 from chalicelib.orders.triggers import floor_while_open, with_trailing_price
 
 # So many changes are steps of the history; later ones change the order alone, lest its item grow without end.

@@ -9,9 +9,11 @@ from typing import Any
 from chalicelib.log import context, logger
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.execution import WATCH_MARGIN_MS, ComeBack, Execution, Finished, UnknownOrder, Waits
+from chalicelib.orders.life import MAX_ATTEMPTS
 from chalicelib.orders.message import CORRELATION_ID, MalformedMessage, message_body, order_id_of
-from chalicelib.orders.order import MAX_ATTEMPTS, Order, State
+from chalicelib.orders.order import Order
 from chalicelib.orders.ports import OrdersQueue
+from chalicelib.orders.states import State
 from chalicelib.orders.turns import Waiting
 
 

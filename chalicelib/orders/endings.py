@@ -15,7 +15,9 @@ from math import floor
 from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
 from chalicelib.orders.fills import basis_points_over
-from chalicelib.orders.order import MAX_ATTEMPTS, HistoryStep, Order, Status
+from chalicelib.orders.life import MAX_ATTEMPTS
+from chalicelib.orders.order import HistoryStep, Order
+from chalicelib.orders.states import Status
 
 
 def note_endings(ended: Iterable[Order]) -> None:

@@ -14,13 +14,8 @@ from typing import Protocol
 from chalicelib.amounts import sol_text
 from chalicelib.log import logger
 from chalicelib.orders.endings import log_post_mortem
-from chalicelib.orders.order import (
+from chalicelib.orders.life import (
     Leased,
-    Leftover,
-    Leg,
-    Offer,
-    Order,
-    State,
     choose_route,
     claim,
     draw_nonce,
@@ -40,10 +35,12 @@ from chalicelib.orders.order import (
     sign,
     start_attempt,
 )
+from chalicelib.orders.order import Leftover, Leg, Offer, Order
 from chalicelib.orders.outage import Outages
 from chalicelib.orders.ports import Orders, StaleOrder
 from chalicelib.orders.recovery import BEFORE_DEADLINE_MS
 from chalicelib.orders.starts import InLine
+from chalicelib.orders.states import State
 from chalicelib.orders.triggers import DEFAULT_TRIES, may_wait_on, returned
 from chalicelib.orders.turns import TOLD_AGAIN_MS, Waiting
 from chalicelib.problems import (

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from chalicelib.orders.order import Order, State, Token
+from chalicelib.orders.order import Order, Token
+from chalicelib.orders.states import State
 
 _ONE_IN_BASIS_POINTS = 10_000
 

@@ -11,12 +11,14 @@ from typing import Protocol
 
 from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
-from chalicelib.orders.order import IllegalTransition, Order, OrderType, State, Token, cancel, place
+from chalicelib.orders.life import cancel, place
+from chalicelib.orders.order import Order, OrderType, Token
 from chalicelib.orders.order_changer import MarketPrices, OrderLimits
 from chalicelib.orders.pair import TokenDirectory, find_pair
 from chalicelib.orders.ports import ClientOrderIdInUse, Orders, OrdersQueue, StaleOrder
 from chalicelib.orders.same_request import is_same_request
 from chalicelib.orders.sense import check_prices, check_sense
+from chalicelib.orders.states import IllegalTransition, State
 from chalicelib.orders.triggers import DEFAULT_TRIES, floor_while_open, with_trailing_price
 from chalicelib.problems import (
     AwsError,

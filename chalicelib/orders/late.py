@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from chalicelib.orders.order import Order, State
+from chalicelib.orders.order import Order
 from chalicelib.orders.recovery import next_step_at_ms
+from chalicelib.orders.states import State
 
 # A worker that is this late isn't merely busy.
 LATE_MS = 30_000

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chalicelib.orders.order import Order, Status
+from chalicelib.orders.order import Order
 from chalicelib.orders.ports import StandingOrders
+from chalicelib.orders.states import Status
 from chalicelib.problems import Conflict
 
 MOST_AT_ONCE = 200

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from chalicelib.amounts import to_text
 from chalicelib.log import logger
-from chalicelib.orders.order import Order, Status, Token
+from chalicelib.orders.order import Order, Token
 from chalicelib.orders.ports import OrderFilter, Orders
+from chalicelib.orders.states import Status
 from chalicelib.problems import AwsError, ExecutionError
 
 # Of an account with more the newest count: what they sell together is told as a least.

@@ -13,9 +13,11 @@ from typing import Protocol
 
 from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
+from chalicelib.orders.life import queue
 from chalicelib.orders.message import MalformedMessage, order_id_of
-from chalicelib.orders.order import Order, State, queue
+from chalicelib.orders.order import Order
 from chalicelib.orders.ports import DeadLetter, Orders, OrdersQueue, StaleOrder
+from chalicelib.orders.states import State
 
 # An order this late has lost its message, or waits behind a long queue, where one more message changes nothing.
 OVERDUE_MS = 20_000

@@ -19,10 +19,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chalicelib.orders.intake import Intake, NewOrder
+from chalicelib.orders.life import placed_again_as
 from chalicelib.orders.message import MalformedMessage, order_id_of
-from chalicelib.orders.order import Order, State, placed_again_as
+from chalicelib.orders.order import Order
 from chalicelib.orders.ports import Orders, OrdersQueue
 from chalicelib.orders.rewriting import rewrite
+from chalicelib.orders.states import State
 from chalicelib.problems import ExecutionError, RequestError
 from chalicelib.risk.halt import Halt
 from chalicelib.times import time_text

@@ -12,8 +12,9 @@ from typing import Protocol
 
 from chalicelib.amounts import ceil_div
 from chalicelib.log import logger
-from chalicelib.orders.order import Order, State, TriggerKind
+from chalicelib.orders.order import Order, TriggerKind
 from chalicelib.orders.ports import Orders
+from chalicelib.orders.states import State
 from chalicelib.orders.turns import GRACE_MS, LONGEST_WAIT_MS, TOLD_AGAIN_MS, TurnPolicy, Turns, Waiting
 from chalicelib.problems import AwsError, Backlogged
 

@@ -11,7 +11,8 @@ from solders.pubkey import Pubkey
 
 from chalicelib.log import logger
 from chalicelib.orders.execution import Fate, PlannedSwap
-from chalicelib.orders.order import Order, refuse_after_deadline
+from chalicelib.orders.life import refuse_after_deadline
+from chalicelib.orders.order import Order
 from chalicelib.orders.route_legs import order_legs, order_offers
 from chalicelib.orders.settling import Settler, mints_of
 from chalicelib.problems import ExecutionError, SigningRefused, WalletUnavailable

@@ -11,18 +11,9 @@ from decimal import Decimal
 from fractions import Fraction
 
 from chalicelib.amounts import PPM, floor_of, price_text
-from chalicelib.orders.order import (
-    MAX_ERROR_LENGTH,
-    MAX_OFFER_ERROR,
-    Event,
-    Order,
-    Progress,
-    Trigger,
-    TriggerKind,
-    prices_in_force,
-    release,
-    take_step,
-)
+from chalicelib.orders.life import MAX_ERROR_LENGTH, MAX_OFFER_ERROR, prices_in_force, release, take_step
+from chalicelib.orders.order import Order, Progress, Trigger, TriggerKind
+from chalicelib.orders.states import Event
 from chalicelib.problems import (
     DayIsFull,
     ExecutionError,

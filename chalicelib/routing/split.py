@@ -20,8 +20,9 @@ from fractions import Fraction
 from itertools import combinations
 from operator import add
 
+from chalicelib.routing.basin import Basin
 from chalicelib.routing.outlet import IMPOSSIBLE, Outlet
-from chalicelib.routing.water_filling import Basin, Level, level
+from chalicelib.routing.water_filling import Level, level
 
 # Up to this input the cells of the grid are single units.
 EXHAUSTIVE_INPUT = 512

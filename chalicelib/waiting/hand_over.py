@@ -8,8 +8,10 @@ from typing import Protocol
 
 from chalicelib.log import logger
 from chalicelib.metrics import Metric, note
-from chalicelib.orders.order import Order, State, TriggerKind, expire, is_past_deadline
+from chalicelib.orders.life import expire, is_past_deadline
+from chalicelib.orders.order import Order, TriggerKind
 from chalicelib.orders.ports import Orders, OrdersQueue, StaleOrder
+from chalicelib.orders.states import State
 from chalicelib.orders.triggers import followed, is_paused, judge, latched, triggered
 from chalicelib.risk.counters import CounterFull
 from chalicelib.risk.halt import Halt

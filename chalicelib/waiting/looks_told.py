@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from chalicelib.log import logger
-from chalicelib.orders.order import Order, State
+from chalicelib.orders.order import Order
+from chalicelib.orders.states import State
 from chalicelib.problems import AwsError
 from chalicelib.waiting.circulation import pair_of
 from chalicelib.waiting.ports import Circulations

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from chalicelib.log import logger
-from chalicelib.orders.order import Order, State
+from chalicelib.orders.order import Order
 from chalicelib.orders.ports import OrderFilter, OrderPage, Orders
+from chalicelib.orders.states import State
 from chalicelib.problems import AwsError
 from chalicelib.risk.limits import LimitsInForce
 

@@ -95,6 +95,7 @@ TARGETS = (
         about_money=(
             "chalicelib/routing/outlet.py",
             "chalicelib/routing/split.py",
+            "chalicelib/routing/basin.py",
             "chalicelib/routing/water_filling.py",
         ),
         tests=("tests/unit/test_split.py",),
@@ -187,7 +188,7 @@ TARGETS = (
     ),
     Target(
         "order",
-        about_money=("chalicelib/orders/order.py",),
+        about_money=("chalicelib/orders/order.py", "chalicelib/orders/states.py", "chalicelib/orders/life.py"),
         others=("chalicelib/orders/endings.py",),
         tests=(
             "tests/unit/test_order.py",

@@ -102,6 +102,6 @@ MISTAKES = (
 
 
 def transitions() -> set[tuple[str, str, str]]:
-    """The model's table: from which state, by which event, to which; states and events by their names in order.py."""
+    """The model's table: from which state, by which event, to which; states and events by their names in states.py."""
     row = re.compile(r":: state == (\w+) && what == (\w+) -> state = (\w+)")
     return {(before, event.upper(), after) for before, event, after in row.findall(MODEL.read_text())}

@@ -12,7 +12,7 @@
 #define WORKERS 2
 #endif
 #ifndef ATTEMPTS
-#define ATTEMPTS 2      /* orders/order.py MAX_ATTEMPTS is 3 */
+#define ATTEMPTS 2      /* orders/life.py MAX_ATTEMPTS is 3 */
 #endif
 #ifndef REDRIVES
 #define REDRIVES 0      /* how many operators redrive the order once it failed, at the same time */
@@ -25,7 +25,7 @@
 #ifdef LEASE_SHORTER_THAN_LIFE
 #define LEASE 1
 #else
-#define LEASE 3         /* > LIFE + AHEAD: orders/order.py claim, settings.lease_ms */
+#define LEASE 3         /* > LIFE + AHEAD: orders/life.py claim, settings.lease_ms */
 #endif
 
 /* The chain. Heights are kept relative to the finalized one, so that time has no end and the states do. */
@@ -181,7 +181,7 @@ byte each, nth;         /* of loops; 0 between steps */
 #define FILL_STAYS(i) (state != CONFIRMED || submission != i + 1)
 #endif
 
-/* orders/order.py LEGAL: tests/unit/test_protocol.py holds the one to the other, line by line. */
+/* orders/states.py LEGAL: tests/unit/test_protocol.py holds the one to the other, line by line. */
 inline happen(what) {
     assert(FINAL_STATE);
     if

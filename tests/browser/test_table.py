@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import expect
 
 from chalicelib.aws.dynamodb.order_table import OrderTable
-from chalicelib.orders.order import Order, place
+from chalicelib.orders.life import place
+from chalicelib.orders.order import Order
 from testing.client import Client, follow
 from testing.emulator import root_session
 from tests.browser.conftest import NewDesk

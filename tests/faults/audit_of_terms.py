@@ -89,20 +89,23 @@ def _limit_out(order: Json) -> int | None:
 
 
 def _faults_in_floors_told(order: Json) -> list[str]:
-    """Each step tells the floor as it was then: the client's own at first, the order's from its first quote on."""
+    """Each step tells the floor as it was then: the client's own at first, the order's from its first quote on.
+
+    A limit price is a floor, and only its client changes it, to whatever it likes.
+    """
     if order["type"] == "oco":
         return []  # each of its two prices has a floor of its own, and so has a changed one
-    told = [
-        (step["status"], step["detail"]["min_out"])
-        for step in order["history"]
-        if step["detail"].get("min_out") is not None
-    ]
+    told, limit = [], None
+    for step in order["history"]:
+        limit = step["detail"].get("limit_price", limit)
+        if step["detail"].get("min_out") is not None:
+            told.append((step["status"], step["detail"]["min_out"], limit))
     faults = [
         f"{order['orderId']}: its floor fell from {before} to {after}"
-        for (_, before), (_, after) in pairwise([*told, ("", order.get("minOut", 0))])
-        if after < before
+        for (_, before, old_limit), (_, after, new_limit) in pairwise([*told, ("", order.get("minOut", 0), limit)])
+        if after < before and old_limit == new_limit
     ]
-    fixed = {floor for status, floor in told if status not in ("pending", "open")}
+    fixed = {floor for status, floor, of_limit in told if status not in ("pending", "open") and of_limit == limit}
     if fixed and fixed != {order["minOut"]}:
         faults.append(f"{order['orderId']}: its steps told the floors {sorted(fixed)}, and it has {order['minOut']}")
     return faults

@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 
 from chalicelib.aws.dynamodb.order_item import order_to_item
-from chalicelib.orders.order import (
-    Leftover,
-    Leg,
-    Order,
+from chalicelib.orders.changing import OrderChanges, changed
+from chalicelib.orders.life import (
     as_written,
     cancel,
     choose_route,
@@ -27,6 +25,7 @@ from chalicelib.orders.order import (
     sign,
     start_attempt,
 )
+from chalicelib.orders.order import Leftover, Leg, Order
 from chalicelib.risk.counters import NetworkFees
 from tests.faults.audit import Audit
 from tests.faults.landed import ChainRecords
@@ -492,6 +491,24 @@ def test_the_audit_finds(state: str, finding: str, plant: Plant, request: pytest
 def test_the_audit_finds_a_fill_under_the_floor(books: PaperBooks) -> None:
     filled(books, signed(books, placed(books)), paid=1_484_999_999)
     assert books.findings() == ["order-1: order-1/1 paid 1484999999, and its floor is 1485000000"]
+
+
+def test_a_limit_that_its_client_lowers_lowers_its_floor_and_nothing_else_does(books: PaperBooks) -> None:
+    limit = replace(
+        new_order("limit"),
+        type="limit",
+        limit_price="150",
+        history=(),
+        min_out=1_500_000_000,
+        expires_at_ms=DEADLINE_MS,
+    )
+    waits = books.write(place(replace(limit, asked={"limitPrice": "150"})))
+    lowered = books.write(changed(waits, OrderChanges(limit_price="149"), CREATED_AT_MS + 10))
+    books.write(cancel(lowered, CREATED_AT_MS + 20))
+    books.cancelled = {"limit"}
+    assert books.findings() == []
+    books.orders["limit"]["history"][1]["detail"]["limit_price"] = "150"
+    assert "limit: its floor fell from 1500000000 to 1490000000" in books.findings()
 
 
 def test_the_audit_finds_something_left_between_hops_that_the_order_doesnt_tell(books: PaperBooks) -> None:

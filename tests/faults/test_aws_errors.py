@@ -12,9 +12,11 @@ import pytest
 from chalicelib.orders.delivery import Delivery
 from chalicelib.orders.execution import Execution
 from chalicelib.orders.intake import Submitted
-from chalicelib.orders.order import Order, State, fail_attempt
+from chalicelib.orders.life import fail_attempt
+from chalicelib.orders.order import Order
 from chalicelib.orders.ports import StaleOrder
 from chalicelib.orders.recovery import OVERDUE_MS, SWEPT_FOR_MS
+from chalicelib.orders.states import State
 from chalicelib.problems import AwsError, AwsUnavailable, Conflict, SubmissionUnknown
 from tests.faults.aws_faults import ATTEMPTS, DONE_UNTOLD, NOTHING_DONE, Fault
 from tests.faults.aws_parts import Faulty, WatchfulTrader, faulty_account

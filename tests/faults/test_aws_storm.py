@@ -20,8 +20,9 @@ from chalicelib.aws.orders_queue import SqsOrdersQueue
 from chalicelib.orders.changing import OrderChanges
 from chalicelib.orders.delivery import Delivery
 from chalicelib.orders.execution import Execution
-from chalicelib.orders.order import TERMINAL, State, Status, Token
+from chalicelib.orders.order import Token
 from chalicelib.orders.order_changer import OrderChanger
+from chalicelib.orders.states import TERMINAL, State, Status
 from chalicelib.problems import (
     AwsError,
     AwsUnavailable,

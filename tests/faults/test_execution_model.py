@@ -23,11 +23,12 @@ from hypothesis.stateful import (
 )
 
 from chalicelib.amounts import floor_of
-from chalicelib.orders import changing, execution, order_changer, triggers
-from chalicelib.orders import order as orders
+from chalicelib.orders import changing, execution, life, order_changer, triggers
 from chalicelib.orders.changing import OrderChanges
 from chalicelib.orders.execution import ComeBack, Execution, Finished, Undecided, Waits
-from chalicelib.orders.order import Order, State, booked_before, choose_route, claim, fix_floor, sign, start_attempt
+from chalicelib.orders.life import booked_before, choose_route, claim, fix_floor, sign, start_attempt
+from chalicelib.orders.order import Order
+from chalicelib.orders.states import State
 from chalicelib.problems import (
     AllNodesDown,
     ExecutionError,
@@ -418,7 +419,7 @@ RETURNED, CHANGED, LIMIT_OUT = triggers.returned, changing.changed, triggers.lim
         pytest.param(execution, "returned", _forgets_the_stop, id="a stop that forgets that it was triggered"),
         pytest.param(order_changer, "changed", _changes_what_is_triggered, id="a change of what was triggered"),
         pytest.param(triggers, "limit_out", _floor_of_the_slippage, id="a limit that is sold below its price"),
-        pytest.param(orders, "is_past_deadline", _no_deadline, id="signed after the deadline"),
+        pytest.param(life, "is_past_deadline", _no_deadline, id="signed after the deadline"),
         pytest.param(OrdersInMemory, "overdue", _sweeps_nothing, id="no sweeper", marks=THOROUGH),
     ],
 )

@@ -24,10 +24,12 @@ from chalicelib.orders.execution import (
     Starting,
     Undecided,
 )
-from chalicelib.orders.order import LEGAL, HistoryStep, Leftover, Order, State, Status, refuse_after_deadline
+from chalicelib.orders.life import refuse_after_deadline
+from chalicelib.orders.order import HistoryStep, Leftover, Order
 from chalicelib.orders.outage import Outages
 from chalicelib.orders.ports import OrderFilter, OrderPage, Orders
 from chalicelib.orders.starts import InLine
+from chalicelib.orders.states import LEGAL, State, Status
 from chalicelib.problems import ExecutionError, RpcRefused, RpcUnavailable, SlippageExceeded, TransactionExpired
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Exposure, Limits, LimitsInForce

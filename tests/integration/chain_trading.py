@@ -18,7 +18,8 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from chalicelib.orders.execution import Fate, PlannedSwap
-from chalicelib.orders.order import Order, Token, draw_nonce, fix_floor, reserve
+from chalicelib.orders.life import draw_nonce, fix_floor, reserve
+from chalicelib.orders.order import Order, Token
 from chalicelib.orders.settling import Settler, WatchPolicy
 from chalicelib.orders.trading import ChainTrader
 from chalicelib.risk.counters import NetworkFees

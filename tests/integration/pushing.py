@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from chalicelib.aws.dynamodb.order_table import OrderTable
 from chalicelib.contract.views import status_message
-from chalicelib.orders.order import Order, State, claim, release
+from chalicelib.orders.life import claim, release
+from chalicelib.orders.order import Order
+from chalicelib.orders.states import State
 from chalicelib.push.connection_table import ConnectionCaps, ConnectionTable, Watches
 from chalicelib.push.connections import Connections, Subscription, account_partition, is_of_an_account
 from chalicelib.push.fan_out import FanOut

@@ -15,7 +15,8 @@ import pytest
 from solders.pubkey import Pubkey
 
 from chalicelib.access.keys import Scope
-from chalicelib.orders.order import Order, Token, place
+from chalicelib.orders.life import place
+from chalicelib.orders.order import Order, Token
 from chalicelib.risk.counters import NetworkFees
 from chalicelib.solana.tokens import TOKEN_PROGRAM, associated_token_address
 from chalicelib.solana.wallet import LocalWallet

@@ -17,8 +17,9 @@ from chalicelib.aws.dynamodb.control_table import DEFAULT, ControlTable
 from chalicelib.orders.execution import ComeBack, Finished
 from chalicelib.orders.intake import Intake
 from chalicelib.orders.message import message_body
-from chalicelib.orders.order import Order, State, Status
+from chalicelib.orders.order import Order
 from chalicelib.orders.redrive import Redrive
+from chalicelib.orders.states import State, Status
 from chalicelib.problems import LimitRefused, RpcUnavailable, TooManyOpenOrders
 from chalicelib.risk.counters import GLOBAL, NetworkFees, Usage, account_scope
 from chalicelib.risk.limits import PLAYGROUND, Exposure, ReferenceCurrency

@@ -20,10 +20,7 @@ from moto.core.models import botocore_stubber
 
 from chalicelib.aws.dynamodb.order_table import CONFLICT_TRIES, OrderTable
 from chalicelib.aws.errors import is_transient
-from chalicelib.orders.order import (
-    IllegalTransition,
-    Order,
-    State,
+from chalicelib.orders.life import (
     cancel,
     choose_route,
     fail_attempt,
@@ -34,7 +31,9 @@ from chalicelib.orders.order import (
     sign,
     start_attempt,
 )
+from chalicelib.orders.order import Order
 from chalicelib.orders.ports import StaleOrder
+from chalicelib.orders.states import IllegalTransition, State
 from chalicelib.problems import AwsUnavailable
 from chalicelib.risk.counters import CounterFull, NetworkFees, Notional
 from chalicelib.risk.limits import Limits, LimitsInForce

@@ -9,8 +9,9 @@ import pytest
 
 from chalicelib.aws.orders_queue import MAX_VISIBILITY_SECONDS, SqsOrdersQueue
 from chalicelib.orders.delivery import Delivery, Message
+from chalicelib.orders.life import cancel
 from chalicelib.orders.message import MalformedMessage, message_body, order_id_of
-from chalicelib.orders.order import State, cancel
+from chalicelib.orders.states import State
 from chalicelib.problems import NoPool, RpcUnavailable
 from tests.integration.chain_model import LEASE_MS, Killed, Network, World, kill_at
 from tests.integration.cloud import Cloud, aws_error, calls_to

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.orders.execution import UNDECIDED_AGAIN_MS, WATCH_MARGIN_MS, ComeBack, Finished, UnknownOrder, Waits
-from chalicelib.orders.order import Order, State, cancel
+from chalicelib.orders.life import cancel
+from chalicelib.orders.order import Order
 from chalicelib.orders.ports import Orders, StaleOrder
+from chalicelib.orders.states import State
 from chalicelib.problems import (
     AllNodesDown,
     AmountTooSmall,

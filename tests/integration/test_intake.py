@@ -18,9 +18,11 @@ from chalicelib.aws.orders_queue import SqsOrdersQueue
 from chalicelib.contract.requests import OrderRequest, fields_as_written, validate, validate_idempotency_key
 from chalicelib.http.api import new_order_of
 from chalicelib.orders.intake import Intake, NewOrder, StartTimes, Submitted
+from chalicelib.orders.life import claim, start_attempt
 from chalicelib.orders.message import order_id_of
-from chalicelib.orders.order import Order, State, Status, Token, claim, start_attempt
+from chalicelib.orders.order import Order, Token
 from chalicelib.orders.ports import StaleOrder
+from chalicelib.orders.states import State, Status
 from chalicelib.problems import Conflict, InvalidRequest, NotFound
 from chalicelib.risk.counters import GLOBAL
 from chalicelib.risk.limits import LimitsInForce

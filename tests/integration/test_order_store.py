@@ -8,8 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.orders.order import Order, State, claim
+from chalicelib.orders.life import claim
+from chalicelib.orders.order import Order
 from chalicelib.orders.ports import OrderFilter, Orders, StaleOrder
+from chalicelib.orders.states import State
 from chalicelib.problems import InvalidRequest
 from chalicelib.push.connections import Subscription
 from tests.integration.cloud import Cloud, calls_to

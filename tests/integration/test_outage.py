@@ -8,8 +8,8 @@ import pytest
 
 from chalicelib.aws.dynamodb.outages import SharedOutages
 from chalicelib.orders.execution import ComeBack, Finished
-from chalicelib.orders.order import State
 from chalicelib.orders.outage import LOOK_EVERY_MS, WAIT_MS, OutagePolicy
+from chalicelib.orders.states import State
 from chalicelib.problems import NoPool, RpcUnavailable
 from tests.integration.chain_model import World
 from tests.integration.cloud import Cloud, calls_to

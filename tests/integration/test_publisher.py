@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from chalicelib.aws.dynamodb.rate_cell import Unusable
 from chalicelib.aws.websocket_gateway import ConnectionGone
-from chalicelib.orders.order import claim
+from chalicelib.orders.life import claim
 from chalicelib.problems import AwsUnavailable
 from chalicelib.push.batch import ESTABLISHED_AFTER_MS
 from chalicelib.push.connection_sweep import ConnectionSweep

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.orders.message import message_body, order_id_of
-from chalicelib.orders.order import Lease, Order, State
+from chalicelib.orders.order import Lease, Order
 from chalicelib.orders.recovery import (
     OVERDUE_MS,
     OVERDUE_ONCE_SIGNED_MS,
@@ -15,6 +15,7 @@ from chalicelib.orders.recovery import (
     SWEPT_ONCE_SIGNED_FOR_MS,
     Recovery,
 )
+from chalicelib.orders.states import State
 from tests.integration.chain_model import AnyTime
 from tests.integration.cloud import Cloud
 from tests.sample_orders import order_in

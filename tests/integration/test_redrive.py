@@ -11,9 +11,11 @@ import pytest
 from chalicelib.access.key_administration import KeyAdministration
 from chalicelib.access.keys import Scope
 from chalicelib.orders.intake import Intake
+from chalicelib.orders.life import fix_floor
 from chalicelib.orders.message import message_body, order_id_of
-from chalicelib.orders.order import Order, State, Token, fix_floor
+from chalicelib.orders.order import Order, Token
 from chalicelib.orders.redrive import Redrive
+from chalicelib.orders.states import State
 from chalicelib.times import time_text
 from tests.integration.chain_model import AnyTime
 from tests.integration.cloud import Cloud

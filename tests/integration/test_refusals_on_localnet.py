@@ -14,7 +14,9 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from chalicelib.orders.execution import ComeBack, Execution, Finished, Landed, LandedFailed
-from chalicelib.orders.order import Order, Status, leave_out
+from chalicelib.orders.life import leave_out
+from chalicelib.orders.order import Order
+from chalicelib.orders.states import Status
 from chalicelib.problems import (
     InsufficientBalance,
     InsufficientLiquidity,

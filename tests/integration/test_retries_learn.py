@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.orders.execution import Finished, PlannedSwap
-from chalicelib.orders.order import MAX_REFUSED_POOLS, Leg, Order, RefusedPool, State, leave_out
+from chalicelib.orders.life import MAX_REFUSED_POOLS, leave_out
+from chalicelib.orders.order import Leg, Order, RefusedPool
+from chalicelib.orders.states import State
 from chalicelib.problems import (
     ExecutionError,
     InsufficientBalance,

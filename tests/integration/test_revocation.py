@@ -13,7 +13,9 @@ from fillrate.cli.main import run as run_command
 from chalicelib.access.key_administration import KeyAdministration, NewKey
 from chalicelib.access.keys import Scope
 from chalicelib.orders.execution import Finished
-from chalicelib.orders.order import Order, State, cancel
+from chalicelib.orders.life import cancel
+from chalicelib.orders.order import Order
+from chalicelib.orders.states import State
 from chalicelib.problems import RpcUnavailable
 from operations.target import Target
 from tests.integration.chain_model import Network, World

@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.access.ticket_office import TicketOffice
 from chalicelib.access.tickets import LIFE_MS
-from chalicelib.orders.order import start_attempt
+from chalicelib.orders.life import start_attempt
 from chalicelib.problems import NotFound, TooManyConnections, Unauthorized
 from chalicelib.push.connection_table import ConnectionCaps
 from chalicelib.push.connections import CONNECTION_LIFE_SECONDS

@@ -12,7 +12,8 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from chalicelib.orders.execution import Landed
-from chalicelib.orders.order import Order, draw_nonce
+from chalicelib.orders.life import draw_nonce
+from chalicelib.orders.order import Order
 from chalicelib.problems import TransientError
 from chalicelib.solana.token_accounts import TokenMint, destination_account, source_account
 from chalicelib.solana.tokens import NATIVE_MINT, TOKEN_PROGRAM

@@ -9,7 +9,8 @@ import pytest
 from solders.keypair import Keypair
 
 from chalicelib.orders.execution import Landed, LandedFailed
-from chalicelib.orders.order import Leftover, choose_route, fix_floor, start_attempt
+from chalicelib.orders.life import choose_route, fix_floor, start_attempt
+from chalicelib.orders.order import Leftover
 from chalicelib.problems import InsufficientLiquidity, SlippageExceeded
 from chalicelib.routing.quote import MAX_REMAINING_ACCOUNTS
 from chalicelib.routing.swap_plan import fits_a_transaction

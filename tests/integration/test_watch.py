@@ -11,8 +11,10 @@ import pytest
 
 from chalicelib.aws.dynamodb.look_pace import SharedLookPace
 from chalicelib.orders.delivery import Message
+from chalicelib.orders.life import cancel
 from chalicelib.orders.message import order_id_of
-from chalicelib.orders.order import Order, State, cancel
+from chalicelib.orders.order import Order
+from chalicelib.orders.states import State
 from chalicelib.orders.triggers import returned
 from chalicelib.problems import NoPool, RpcUnavailable
 from chalicelib.risk.limits import Limits, LimitsInForce

@@ -11,17 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.orders.order import (
-    Order,
-    State,
-    cancel,
-    expire,
-    fail_attempt,
-    fill,
-    pay_fees,
-    reserve,
-    sign,
-)
+from chalicelib.orders.life import cancel, expire, fail_attempt, fill, pay_fees, reserve, sign
+from chalicelib.orders.order import Order
+from chalicelib.orders.states import State
 from chalicelib.risk.counters import (
     Claims,
     CounterFull,

@@ -12,8 +12,9 @@ from chalicelib.aws.cloudwatch_metrics import flush
 from chalicelib.log import carried
 from chalicelib.orders.delivery import Delivery, Message, message_of, takeover_ms
 from chalicelib.orders.execution import WATCH_MARGIN_MS, ComeBack, Finished, UnknownOrder, Waits
+from chalicelib.orders.life import MAX_ATTEMPTS
 from chalicelib.orders.message import message_body
-from chalicelib.orders.order import MAX_ATTEMPTS, Order
+from chalicelib.orders.order import Order
 from chalicelib.orders.turns import Waiting
 from tests.log_lines import flushed, values
 from tests.sample_orders import cancelled, confirmed, failed

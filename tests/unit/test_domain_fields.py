@@ -11,7 +11,8 @@ from jsonschema_rs import Draft202012Validator
 from chalicelib.contract.domain_fields import ModelOf, json_of
 from chalicelib.contract.json_schema import schemas_of
 from chalicelib.orders.field_types import AmountOfToken, AmountOut, BaseUnitsOf, Millionths, Ordinal, TimeMs
-from chalicelib.orders.order import Status, Token
+from chalicelib.orders.order import Token
+from chalicelib.orders.states import Status
 from tests.sample_orders import CREATED_AT_MS, SOL, USDC, confirmed
 
 Json = dict[str, Any]

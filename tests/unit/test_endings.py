@@ -16,7 +16,9 @@ from chalicelib.aws.dynamodb.attribute_values import serialize
 from chalicelib.aws.dynamodb.order_item import order_to_item
 from chalicelib.aws.dynamodb.orders_stream import ended_orders
 from chalicelib.orders.endings import floor_to_fill_bps, log_post_mortem, note_endings, quote_to_fill_bps, step_times
-from chalicelib.orders.order import Order, State, fail_attempt, fill
+from chalicelib.orders.life import fail_attempt, fill
+from chalicelib.orders.order import Order
+from chalicelib.orders.states import State
 from tests.log_lines import flushed, log_lines_of_the_test, values
 from tests.sample_orders import (
     CREATED_AT_MS,

@@ -10,9 +10,11 @@ import pytest
 
 from chalicelib.amounts import sol_text
 from chalicelib.orders.execution import UNDECIDED_AGAIN_MS, ComeBack, Finished, Waits
-from chalicelib.orders.order import Leftover, Offer, Order, State, place
+from chalicelib.orders.life import place
+from chalicelib.orders.order import Leftover, Offer, Order
 from chalicelib.orders.outage import OutagePolicy
 from chalicelib.orders.starts import InLine
+from chalicelib.orders.states import State
 from chalicelib.orders.turns import TOLD_AGAIN_MS, Waiting
 from chalicelib.problems import RpcUnavailable, SlippageExceeded
 from chalicelib.risk.counters import GLOBAL, NetworkFees, account_scope, day_of

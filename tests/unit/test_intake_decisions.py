@@ -10,7 +10,8 @@ import pytest
 
 from chalicelib.aws.cloudwatch_metrics import flush
 from chalicelib.orders.intake import LONGEST_LIFE_MS, Intake, NewOrder, Submitted
-from chalicelib.orders.order import Order, State, Status, Token
+from chalicelib.orders.order import Order, Token
+from chalicelib.orders.states import State, Status
 from chalicelib.orders.turns import LONGEST_WAIT_MS
 from chalicelib.problems import (
     AwsRefused,

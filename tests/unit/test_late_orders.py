@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.orders.late import LATE_MS, LateOrders
-from chalicelib.orders.order import Lease, Order, State
+from chalicelib.orders.order import Lease, Order
+from chalicelib.orders.states import State
 from tests.orders_in_memory import OrdersInMemory
 from tests.sample_orders import CREATED_AT_MS as NOW
 from tests.sample_orders import order_in

@@ -14,21 +14,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from chalicelib.aws.dynamodb.attribute_values import serialize
 from chalicelib.aws.dynamodb.order_item import order_to_item
 from chalicelib.orders.changing import OrderChanges, changed
-from chalicelib.orders.order import (
-    LEGAL,
+from chalicelib.orders.life import (
     MAX_ATTEMPTS,
     MAX_ERROR_LENGTH,
     MAX_QUEUED_STEPS,
-    STATUS_OF,
-    TERMINAL,
-    Event,
-    IllegalTransition,
-    Lease,
     Leased,
-    Order,
-    State,
-    Status,
-    TriggerKind,
     cancel,
     choose_route,
     claim,
@@ -44,6 +34,8 @@ from chalicelib.orders.order import (
     sign,
     start_attempt,
 )
+from chalicelib.orders.order import Lease, Order, TriggerKind
+from chalicelib.orders.states import LEGAL, STATUS_OF, TERMINAL, Event, IllegalTransition, State, Status
 from chalicelib.orders.triggers import followed, latched, returned, triggered
 from chalicelib.problems import OrderExpired, SlippageExceeded
 from chalicelib.risk.counters import Claims, Notional

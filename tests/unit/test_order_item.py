@@ -16,14 +16,8 @@ from solders.keypair import Keypair
 from bench.cost.capacity import item_bytes
 from chalicelib.aws.dynamodb.attribute_values import deserialize, serialize
 from chalicelib.aws.dynamodb.order_item import item_to_order, order_to_item
-from chalicelib.orders.order import (
+from chalicelib.orders.life import (
     MAX_OFFERS,
-    HistoryStep,
-    Leftover,
-    Leg,
-    Offer,
-    Order,
-    State,
     as_created,
     as_written,
     choose_route,
@@ -36,6 +30,8 @@ from chalicelib.orders.order import (
     sign,
     start_attempt,
 )
+from chalicelib.orders.order import HistoryStep, Leftover, Leg, Offer, Order
+from chalicelib.orders.states import State
 from chalicelib.risk.counters import Claims, Notional
 from tests.sample_orders import CREATED_AT_MS, JUP, SOL, USDC, a_submission, new_order, order_in
 

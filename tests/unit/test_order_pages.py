@@ -13,7 +13,8 @@ from typer.main import get_command
 from chalicelib.amounts import parse_decimal, to_base_units, to_text
 from chalicelib.contract.requests import OrderRequest, parse_body, validate
 from chalicelib.http.api import new_order_of
-from chalicelib.orders.order import Order, State, TriggerKind
+from chalicelib.orders.order import Order, TriggerKind
+from chalicelib.orders.states import State
 from chalicelib.orders.triggers import followed, judge, triggered
 from tests.sample_orders import CREATED_AT_MS
 from tests.unit.test_intake_decisions import Desk, Tokens

@@ -6,12 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.orders.order import (
-    Event,
-    IllegalTransition,
+from chalicelib.orders.life import (
     Leased,
-    Leftover,
-    State,
     as_created,
     as_written,
     booked_before,
@@ -23,6 +19,8 @@ from chalicelib.orders.order import (
     reserve,
     start_attempt,
 )
+from chalicelib.orders.order import Leftover
+from chalicelib.orders.states import Event, IllegalTransition, State
 from chalicelib.risk.counters import Claims, Notional
 from tests.sample_orders import (
     CREATED_AT_MS,

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from chalicelib.orders.order import LEGAL, TERMINAL, State
+from chalicelib.orders.states import LEGAL, TERMINAL, State
 from quality.protocol import spin
 from quality.protocol.checks import MISTAKES, MODEL, PROMISES, QUICK, RIGHT, transitions
 

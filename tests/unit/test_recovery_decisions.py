@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.aws.cloudwatch_metrics import flush
 from chalicelib.orders.message import message_body
-from chalicelib.orders.order import Lease, Order, State
+from chalicelib.orders.order import Lease, Order
 from chalicelib.orders.ports import DeadLetter
 from chalicelib.orders.recovery import (
     BEFORE_DEADLINE_MS,
@@ -21,6 +21,7 @@ from chalicelib.orders.recovery import (
     Swept,
     due_at_ms,
 )
+from chalicelib.orders.states import State
 from tests.log_lines import flushed, values
 from tests.orders_in_memory import OrdersInMemory
 from tests.sample_orders import CREATED_AT_MS as NOW

@@ -10,9 +10,10 @@ import pytest
 
 from chalicelib.orders.intake import Intake
 from chalicelib.orders.message import message_body
-from chalicelib.orders.order import Order, State
+from chalicelib.orders.order import Order
 from chalicelib.orders.ports import DeadLetter
 from chalicelib.orders.redrive import Redrive, Redriven
+from chalicelib.orders.states import State
 from chalicelib.risk.counters import GLOBAL, account_scope
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Limits, LimitsInForce

@@ -397,6 +397,11 @@ class TestLargeInputs:
         best = max(possible, default=0) if division else 0
         assert division is None or division.amount_out + 2 * (best_price(pays, amount) + 1) >= best
 
+    def test_a_stretch_on_which_nothing_more_is_paid_is_no_edge_of_a_price(self) -> None:
+        pays = [ConstantProduct(577_701_910_982, 14_442_548, 0), ConstantProduct(22_219_304_269, 527_708_477, 0, 453)]
+        amount = 44_438_608_537
+        self.check(pays, amount, [amount * point // 500 for point in range(501)], fees=1)
+
     def check(self, pays: Sequence[Pay], amount: int, grid: Sequence[int], fees: int) -> None:
         division = split(pays, amount)
 

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.orders.execution import ComeBack, Finished
-from chalicelib.orders.order import IllegalTransition, Order, State, cancel, claim
+from chalicelib.orders.life import cancel, claim
+from chalicelib.orders.order import Order
 from chalicelib.orders.ports import StaleOrder
 from chalicelib.orders.starts import InLine
+from chalicelib.orders.states import IllegalTransition, State
 from chalicelib.problems import AllNodesDown, ExecutionError, RpcUnavailable
 from chalicelib.risk.limits import Exposure
 from chalicelib.times import time_text

@@ -13,23 +13,10 @@ from hypothesis import strategies as st
 from chalicelib.aws.dynamodb.attribute_values import serialize
 from chalicelib.aws.dynamodb.order_item import item_to_order, order_to_item
 from chalicelib.orders.changing import MAX_TOLD_CHANGES, OrderChanges, changed, may_change
-from chalicelib.orders.order import (
-    MAX_WAITING_WEIGHT,
-    IllegalTransition,
-    Leg,
-    Offer,
-    Order,
-    State,
-    Status,
-    Token,
-    TriggerKind,
-    choose_route,
-    draw_nonce,
-    leave_out,
-    sign,
-    start_attempt,
-)
+from chalicelib.orders.life import MAX_WAITING_WEIGHT, choose_route, draw_nonce, leave_out, sign, start_attempt
+from chalicelib.orders.order import Leg, Offer, Order, Token, TriggerKind
 from chalicelib.orders.sense import check_prices, check_sense
+from chalicelib.orders.states import IllegalTransition, State, Status
 from chalicelib.orders.triggers import (
     MOST_TRIES,
     followed,

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.orders.order import Order, cancel, claim, fail_attempt, place, start_attempt
+from chalicelib.orders.life import cancel, claim, fail_attempt, place, start_attempt
+from chalicelib.orders.order import Order
 from chalicelib.orders.starts import InLine, Starts
 from chalicelib.orders.turns import (
     GRACE_MS,

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from chalicelib.orders.changing import OrderChanges, changed
 from chalicelib.orders.execution import ComeBack, Finished, Waits
-from chalicelib.orders.order import IllegalTransition, Order, OrderType, State, Status, TriggerKind, cancel
+from chalicelib.orders.life import cancel
+from chalicelib.orders.order import Order, OrderType, TriggerKind
 from chalicelib.orders.ports import StaleOrder
+from chalicelib.orders.states import IllegalTransition, State, Status
 from chalicelib.orders.triggers import is_paused, judge, latched, triggered
 from chalicelib.problems import (
     AllNodesDown,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from chalicelib.aws.dynamodb.order_item import order_to_item
 from chalicelib.aws.dynamodb.waiting_index import waiting_attributes
-from chalicelib.orders.order import Order, TriggerKind, cancel
+from chalicelib.orders.life import cancel
+from chalicelib.orders.order import Order, TriggerKind
 from chalicelib.orders.triggers import judge, latched, stop_out
 from chalicelib.waiting.circulation import pair_of
 from chalicelib.waiting.waiting_order import waiting_order as as_waiting

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.routing.basin import Basin
 from chalicelib.routing.outlet import Outlet
-from chalicelib.routing.water_filling import Basin, Level, level
+from chalicelib.routing.water_filling import Level, level
 
 Pay = Callable[[int], int | None]
 

@@ -28,7 +28,8 @@ from chalicelib.contract.requests import (
     validate_idempotency_key,
 )
 from chalicelib.contract.views import order_json, problem_json, status_message, step_json
-from chalicelib.orders.order import Offer, fail_attempt, start_attempt
+from chalicelib.orders.life import fail_attempt, start_attempt
+from chalicelib.orders.order import Offer
 from chalicelib.problems import FieldProblem, InvalidRequest, NoPool, NotFound, RpcUnavailable
 from chalicelib.times import time_text
 from tests.sample_orders import (

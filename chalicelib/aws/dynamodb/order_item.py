@@ -17,8 +17,10 @@ from pydantic.alias_generators import to_camel, to_snake
 from chalicelib.aws.dynamodb.attribute_values import Item
 from chalicelib.aws.dynamodb.waiting_index import waiting_attributes
 from chalicelib.orders.fills import is_fill
-from chalicelib.orders.order import Order, State, dex_names, is_cancellable
+from chalicelib.orders.life import is_cancellable
+from chalicelib.orders.order import Order, dex_names
 from chalicelib.orders.recovery import due_at_ms
+from chalicelib.orders.states import State
 
 ORDER_ITEM = "order"
 OPEN_SHARDS = 4

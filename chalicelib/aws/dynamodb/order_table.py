@@ -38,8 +38,10 @@ from chalicelib.aws.dynamodb.order_item import (
 )
 from chalicelib.aws.dynamodb.table import QueryPage, Table
 from chalicelib.aws.errors import WriteConflict, translated
-from chalicelib.orders.order import Order, State, as_created, as_written, booked_before
+from chalicelib.orders.life import as_created, as_written, booked_before
+from chalicelib.orders.order import Order
 from chalicelib.orders.ports import ClientOrderIdInUse, OrderFilter, OrderPage, StaleOrder
+from chalicelib.orders.states import State
 from chalicelib.problems import FieldProblem, InvalidRequest
 from chalicelib.risk.counters import Claims, Movement, movements
 from chalicelib.risk.limits import LimitsInForce

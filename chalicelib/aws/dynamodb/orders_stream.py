@@ -12,7 +12,8 @@ from typing import Any
 from chalicelib.aws.dynamodb.attribute_values import deserialize
 from chalicelib.aws.dynamodb.order_item import ORDER_ITEM, item_to_order
 from chalicelib.log import logger
-from chalicelib.orders.order import TERMINAL, Order
+from chalicelib.orders.order import Order
+from chalicelib.orders.states import TERMINAL
 
 Record = Mapping[str, Any]
 

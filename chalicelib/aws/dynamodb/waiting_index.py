@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from chalicelib.aws.dynamodb.attribute_values import Item
 from chalicelib.aws.dynamodb.table import Table
-from chalicelib.orders.order import Order, State
+from chalicelib.orders.order import Order
+from chalicelib.orders.states import State
 from chalicelib.waiting.circulation import mints_of, pair_of
 from chalicelib.waiting.waiting_order import WaitingOrder, waiting_order
 

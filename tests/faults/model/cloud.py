@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from chalicelib.orders.message import message_body
-from chalicelib.orders.order import Order, State
+from chalicelib.orders.order import Order
 from chalicelib.orders.ports import DeadLetter, OrderFilter, OrderPage
+from chalicelib.orders.states import State
 from chalicelib.problems import AwsUnavailable
 from chalicelib.risk.limits import LimitsInForce
 from tests.faults.model.stage import PromiseBroken, Worker

@@ -16,11 +16,13 @@ from chalicelib.orders.changing import OrderChanges
 from chalicelib.orders.delivery import Delivery, Message
 from chalicelib.orders.execution import Execution
 from chalicelib.orders.intake import Intake
+from chalicelib.orders.life import MAX_ATTEMPTS
 from chalicelib.orders.message import message_body
-from chalicelib.orders.order import LEGAL, MAX_ATTEMPTS, Order, State, Status, Token, TriggerKind
+from chalicelib.orders.order import Order, Token, TriggerKind
 from chalicelib.orders.order_changer import MarketPrices, OrderChanger
 from chalicelib.orders.recovery import Recovery
 from chalicelib.orders.starts import Starts
+from chalicelib.orders.states import LEGAL, State, Status
 from chalicelib.orders.triggers import limit_out
 from chalicelib.orders.turns import TurnPolicy, Turns, Waiting, starts_a_minute
 from chalicelib.problems import ExecutionError, InvalidRequest
