@@ -154,6 +154,8 @@ def waiting_orders(browser: Browser, site: dict[str, str]) -> None:
             if field.count():
                 field.fill(price)
         desk.wait_for_quote()
+        expect(desk.submit).to_have_attribute("aria-disabled", "false")
+        desk.page.evaluate("document.activeElement.blur()")
         ticket.screenshot(path=IMAGES / f"page-{name.lower()}.png")
         desk.place()
     row = desk.page.locator(".open-order").filter(has_text="OCO")

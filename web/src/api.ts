@@ -106,6 +106,8 @@ export interface Filter {
   tokenOut: string;
 }
 
+const addressOf = (orderId: string): string => `orders/${encodeURIComponent(orderId)}`;
+
 export const api = {
   quote: (query: QuoteQuery, abort: AbortSignal): Promise<Quote> =>
     call(`quotes?${new URLSearchParams({ ...query })}`, { signal: abort }),
@@ -113,12 +115,12 @@ export const api = {
   execute: (order: OrderBody, idempotencyKey: string): Promise<Accepted> =>
     call("orders/execute", { method: "POST", body: order, headers: { "idempotency-key": idempotencyKey } }),
 
-  order: (orderId: string): Promise<Order> => call(`orders/${encodeURIComponent(orderId)}`),
+  order: (orderId: string): Promise<Order> => call(addressOf(orderId)),
 
   change: (orderId: string, changes: OrderChanges): Promise<Order> =>
-    call(`orders/${encodeURIComponent(orderId)}`, { method: "PATCH", body: changes }),
+    call(addressOf(orderId), { method: "PATCH", body: changes }),
 
-  cancel: (orderId: string): Promise<Order> => call(`orders/${encodeURIComponent(orderId)}`, { method: "DELETE" }),
+  cancel: (orderId: string): Promise<Order> => call(addressOf(orderId), { method: "DELETE" }),
 
   orders: (filter: Filter, limit: number, cursor: string | null): Promise<Page> => {
     const query = new URLSearchParams({ limit: String(limit) });

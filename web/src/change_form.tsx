@@ -7,7 +7,6 @@ import { announce } from "./announcer";
 import { api } from "./api";
 import { Button } from "./button";
 import type { Decimal } from "./decimal";
-import { clock } from "./format";
 import { isChangeable, isEnded } from "./order";
 import { changes, type StopBy, type Term, termErrors, termsOf, type TypedTerms, typedTerms } from "./order_terms";
 import { keep } from "./orders_store";
@@ -85,7 +84,7 @@ export function ChangeForm({
     },
     onLeave: (term) => (touched.value = new Set([...touched.peek(), term])),
     onStopBy: order.type === "limit" ? undefined : (chosen) => (stopBy.value = chosen),
-    kept: order.expiresAt ? `As it is: ${clock(order.expiresAt)}` : "As it is",
+    kept: "As it is",
   };
   const hasFields = Object.keys(fieldsOf(problem.value)).length > 0;
   return (

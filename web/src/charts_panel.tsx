@@ -181,7 +181,7 @@ export function ChartsPanel(): JSX.Element {
               <p class="legend">
                 {STEPS.map((step) => (
                   <span key={step}>
-                    <i class={`swatch step-${step}`} aria-hidden="true" />
+                    <i class={`swatch step-${step}`} aria-hidden />
                     {STEP_NAMES[step]}
                   </span>
                 ))}

@@ -21,8 +21,8 @@ function ThemeButton(): JSX.Element {
       aria-label={`Theme: ${choice}. Change to ${NEXT[choice]}.`}
       title={`Theme: ${choice}`}
     >
-      <span aria-hidden="true">{THEME_SIGNS[choice]}</span>{" "}
-      <span class="theme-name" aria-hidden="true">
+      <span aria-hidden>{THEME_SIGNS[choice]}</span>{" "}
+      <span class="theme-name" aria-hidden>
         {choice}
       </span>
     </Button>
@@ -51,7 +51,7 @@ function State(): JSX.Element {
   const [tone, text, more] = state();
   return (
     <span class={`state state-${tone}`} title={more}>
-      <span class="dot" aria-hidden="true" />
+      <span class="dot" aria-hidden />
       {text}
       {tone === "good" && waiting() > 0 && (
         <span class="faint" data-test="queue">{` · ${waiting()} in the queue`}</span>
@@ -103,7 +103,7 @@ export function OfflineNotice(): JSX.Element | null {
         page.
       </p>
       <p>
-        <span aria-hidden="true">{seconds > 0 ? `Next try in ${seconds} s.` : "Trying…"}</span>{" "}
+        <span aria-hidden>{seconds > 0 ? `Next try in ${seconds} s.` : "Trying…"}</span>{" "}
         <Button class="secondary" onClick={() => void look()}>
           Try now
         </Button>
@@ -134,7 +134,7 @@ export function Header(): JSX.Element {
   return (
     <header class="top">
       <h1>
-        <svg viewBox="0 0 32 32" width="24" height="24" aria-hidden="true">
+        <svg viewBox="0 0 32 32" width="24" height="24" aria-hidden>
           <rect class="mark" width="32" height="32" rx="7" />
           <path d="M8 24V8h15M8 16h10" fill="none" stroke="#fff" stroke-width="3.2" />
           <circle cx="22.5" cy="20.5" r="3.6" fill="#7fe0c3" />

@@ -8,7 +8,7 @@ function Icon({ children, size = 16 }: { children: JSX.Element | JSX.Element[]; 
       viewBox="0 0 16 16"
       width={size}
       height={size}
-      aria-hidden="true"
+      aria-hidden
       fill="none"
       stroke="currentColor"
       stroke-width="1.6"
@@ -89,7 +89,7 @@ export function WarningIcon(): JSX.Element {
 /** From one token to the other, as it is seen and as it is read out. */
 export const To = (): JSX.Element => (
   <>
-    <span aria-hidden="true">→</span>
+    <span aria-hidden>→</span>
     <span class="unseen">to</span>
   </>
 );

@@ -33,7 +33,7 @@ function Venue({ venue, quote }: { venue: VenueQuote; quote: Quote }): JSX.Eleme
   const leg = quote.route.find((one) => one.pool === venue.pool);
   const name = (
     <th scope="row">
-      <span class={`swatch venue tone-${toneOf(venue.dex)}`} aria-hidden="true" />
+      <span class={`swatch venue tone-${toneOf(venue.dex)}`} aria-hidden />
       {venueName(venue)}{" "}
       <code class="faint" title={venue.pool}>
         {shortened(venue.pool)}

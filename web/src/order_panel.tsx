@@ -134,7 +134,7 @@ function FollowState({ order }: { order: Order }): JSX.Element {
   if (isEnded(order)) return <>{`${clock(order.createdAt)} · took ${duration(timeTaken(order))}`}</>;
   return selectionStream.value === "live" ? (
     <>
-      <span class="pulse pulse-on" aria-hidden="true" />
+      <span class="pulse pulse-on" aria-hidden />
       Live
     </>
   ) : (

@@ -11,11 +11,11 @@ import { Panel } from "./panel";
 import { ErrorNotice, wordsFor } from "./plain_error";
 import { addressOf, openByLink, selectedId } from "./selection";
 import { StatusBadge } from "./status_badge";
-import { KIND_WORDS, STATUS_WORDS } from "./status_texts";
+import { KIND_WORDS, STATUS_WORDS, STATUSES } from "./status_texts";
 import { idOf, nameOf, tokens } from "./tokens";
 import { useWidth } from "./use_width";
 import { steadyScroll, visibleRows } from "./visible_rows";
-import { type Order, STATUSES } from "./wire";
+import type { Order } from "./wire";
 
 const ROW = 40;
 const CARD = 84;

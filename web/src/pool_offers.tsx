@@ -37,7 +37,7 @@ export function PoolOffers({ order }: { order: Order }): JSX.Element | null {
         {order.quotes.map((offer) => (
           <div key={offer.pool}>
             <dt>
-              <span class={`swatch venue tone-${toneOf(offer.dex)}`} aria-hidden="true" />
+              <span class={`swatch venue tone-${toneOf(offer.dex)}`} aria-hidden />
               {venueName(offer)}{" "}
               <code class="faint" title={offer.pool}>
                 {shortened(offer.pool)}

@@ -20,7 +20,7 @@ export function QuoteAge(): JSX.Element {
   const old = seconds > 3 || !online.value;
   return (
     <p class={`age ${old ? "age-old" : ""}`} data-test="quote-age">
-      <span class={`pulse ${current && !old ? "pulse-on" : ""}`} aria-hidden="true" />
+      <span class={`pulse ${current && !old ? "pulse-on" : ""}`} aria-hidden />
       Quote {seconds.toFixed(1)} s old · slot {grouped(String(quote.slot))}
       {old && " · not refreshed"}
     </p>

@@ -68,12 +68,12 @@ export function RateChart({ quote }: { quote: Quote }): JSX.Element {
         <strong>{title}</strong>
         <span class="legend">
           <span>
-            <i class="line line-route" aria-hidden="true" />
+            <i class="line line-route" aria-hidden />
             Route
           </span>
           {pools.map(({ dex, pool, name, far }) => (
             <span key={pool}>
-              <i class={`line line-venue tone-${toneOf(dex)}`} aria-hidden="true" />
+              <i class={`line line-venue tone-${toneOf(dex)}`} aria-hidden />
               {name} {pools.filter((one) => one.name === name).length > 1 && shortened(pool)}
               {far && " (far below)"}
             </span>

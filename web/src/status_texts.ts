@@ -24,6 +24,9 @@ export const STATUS_WORDS: Record<Status, StatusWords> = {
   expired: { label: "Expired", now: "Its time was over before it was filled" },
 };
 
+/** Every status, as they are chosen from. */
+export const STATUSES = Object.keys(STATUS_WORDS) as Status[];
+
 export const LIFE: readonly Status[] = ["pending", "routing", "building", "submitted", "confirmed"];
 
 export const KIND_WORDS: Record<Kind, string> = {

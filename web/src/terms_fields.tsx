@@ -192,7 +192,7 @@ function PercentField({ term, form }: FieldProps<PercentTerm>): JSX.Element {
             {label}
           </label>
           <TermField term={term} form={form} />
-          <span aria-hidden="true">%</span>
+          <span aria-hidden>%</span>
         </span>
       </div>
       <FieldError of={id} text={errors[term]} />

@@ -71,7 +71,7 @@ function Waiting({ change, order, moves }: { change: HistoryStep; order: Order; 
 }
 
 /** What came to be known at a step. */
-function Known({ change, order, moves }: { change: HistoryStep; order: Order; moves: number }): JSX.Element | null {
+function known({ change, order, moves }: { change: HistoryStep; order: Order; moves: number }): JSX.Element | null {
   if (change.status === "open") return <Waiting change={change} order={order} moves={moves} />;
   if (change.trigger) return <SetOff trigger={change.trigger} order={order} />;
   if (change.status === "pending" && change.queuedUntil)
@@ -156,22 +156,9 @@ function Step({ change, since, moves, order, now }: StepsTogether & { order: Ord
     (failed && change.terminal !== false);
   const state = failed ? (change.terminal === false ? "retry" : "bad") : isLast && !final ? "now" : "done";
   const spent = next ? Date.parse(next.at) - at : isLast && !final ? Math.max(0, now - at) : null;
-  const known = failed ? (
-    <Failure change={change} now={now} waits={isLast} />
-  ) : (
-    <Known change={change} order={order} moves={moves} />
-  );
-  const hasKnown =
-    failed ||
-    change.status === "open" ||
-    change.trigger ||
-    change.queuedUntil ||
-    change.quotedOut ||
-    change.txHash ||
-    change.amountOut;
   return (
     <Row status={change.status} state={state} time={spent === null ? clock(change.at) : duration(spent)} title={since}>
-      {hasKnown ? known : undefined}
+      {failed ? <Failure change={change} now={now} waits={isLast} /> : known({ change, order, moves })}
     </Row>
   );
 }

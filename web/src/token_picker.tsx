@@ -39,7 +39,7 @@ export function TokenButton({ side, error }: { side: Side; error?: string | unde
     >
       {token && <TokenIcon mint={token.mint} />}
       <span>{nameOf(id)}</span>
-      <span class="caret" aria-hidden="true" />
+      <span class="caret" aria-hidden />
     </Button>
   );
 }

@@ -74,7 +74,7 @@ export function WaitingTerms({ quote }: { quote: Quote | null }): JSX.Element {
           <Fact name="Or at its stop, about">{amountText(toText(atStop), out)}</Fact>
         )}
         {least && (
-          <Fact name="And with its slippage" test="stop-least">
+          <Fact name="With its slippage, about" test="stop-least">
             {amountText(toText(least), out)}
           </Fact>
         )}

@@ -3,7 +3,7 @@
  * generates them; nothing of an answer is written by hand here.
  */
 
-import type { ListedOrder, OrderChangeRequest, OrderRequest, ShownOrder, Status } from "./schemas";
+import type { ListedOrder, OrderChangeRequest, OrderRequest, ShownOrder } from "./schemas";
 
 export type {
   AcceptedOrder as Accepted,
@@ -43,15 +43,3 @@ export type OrderBody = Omit<AsText<Partial<OrderRequest>>, "maxTries"> &
 
 /** What the page changes of an order; a `minOut` of null removes it. */
 export type OrderChanges = AsText<Partial<OrderChangeRequest>>;
-
-export const STATUSES = Object.keys({
-  open: true,
-  pending: true,
-  routing: true,
-  building: true,
-  submitted: true,
-  confirmed: true,
-  failed: true,
-  cancelled: true,
-  expired: true,
-} satisfies Record<Status, true>) as readonly Status[];
