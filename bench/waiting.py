@@ -7,6 +7,7 @@ pools, judging every order, and asking for the routes that bounds don't spare.
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -71,7 +72,7 @@ one after another, would wait {one_by_one:.0f} ms for each.
 Reading {orders:,} orders out of the index's pages, without the network: {reading:.2f} s; {bytes_each:.0f} bytes an
 order, {units:.0f} read units for all of them.
 
-Measured on: {machine}. Again with `python -m bench.waiting`.
+Measured on: {machine}, at a load of {load:.1f}. Again with `python -m bench.waiting`.
 """
 
 
@@ -127,6 +128,7 @@ def main() -> None:
         bytes_each=size,
         units=-(-size * ORDERS // 4096) / 2,
         machine=machine(),
+        load=os.getloadavg()[1],
     )
     Written(options.record).write({"waiting.md": page})
 

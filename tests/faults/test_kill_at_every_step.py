@@ -46,14 +46,18 @@ def test_an_order_whose_process_is_killed_at_any_step_is_confirmed_with_one_swap
     engine.solana.rule = engine.aws.rule = rule
     orders: dict[str, Json] = {}
     tried: dict[str, tuple[Step, Kind]] = {}
+    trailing: set[str] = set()
     left = trials
     for round_ in range(ROUNDS):
         named = {f"killed-{SEED}-{round_}-{number}": trial for number, trial in enumerate(left)}
         tried.update(named)
         rule.step_of.update({name: step for name, (step, _) in named.items()})
         bodies = {name: due(engine, kind, TRADE) | {"clientOrderId": name} for name, (_, kind) in named.items()}
-        accepted |= {engine.post_until_accepted(body, name) for name, body in bodies.items()}
-        undo = let_fall(engine, "SOL")  # what trails is reached
+        placed = {name: engine.post_until_accepted(body, name) for name, body in bodies.items()}
+        accepted |= set(placed.values())
+        trailing |= {placed[name] for name, (_, kind) in named.items() if kind is Kind.TRAILING}
+        engine.wait_until_ended(accepted - trailing, sweeping=True)  # a price that moves is none of their business
+        undo = let_fall(engine, "SOL")
         orders = engine.wait_until_ended(accepted, sweeping=True)
         engine.market.undo(undo[::-1])
         left = [trial for name, trial in named.items() if name not in rule.came]
@@ -66,10 +70,12 @@ def test_an_order_whose_process_is_killed_at_any_step_is_confirmed_with_one_swap
     findings.assert_clean()
     assert Counter(tried[name] for name in rule.came) == Counter(trials), "each step came, and killed its worker"
     assert {order["state"] for order in orders.values()} == {"confirmed"}
-    for order in orders.values():
-        failures = [error for change in order["history"] if (error := change["detail"].get("error_code"))]
+    for order_id, order in orders.items():
+        failures = {error for change in order["history"] if (error := change["detail"].get("error_code"))}
+        if order_id in trailing:  # it is sold while the price still falls
+            failures -= {"SLIPPAGE_EXCEEDED"}
         # what is signed may run out before the next worker, or a busy machine, comes to send it
-        assert failures in ([], ["TRANSACTION_EXPIRED"]), "a crash is no failed attempt"
+        assert failures <= {"TRANSACTION_EXPIRED"}, "a crash is no failed attempt"
 
 
 def post_and_kill_the_api(engine: Engine) -> str:
