@@ -54,6 +54,8 @@ function isSamePair(quote: Pair | null, request: Pair): boolean {
   return quote !== null && quote.tokenIn === request.tokenIn && quote.tokenOut === request.tokenOut;
 }
 
+/** What is kept fresh now; null while nobody looks. */
+let wanted: QuoteQuery | null = null;
 /** What is streamed now; a stream goes on by itself until another pair is, or none. */
 let streamed: QuoteQuery | null = null;
 let pulse: Pulse = NO_PULSE;
@@ -130,6 +132,7 @@ function keepFresh(request: QuoteQuery): () => void {
   async function tend(first: boolean): Promise<void> {
     const started = performance.now();
     let pause = LOOK_MS;
+    wanted = request;
     const what = first ? "ask" : treatment(pulse, started);
     const streams = what === "ask" ? stream(request) : what === "wait";
     if (!streams) pause = await ask();
@@ -145,6 +148,7 @@ function keepFresh(request: QuoteQuery): () => void {
   quoteState.value = isSamePair(former.quote, request) ? { ...former, current: false, problem: null } : NOTHING;
   timer = window.setTimeout(() => void tend(true), AFTER_TYPING_MS);
   return () => {
+    wanted = null;
     abort.abort();
     clearTimeout(timer);
   };
@@ -160,11 +164,12 @@ function noteAge(): void {
 export function keepQuoting(): void {
   setInterval(noteAge, LOOK_MS);
   onQuotes(hear);
-  // What was streamed over a connection ended with it.
+  // What was streamed over a connection ended with it, and goes on over the next.
   effect(() => {
     void quoteCarrier.value;
     streamed = null;
     pulse = NO_PULSE;
+    if (wanted) stream(wanted);
   });
   document.addEventListener("visibilitychange", () => (pageIsVisible.value = document.visibilityState === "visible"));
   effect(() => {
