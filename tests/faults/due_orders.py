@@ -12,7 +12,7 @@ from tests.faults.market import SYMBOLS
 
 Json = dict[str, Any]
 # Where its price stands, as a part of what the market pays: reached by so much, and out of reach.
-LOWER, HIGHER, FAR_BELOW, FAR_ABOVE = Decimal("0.95"), Decimal("1.05"), Decimal("0.5"), Decimal(2)
+LOWER, HIGHER, FAR_BELOW, FAR_ABOVE = Decimal("0.8"), Decimal("1.25"), Decimal("0.5"), Decimal(2)
 # How far below the best price a trailing stop is, and how far the market is let fall so that it is reached.
 TRAILING, FALL = "0.01", Decimal("0.02")
 

@@ -15,7 +15,7 @@ from collections.abc import Collection
 from importlib import metadata
 from typing import Any
 
-from infra.local_stack.emulator import retention
+from infra.local_stack.emulator import batch_rights, retention
 from infra.local_stack.emulator.code_folders import sharing_zipfile
 from infra.local_stack.emulator.front import Front
 from infra.local_stack.emulator.persistence import StateKeeper, state_directory
@@ -27,6 +27,7 @@ VERSION = "1.5.33"
 PINNED = {
     "app.app": "ab1297bd6cd59811b347cef576050a6d4d632cb33b6a484dd67a4745c1f2ac95",
     "app.main": "aae886212adbdc544e4d253fa9ee5db1b6c690ef85b8421df796fbdc095ed4ee",
+    "core.iam_actions.extract_iam_action": "ec476b92d969822b69c5b51b7c86cbc85794d3126a2f4c15f70f5444851cd5a6",
     "core.iam_evaluator.is_root_access_key": "e6ae3b63335593c0d7f112cdb3b505fef87e49f893e448738bef66d1d5064f8f",
     "core.lambda_runtime.Worker": "a0bd1819a7040c1ee8674f18ef1a48c68ed88f66219cbb09547506ef12146215",
     "core.lambda_runtime.acquire_worker": "5017d144adb5b983050914401f482f2ad1332f4564c96903c20ab7e4defad7da",
@@ -75,12 +76,13 @@ def check() -> None:
 def sources() -> dict[str, str]:
     """The source of what is pinned, by its name."""
     from ministack import app
-    from ministack.core import iam_evaluator, lambda_runtime, persistence
+    from ministack.core import iam_actions, iam_evaluator, lambda_runtime, persistence
     from ministack.services import dynamodb, lambda_svc, sqs
 
     pinned: tuple[Any, ...] = (
         app.app,
         app.main,
+        iam_actions.extract_iam_action,
         iam_evaluator.is_root_access_key,
         lambda_runtime.Worker,
         lambda_runtime.acquire_worker,
@@ -119,6 +121,7 @@ def run(credentials: EmulatorCredentials, host_names: Collection[str] = ()) -> N
 
     _give_functions_credentials(credentials)
     correct_workers()
+    correct_rights()
     bound_what_it_keeps()
     application = app.app
     directory = state_directory()
@@ -140,6 +143,12 @@ def correct_workers() -> None:
         module.acquire_worker, module.release_worker = pool.acquire, pool.release
     lambda_runtime.Worker.invoke = corrected(pool, lambda_runtime.Worker.invoke)
     lambda_runtime.zipfile = sharing_zipfile()
+
+
+def correct_rights() -> None:
+    from ministack.core import iam_actions
+
+    batch_rights.correct(iam_actions)
 
 
 def bound_what_it_keeps() -> None:
