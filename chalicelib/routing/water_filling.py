@@ -382,6 +382,7 @@ def _as_level(parts: Sequence[_Part], amount: int, price: float, rounding: float
         for gain, part, basin in parts
     ]
     rest = amount - sum(leg.amount for leg in legs)
-    widest = max(range(len(legs)), key=lambda number: (legs[number].amount + rest > 0, legs[number].plateau))
+    takes = [0 < leg.amount + rest <= basin.most for leg, (_, _, basin) in zip(legs, parts, strict=True)]
+    widest = max(range(len(legs)), key=lambda number: (takes[number], legs[number].plateau))
     legs[widest] = replace(legs[widest], amount=legs[widest].amount + rest)
     return Level(tuple(legs), price)

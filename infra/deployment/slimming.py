@@ -34,9 +34,17 @@ UNUSED = (
             "validation",
         )
     ),
+    "annotated_types/test_cases.py",
+    "pydantic/color.py",
+    "pydantic/deprecated/decorator.py",
+    "pydantic/deprecated/json.py",
+    "pydantic/experimental/pipeline.py",
     "pydantic/mypy.py",
     "pydantic/v1",
     "urllib3/contrib/emscripten",
+    "urllib3/contrib/pyopenssl.py",
+    "urllib3/contrib/socks.py",
+    "urllib3/http2/connection.py",
 )
 # Types, and lists of files of which some are gone.
 _OF_NO_USE_AT_RUN_TIME = ("*.pyi", "py.typed", "*.dist-info/RECORD")

@@ -123,7 +123,7 @@ def test_the_client_streams_quotes(stack: dict[str, str], market: Market) -> Non
     [
         ({"action": "quotes"}, {"tokenIn", "tokenOut", "amount"}),
         ({**WISH, "tokenIn": "WOOF"}, {"tokenIn"}),
-        ({**WISH, "amount": "0.0000001"}, {"amount"}),
+        ({**WISH, "amount": "0.0000000001"}, {"amount"}),
     ],
 )
 def test_a_wrong_wish_is_answered_with_its_fields(stack: dict[str, str], message: Json, fields: set[str]) -> None:

@@ -36,7 +36,7 @@ PAST_ALL_RETRIES = ATTEMPTS * 3
 CREATION = "TransactWriteItems"
 REQUESTS_OF_AN_ATTEMPT = {
     "GetItem": 2,
-    "BatchGetItem": 3,
+    "BatchGetItem": 2,
     "PutItem": 2,
     "TransactWriteItems": 2,
     "ChangeMessageVisibility": 1,

@@ -142,8 +142,8 @@ class TestLooks:
         streams.stage.place("order-1", "limit")
         streams.stage.deliver()
         assert [at_ms - streams.stage.now_ms for at_ms, _ in streams.stage.sent] == [30_000]
-        streams.stage.pass_time(6_000)
         streams.say(QUOTES)
+        streams.stage.pass_time(30_000)  # it joins at the look that is due
         streams.stage.deliver()
         assert min(at_ms - streams.stage.now_ms for at_ms, _ in streams.stage.sent) == 1_000
         streams.say(END)

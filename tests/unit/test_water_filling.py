@@ -200,6 +200,12 @@ class TestALevel:
     def paid(found: Level, pays: list[Pay]) -> int:
         return sum(pays[leg.index](leg.amount) or 0 for leg in found.legs)
 
+    def test_gives_no_leg_more_than_it_takes_when_the_last_unit_is_given_out(self) -> None:
+        takes_no_more = 4_411_291_585
+        depths = (1_000_000_000, 68_502_642_353, 68_502_642_382, 68_502_642_407)
+        found = leveled(16_320_576_243, *map(product, depths), steps((takes_no_more, 958_055)))
+        assert {leg.index: leg.amount for leg in found.legs}[4] == takes_no_more
+
     @given(
         st.lists(st.integers(10**9, 10**13), min_size=2, max_size=6),
         st.lists(
