@@ -416,7 +416,9 @@ RETURNED, CHANGED, LIMIT_OUT = triggers.returned, changing.changed, triggers.lim
         pytest.param(Execution, "_take", _signs_again, id="signed again on coming back"),
         pytest.param(Execution, "_carry_on", _sends_before_storing, id="sent before it is stored"),
         pytest.param(execution, "fix_floor", _floor_of_each_quote, id="a floor that follows the market down"),
-        pytest.param(execution, "returned", _forgets_the_stop, id="a stop that forgets that it was triggered"),
+        pytest.param(
+            execution, "returned", _forgets_the_stop, id="a stop that forgets that it was triggered", marks=THOROUGH
+        ),
         pytest.param(order_changer, "changed", _changes_what_is_triggered, id="a change of what was triggered"),
         pytest.param(triggers, "limit_out", _floor_of_the_slippage, id="a limit that is sold below its price"),
         pytest.param(life, "is_past_deadline", _no_deadline, id="signed after the deadline"),
