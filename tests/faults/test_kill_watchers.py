@@ -6,6 +6,7 @@ once and within its floor, though its watcher was killed, and no pair goes on th
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -32,6 +33,7 @@ AT_ONCE = 5
 ROUNDS = 8
 # How far prices rise for trailing stops to see better ones.
 RISE = Decimal("0.004")
+RISES_AGAIN_SECONDS = 3.0
 FEW_STEPS = 4
 
 Json = dict[str, Any]
@@ -121,9 +123,20 @@ def look_at(engine: Engine, rule: AtItsLook, trials: dict[str, Trial]) -> dict[s
         placed = dict(zip(trials, pool.map(place, trials), strict=True))
     trailing = {placed[name]: trial for name, trial in trials.items() if trial.kind is Kind.TRAILING}
     undo = []
-    for trial in trailing.values():
-        undo += engine.market.move(trial.bought, trial.sold, RISE)
-    engine.wait_until(lambda: all(has_followed(engine.stored_orders()[order_id]) for order_id in trailing))
+    raised_at = 0.0
+
+    def have_followed() -> bool:
+        """Others let the price fall back while nobody looks: it rises again until somebody has seen it."""
+        nonlocal raised_at
+        orders = engine.stored_orders()
+        behind = [trial for order_id, trial in trailing.items() if not has_followed(orders[order_id])]
+        if behind and time.monotonic() > raised_at + RISES_AGAIN_SECONDS:
+            for trial in behind:
+                undo.extend(engine.market.move(trial.bought, trial.sold, RISE))
+            raised_at = time.monotonic()
+        return not behind
+
+    engine.wait_until(have_followed)
     for trial in trailing.values():
         undo += let_fall(engine, trial.sold, RISE + FALL)
     engine.wait_until_ended(set(placed.values()), sweeping=True)
