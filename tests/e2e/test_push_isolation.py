@@ -84,14 +84,13 @@ def test_an_account_is_told_of_its_order_while_anothers_streams_are_stuck_and_th
         attacker.execute("USDC", "USDT", "2")
         eventually(lambda: bool(held))
         order_id = quiet.execute("USDC", "USDT", "2")["orderId"]
-        statuses: list[str] = []
-        errors: list[str] = []
-        while not statuses or statuses[-1] != "confirmed":
-            message = json.loads(hers.recv(timeout=PATIENCE_SECONDS))
-            assert message["orderId"] == order_id
-            statuses.append(message["status"])
-            errors += [message["error"]] if "error" in message else []
-        assert statuses == ["pending", "routing", "building", "submitted", "confirmed"], errors
+        told: list[dict[str, Any]] = []
+        while not told or told[-1]["status"] != "confirmed":
+            told.append(json.loads(hers.recv(timeout=PATIENCE_SECONDS)))
+            assert told[-1]["orderId"] == order_id
+            assert told[-1].get("terminal") is not True, told[-1]
+        # the market moves by itself, so that an attempt may fail; nothing of it is left out
+        assert [one["seq"] for one in told] == list(range(1, len(told) + 1))
 
         for one in stuck:
             with pytest.raises(ConnectionClosed):
