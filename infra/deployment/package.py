@@ -136,7 +136,7 @@ def _dependencies_archive(dependencies: Dependencies, runtime: str) -> Path:
     """A zip of requirements.txt's packages, from the cache if it was made before."""
     requirements = PROJECT / "requirements.txt"
     target = runtime if dependencies == "lambda" else f"{_python()}-{sysconfig.get_platform()}"
-    contents = "\0".join([_CACHE_VERSION, target, requirements.read_text()])
+    contents = "\0".join([_CACHE_VERSION, target, requirements.read_text(), Path(slimming.__file__).read_text()])
     cached = CACHE / f"{dependencies}-{target}-{hashlib.sha256(contents.encode()).hexdigest()[:16]}.zip"
     if cached.exists():
         return cached
