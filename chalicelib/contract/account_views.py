@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from chalicelib.amounts import SOL_DECIMALS, price_text, signed_text, to_text
+from chalicelib.amounts import SOL_DECIMALS, signed_text, to_text
 from chalicelib.contract.domain_fields import json_of
 from chalicelib.contract.json_schema import Json
 from chalicelib.orders.fills import basis_points_over, network_fee, pool_fees, sums_of
@@ -30,7 +30,7 @@ def fill_json(order: Order) -> Json:
         "mintOut": token_out.mint,
         "amountIn": to_text(order.amount, token_in.decimals),
         "amountOut": to_text(amount_out, token_out.decimals),
-        "price": price_text(amount_out, token_out.decimals, order.amount, token_in.decimals),
+        "price": order.price_at(amount_out),
         "route": [json_of(leg) for leg in order.route or ()],
         "poolFees": [{"mint": token.mint, "amount": to_text(fee, token.decimals)} for token, fee in pool_fees(order)],
         "networkFee": to_text(network_fee(order), SOL_DECIMALS),

@@ -225,7 +225,7 @@ _OF_KIND: dict[Kind, tuple[Any, Writer]] = {
 
 def _executed_price(amount_out: int, around: Sequence[object]) -> str:
     order = next(holder for holder in around if isinstance(holder, Order))
-    return price_text(amount_out, order.token_out.decimals, order.amount, order.token_in.decimals)
+    return order.price_at(amount_out)
 
 
 # What is not held but follows from what is.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from chalicelib.amounts import price_text
 from chalicelib.orders.field_types import (
     Address,
     AmountIn,
@@ -269,6 +270,10 @@ class Order(Progress):
     def network_fees(self) -> Lamports:
         """What all its transactions that landed cost the wallet, failed ones included."""
         return sum(fees.lamports for fees in self.fees_paid)
+
+    def price_at(self, amount_out: int) -> Price:
+        """The price of a whole `token_in` where its amount is paid so many base units of `token_out`."""
+        return price_text(amount_out, self.token_out.decimals, self.amount, self.token_in.decimals)
 
     @property
     def attempt(self) -> int:

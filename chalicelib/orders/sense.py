@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from chalicelib.amounts import price_text
 from chalicelib.orders.order import Order
 from chalicelib.orders.triggers import limit_out, stop_out
 from chalicelib.problems import FieldProblem, ImplausiblePrice, InvalidRequest
@@ -38,7 +37,7 @@ def check_sense(order: Order, seen_out: int) -> None:
 
 
 def _implausible(order: Order, seen_out: int) -> Iterator[FieldProblem]:
-    pays = _text(order, seen_out)
+    pays = order.price_at(seen_out)
     stop = stop_out(order)
     if stop is not None and seen_out <= stop:
         field = "stopPrice" if order.trailing_ppm is None else "trailing"
@@ -53,7 +52,3 @@ def _implausible(order: Order, seen_out: int) -> Iterator[FieldProblem]:
 
 
 _FORCE = "force: true accepts it"
-
-
-def _text(order: Order, amount_out: int) -> str:
-    return price_text(amount_out, order.token_out.decimals, order.amount, order.token_in.decimals)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
-from chalicelib.amounts import PPM, floor_of, price_text
+from chalicelib.amounts import PPM, floor_of
 from chalicelib.orders.life import MAX_ERROR_LENGTH, MAX_OFFER_ERROR, prices_in_force, release, take_step
 from chalicelib.orders.order import Order, Progress, Trigger, TriggerKind
 from chalicelib.orders.states import Event
@@ -110,7 +110,7 @@ def with_trailing_price(order: Order) -> Order:
     if order.trailing_ppm is None:
         return order
     stop = stop_out(order)
-    return replace(order, stop_price=None if stop is None else _price(order, stop))
+    return replace(order, stop_price=None if stop is None else order.price_at(stop))
 
 
 def returned(order: Order, error: str, error_code: str, now_ms: int, *, pauses: bool = True) -> Order:
@@ -164,9 +164,5 @@ def _set_off(order: Order, kind: TriggerKind, amount_out: int, slot: int, now_ms
         floor = max(limit, own)
     else:
         floor = max(floor_of(amount_out, order.slippage_ppm), own)
-    trigger = Trigger(kind, _price(order, amount_out), slot, now_ms)
+    trigger = Trigger(kind, order.price_at(amount_out), slot, now_ms)
     return replace(order, trigger=trigger, first_quoted_out=amount_out, min_out=floor)
-
-
-def _price(order: Order, amount_out: int) -> str:
-    return price_text(amount_out, order.token_out.decimals, order.amount, order.token_in.decimals)

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 import httpx2
 from websockets.asyncio.client import ClientConnection, connect
@@ -47,7 +47,7 @@ from fillrate.models import (
 from fillrate.period import Period
 from fillrate.prices import Changes, Prices
 from fillrate.retrying import RetryPolicy
-from fillrate.terms import Terms
+from fillrate.terms import TermOptions, Terms, TermsBesideSlippage
 from fillrate.transport import (
     SOCKET_OPEN_SECONDS,
     TIMEOUT,
@@ -117,32 +117,21 @@ class AsyncFillrate:
         token_out: str,
         amount: Decimal | str,
         *,
-        slippage: Decimal | str | None = None,
-        min_out: Decimal | str | None = None,
-        expires_at: datetime | str | None = None,
-        client_order_id: str | None = None,
-        max_price_impact: Decimal | str | None = None,
-        max_network_fee: Decimal | str | None = None,
         idempotency_key: str | None = None,
+        **terms: Unpack[TermOptions],
     ) -> Accepted:
         """As `Fillrate.execute`."""
-        terms = Terms(slippage, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
-        return await self._result(self._core.execute(token_in, token_out, amount, terms, idempotency_key))
+        return await self._result(self._core.execute(token_in, token_out, amount, Terms(**terms), idempotency_key))
 
     async def execute_quote(
         self,
         quote: Quote,
         *,
-        min_out: Decimal | str | None = None,
-        expires_at: datetime | str | None = None,
-        client_order_id: str | None = None,
-        max_price_impact: Decimal | str | None = None,
-        max_network_fee: Decimal | str | None = None,
         idempotency_key: str | None = None,
+        **terms: Unpack[TermsBesideSlippage],
     ) -> Accepted:
         """As `Fillrate.execute_quote`."""
-        terms = Terms(None, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
-        return await self._result(self._core.execute_quote(quote, terms, idempotency_key))
+        return await self._result(self._core.execute_quote(quote, Terms(**terms), idempotency_key))
 
     async def limit(
         self,
@@ -151,20 +140,16 @@ class AsyncFillrate:
         amount: Decimal | str,
         limit_price: Decimal | str,
         *,
-        slippage: Decimal | str | None = None,
-        min_out: Decimal | str | None = None,
-        expires_at: datetime | str | None = None,
-        client_order_id: str | None = None,
-        max_price_impact: Decimal | str | None = None,
-        max_network_fee: Decimal | str | None = None,
         max_tries: int | None = None,
         force: bool = False,
         idempotency_key: str | None = None,
+        **terms: Unpack[TermOptions],
     ) -> Accepted:
         """As `Fillrate.limit`."""
-        terms = Terms(slippage, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
         prices = Prices("limit", limit_price, None, None, max_tries, force)
-        return await self._result(self._core.execute(token_in, token_out, amount, terms, idempotency_key, prices))
+        return await self._result(
+            self._core.execute(token_in, token_out, amount, Terms(**terms), idempotency_key, prices)
+        )
 
     async def stop(
         self,
@@ -174,20 +159,16 @@ class AsyncFillrate:
         *,
         stop_price: Decimal | str | None = None,
         trailing: Decimal | str | None = None,
-        slippage: Decimal | str | None = None,
-        min_out: Decimal | str | None = None,
-        expires_at: datetime | str | None = None,
-        client_order_id: str | None = None,
-        max_price_impact: Decimal | str | None = None,
-        max_network_fee: Decimal | str | None = None,
         max_tries: int | None = None,
         force: bool = False,
         idempotency_key: str | None = None,
+        **terms: Unpack[TermOptions],
     ) -> Accepted:
         """As `Fillrate.stop`."""
-        terms = Terms(slippage, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
         prices = Prices("stop", None, stop_price, trailing, max_tries, force)
-        return await self._result(self._core.execute(token_in, token_out, amount, terms, idempotency_key, prices))
+        return await self._result(
+            self._core.execute(token_in, token_out, amount, Terms(**terms), idempotency_key, prices)
+        )
 
     async def oco(
         self,
@@ -198,20 +179,16 @@ class AsyncFillrate:
         *,
         stop_price: Decimal | str | None = None,
         trailing: Decimal | str | None = None,
-        slippage: Decimal | str | None = None,
-        min_out: Decimal | str | None = None,
-        expires_at: datetime | str | None = None,
-        client_order_id: str | None = None,
-        max_price_impact: Decimal | str | None = None,
-        max_network_fee: Decimal | str | None = None,
         max_tries: int | None = None,
         force: bool = False,
         idempotency_key: str | None = None,
+        **terms: Unpack[TermOptions],
     ) -> Accepted:
         """As `Fillrate.oco`."""
-        terms = Terms(slippage, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
         prices = Prices("oco", limit_price, stop_price, trailing, max_tries, force)
-        return await self._result(self._core.execute(token_in, token_out, amount, terms, idempotency_key, prices))
+        return await self._result(
+            self._core.execute(token_in, token_out, amount, Terms(**terms), idempotency_key, prices)
+        )
 
     async def change(
         self,

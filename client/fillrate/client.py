@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 import httpx2
 from websockets.sync.client import ClientConnection, connect
@@ -47,7 +47,7 @@ from fillrate.models import (
 from fillrate.period import Period
 from fillrate.prices import Changes, Prices
 from fillrate.retrying import RetryPolicy
-from fillrate.terms import Terms
+from fillrate.terms import TermOptions, Terms, TermsBesideSlippage
 from fillrate.transport import (
     SOCKET_OPEN_SECONDS,
     TIMEOUT,
@@ -127,13 +127,8 @@ class Fillrate:
         token_out: str,
         amount: Decimal | str,
         *,
-        slippage: Decimal | str | None = None,
-        min_out: Decimal | str | None = None,
-        expires_at: datetime | str | None = None,
-        client_order_id: str | None = None,
-        max_price_impact: Decimal | str | None = None,
-        max_network_fee: Decimal | str | None = None,
         idempotency_key: str | None = None,
+        **terms: Unpack[TermOptions],
     ) -> Accepted:
         """Place a market order: sell exactly `amount` whole tokens of `token_in` for `token_out`.
 
@@ -144,27 +139,21 @@ class Fillrate:
         Sent with an Idempotency-Key, a new one unless given, so that no retry makes a second order. Raises
         SubmissionUnknown where it can't be told whether there is one; its `idempotency_key` is the way to find out.
         """
-        terms = Terms(slippage, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
-        return self._result(self._core.execute(token_in, token_out, amount, terms, idempotency_key))
+        return self._result(self._core.execute(token_in, token_out, amount, Terms(**terms), idempotency_key))
 
     def execute_quote(
         self,
         quote: Quote,
         *,
-        min_out: Decimal | str | None = None,
-        expires_at: datetime | str | None = None,
-        client_order_id: str | None = None,
-        max_price_impact: Decimal | str | None = None,
-        max_network_fee: Decimal | str | None = None,
         idempotency_key: str | None = None,
+        **terms: Unpack[TermsBesideSlippage],
     ) -> Accepted:
         """Place what was quoted: that trade with its slippage, and the quote's `min_out` as the least that comes out.
 
         A `min_out` of one's own holds where it is stricter; the rest is as with `execute`. The same quote with the same
         `idempotency_key` is the same order, which a new quote would not be.
         """
-        terms = Terms(None, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
-        return self._result(self._core.execute_quote(quote, terms, idempotency_key))
+        return self._result(self._core.execute_quote(quote, Terms(**terms), idempotency_key))
 
     def limit(
         self,
@@ -173,15 +162,10 @@ class Fillrate:
         amount: Decimal | str,
         limit_price: Decimal | str,
         *,
-        slippage: Decimal | str | None = None,
-        min_out: Decimal | str | None = None,
-        expires_at: datetime | str | None = None,
-        client_order_id: str | None = None,
-        max_price_impact: Decimal | str | None = None,
-        max_network_fee: Decimal | str | None = None,
         max_tries: int | None = None,
         force: bool = False,
         idempotency_key: str | None = None,
+        **terms: Unpack[TermOptions],
     ) -> Accepted:
         """Place a limit order: it waits until the best route pays `limit_price` a token, and never gets less.
 
@@ -189,9 +173,8 @@ class Fillrate:
         terms are as with `execute`. `max_tries`: how often it waits again after a transaction that did not fill.
         `force` accepts a price that looks like a mistake beside the market's.
         """
-        terms = Terms(slippage, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
         prices = Prices("limit", limit_price, None, None, max_tries, force)
-        return self._result(self._core.execute(token_in, token_out, amount, terms, idempotency_key, prices))
+        return self._result(self._core.execute(token_in, token_out, amount, Terms(**terms), idempotency_key, prices))
 
     def stop(
         self,
@@ -201,24 +184,18 @@ class Fillrate:
         *,
         stop_price: Decimal | str | None = None,
         trailing: Decimal | str | None = None,
-        slippage: Decimal | str | None = None,
-        min_out: Decimal | str | None = None,
-        expires_at: datetime | str | None = None,
-        client_order_id: str | None = None,
-        max_price_impact: Decimal | str | None = None,
-        max_network_fee: Decimal | str | None = None,
         max_tries: int | None = None,
         force: bool = False,
         idempotency_key: str | None = None,
+        **terms: Unpack[TermOptions],
     ) -> Accepted:
         """Place a stop order: once the best route pays no more than `stop_price`, it sells, with `slippage`.
 
         `trailing`, a fraction, in place of `stop_price` lets the stop follow the best price seen. In a fall deeper
         than its slippage a stop does not fill. The rest is as with `limit`.
         """
-        terms = Terms(slippage, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
         prices = Prices("stop", None, stop_price, trailing, max_tries, force)
-        return self._result(self._core.execute(token_in, token_out, amount, terms, idempotency_key, prices))
+        return self._result(self._core.execute(token_in, token_out, amount, Terms(**terms), idempotency_key, prices))
 
     def oco(
         self,
@@ -229,20 +206,14 @@ class Fillrate:
         *,
         stop_price: Decimal | str | None = None,
         trailing: Decimal | str | None = None,
-        slippage: Decimal | str | None = None,
-        min_out: Decimal | str | None = None,
-        expires_at: datetime | str | None = None,
-        client_order_id: str | None = None,
-        max_price_impact: Decimal | str | None = None,
-        max_network_fee: Decimal | str | None = None,
         max_tries: int | None = None,
         force: bool = False,
         idempotency_key: str | None = None,
+        **terms: Unpack[TermOptions],
     ) -> Accepted:
         """Place a limit and a stop for the same amount, of which whichever comes first trades, and never both."""
-        terms = Terms(slippage, min_out, expires_at, client_order_id, max_price_impact, max_network_fee)
         prices = Prices("oco", limit_price, stop_price, trailing, max_tries, force)
-        return self._result(self._core.execute(token_in, token_out, amount, terms, idempotency_key, prices))
+        return self._result(self._core.execute(token_in, token_out, amount, Terms(**terms), idempotency_key, prices))
 
     def change(
         self,

@@ -5,10 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from typing import TypedDict
 
 from pydantic.alias_generators import to_camel
 
 from fillrate.amounts import decimal_text
+
+
+class TermsBesideSlippage(TypedDict, total=False):
+    """What a caller may say of an order whose slippage is settled: `Terms` by their names."""
+
+    min_out: Decimal | str | None
+    expires_at: datetime | str | None
+    client_order_id: str | None
+    max_price_impact: Decimal | str | None
+    max_network_fee: Decimal | str | None
+
+
+class TermOptions(TermsBesideSlippage, total=False):
+    """What a caller may say of an order: `Terms` by their names."""
+
+    slippage: Decimal | str | None
 
 
 @dataclass(frozen=True, slots=True)
