@@ -79,9 +79,11 @@ def _faults_in_floor(order: Json, landed: Iterable[Landed]) -> list[str]:
 
 
 def _limit_out(order: Json) -> int | None:
-    """What its limit price asks for, of a limit order and of an oco that its limit set off."""
-    by_limit = order["type"] == "limit" or order.get("trigger", {}).get("kind") == "limit"
-    if not by_limit or (order["state"] != "confirmed" and order["type"] == "oco"):
+    """What its limit price asks for, of a limit order and of an oco that its limit set off.
+
+    One that comes back to wait has no trigger any more, so what an order ended with is what its floor was made of.
+    """
+    if order["type"] != "limit" and order.get("trigger", {}).get("kind") != "limit":
         return None
     scale = Fraction(10) ** (order["decimalsOut"] - order["decimalsIn"])
     least: int = ceil(Fraction(order["limitPrice"]) * order["amount"] * scale)

@@ -25,7 +25,8 @@ from chalicelib.orders.life import (
     sign,
     start_attempt,
 )
-from chalicelib.orders.order import Leftover, Leg, Order
+from chalicelib.orders.order import Leftover, Leg, Order, TriggerKind
+from chalicelib.orders.triggers import triggered
 from chalicelib.risk.counters import NetworkFees
 from tests.faults.audit import Audit
 from tests.faults.landed import ChainRecords
@@ -509,6 +510,25 @@ def test_a_limit_that_its_client_lowers_lowers_its_floor_and_nothing_else_does(b
     assert books.findings() == []
     books.orders["limit"]["history"][1]["detail"]["limit_price"] = "150"
     assert "limit: its floor fell from 1500000000 to 1490000000" in books.findings()
+
+
+@pytest.mark.parametrize("floor", [1_500_000_000, 1_499_999_999])
+def test_an_oco_that_its_limit_set_off_has_its_limit_as_floor_however_it_ends(books: PaperBooks, floor: int) -> None:
+    oco = replace(
+        new_order("oco"),
+        type="oco",
+        limit_price="150",
+        stop_price="140",
+        history=(),
+        min_out=None,
+        expires_at_ms=DEADLINE_MS,
+    )
+    waits = books.write(place(replace(oco, asked={"limitPrice": "150", "stopPrice": "140"})))
+    set_off = books.write(triggered(waits, TriggerKind.LIMIT, 1_700_000_000, 7, CREATED_AT_MS + 10))
+    books.write(cancel(replace(set_off, min_out=floor), CREATED_AT_MS + 20))
+    books.cancelled = {"oco"}
+    wrong = f"oco: its floor is {floor}, and its limit price asks for 1500000000"
+    assert books.findings() == ([] if floor == 1_500_000_000 else [wrong])
 
 
 def test_the_audit_finds_something_left_between_hops_that_the_order_doesnt_tell(books: PaperBooks) -> None:
