@@ -105,6 +105,9 @@ class StartTimes(Protocol):
         Raises Backlogged where more orders of the account wait than 15 minutes can take.
         """
 
+    def line_up(self, order: Order) -> bool:
+        """Put a new order that must wait into line; whether a worker must be told of it. Raises AwsError."""
+
     def withdraw(self, order: Order) -> None:
         """The order ended while it may have waited. Never raises AwsError."""
 
@@ -199,7 +202,8 @@ class Intake:
         placed = place(self._with_deadline(order, start_at_ms), start_at_ms)
         if not self._create(placed, limits, repeatable=idempotency_key is not None):
             return None
-        self._hand_over(placed)
+        if start_at_ms <= order.created_at_ms or self._line_up(placed):
+            self._hand_over(placed)
         logger.info("order accepted", order_id=placed.order_id, start_at_ms=start_at_ms)
         note(Metric.ORDERS_ACCEPTED)
         return placed
@@ -373,6 +377,14 @@ class Intake:
             return self._store.load(order.order_id)
         except AwsError:
             raise SubmissionUnknown(order.order_id, repeatable=repeatable) from None
+
+    def _line_up(self, order: Order) -> bool:
+        """As StartTimes.line_up. A worker that is told of one that isn't in line puts it there."""
+        try:
+            return self._starts.line_up(order)
+        except AwsError:
+            logger.exception("order not in line yet; a worker will put it there", order_id=order.order_id)
+            return True
 
     def _hand_over(self, order: Order) -> None:
         """Tell the workers. That this fails is no reason to refuse an order that is stored: the sweeper tells them."""

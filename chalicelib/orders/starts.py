@@ -114,6 +114,19 @@ class Starts:
             if self._line.write(free.start(self._policy, waiting, now_ms)):
                 return None
 
+    def line_up(self, order: Order) -> bool:
+        """Put a new order that can't start at once into line, so that it waits for its account's turn there, and not
+        in the queue behind all that others have sent. Whether a worker must be told of it: not where earlier ones of
+        its account wait, and somebody was called to look at them. Raises AwsError.
+        """
+        waiting = _waiting(order)
+        is_new = self._line.join(waiting)
+        while True:
+            stands = self._line.turns()
+            if self._line.write(stands.join_line(waiting, is_new=is_new)):
+                is_seen_to = stands.called_for_ms + WAITS_ITSELF_MS > self._now_ms()
+                return not (is_seen_to and stands.own_waiting(waiting.account))
+
     def leave(self, order_id: str) -> None:
         """The worker is done with the order for now: its place is free, for whoever is next."""
         try:

@@ -369,7 +369,7 @@ MAY: dict[str, set[str]] = {
 MAY_WRITE: dict[str, dict[str, set[str]]] = {
     "APIHandler": {
         "OrdersTable": {"PutItem"},
-        "LineTable": {"DeleteItem"},
+        "LineTable": {"PutItem", "DeleteItem"},
         "ControlTable": {"UpdateItem"},
         "CirculationsTable": {"UpdateItem"},
         "MeterTable": {"UpdateItem"},

@@ -65,12 +65,18 @@ class Starts:
     wait_ms: int = 0
     withdrawn: list[str] = field(default_factory=list)
     asked_for: set[str] = field(default_factory=set)
+    in_line: list[str] = field(default_factory=list)
+    is_seen_to: bool = False
 
     def estimate(self, account: str, now_ms: int) -> int:
         self.asked_for.add(account)
         if self.wait_ms > LONGEST_WAIT_MS:
             raise Backlogged(30)
         return now_ms + self.wait_ms
+
+    def line_up(self, order: Order) -> bool:
+        self.in_line.append(order.order_id)
+        return not self.is_seen_to
 
     def withdraw(self, order: Order) -> None:
         self.withdrawn.append(order.order_id)
@@ -201,13 +207,38 @@ def test_an_order_that_names_no_wallet_is_for_that_of_the_stage() -> None:
     assert Desk().submit().order.wallet is None, "where the stage's is not known"
 
 
-def test_an_order_that_must_wait_for_its_start_is_handed_over_at_once_and_has_its_time_from_its_start_on() -> None:
+def test_an_order_that_must_wait_for_its_start_is_in_line_at_once_and_has_its_time_from_its_start_on() -> None:
     desk = Desk(starts=Starts(wait_ms=4_000))
     order = desk.submit().order
     assert (order.start_at_ms, order.expires_at_ms) == (NOW + 4_000, NOW + 4_000 + MARKET_ORDER_MS)
     assert order.history[0].queued_until_ms == NOW + 4_000
-    assert desk.queue.sent == [(order.order_id, 0, "request-1")], "it comes into line by a worker"
+    assert desk.starts.in_line == [order.order_id]
+    assert desk.queue.sent == [(order.order_id, 0, "request-1")], "a worker is to look at the line"
     assert desk.starts.asked_for == {"mine"}
+
+
+def test_an_order_that_starts_at_once_comes_into_no_line() -> None:
+    desk = Desk()
+    order = desk.submit().order
+    assert (desk.starts.in_line, desk.queue.sent) == ([], [(order.order_id, 0, "request-1")])
+
+
+def test_no_worker_is_told_of_an_order_in_a_line_that_somebody_sees_to() -> None:
+    desk = Desk(starts=Starts(wait_ms=4_000, is_seen_to=True))
+    order = desk.submit(key="a").order
+    assert (desk.starts.in_line, desk.queue.sent) == ([order.order_id], [])
+    assert not desk.submit(key="a").created
+    assert desk.queue.sent == [(order.order_id, 0, "request-1")], "who asks again may have died in between"
+
+
+def test_a_line_that_can_not_be_reached_is_no_reason_to_refuse_an_order_that_is_stored() -> None:
+    class Unreachable(Starts):
+        def line_up(self, order: Order) -> bool:
+            raise AwsUnavailable("dynamodb")
+
+    desk = Desk(starts=Unreachable(wait_ms=4_000))
+    order = desk.submit().order
+    assert desk.queue.sent == [(order.order_id, 0, "request-1")], "a worker puts it into line"
 
 
 def test_a_deadline_of_the_clients_own_does_not_move_with_the_start() -> None:

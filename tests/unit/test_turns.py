@@ -70,8 +70,10 @@ class Stage:
         order_id = f"order-{next(self.numbers):05d}"
         start_at_ms = self.starts().estimate(account, self.now_ms)
         order = replace(new_order(order_id), account=account, created_at_ms=self.now_ms, history=())
-        assert self.store.create(place(order, start_at_ms))
-        self.enqueue(order_id)
+        placed = place(order, start_at_ms)
+        assert self.store.create(placed)
+        if start_at_ms <= self.now_ms or self.starts().line_up(placed):
+            self.enqueue(order_id)
         return order_id
 
     def cancel(self, order_id: str) -> None:
@@ -219,6 +221,36 @@ def test_while_an_account_floods_anothers_order_starts_with_the_next_slot() -> N
             assert start_ms is not None, "it has not started in 2 s"
             waits.append(start_ms - placed_ms)
     assert max(waits) <= 2 * stage.policy.rate.interval
+
+
+def test_an_order_waits_for_its_turn_and_not_for_the_messages_that_others_sent_before() -> None:
+    """The workers keep up with the pace, and not with a queue as long as the flood would make it."""
+    stage = Stage(policy(limit=30, burst=2), work_ms=1_500)
+    for _ in range(300):
+        stage.run_until(stage.now_ms + 100)
+        stage.post("flood")
+    messages = [order_id for order_id, _ in stage.sent]
+    assert len(set(messages)) < 30, "one that is in line behind its account's others needs none"
+    order_id = stage.post("other")
+    assert stage.line.stands.own_waiting("other") == 1, "before a worker has seen it"
+    stage.run_until(stage.now_ms + stage.policy.rate.interval + 100)
+    assert stage.start_of(order_id) is not None
+    stage.run_until(stage.now_ms + 20 * 60_000)
+    assert len(stage.started) == 301, "and all of the flood's, at last"
+
+
+def test_an_order_is_told_of_where_nobody_was_called_to_look_at_those_before_it() -> None:
+    """A message was lost: the next order's finds both."""
+    stage = Stage(policy(limit=30, burst=1), work_ms=10)
+    stage.post("one")
+    stage.run_until(NOW + 100)
+    lost = stage.post("one")
+    stage.events.clear()
+    stage.run_until(NOW + 10_000)
+    assert stage.start_of(lost) is None
+    found = stage.post("one")
+    stage.run_until(NOW + 20_000)
+    assert None not in (stage.start_of(lost), stage.start_of(found))
 
 
 @given(st.lists(st.integers(1, 12), min_size=2, max_size=5))
