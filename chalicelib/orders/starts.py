@@ -20,7 +20,8 @@ from chalicelib.problems import AwsError, Backlogged
 
 # Longer than any two orders of an account lie apart.
 _BEFORE_ALL_MS = 10**12
-# A worker whose line moves on within this time waits for it itself: a queue's delay is a second at least.
+# A worker whose line moves on within this time waits for it itself: a queue's delay is in whole seconds, and called for
+# later one comes in the second before.
 WAITS_ITSELF_MS = 1_000
 
 
@@ -139,8 +140,11 @@ class Starts:
         """Have a worker look at the line where the place that is free now lets it go on."""
         now_ms = self._now_ms()
         in_ms = self._call_in_ms(turns.at(now_ms), now_ms)
-        if in_ms is not None and self._line.write(replace(turns, called_for_ms=now_ms + in_ms)):
-            self._call(turns, in_ms)
+        if in_ms is None:
+            return
+        delay_ms = _delay_ms(in_ms)
+        if self._line.write(replace(turns, called_for_ms=now_ms + delay_ms)):
+            self._call(turns, delay_ms)
 
     def withdraw(self, order: Order) -> None:
         """An order that ended while it waited is no longer in line. What is left of it is found when its turn comes."""
@@ -222,8 +226,9 @@ class Starts:
                 return _Look(stands, own)
             turns, started = self._started(stands.end(own.order_id).join_line(own, is_new=is_new), now_ms)
             call_in_ms = self._call_in_ms(turns, now_ms)
+            waits_itself = started is None and may_wait and call_in_ms is not None and call_in_ms <= WAITS_ITSELF_MS
             if call_in_ms is not None:
-                turns = replace(turns, called_for_ms=now_ms + call_in_ms)
+                turns = replace(turns, called_for_ms=now_ms + (call_in_ms if waits_itself else _delay_ms(call_in_ms)))
             if self._line.write(turns):
                 break
         if started is not None:
@@ -231,10 +236,10 @@ class Starts:
             if started.order_id != own.order_id:
                 # in case this worker dies: the message that it has is another order's
                 self._workers.enqueue(started.order_id, self._policy.hold_ms, started.correlation_id)
-        elif call_in_ms is not None and may_wait and call_in_ms <= WAITS_ITSELF_MS:
+        elif waits_itself:
             return _Look(turns, again_in_ms=call_in_ms)
         if call_in_ms is not None:
-            self._call(turns, call_in_ms)
+            self._call(turns, _delay_ms(call_in_ms))
         return _Look(turns, started)
 
     def _call_in_ms(self, turns: Turns, now_ms: int) -> int | None:
@@ -278,7 +283,7 @@ class Starts:
         self._line.leave(waiting)
         return False
 
-    def _call(self, turns: Turns, in_ms: int) -> None:
+    def _call(self, turns: Turns, delay_ms: int) -> None:
         """Have some worker look at the line. The message is of an order in it, of one that waits still: a worker drops
         that of any other.
         """
@@ -287,8 +292,13 @@ class Starts:
                 continue
             for waiting in self._line.of(account.account, self._policy.places + 1):
                 if self._waits(waiting):
-                    self._workers.enqueue(waiting.order_id, in_ms, waiting.correlation_id)
+                    self._workers.enqueue(waiting.order_id, delay_ms, waiting.correlation_id)
                     return
+
+
+def _delay_ms(in_ms: int) -> int:
+    """After how long a worker is to come that looks in `in_ms`: a queue's delay is in whole seconds."""
+    return in_ms - in_ms % WAITS_ITSELF_MS
 
 
 def _has_turn(turns: Turns, waiting: Waiting, now_ms: int) -> bool:
