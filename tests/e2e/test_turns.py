@@ -104,7 +104,7 @@ def test_orders_that_are_placed_and_cancelled_keep_nobody_waiting(flooding: Acco
     told = [(order["history"][0].get("queuedUntil"), parse_time(order["createdAt"])) for order in orders]
     assert max(parse_time(at) - created_ms if at else 0 for at, created_ms in told) < SOON_MS, "by the slots alone"
     if FULL:
-        assert max(waits(orders)) < SOON_MS, waits(orders)
+        assert max(waits(orders)) < SOON_MS, sorted(waits(orders))[-10:]
 
 
 def test_while_an_account_floods_anothers_orders_start_in_turn(
@@ -125,7 +125,7 @@ def test_while_an_account_floods_anothers_orders_start_in_turn(
             # what was on its way to a worker when the order came may be before it, and then one in turn
             assert len(before) <= 3, f"{len(before)} of the flood started before it"
     if FULL:
-        assert max(waits(orders)) < SOON_MS, waits(orders)
+        assert max(waits(orders)) < SOON_MS, sorted(waits(orders))[-10:]
 
 
 def listed(account: Account) -> list[Json]:

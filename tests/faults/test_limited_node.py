@@ -112,7 +112,9 @@ def test_ten_orders_at_once_confirm_at_the_nodes_pace_and_none_of_their_calls_is
     stack.node.forget()
     orders = stack.execute(market_orders(ORDERS))
     assert Counter(order["status"] for order in orders) == {"confirmed": ORDERS}
-    lost = [(step["errorCode"], step["error"]) for order in orders for step in order["history"] if step.get("errorCode")]
+    lost = [
+        (step["errorCode"], step["error"]) for order in orders for step in order["history"] if step.get("errorCode")
+    ]
     assert not lost, "no attempt was lost, by expiry say"
     assert stack.node.most_in_any_window() <= CALLS_IN_TEN_SECONDS
     assert stack.node.refused == 0
