@@ -24,6 +24,7 @@ from chalicelib.solana.token_symbol import written_symbol
 from chalicelib.venues import supported
 from chalicelib.venues.pool_reader import read_pool
 from chalicelib.venues.registry import PoolEntry, PoolRegistry
+from chalicelib.venues.venue import Pool, Venue
 from operations.errors import UnfitPool
 from operations.pool_registry import OPERATOR
 from operations.record import record_of
@@ -60,7 +61,21 @@ class PoolAdministration:
         return sorted(entries, key=lambda entry: (entry.program, entry.address))
 
     def check(self, address: str) -> CheckedPool:
-        """The pool at `address` as its program's venue decodes it, every account of it read. Raises UnfitPool."""
+        """The pool at `address` as its program's venue decodes it, with what is to be known of its tokens.
+
+        Raises UnfitPool.
+        """
+        venue, decoded = self.decoded(address)
+        mints = [side.mint for side in decoded.sides]
+        accounts = self._present(mints)
+        risks = {str(mint): powers_over(mint, account) for mint, account in accounts.items()}
+        first, second = map(str, mints)
+        symbols = self.symbols()
+        warnings = tuple(text for mint, account in accounts.items() for text in _look_alikes(mint, account, symbols))
+        return CheckedPool(PoolEntry(address, str(venue.program_id)), venue.dex, (first, second), risks, warnings)
+
+    def decoded(self, address: str) -> tuple[Venue, Pool]:
+        """The venue of the program that has the pool, and the pool with every account of it read. Raises UnfitPool."""
         try:
             pool = Pubkey.from_string(address)
         except ValueError:
@@ -74,16 +89,9 @@ class PoolAdministration:
                 *others, last = (venue.program for venue in supported.VENUES)
                 known = f"{', '.join(others)} and {last}"
                 raise UnfitPool(f"{address} belongs to the program {account.owner}; pools of {known} can be traded")
-            decoded = read_pool(self._rpc.get_multiple_accounts, venue, pool)
+            return venue, read_pool(self._rpc.get_multiple_accounts, venue, pool)
         except FillrateError as error:
             raise UnfitPool(f"{address} can't be traded: {error}") from error
-        mints = [side.mint for side in decoded.sides]
-        accounts = self._present(mints)
-        risks = {str(mint): powers_over(mint, account) for mint, account in accounts.items()}
-        first, second = map(str, mints)
-        symbols = self.symbols()
-        warnings = tuple(text for mint, account in accounts.items() for text in _look_alikes(mint, account, symbols))
-        return CheckedPool(PoolEntry(address, str(venue.program_id)), venue.dex, (first, second), risks, warnings)
 
     def add(self, address: str, accepted: Collection[MintRisk] = ()) -> CheckedPool:
         """Register a pool after a check; it is traded within half a minute.
@@ -128,12 +136,12 @@ def unfit_pools(pools: PoolAdministration) -> Iterator[str]:
     """Why each registered pool that can't be traded can't, as far as the chain tells."""
     for entry in pools.list():
         try:
-            found = pools.check(entry.address).entry
+            venue, _ = pools.decoded(entry.address)
         except UnfitPool as unfit:
             yield str(unfit)
         else:
-            if found.program != entry.program:
-                yield f"{entry.address} is registered as a pool of {entry.program} and belongs to {found.program}"
+            if str(venue.program_id) != entry.program:
+                yield f"{entry.address} is registered as a pool of {entry.program} and belongs to {venue.program_id}"
 
 
 def _look_alikes(mint: Pubkey, account: Account, symbols: Mapping[str, str]) -> Iterator[str]:

@@ -119,14 +119,22 @@ def ended(stack: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize(("arguments", "code"), EVERY_COMMAND, ids=lambda value: str(value))
-def test_every_command_speaks_words_and_json(home: Path, ended: str, arguments: tuple[str, ...], code: int) -> None:
+def test_every_command_speaks_words_and_json(cli: Cli, ended: str, arguments: tuple[str, ...], code: int) -> None:
     known = [argument.format(ended=ended, unknown="nothing") for argument in arguments]
-    words, machine = process(home, *known), process(home, *known, "--json")
-    assert (words.code, machine.code) == (code, code), (words, machine)
+    words, machine = cli(*known, expect=code), cli(*known, "--json", expect=code)
     for line in (machine.stderr if code else machine.stdout).splitlines():
         json.loads(line)
     assert not (machine.stdout if code else machine.stderr)
     assert "Traceback" not in words.stderr
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(("tokens",), 0), (("cancel", ENDED), 3), (("limits", "show"), 0)])
+def test_a_process_of_its_own_says_and_ends_with_the_same(
+    home: Path, cli: Cli, ended: str, arguments: tuple[str, ...], code: int
+) -> None:
+    known = [argument.format(ended=ended) for argument in arguments]
+    for options in ((), ("--json",)):
+        assert process(home, *known, *options) == cli(*known, *options, expect=code)
 
 
 def test_a_quote_names_the_pools_and_the_floor(cli: Cli) -> None:
