@@ -103,7 +103,7 @@ def picture(browser: Browser, site: dict[str, str], name: str, order_id: str, wa
     context = browser.new_context(**{"viewport": DESKTOP, **options})
     desk = Desk(context.new_page(), site["uiUrl"])
     desk.open(order_id)
-    desk.fill_ticket("250")
+    desk.fill_ticket("2500")
     expect(desk.rows.first).to_be_visible()
     age = desk.page.get_by_test_id("quote-age")
     for _ in range(watched):
