@@ -9,7 +9,7 @@ import type { Leg } from "./wire";
 // How wide a character of the smallest text is at most, on average.
 const CHARACTER = 6.4;
 // How much wider the bold text is, and how much room a share takes: "99.99 %" and a gap.
-const BOLD = 1.25;
+const BOLD = 1.4;
 const SHARE = 58;
 
 /** The first of the texts that has room in so many pixels, or none. */

@@ -38,7 +38,8 @@ const GAP = 12;
 const MARGIN = 22;
 const TRUNK = 40;
 const THINNEST = 2;
-const WIDEST_BOX = 190;
+// The longest name of a venue beside its share.
+const WIDEST_BOX = 216;
 
 /** The legs by hop: those into the same token stand side by side. */
 export function hops(route: readonly Leg[]): Leg[][] {
