@@ -69,6 +69,7 @@ from chalicelib.risk.limits import (
 )
 from chalicelib.risk.network_fees import FeeRange, most_network_fee
 from chalicelib.solana.signed_transaction import SignedTransaction
+from chalicelib.solana.simulation import VersionRefused
 
 UNDECIDED_AGAIN_MS = 1000
 # A worker that has watched for as long as it may still has a fill to read, and a write to make.
@@ -81,7 +82,8 @@ _SWEPT_MS = BEFORE_DEADLINE_MS + 60_000
 class PlannedSwap:
     """The best route now, what it is quoted to pay, the builder of its signed transaction, what it risks, its fees.
 
-    `build` is given the order as it is stored, whose floor and whose reserved fees the transaction must keep.
+    `build` is given the order as it is stored, whose floor and whose reserved fees the transaction must keep; it raises
+    VersionRefused where the cluster takes no transaction that has room for the route, which another plan knows.
     `otherwise` are the next best ways, where the wallet can't lend this one's rent.
     """
 
@@ -343,13 +345,20 @@ class Execution:
                 assert limits is not None, "no transaction is stored"
                 planned = self._trader.plan(order)
                 order = fix_floor(order, planned.quoted_out)
-                otherwise = [way for way in planned.otherwise if way.quoted_out >= (order.min_out or 0)]
+                otherwise = _other_ways(planned, order)
+                planned_anew = False
                 while True:
                     order = unquoted = self._choose(order, planned, limits)
                     refuse_after_deadline(order, self._now_ms())
                     try:
                         submission = planned.build(order)
                         break
+                    except VersionRefused:
+                        if planned_anew:
+                            raise
+                        # the cluster takes less than was planned for, which is known by now
+                        planned, planned_anew = self._trader.plan(order), True
+                        otherwise = _other_ways(planned, order)
                     except InsufficientBalance:
                         if not otherwise:
                             raise
@@ -480,6 +489,11 @@ class Execution:
         self._store.replace(returned(order, text, code, self._now_ms()))
         logger.info("order waits for its price again", error_code=code, error=text)
         return Waits()
+
+
+def _other_ways(planned: PlannedSwap, order: Order) -> list[PlannedSwap]:
+    """The plan's other ways that pay the order's floor."""
+    return [way for way in planned.otherwise if way.quoted_out >= (order.min_out or 0)]
 
 
 def _refusing_pools(order: Order, error: ExecutionError) -> tuple[str, ...]:

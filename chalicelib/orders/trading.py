@@ -15,7 +15,7 @@ from chalicelib.orders.life import refuse_after_deadline
 from chalicelib.orders.order import Order
 from chalicelib.orders.route_legs import order_legs, order_offers
 from chalicelib.orders.settling import Settler, mints_of
-from chalicelib.problems import ExecutionError, SigningRefused, WalletUnavailable
+from chalicelib.problems import ExecutionError, SigningRefused, TransactionTooLarge, WalletUnavailable
 from chalicelib.risk.network_fees import FeeRange
 from chalicelib.risk.reference_price import exposure_of
 from chalicelib.routing.market import BRIDGE_MINTS, Market, PricedPair
@@ -110,7 +110,7 @@ class ChainTrader:
         self._settler.start_invocation(order)
         self._refuse_another_wallet(order)
         mint_in, mint_out = mints_of(order)
-        version, proven = self._versions.to_try(self._now_ms())
+        version = self._versions.to_try(self._now_ms())
         reads = _OpeningReads(self._rpc, asks_rent=self._rent_lamports is None)
         besides = wallet_accounts(self._wallet.address, {mint_out, *BRIDGE_MINTS} - {NATIVE_MINT})
         priced = self._market.price(
@@ -122,14 +122,12 @@ class ChainTrader:
             floor=order.min_out or 0,
             besides=besides,
             version=version,
-            or_in_version_0=not proven,
             read=reads,
         )
         self._rent_lamports = self._rent_lamports or reads.rent_lamports
         read_at = _ReadAt(Opened(reads.latest, reads.recent_fees), version, self._now_ms())
-        # a way over a third token opens one account more, whose rent the wallet may not have; and one that only a
-        # version 1 transaction can carry is none where the cluster turns out not to take it
-        routes = (priced.route, *priced.other_routes) if len(priced.route.hops) > 1 or not proven else (priced.route,)
+        # a way over a third token opens one account more, whose rent the wallet may not have
+        routes = (priced.route, *priced.other_routes) if len(priced.route.hops) > 1 else (priced.route,)
         planned, *otherwise = (self._planned(order, replace(priced, route=route), read_at) for route in routes)
         return replace(planned, otherwise=tuple(otherwise))
 
@@ -178,18 +176,23 @@ class ChainTrader:
         """Price, simulate and sign: what is signed is what was simulated, but for the limit and the fee (Simulated).
 
         Where the simulation refuses version 1, before anything is signed, it is tried as version 0: once it is stored a
-        transaction's version never changes.
+        transaction's version never changes. Raises VersionRefused where version 0 has no room for the route.
         """
-        version = self._versions.to_try(self._now_ms())[0] if read_at.version == 1 else read_at.version
-        try:
-            simulated = self._simulate(order, route, check_wallet, read_at, version)
-        except VersionRefused as refused:
-            logger.warning("version 0 is built instead", reason=str(refused))
-            self._versions.refused(self._now_ms())
-            version = 0
-            simulated = self._simulate(order, route, check_wallet, read_at, version)
+        version = self._versions.to_try(self._now_ms()) if read_at.version == 1 else read_at.version
+        simulated = None
         if version == 1:
-            self._versions.taken()
+            try:
+                simulated = self._simulate(order, route, check_wallet, read_at, version)
+            except VersionRefused as refused:
+                logger.warning("version 0 is built instead", reason=str(refused))
+                self._versions.refused(self._now_ms())
+        if simulated is None:
+            try:
+                simulated = self._simulate(order, route, check_wallet, read_at, version=0)
+            except TransactionTooLarge as too_large:
+                if read_at.version == 0:
+                    raise
+                raise VersionRefused(f"version 1 is not taken, and {too_large}") from too_large
         self._unit_price = simulated.budget.unit_price
         approved = self._approve(simulated.message, order)
         refuse_after_deadline(order, self._now_ms())  # simulating took its time

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from itertools import count
@@ -191,16 +190,14 @@ class Market:
         floor: int = 0,
         besides: frozenset[Pubkey] = frozenset(),
         version: TransactionVersion | None = None,
-        or_in_version_0: bool = False,
         read: PoolsRead | None = None,
     ) -> PricedPair:
         """Read the deepest pools of the pair and of the ways over a third token, and route `amount` base units.
 
         `leg_lamports` is what one more leg in the transaction costs; a route must gain more than that by it. The pools
         `without` are left out as long as the others pay at least `floor` base units; else all are asked. `besides` are
-        accounts to read with the pools. `version` is the transaction's, where it isn't the market's own; with
-        `or_in_version_0` the best routes that such a one can carry come besides, after all others. `read` reads the
-        accounts in place of the market's source, and is told the pools that a swap may go over.
+        accounts to read with the pools. `version` is the transaction's, where it isn't the market's own. `read` reads
+        the accounts in place of the market's source, and is told the pools that a swap may go over.
 
         Raises:
             NoPool: none is registered for the pair, nor for a way over a third token.
@@ -220,15 +217,7 @@ class Market:
             offers = ask_pools(pools.direct, mint_in, amount, pools.clock)
             leg_cost = _leg_cost(pools, amount, offers, leg_lamports)
             limits = self._limits(self._version if version is None else version, leg_cost)
-
-            def ways(limits: RouteLimits) -> tuple[Route, ...]:
-                return _routes_without(pools, without, amount, limits, floor) or best_routes(pools, amount, limits)
-
-            routes = ways(limits)
-            older = self._limits(0, leg_cost)
-            if or_in_version_0 and not all(older.fits(route) for route in routes):
-                with suppress(ExecutionError):
-                    routes += tuple(route for route in ways(older) if route not in routes)
+            routes = _routes_without(pools, without, amount, limits, floor) or best_routes(pools, amount, limits)
             worth, sol_worth = (
                 _decode_worth(way, read.accounts, pools) for way in (candidates.valued, candidates.sol_valued)
             )

@@ -13,20 +13,13 @@ class Versions:
 
     def __init__(self, chosen: TransactionVersion) -> None:
         self._chosen: TransactionVersion = chosen
-        self._taken = chosen == 0  # every cluster takes it
         self._refused_at_ms: int | None = None
 
-    def to_try(self, now_ms: int) -> tuple[TransactionVersion, bool]:
-        """The version to build, and whether the cluster is known to take it."""
+    def to_try(self, now_ms: int) -> TransactionVersion:
+        """The version to plan for and to build."""
         since_ms = None if self._refused_at_ms is None else now_ms - self._refused_at_ms
-        if since_ms is not None and 0 <= since_ms < _TRIED_AGAIN_AFTER_MS:
-            return 0, True
-        return self._chosen, self._taken
-
-    def taken(self) -> None:
-        """A transaction of the chosen version was simulated, whatever came of it."""
-        self._taken, self._refused_at_ms = True, None
+        return 0 if since_ms is not None and 0 <= since_ms < _TRIED_AGAIN_AFTER_MS else self._chosen
 
     def refused(self, now_ms: int) -> None:
         """The cluster doesn't take the chosen version."""
-        self._taken, self._refused_at_ms = False, now_ms
+        self._refused_at_ms = now_ms

@@ -198,6 +198,9 @@ class AnyTime:
     def withdraw(self, order: Order) -> None:
         pass
 
+    def line_up(self, order: Order) -> bool:
+        return True
+
     def estimate(self, account: str, now_ms: int) -> int:
         return now_ms
 

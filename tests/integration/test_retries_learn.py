@@ -22,6 +22,7 @@ from chalicelib.problems import (
 )
 from chalicelib.risk.limits import Limits, LimitsInForce
 from chalicelib.solana.signed_transaction import SignedTransaction
+from chalicelib.solana.simulation import VersionRefused
 from tests.integration.chain_model import FEES, FreeRein, ModelTrader, World
 from tests.orders_in_memory import OrdersInMemory
 from tests.sample_orders import MIN_OUT, QUOTED_OUT, ROUTE, new_order
@@ -171,3 +172,40 @@ class TestARouteWhoseRentTheWalletCanNotLend:
         order = world.stored(ORDER)
         assert (order.error_code, order.first_quoted_out, order.min_out) == ("PRICE_DEVIATION", QUOTED_OUT, MIN_OUT)
         assert order.state in (State.FAILED, State.RETRYING)
+
+
+class TestARouteThatNoTransactionOfTheClusterHasRoomFor:
+    def plans(self, world: World, monkeypatch: pytest.MonkeyPatch, *buildable: bool) -> list[Order]:
+        """Each plan's route can be built or not, in turn; the orders as they were planned for."""
+        planned: list[Order] = []
+
+        def plan(trader: ModelTrader, order: Order) -> PlannedSwap:
+            planned.append(order)
+            able = buildable[len(planned) - 1]
+
+            def build(order: Order) -> SignedTransaction:
+                if not able:
+                    raise VersionRefused("version 1 is not taken, and version 0 has no room")
+                return SignedTransaction("signature-1", b"\1", "blockhash", 150)
+
+            return PlannedSwap(ROUTE[1:] if able else ROUTE, QUOTED_OUT - len(planned), build, world.exposure, FEES)
+
+        monkeypatch.setattr(ModelTrader, "plan", plan)
+        return planned
+
+    def test_is_planned_anew_in_the_same_attempt_and_keeps_its_floor(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        planned = self.plans(world, monkeypatch, False, True)
+        world.worker().run(ORDER, "first/1")
+        order = world.stored(ORDER)
+        assert (order.state, order.retry_count, order.route) == (State.CONFIRMED, 0, ROUTE[1:])
+        assert order.first_quoted_out == QUOTED_OUT - 1
+        assert [each.min_out for each in planned] == [None, order.min_out]
+
+    def test_costs_an_attempt_where_it_can_not_be_built_again(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        planned = self.plans(world, monkeypatch, False, False, True)
+        order = attempt(world)
+        assert (order.state, len(planned)) == (State.RETRYING, 2)

@@ -22,9 +22,11 @@ from chalicelib.solana.cluster import Cluster, ConsensusProtocol
 from chalicelib.solana.compute_budget import BASE_FEE_LAMPORTS, MAX_COMPUTE_UNITS, PriorityFeePolicy
 from chalicelib.solana.rpc import Simulation
 from chalicelib.solana.signed_transaction import SignedTransaction
+from chalicelib.solana.simulation import VersionRefused
 from chalicelib.solana.tips import Tips
 from chalicelib.solana.transaction import TransactionVersion
 from chalicelib.solana.wallet_funds import WalletFunds
+from chalicelib.venues import supported
 from infra.localnet.startup import Options
 from tests.integration.chain_trading import MINTS, Engine, InProcessChain, genesis_pools
 
@@ -383,6 +385,24 @@ def test_a_way_that_is_built_after_version_1_was_refused_for_another_begins_with
     again = simulated(made)[built_first:]
     assert again
     assert all(isinstance(message, MessageV0) for message in again)
+
+
+def test_a_route_that_version_0_has_no_room_for_is_planned_anew_and_not_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That the cluster takes no version 1 is known by the first simulation, and the route was planned before."""
+    every_program = tuple(venue.program_id for venue in supported.VENUES)
+    few = engine(10**15, holding=["USDC"], pair=("SOL", "USDC"))
+    made = Engine(few.chain, WALLET, genesis_pools(every_program)[frozenset(("SOL", "USDC"))])
+    refusing_version_1(made, monkeypatch, "UnsupportedVersion")
+    order = made.order("SOL", "USDC", 3_000 * 10**9)
+    planned = made.trader.plan(order)
+    with pytest.raises(VersionRefused, match="1232 fit"):
+        made.build(order, planned)
+    anew = made.execute(order)
+    assert len(anew.planned.route) < len(planned.route)
+    assert anew.fate == Landed(anew.planned.quoted_out)
+    assert isinstance(message_of(anew.submission.wire), MessageV0)
 
 
 def test_what_was_read_for_version_0_is_built_as_version_0_even_where_version_1_is_due_to_be_tried_again(
