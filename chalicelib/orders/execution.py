@@ -497,11 +497,20 @@ def _other_ways(planned: PlannedSwap, order: Order) -> list[PlannedSwap]:
 
 
 def _refusing_pools(order: Order, error: ExecutionError) -> tuple[str, ...]:
-    """The pool of the order's route that refused the attempt, where one pool did; or those whose prices were moved."""
+    """The pool of the order's route that refused the attempt, where one pool did; or those whose prices were moved.
+
+    That a pool pays less than its floor is the market's doing. But the floor of the first of two hops is its quote,
+    whatever slippage the client allows.
+    """
     if isinstance(error, PriceDeviation):
         return error.pools
     route = order.route or ()
-    return (route[error.leg].pool,) if error.leg is not None and error.leg < len(route) else ()
+    if error.leg is None or error.leg >= len(route):
+        return ()
+    leg = route[error.leg]
+    if isinstance(error, SlippageExceeded) and leg.token_out.mint == order.token_out.mint:
+        return ()
+    return (leg.pool,)
 
 
 def _come_back(order: Order, in_ms: int, now_ms: int, why: str) -> ComeBack:

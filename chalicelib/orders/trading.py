@@ -15,7 +15,13 @@ from chalicelib.orders.life import refuse_after_deadline
 from chalicelib.orders.order import Order
 from chalicelib.orders.route_legs import order_legs, order_offers
 from chalicelib.orders.settling import Settler, mints_of
-from chalicelib.problems import ExecutionError, SigningRefused, TransactionTooLarge, WalletUnavailable
+from chalicelib.problems import (
+    ExecutionError,
+    SigningRefused,
+    SlippageExceeded,
+    TransactionTooLarge,
+    WalletUnavailable,
+)
 from chalicelib.risk.network_fees import FeeRange
 from chalicelib.risk.reference_price import exposure_of
 from chalicelib.routing.market import BRIDGE_MINTS, Market, PricedPair
@@ -126,8 +132,9 @@ class ChainTrader:
         )
         self._rent_lamports = self._rent_lamports or reads.rent_lamports
         read_at = _ReadAt(Opened(reads.latest, reads.recent_fees), version, self._now_ms())
+        best, *others = _surest_first(order, (priced.route, *priced.other_routes))
         # a way over a third token opens one account more, whose rent the wallet may not have
-        routes = (priced.route, *priced.other_routes) if len(priced.route.hops) > 1 else (priced.route,)
+        routes = (best, *others) if len(best.hops) > 1 else (best,)
         planned, *otherwise = (self._planned(order, replace(priced, route=route), read_at) for route in routes)
         return replace(planned, otherwise=tuple(otherwise))
 
@@ -260,6 +267,15 @@ class ChainTrader:
         if self._rent_lamports is None:
             self._rent_lamports = self._rpc.get_minimum_balance_for_rent_exemption(TOKEN_ACCOUNT_LENGTH)
         return self._rent_lamports
+
+
+def _surest_first(order: Order, routes: Sequence[Route]) -> list[Route]:
+    """The routes, best first. Once the price moved between an order's two hops, ways of one hop that pay its floor are
+    before all others: only these have all of its slippage to move in.
+    """
+    if all(refused.error_code != SlippageExceeded.code for refused in order.refused_pools):
+        return list(routes)
+    return sorted(routes, key=lambda route: len(route.hops) > 1 or route.amount_out < (order.min_out or 0))
 
 
 def _nonce(order: Order) -> str:

@@ -19,7 +19,6 @@ from solders.pubkey import Pubkey
 from chalicelib.problems import (
     ExecutionError,
     InsufficientBalance,
-    SlippageExceeded,
     TokenNotTradable,
     TransactionExpired,
     TransactionRejected,
@@ -185,7 +184,7 @@ class ErrorClassifier:
 
         `instruction_programs` are the programs that the transaction's instructions call, in order. None for
         AlreadyProcessed: that is no failure, the transaction's own status tells how it went. The error's `leg` counts
-        the calls of swap programs: it is the one that refused, unless for the floor's or for the wallet's sake.
+        the calls of swap programs: it is the one that refused, unless for the wallet's sake.
         """
         if err == _ALREADY_PROCESSED:
             return None
@@ -194,7 +193,7 @@ class ErrorClassifier:
             called = str(instruction_programs[index]) if index < len(instruction_programs) else ""
             refusal, where = self._instruction_refusal(index, cause, called, logs)
             error = refusal.kind(f"{where[0]}: {refusal.text} ({where[1]})")
-            if called in self._swap_programs and not refusal.of_wallet and refusal.kind is not SlippageExceeded:
+            if called in self._swap_programs and not refusal.of_wallet:
                 error.leg = sum(str(program) in self._swap_programs for program in instruction_programs[:index])
             return error
         name = err if isinstance(err, str) else next(iter(err), "an unknown error")

@@ -20,6 +20,7 @@ from chalicelib.orders.states import Status
 from chalicelib.problems import (
     InsufficientBalance,
     InsufficientLiquidity,
+    SlippageExceeded,
     TokenNotTradable,
     TransactionRejected,
     VenueUnavailable,
@@ -28,6 +29,7 @@ from chalicelib.solana.accounts import Account
 from chalicelib.solana.tokens import associated_token_address
 from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID as METEORA
 from chalicelib.venues.meteora_dlmm.layout import reserve_address
+from chalicelib.venues.raydium_cpmm.layout import PROGRAM_ID as RAYDIUM
 from infra.localnet.startup import Options
 from infra.localnet.token_extensions import AccountExtension
 from tests.integration.chain_model import AnyTime, BadLuck, FreeRein, NoneRevoked
@@ -270,3 +272,18 @@ def test_a_way_over_a_third_token_says_which_ways_come_next(chain: InProcessChai
     over = [way.route[0].token_out.text for way in (planned, *planned.otherwise)]
     assert set(over) == {"SOL", "USDC"}, "each also with its hops split"
     assert planned.quoted_out >= planned.otherwise[0].quoted_out
+
+
+def test_once_the_price_moved_between_two_hops_a_way_of_one_that_pays_the_floor_comes_first(
+    chain: InProcessChain,
+) -> None:
+    (direct,) = (entry for entry in POOLS[frozenset(("JUP", "USDC"))] if entry.program == str(RAYDIUM))
+    engine = engine_of(chain, direct, *POOLS[frozenset(("JUP", "SOL"))], *POOLS[frozenset(("SOL", "USDC"))])
+    order = engine.order("JUP", "USDC", 400_000 * 10**6)
+    best = engine.trader.plan(order)
+    assert len({leg.token_in.text for leg in best.route}) == 2, "over SOL"
+    moved = leave_out(order, best.route[0].pool, "the price moved", SlippageExceeded.code)
+    surest = engine.trader.plan(moved)
+    assert [leg.pool for leg in surest.route] == [direct.address]
+    beyond = replace(moved, min_out=surest.quoted_out + 1)
+    assert len({leg.token_in.text for leg in engine.trader.plan(beyond).route}) == 2, "it would not fill directly"

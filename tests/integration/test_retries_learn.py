@@ -25,7 +25,7 @@ from chalicelib.solana.signed_transaction import SignedTransaction
 from chalicelib.solana.simulation import VersionRefused
 from tests.integration.chain_model import FEES, FreeRein, ModelTrader, World
 from tests.orders_in_memory import OrdersInMemory
-from tests.sample_orders import MIN_OUT, QUOTED_OUT, ROUTE, new_order
+from tests.sample_orders import JUP, MIN_OUT, QUOTED_OUT, ROUTE, new_order
 
 ORDER = "order-1"
 FIRST, SECOND = (leg.pool for leg in ROUTE)
@@ -108,6 +108,25 @@ def test_an_order_remembers_only_so_many_pools_and_each_once() -> None:
     again = leave_out(order, "pool-5", "another reason", "CODE")
     assert [each.error for each in again.refused_pools if each.pool == "pool-5"] == ["another reason"]
     assert len(again.refused_pools) == MAX_REFUSED_POOLS
+
+
+class TestAPriceThatMovesBetweenTwoHops:
+    """The second hop spends what the first was quoted to pay: that one has no slippage, whatever the client allows."""
+
+    TWO_HOPS = (replace(ROUTE[0], token_out=JUP), replace(ROUTE[1], token_in=JUP))
+
+    @pytest.mark.parametrize(("leg", "left_out"), [(0, [FIRST]), (1, [])])
+    def test_leaves_out_the_pool_of_the_first_hop_and_never_that_of_the_second(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, leg: int, left_out: list[str]
+    ) -> None:
+        def build(order: Order) -> SignedTransaction:
+            raise refusal(SlippageExceeded, leg)
+
+        planned = PlannedSwap(self.TWO_HOPS, QUOTED_OUT, build, world.exposure, FEES)
+        monkeypatch.setattr(ModelTrader, "plan", lambda self, order: planned)
+        order = attempt(world)
+        assert order.state is State.RETRYING
+        assert [refused.pool for refused in order.refused_pools] == left_out
 
 
 class PriceWatch(FreeRein):

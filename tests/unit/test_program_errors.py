@@ -278,12 +278,21 @@ def test_a_token_programs_refusal_within_a_swap_is_that_legs() -> None:
     assert ERRORS.classify({"InstructionError": [1, "ProgramFailedToComplete"]}, [BUDGET, METEORA]).leg == 0  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(("program", "code"), [(RAYDIUM, 6005), (METEORA, 6003)])
+def test_a_floor_that_was_not_paid_is_told_with_its_leg_for_a_hop_may_have_no_slippage(
+    program: Pubkey, code: int
+) -> None:
+    refused = _custom(program, code)
+    assert isinstance(refused, SlippageExceeded)
+    assert refused.leg == 0
+
+
 @pytest.mark.parametrize(
     ("program", "code"),
-    [(RAYDIUM, 6005), (METEORA, 6003), (METEORA, 3012), (SYSTEM, 1), (TOKEN, 17), (JUPITER, 6001)],
-    ids=["floor", "floor", "nothing to pay with", "no SOL", "outside a swap", "no swap program"],
+    [(METEORA, 3012), (SYSTEM, 1), (TOKEN, 17), (JUPITER, 6001)],
+    ids=["nothing to pay with", "no SOL", "outside a swap", "no swap program"],
 )
-def test_no_pool_is_blamed_for_the_floor_nor_for_what_isnt_its_own(program: Pubkey, code: int) -> None:
+def test_no_pool_is_blamed_for_what_isnt_its_own(program: Pubkey, code: int) -> None:
     assert _custom(program, code).leg is None
 
 

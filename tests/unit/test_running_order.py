@@ -52,8 +52,9 @@ def test_a_stack_is_started_by_one_process_alone(tmp_path: Path) -> None:
     (tmp_path / "e2e").mkdir()
     for number in range(4):
         (tmp_path / "e2e" / f"test_{number}.py").write_text(USES_THE_STACK)
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "-p", "no:cacheprovider"]
-    environment = {"PYTHONPATH": str(PROJECT), "PATH": "", "HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "xdist.plugin", "-n", "2", "--dist", "loadgroup"]
+    # no other plugins: each of the processes would load them
+    environment = {"PYTHONPATH": str(PROJECT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "HOME": str(tmp_path)}
     ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "20 passed" in ran.stdout
