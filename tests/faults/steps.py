@@ -82,7 +82,7 @@ class AtItsStep:
     # for whom it has happened
     came: set[str] = field(default_factory=set)
     _names: dict[str, str] = field(default_factory=dict)  # the clientOrderId by the order's id
-    _order_of: dict[int, str] = field(default_factory=dict)  # by the worker that reads it last
+    _order_of: dict[int, str] = field(default_factory=dict)  # by the worker that has read or written it last
     _happening: dict[str, list[Held]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(24))
@@ -112,12 +112,16 @@ class AtItsStep:
                 one.let_go()
 
     def _learn(self, call: Call) -> None:
-        """Each write of an order has its names; and a worker begins with reading its order."""
-        for order in map(plain_order, orders_written(call)):
+        """Each write of an order has its names. A worker begins with reading its order; it may look at one in line after
+        that, and writes its own.
+        """
+        written = [plain_order(order) for order in orders_written(call)]
+        at = [order["orderId"] for order in written]
+        for order in written:
             if "clientOrderId" in order:
                 order_id, name = order["orderId"], order["clientOrderId"]
                 self._names[order_id], self.order_ids[name] = name, order_id
-        if call.pid is None or "GetItem" not in call.targets or call.body["Key"].get("item") != {"S": "order"}:
-            return
-        if call.pid in self.engine.workers():  # the API reads orders too
-            self._order_of[call.pid] = call.body["Key"]["orderId"]["S"]
+        if "GetItem" in call.targets and call.body["Key"].get("item") == {"S": "order"}:
+            at.append(call.body["Key"]["orderId"]["S"])
+        if at and call.pid is not None and call.pid in self.engine.workers():  # the API has to do with orders too
+            self._order_of[call.pid] = at[0]

@@ -126,10 +126,12 @@ def look_at(engine: Engine, rule: AtItsLook, trials: dict[str, Trial]) -> dict[s
     raised_at = 0.0
 
     def have_followed() -> bool:
-        """Others let the price fall back while nobody looks: it rises again until somebody has seen it."""
+        """Others let the price fall back while nobody looks: it rises again until somebody has seen it. Where they let
+        it fall so far that the stop is reached, it follows no more.
+        """
         nonlocal raised_at
         orders = engine.stored_orders()
-        behind = [trial for order_id, trial in trailing.items() if not has_followed(orders[order_id])]
+        behind = [trial for order_id, trial in trailing.items() if is_to_follow(orders[order_id])]
         if behind and time.monotonic() > raised_at + RISES_AGAIN_SECONDS:
             for trial in behind:
                 undo.extend(engine.market.move(trial.bought, trial.sold, RISE))
@@ -145,10 +147,10 @@ def look_at(engine: Engine, rule: AtItsLook, trials: dict[str, Trial]) -> dict[s
     return placed
 
 
-def has_followed(order: Json) -> bool:
-    """Whether its stop has moved up since it was placed."""
+def is_to_follow(order: Json) -> bool:
+    """Whether its stop has neither moved up since it was placed nor been reached."""
     first = next(step for step in order["history"] if step["status"] == "open")
-    return Decimal(order["stopPrice"]) > Decimal(first["detail"]["stop_price"])
+    return "trigger" not in order and Decimal(order["stopPrice"]) <= Decimal(first["detail"]["stop_price"])
 
 
 def test_an_api_that_is_killed_between_the_write_and_the_send_loses_no_order_that_waits(engine: Engine) -> None:
