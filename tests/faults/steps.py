@@ -112,8 +112,8 @@ class AtItsStep:
                 one.let_go()
 
     def _learn(self, call: Call) -> None:
-        """Each write of an order has its names. A worker begins with reading its order; it may look at one in line after
-        that, and writes its own.
+        """Each write of an order has its names. A worker begins with reading its order; it may look at one in line
+        after that, and writes its own.
         """
         written = [plain_order(order) for order in orders_written(call)]
         at = [order["orderId"] for order in written]
