@@ -43,6 +43,8 @@ TARGETS = (
         "market",
         about_money=("chalicelib/routing/candidates.py", "chalicelib/routing/market.py"),
         tests=(
+            "tests/unit/test_candidates.py",
+            "tests/unit/test_pools_looked_at.py",
             "tests/unit/test_market.py",
             "tests/unit/test_market_candidates.py",
             "tests/unit/test_quote_and_router.py",
@@ -96,6 +98,7 @@ TARGETS = (
             "chalicelib/waiting/watch.py",
         ),
         tests=(
+            "tests/unit/test_hand_over.py",
             "tests/integration/test_watch.py",
             "tests/integration/test_handing_over.py",
             "tests/integration/test_quote_streams.py",
@@ -110,7 +113,7 @@ TARGETS = (
             "chalicelib/routing/basin.py",
             "chalicelib/routing/water_filling.py",
         ),
-        tests=("tests/unit/test_split.py",),
+        tests=("tests/unit/test_outlet.py", "tests/unit/test_water_filling.py", "tests/unit/test_split.py"),
     ),
     Target(
         "risk",
@@ -204,6 +207,7 @@ TARGETS = (
         others=("chalicelib/orders/endings.py",),
         tests=(
             "tests/unit/test_order.py",
+            "tests/unit/test_order_life.py",
             "tests/unit/test_order_records.py",
             "tests/unit/test_endings.py",
             "tests/unit/test_counters.py",
@@ -225,7 +229,7 @@ TARGETS = (
             "chalicelib/orders/changing.py",
             "chalicelib/orders/sense.py",
         ),
-        tests=("tests/unit/test_triggers.py", "tests/unit/test_order_pages.py", "tests/unit/test_order.py"),
+        tests=("tests/unit/test_triggers.py", "tests/unit/test_changing.py", "tests/unit/test_order.py"),
     ),
     Target(
         "execution",
@@ -280,13 +284,13 @@ TARGETS = (
         "redrive",
         about_money=(),
         others=("chalicelib/orders/redrive.py", "chalicelib/orders/rewriting.py"),
-        tests=("tests/unit/test_redrive_decisions.py",),
+        tests=("tests/unit/test_redrive_decisions.py", "tests/unit/test_rewriting.py"),
     ),
     Target(
         "starts",
         about_money=(),
         others=("chalicelib/orders/turns.py", "chalicelib/orders/starts.py"),
-        tests=("tests/unit/test_turns.py",),
+        tests=("tests/unit/test_turn_rules.py", "tests/unit/test_turns.py"),
     ),
 )
 

@@ -113,6 +113,40 @@ def test_so_many_tokens_are_valued_and_no_more() -> None:
     assert [each.value is None for each in held.tokens] == [False] * MOST_VALUED + [True]
 
 
+@pytest.mark.parametrize(("mint", "held"), [(NATIVE_MINT, 5), (USDC, 700), (LEVY, 9), (DUST, 0), (address(50), 0)])
+def test_of_one_traded_token_what_is_held_is_told_alone(mint: Pubkey, held: int) -> None:
+    chain = Chain(
+        {
+            WALLET: lamports(5),
+            place(USDC): token_account(USDC, WALLET, 700),
+            place(LEVY, TOKEN_2022_PROGRAM): token_account(LEVY, WALLET, 9, TOKEN_2022_PROGRAM),
+            place(address(50)): token_account(address(50), WALLET, 3),
+        }
+    )
+    held_of = holdings(chain, SOL, token(USDC), token(LEVY, TOKEN_2022_PROGRAM), token(DUST)).of
+    assert held_of(str(mint)) == held, "what isn't traded is nothing of ours"
+
+
+def test_of_one_token_nothing_can_be_told_without_the_wallets_address() -> None:
+    with pytest.raises(WalletUnavailable, match="address is not known"):
+        holdings(Chain({}), SOL, wallet=None).of(str(NATIVE_MINT))
+
+
+def test_rent_is_asked_for_once_and_only_where_sol_is_traded() -> None:
+    asked: list[int] = []
+
+    def rent() -> int:
+        asked.append(1)
+        return RENT
+
+    chain = Chain({WALLET: lamports(10**9)})
+    with_sol = WalletHoldings(str(WALLET), lambda: (SOL,), chain.read, rent, chain.worths)
+    assert with_sol() == with_sol()
+    assert len(asked) == 1
+    WalletHoldings(str(WALLET), lambda: (token(USDC),), chain.read, rent, chain.worths)()
+    assert len(asked) == 1
+
+
 def test_without_the_wallets_address_nothing_can_be_told() -> None:
     with pytest.raises(WalletUnavailable, match="address is not known"):
         holdings(Chain({}), SOL, wallet=None)()

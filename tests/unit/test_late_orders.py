@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.orders.late import LATE_MS, LateOrders
+from chalicelib.orders.late import LATE_MS, LOOKED_AT, LateOrders
 from chalicelib.orders.order import Lease, Order
 from chalicelib.orders.states import State
 from tests.orders_in_memory import OrdersInMemory
@@ -72,3 +72,36 @@ def test_an_order_in_line_is_late_only_where_the_line_does_not_go_on() -> None:
     assert longest_ms(store, now_ms, Line(now_ms - 1_000)) == 0
     assert longest_ms(store, now_ms, Line(now_ms - LATE_MS - 5)) == LATE_MS + 5
     assert longest_ms(store, now_ms, Line(None)) == 100 * LATE_MS
+
+
+def test_of_several_the_latest_is_told() -> None:
+    store = OrdersInMemory()
+    for number, start_at_ms in enumerate((NOW, NOW + 5_000, NOW - 5_000)):
+        order = replace(order_in(State.PENDING), order_id=f"order-{number}", created_at_ms=start_at_ms, history=())
+        assert store.create(order)
+    assert longest_ms(store, NOW + 10 * LATE_MS) == 10 * LATE_MS + 5_000
+
+
+def test_a_line_that_should_have_gone_on_before_the_order_came_makes_it_no_later_than_it_is() -> None:
+    store, order = stored(State.PENDING)
+    now_ms = order.updated_at_ms + 2 * LATE_MS
+    assert longest_ms(store, now_ms, Line(order.updated_at_ms - LATE_MS)) == 2 * LATE_MS
+
+
+def test_only_an_order_that_waits_to_start_is_looked_for_in_line() -> None:
+    store, order = stored(State.ROUTING)
+    now_ms = order.updated_at_ms + 2 * LATE_MS
+    assert longest_ms(store, now_ms, Line(now_ms)) == 2 * LATE_MS
+
+
+def test_so_many_orders_are_looked_at_and_no_more() -> None:
+    class Source(OrdersInMemory):
+        asked: tuple[int, int] = (0, 0)
+
+        def late(self, before_ms: int, limit: int) -> list[Order]:
+            self.asked = (before_ms, limit)
+            return []
+
+    store = Source()
+    assert longest_ms(store, NOW) == 0
+    assert store.asked == (NOW - LATE_MS, LOOKED_AT)

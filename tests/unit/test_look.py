@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from chalicelib.problems import ExecutionError
 from chalicelib.routing.many_amounts import ManyAmounts
 from chalicelib.routing.router import PairPools, RouteLimits, best_routes
 from chalicelib.routing.swap_plan import fits_a_transaction
-from chalicelib.waiting.look import FOLLOWED_AT_ONCE, STORED_AFTER_MS, Findings, Seen, judge_all
+from chalicelib.waiting.look import FOLLOWED_AT_ONCE, STORED_AFTER_MS, Findings, Reached, Seen, judge_all, place
 from chalicelib.waiting.waiting_order import WaitingOrder
 from tests.unit.pools_of_all_venues import amounts, bridge, pair_pools, pool_named
 
@@ -150,7 +151,163 @@ class TestTrailing:
         assert look(waits, price=1_950, seen=seen).seen == {}
 
 
+@dataclass
+class Bounds:
+    """A market whose bounds are exact, so that a look asks it for just the routes that it can't do without."""
+
+    price: int
+    routes: list[int] = field(default_factory=list)
+
+    def paid(self, amount: int) -> int | None:
+        self.routes.append(amount)
+        return amount * self.price // 1_000
+
+    def at_least(self, amount: int) -> int:
+        return amount * self.price // 1_000
+
+    def may_pay(self, amount: int, least: int) -> bool:
+        return amount * self.price // 1_000 >= least
+
+
+class TestPassedOver:
+    @pytest.mark.parametrize(
+        ("terms", "is_asked"),
+        [
+            ({"limit_out": 1_001}, False),
+            ({"limit_out": 1_000}, True),
+            ({"stop_out": 999}, False),
+            ({"stop_out": 1_000}, True),
+            ({"limit_out": 1_001, "stop_out": 999}, False),
+            ({"limit_out": 1_000, "stop_out": 999}, True),
+            ({"limit_out": 1_001, "stop_out": 1_000}, True),
+            ({"limit_out": 1_000, "is_triggered": True}, True),
+            ({"limit_out": 1_001, "is_triggered": True}, False),
+            ({"trailing_ppm": 50_000}, True),
+            ({"trailing_ppm": 50_000, "best_out": 999}, True),
+            ({"trailing_ppm": 50_000, "best_out": 1_000}, False),
+            ({"trailing_ppm": 50_000, "best_out": 1_052}, False),
+            ({"trailing_ppm": 50_000, "best_out": 1_053}, True),
+            ({"trailing_ppm": 50_000, "best_out": 1_000, "limit_out": 1_000}, True),
+        ],
+    )
+    def test_a_route_is_asked_for_just_where_a_bound_does_not_tell(self, terms: dict[str, Any], is_asked: bool) -> None:
+        market = Bounds(1_000)
+        judge_all([order(**terms)], {SOLD: market}, {}, NOW)
+        assert market.routes == ([1_000] if is_asked else [])
+
+    @pytest.mark.parametrize(
+        ("terms", "is_asked"),
+        [
+            ({"limit_out": 1_000}, False),
+            ({"stop_out": 1_000}, False),
+            ({"trailing_ppm": 50_000, "best_out": 1_053}, False),
+            ({"trailing_ppm": 50_000, "best_out": 999}, True),
+        ],
+    )
+    def test_of_a_paused_order_only_what_its_stop_follows_is_asked_for(
+        self, terms: dict[str, Any], is_asked: bool
+    ) -> None:
+        market = Bounds(1_000)
+        findings = judge_all([order(wait_until_ms=NOW + 1, **terms)], {SOLD: market}, {}, NOW)
+        assert bool(market.routes) is is_asked
+        assert not findings.reached
+
+
+class TestOrderOfJudging:
+    def test_orders_are_judged_by_the_token_that_they_sell_then_by_their_amount_then_by_their_name(self) -> None:
+        there = [order(2, amount=5), order(1, amount=5), order(3, amount=4)]
+        back = replace(order(0, amount=1), mint_in=BOUGHT, mint_out=SOLD)
+        expected = sorted([SOLD, BOUGHT])
+        judged = sorted([*there, back], key=place)
+        assert [each.mint_in for each in judged] == (
+            [SOLD] * 3 + [BOUGHT] if expected[0] == SOLD else [BOUGHT] + [SOLD] * 3
+        )
+        assert [each.order_id for each in judged if each.mint_in == SOLD] == ["order-3", "order-1", "order-2"]
+
+    def test_each_order_is_judged_by_what_is_paid_for_the_token_that_it_sells(self) -> None:
+        there, back = order(1, limit_out=1_000), replace(order(2, limit_out=1_000), mint_in=BOUGHT, mint_out=SOLD)
+        assert reached(judge_all([there, back], {SOLD: Pays(999), BOUGHT: Pays(1_000)}, {}, NOW)) == ["order-2"]
+
+    def test_whoever_has_reached_a_price_is_told_of_at_once_and_in_turn(self) -> None:
+        told: list[Reached] = []
+        orders = [order(1, amount=1_000, limit_out=1), order(2, amount=2_000, stop_out=2_000), order(3, limit_out=9**9)]
+        findings = judge_all(orders, {SOLD: Pays(1_000)}, {}, NOW, found=told.append)
+        assert [one.order_id for one in told] == ["order-1", "order-2"]
+        assert reached(findings) == ["order-2", "order-1"], "stops first"
+        assert told[0] == Reached("order-1", 1_000, None, is_stop=False)
+        assert told[1] == Reached("order-2", 2_000, None, is_stop=True)
+
+    def test_what_there_was_no_time_for_keeps_what_was_seen_of_it(self) -> None:
+        orders = [order(1, amount=10), order(2, amount=20, trailing_ppm=50_000, best_out=10)]
+        findings = judge_all(orders, {SOLD: Pays(1_000)}, {"order-2": Seen(15, NOW)}, NOW, lambda: False)
+        assert findings.seen == {"order-2": Seen(15, NOW)}
+        assert [one.order_id for one in findings.left] == ["order-2"]
+
+
+class TestSeen:
+    def test_what_was_seen_is_dated_by_when_the_price_first_moved(self) -> None:
+        waits = order(amount=10**6, trailing_ppm=50_000, best_out=10**6)
+        first = look(waits, price=1_001)
+        assert first.seen["order-1"] == Seen(1_001_000, NOW)
+        assert look(waits, price=1_002, seen=dict(first.seen), now_ms=NOW + 5).seen["order-1"] == Seen(1_002_000, NOW)
+
+    @pytest.mark.parametrize(("best_out", "is_kept"), [(None, True), (999, True), (1_000, False), (1_001, False)])
+    def test_what_was_seen_is_kept_as_long_as_the_order_does_not_have_it(
+        self, best_out: int | None, is_kept: bool
+    ) -> None:
+        waits = order(trailing_ppm=50_000, best_out=best_out)
+        assert bool(look(waits, price=990, seen={"order-1": Seen(1_000, NOW)}).seen) is is_kept
+
+    def test_of_an_order_that_no_longer_trails_nothing_is_kept(self) -> None:
+        assert look(order(stop_out=1), seen={"order-1": Seen(1_000, NOW)}).seen == {}
+
+    def test_what_is_seen_of_an_order_that_has_reached_its_price_goes_with_it(self) -> None:
+        findings = look(order(limit_out=1, trailing_ppm=50_000))
+        assert findings.to_store == ()
+        assert [(one.best_out, one.is_stop) for one in findings.reached] == [(1_000, False)]
+
+    @pytest.mark.parametrize(("price", "is_stored"), [(960, False), (959, True)])
+    def test_a_hundredth_from_the_stop_whatever_was_seen_is_stored(self, price: int, is_stored: bool) -> None:
+        waits = order(amount=10**6, trailing_ppm=50_000, best_out=10**6)
+        findings = look(waits, price=price, seen={"order-1": Seen(1_000_009, NOW)})
+        assert not findings.reached
+        assert bool(findings.to_store) is is_stored
+
+    def test_without_a_price_what_was_seen_is_kept_and_stored_in_its_time(self) -> None:
+        waits = order(amount=10**6, trailing_ppm=50_000, best_out=10**6)
+        assert look(waits, price=None, seen={"order-1": Seen(1_000_001, NOW)}).to_store == ()
+        late = look(waits, price=None, seen={"order-1": Seen(1_000_001, NOW)}, now_ms=NOW + STORED_AFTER_MS)
+        assert late.to_store == ("order-1",)
+
+
 class TestManyTrailing:
+    def test_as_many_as_are_followed_at_once_are_all_followed(self) -> None:
+        orders = [order(number, trailing_ppm=50_000, best_out=999) for number in range(FOLLOWED_AT_ONCE)]
+        orders += [order(1_000 + number, limit_out=10**9) for number in range(FOLLOWED_AT_ONCE)]
+        market = Bounds(1_000)
+        for turn in range(2):
+            assert len(judge_all(orders, {SOLD: market}, {}, NOW, turn=turn).seen) == FOLLOWED_AT_ONCE
+
+    def test_of_one_more_a_part_is_followed_in_each_of_two_looks(self) -> None:
+        orders = [order(number, trailing_ppm=500_000, best_out=999) for number in range(FOLLOWED_AT_ONCE + 1)]
+        first, second, third = (
+            set(judge_all(orders, {SOLD: Bounds(1_000)}, {}, NOW, turn=turn).seen) for turn in range(3)
+        )
+        assert first | second == {each.order_id for each in orders}
+        assert not first & second
+        assert third == first
+
+    @pytest.mark.parametrize(("trailing_ppm", "looks"), [(9_999, 4), (10_000, 1)])
+    def test_one_that_is_within_a_hundredth_of_its_stop_is_followed_by_each_look(
+        self, trailing_ppm: int, looks: int
+    ) -> None:
+        many = [order(number, trailing_ppm=500_000, best_out=2_000) for number in range(3 * FOLLOWED_AT_ONCE)]
+        one = order(1_001, amount=10**6, trailing_ppm=trailing_ppm, best_out=999_999)
+        followed = [
+            "order-1001" in judge_all([*many, one], {SOLD: Bounds(1_000)}, {}, NOW, turn=turn).seen for turn in range(4)
+        ]
+        assert followed.count(True) == looks
+
     def test_of_many_each_is_followed_in_its_turn_and_none_twice_before_all(self) -> None:
         orders = [
             order(number, amount=10**6, trailing_ppm=50_000, best_out=10**6) for number in range(3 * FOLLOWED_AT_ONCE)

@@ -21,11 +21,11 @@ class Book:
         self.ids = order_ids
         self.raced = raced or {}
         self.cancelled: list[str] = []
-        self.asked: list[tuple[bool, int]] = []
+        self.asked: list[tuple[bool, int, int]] = []
 
     def cancellable(self, account: str, *, waiting_alone: bool, placed_by_ms: int, at_most: int) -> Sequence[str]:
         assert account == "desk"
-        self.asked.append((waiting_alone, placed_by_ms))
+        self.asked.append((waiting_alone, placed_by_ms, at_most))
         return self.ids[:at_most]
 
     def fills(
@@ -34,12 +34,14 @@ class Book:
         return OrderPage((), None)
 
     def cancel(self, account: str, order_id: str) -> Order:
+        assert account == "desk"
         if order_id in self.raced:
             raise Conflict("somebody was quicker")
         self.cancelled.append(order_id)
         return cancelled(new_order(order_id, account))
 
     def find(self, account: str, order_id: str) -> Order:
+        assert account == "desk"
         return self.raced[order_id]
 
 
@@ -50,7 +52,7 @@ def test_two_hundred_are_cancelled_in_their_order_and_that_there_are_more_is_tol
         outcome = MassCancel(book, book.cancel, book.find, repeat(7).__next__)("desk", waiting_alone=True)
         assert outcome == MassCancelled(200, (), more)
         assert book.cancelled == ids[:MOST_AT_ONCE]
-        assert book.asked == [(True, 7)], "what is placed after the call is not looked for"
+        assert book.asked == [(True, 7, MOST_AT_ONCE + 1)], "what is placed after the call is not looked for"
 
 
 @pytest.mark.parametrize(
@@ -77,3 +79,17 @@ def test_however_slow_it_is_each_call_cancels_one() -> None:
     book = Book("a", "b")
     outcome = MassCancel(book, book.cancel, book.find, count(0, 60_000).__next__)("desk", waiting_alone=False)
     assert outcome == MassCancelled(1, (), more=True)
+
+
+@pytest.mark.parametrize(("took_ms", "cancelled_ids"), [(20_000, ["a", "b"]), (20_001, ["a"])])
+def test_it_goes_on_as_long_as_it_has_taken_no_more_than_twenty_seconds(took_ms: int, cancelled_ids: list[str]) -> None:
+    book, times = Book("a", "b", raced={}), iter([7, 7 + took_ms])
+    outcome = MassCancel(book, book.cancel, book.find, times.__next__)("desk", waiting_alone=True)
+    assert book.cancelled == cancelled_ids
+    assert outcome == MassCancelled(len(cancelled_ids), (), more=len(cancelled_ids) < 2)
+
+
+def test_what_was_too_late_is_told_also_where_time_runs_out() -> None:
+    book, times = Book("a", "b", raced={"a": submitted()}), iter([0, 60_000])
+    outcome = MassCancel(book, book.cancel, book.find, times.__next__)("desk", waiting_alone=True)
+    assert outcome == MassCancelled(0, ("a",), more=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import settings
@@ -13,6 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from chalicelib.orders.quoting import SwapQuote
 from chalicelib.problems import AccountsMissing, ExecutionError, InsufficientLiquidity, RpcUnavailable
+from chalicelib.venues.registry import RegisteredPool
+from chalicelib.venues.supported import VENUES
 from chalicelib.waiting.circulation import MAX_WATCH_MESSAGE_LENGTH, MOST_SEEN, WatchMessage, pair_of, watch_message
 from chalicelib.waiting.last_told import LastTold
 from chalicelib.waiting.look import Seen
@@ -25,9 +29,11 @@ from chalicelib.waiting.quote_stream import (
     digest_of,
     due_streams,
     quote_each,
+    stream_name,
     told_after,
 )
 from tests.sample_orders import CREATED_AT_MS, SOL, USDC
+from tests.unit.model_market import address
 
 NOW_MS = CREATED_AT_MS
 PAIR = pair_of(SOL.mint, USDC.mint)
@@ -98,7 +104,89 @@ def test_the_two_directions_of_a_connection_are_two_streams_of_one_pair() -> Non
     assert stream("other").name != there.name
 
 
+@pytest.mark.parametrize(
+    "other", [{"route": ("leg",)}, {"fees": ("fee",)}, {"offers": ("offer",)}, {"amount": 7}, {"amount_out": 7}]
+)
+def test_whatever_else_of_a_quote_is_another_is_news(other: dict[str, Any]) -> None:
+    assert digest_of(replace(quoted(stream()), **other)) != digest_of(quoted(stream()))
+
+
+def test_pools_that_were_not_looked_at_are_news_by_their_addresses() -> None:
+    one, other = (RegisteredPool(address(number), VENUES[0], (address(8), address(9))) for number in (1, 2))
+    skipped = [replace(quoted(stream()), not_looked_at=pools) for pools in ((), (one,), (other,), (one, other))]
+    assert len(set(map(digest_of, skipped))) == 4
+
+
+def test_a_digest_is_short_and_the_same_in_every_process() -> None:
+    assert digest_of(RpcUnavailable("away")) == "!RPC_UNAVAILABLE"
+    assert len(digest_of(quoted(stream()))) == 12
+
+
+def test_a_stream_ends_so_long_after_its_last_wish_and_begins_no_earlier_than_that_before_it() -> None:
+    one = stream()
+    assert one.ends_at_ms == NOW_MS + STREAM_LIFE_MS
+    assert not one.is_over(NOW_MS - STREAM_LIFE_MS), "a clock that is behind by less is waited for"
+    assert one.is_over(one.ends_at_ms)
+
+
+def test_a_stream_is_named_by_its_connection_and_its_direction() -> None:
+    assert {stream().name, stream(turned=True).name} == {"client#0", "client#1"}
+    assert stream_name("client", "A", "B") == "client#0"
+    assert stream_name("client", "B", "A") == "client#1"
+
+
+class TestDue:
+    ONE = stream()
+    NEWS: ClassVar[dict[str, QuoteNews]] = {ONE.name: quoted(ONE)}
+
+    def is_due(self, last: LastTold | None, now_ms: int = NOW_MS) -> bool:
+        told = {} if last is None else {self.ONE.name: last}
+        return due_streams([self.ONE], self.NEWS, told, now_ms) == (self.ONE,)
+
+    def test_who_was_told_nothing_yet_is_due_and_who_has_no_news_is_not(self) -> None:
+        assert self.is_due(None)
+        assert due_streams([self.ONE], {}, {}, NOW_MS) == ()
+
+    @pytest.mark.parametrize(("ago_ms", "is_due"), [(0, False), (TOLD_EVERY_MS - 1, False), (TOLD_EVERY_MS, True)])
+    def test_another_quote_is_told_a_second_after_the_last(self, ago_ms: int, is_due: bool) -> None:
+        assert self.is_due(LastTold("another", NOW_MS, NOW_MS - ago_ms)) is is_due
+
+    def test_a_clock_that_was_ahead_holds_nobody_up(self) -> None:
+        assert self.is_due(LastTold("another", NOW_MS, NOW_MS + 1))
+
+    def test_the_same_quote_is_told_again_only_to_who_has_asked_again(self) -> None:
+        same = digest_of(self.NEWS[self.ONE.name])
+        assert not self.is_due(LastTold(same, NOW_MS, NOW_MS - 5_000))
+        assert self.is_due(LastTold(same, NOW_MS - 9_000, NOW_MS - 5_000))
+
+    def test_what_is_remembered_is_what_was_told_and_to_whom(self) -> None:
+        others = [stream(name) for name in ("known", "lost")]
+        before = LastTold("before", NOW_MS - 9_000, NOW_MS - 5_000)
+        told = {others[0].name: before, "ended#1": before}
+        news: dict[str, QuoteNews] = {one.name: quoted(one) for one in (self.ONE, *others)}
+        assert told_after([self.ONE, *others], news, told, [self.ONE.name], NOW_MS) == {
+            self.ONE.name: LastTold(digest_of(news[self.ONE.name]), NOW_MS, NOW_MS),
+            others[0].name: before,
+        }
+
+
 class TestQuoting:
+    def test_as_many_are_quoted_as_there_is_time_for(self) -> None:
+        answers = iter([True, True, False])
+        news = quote_each([stream(f"c{number}", number + 1) for number in range(9)], quoted, partial(next, answers))
+        assert len(news) == 3
+
+    def test_one_of_which_accounts_are_missing_keeps_no_other_from_being_asked(self) -> None:
+        asked: list[int] = []
+
+        def quote(one: QuoteStream) -> SwapQuote:
+            asked.append(one.amount)
+            raise AccountsMissing([f"for {one.amount}"])
+
+        with pytest.raises(AccountsMissing):
+            quote_each([stream("a", 1), stream("b", 2)], quote, lambda: False)
+        assert sorted(asked) == [1, 2], "there is time until one has its news"
+
     def test_each_is_told_its_own_and_why_there_is_none(self) -> None:
         rich, poor = stream(), stream("other", 10**18)
 

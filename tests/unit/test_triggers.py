@@ -13,8 +13,17 @@ from hypothesis import strategies as st
 from chalicelib.aws.dynamodb.attribute_values import serialize
 from chalicelib.aws.dynamodb.order_item import item_to_order, order_to_item
 from chalicelib.orders.changing import MAX_TOLD_CHANGES, OrderChanges, changed, may_change
-from chalicelib.orders.life import MAX_WAITING_WEIGHT, choose_route, draw_nonce, leave_out, sign, start_attempt
-from chalicelib.orders.order import Leg, Offer, Order, Token, TriggerKind
+from chalicelib.orders.life import (
+    MAX_ERROR_LENGTH,
+    MAX_OFFER_ERROR,
+    MAX_WAITING_WEIGHT,
+    choose_route,
+    draw_nonce,
+    leave_out,
+    sign,
+    start_attempt,
+)
+from chalicelib.orders.order import Leg, Offer, Order, OrderType, Token, Trigger, TriggerKind
 from chalicelib.orders.sense import check_prices, check_sense
 from chalicelib.orders.states import IllegalTransition, State, Status
 from chalicelib.orders.triggers import (
@@ -24,13 +33,27 @@ from chalicelib.orders.triggers import (
     judge,
     latched,
     limit_out,
+    may_wait_on,
     returned,
     stop_out,
     triggered,
 )
-from chalicelib.problems import ImplausiblePrice, InvalidRequest
+from chalicelib.problems import (
+    AmountTooSmall,
+    DayIsFull,
+    Halted,
+    ImplausiblePrice,
+    InsufficientLiquidity,
+    InvalidRequest,
+    LimitExceeded,
+    NoPool,
+    OrderExpired,
+    PriceImpact,
+    RpcUnavailable,
+    SlippageExceeded,
+)
 from chalicelib.risk.counters import Claims, Notional
-from tests.sample_orders import CREATED_AT_MS, SOL, USDC, a_submission, waiting_order
+from tests.sample_orders import CREATED_AT_MS, ROUTE, SOL, USDC, a_submission, waiting_order
 
 NOW = CREATED_AT_MS + 60_000
 SLOT = 372_000_123
@@ -131,6 +154,40 @@ def test_a_stop_that_is_latched_keeps_its_trigger_and_its_floor_whatever_the_pri
     assert (later.trigger, later.min_out) == (order.trigger, floor)
 
 
+def test_a_stop_that_is_latched_tells_its_prices_and_what_set_it_off() -> None:
+    order = latched(waiting_order("oco"), 1_390_000_000, SLOT, NOW)
+    assert order.trigger == Trigger(TriggerKind.STOP, "139", SLOT, NOW)
+    step = order.history[-1]
+    assert (step.status, step.trigger) == (Status.OPEN, order.trigger)
+    assert (step.limit_price, step.stop_price, step.min_out) == ("160", "140", 1_376_100_000)
+
+
+def test_a_stop_that_is_latched_is_tried_where_its_floor_is_paid_to_the_unit() -> None:
+    order = latched(waiting_order("stop"), 1_390_000_000, SLOT, NOW)
+    assert judge(order, 1_376_100_000) is TriggerKind.STOP
+
+
+def test_whatever_set_an_order_off_is_told_with_its_price_its_slot_and_its_time() -> None:
+    limit = set_off(waiting_order("limit"), 1_650_000_000)
+    assert limit.trigger == limit.history[-1].trigger == Trigger(TriggerKind.LIMIT, "165", SLOT, NOW)
+    assert (limit.first_quoted_out, limit.history[-1].status) == (1_650_000_000, Status.PENDING)
+
+
+def test_a_limit_with_a_least_of_its_own_above_its_price_has_that_as_its_floor() -> None:
+    assert set_off(waiting_order("limit", own_min_out=1_640_000_000), 1_650_000_000).min_out == 1_640_000_000
+
+
+def test_an_order_that_is_set_off_forgets_when_it_was_to_start_and_no_pool_that_refused_it_lately() -> None:
+    order = leave_out(replace(waiting_order("limit"), start_at_ms=5, wait_until_ms=NOW), "pool", "shut", "X")
+    going = set_off(order, 1_650_000_000)
+    assert (going.start_at_ms, going.refused_pools) == (0, order.refused_pools)
+
+
+def test_a_best_price_that_is_seen_again_is_no_news() -> None:
+    order = followed(waiting_order("stop", stop_price=None, trailing_ppm=100_000), 1_500_000_000, NOW)
+    assert followed(order, 1_500_000_000, NOW) is order
+
+
 # --- and back -----------------------------------------------------------------------------------------------------
 
 
@@ -156,7 +213,8 @@ def test_an_oco_whose_limit_came_to_nothing_may_still_be_stopped_out() -> None:
 def test_what_waits_again_takes_up_a_place_among_the_waiting_and_no_part_of_a_days_sum() -> None:
     order = replace(under_way(waiting_order("limit"), 1_650_000_000), notional=Notional("2026-01-01", 5))
     assert order.claims == Claims(open=1, notional=Notional("2026-01-01", 5))
-    assert returned(order, "moved", "SLIPPAGE_EXCEEDED", NOW).claims == Claims(waiting=1)
+    back = returned(order, "moved", "SLIPPAGE_EXCEEDED", NOW)
+    assert (back.claims, back.notional) == (Claims(waiting=1), None)
 
 
 def test_the_pause_doubles_from_a_second_to_a_minute_and_is_forgotten_after_a_calm_while() -> None:
@@ -175,6 +233,50 @@ def test_the_pause_doubles_from_a_second_to_a_minute_and_is_forgotten_after_a_ca
     assert again.refused_pools == (), "a pool that refused long ago is asked again"
     back = returned(start_attempt(again, calm), "moved", "SLIPPAGE_EXCEEDED", calm)
     assert back.wait_until_ms - calm == 1_000
+
+
+@pytest.mark.parametrize("type_", ["limit", "stop"])
+def test_what_comes_back_tells_why_with_the_prices_that_it_waits_for(type_: OrderType) -> None:
+    going = under_way(waiting_order(type_), 1_650_000_000 if type_ == "limit" else 1_390_000_000)
+    going = replace(going, start_at_ms=NOW + 5_000)
+    back = returned(going, "x" * 2_000, "SLIPPAGE_EXCEEDED", NOW)
+    assert (back.error, back.error_code) == ("x" * MAX_ERROR_LENGTH, "SLIPPAGE_EXCEEDED")
+    step = back.history[-1]
+    assert (step.status, step.error, step.error_code) == (Status.OPEN, "x" * MAX_OFFER_ERROR, "SLIPPAGE_EXCEEDED")
+    assert (step.limit_price, step.stop_price, step.min_out) == (back.limit_price, back.stop_price, back.min_out)
+    assert step.trigger == back.trigger == (None if type_ == "limit" else going.trigger)
+    assert (back.start_at_ms, back.lease) == (0, None)
+
+
+def test_what_comes_back_with_a_signed_transaction_counts_a_try_and_keeps_its_signature() -> None:
+    going = under_way(waiting_order("limit"), 1_650_000_000)
+    unsigned = returned(going, "moved", "SLIPPAGE_EXCEEDED", NOW)
+    assert (unsigned.signed_tries, unsigned.past_signatures) == (0, ())
+    signed = sign(choose_route(going, ROUTE, 1_650_000_000, NOW), a_submission(7), NOW)
+    back = returned(replace(signed, signed_tries=2, past_signatures=("first",)), "moved", "SLIPPAGE_EXCEEDED", NOW)
+    assert (back.signed_tries, back.past_signatures, back.submission) == (3, ("first", "signature-7"), None)
+
+
+def test_what_comes_back_without_a_pause_is_handed_over_at_once_and_counts_none() -> None:
+    going = replace(under_way(waiting_order("limit"), 1_650_000_000), pauses=3, wait_until_ms=NOW)
+    back = returned(going, "halted", "HALTED", NOW, pauses=False)
+    assert (back.wait_until_ms, back.pauses) == (NOW, 3)
+    assert not is_paused(back.wait_until_ms, NOW)
+
+
+def test_what_may_pass_lets_an_order_wait_on_and_what_never_will_does_not() -> None:
+    passing = (
+        RpcUnavailable("away"),
+        SlippageExceeded("moved"),
+        Halted("operator"),
+        NoPool("none"),
+        PriceImpact("steep"),
+        InsufficientLiquidity("thin"),
+        DayIsFull("full"),
+    )
+    assert all(map(may_wait_on, passing))
+    for lasting in (AmountTooSmall("dust"), LimitExceeded("an order's most"), OrderExpired("over")):
+        assert not may_wait_on(lasting)
 
 
 DAY_MS = 86_400_000
@@ -234,6 +336,36 @@ def test_an_oco_must_sell_higher_at_its_limit_than_at_its_stop() -> None:
         check_prices(waiting_order("oco", limit_price="140"))
     assert [problem.field for problem in wrong.value.problems] == ["limitPrice", "stopPrice"]
     check_prices(waiting_order("oco", limit_price="140.01"))
+
+
+def test_an_oco_whose_prices_can_not_both_be_meant_is_told_each_beside_the_other() -> None:
+    with pytest.raises(InvalidRequest) as wrong:
+        check_prices(waiting_order("oco", limit_price="139"))
+    assert [(problem.field, problem.message) for problem in wrong.value.problems] == [
+        ("limitPrice", "must be above stopPrice, 140"),
+        ("stopPrice", "must be below limitPrice, 139"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        waiting_order("limit", limit_price="1"),
+        waiting_order("stop", stop_price="1000"),
+        waiting_order("oco", limit_price="1", trailing_ppm=50_000, best_out=1_600_000_000),
+    ],
+)
+def test_prices_are_compared_only_where_there_are_two_that_stand(order: Order) -> None:
+    check_prices(order)
+
+
+def test_a_trailing_stop_that_is_reached_already_is_named_as_what_the_client_wrote() -> None:
+    order = waiting_order("stop", stop_price=None, trailing_ppm=100_000, best_out=1_600_000_000)
+    with pytest.raises(ImplausiblePrice) as wrong:
+        check_sense(order, 1_440_000_000)
+    (problem,) = wrong.value.problems
+    assert problem.field == "trailing"
+    assert "the stop is at 144, the best route pays 144;" in problem.message
 
 
 @pytest.mark.parametrize(

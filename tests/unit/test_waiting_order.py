@@ -64,6 +64,31 @@ def test_a_triggered_stop_waits_for_its_floor_alone() -> None:
     assert trigger.kind is TriggerKind.STOP
 
 
+def test_it_has_the_orders_name_its_tokens_its_amount_and_its_times() -> None:
+    order = replace(waiting_order("oco"), wait_until_ms=7, expires_at_ms=9)
+    waits = as_waiting(order)
+    assert (waits.order_id, waits.mint_in, waits.mint_out, waits.amount) == ("order-1", SOL.mint, USDC.mint, 10**10)
+    assert (waits.limit_out, waits.stop_out, waits.is_triggered) == (1_600_000_000, 1_400_000_000, False)
+    assert (waits.trailing_ppm, waits.best_out) == (None, None)
+    assert (waits.wait_until_ms, waits.expires_at_ms) == (7, 9)
+
+
+def test_a_trailing_stop_has_what_it_follows_and_no_price_of_its_own() -> None:
+    waits = as_waiting(ORDERS["trailing oco"])
+    assert (waits.stop_out, waits.trailing_ppm, waits.best_out) == (None, 50_000, 1_500_000_000)
+    assert waits.limit_out == 1_600_000_000
+
+
+def test_a_trailing_stop_that_was_triggered_follows_nothing_any_more() -> None:
+    waits = as_waiting(ORDERS["triggered trailing stop"])
+    assert (waits.stop_out, waits.trailing_ppm, waits.best_out) == (None, None, None)
+    assert (waits.limit_out, waits.is_triggered) == (1_386_000_000, True)
+
+
+def test_a_fixed_stop_is_where_it_is_whatever_was_seen() -> None:
+    assert as_waiting(waiting_order("stop")).stop_at(2_000_000_000) == 1_400_000_000
+
+
 @pytest.mark.parametrize("name", ORDERS)
 def test_only_an_open_order_is_in_the_index(name: str) -> None:
     order = ORDERS[name]
