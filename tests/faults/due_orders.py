@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -40,6 +41,18 @@ _PARTS = {
 def let_fall(engine: Engine, token: str, by: Decimal = FALL) -> list[tuple[str, str, int]]:
     """Others sell it for every other token, lest a way round pay as before; the trades that undo it."""
     return [trade for bought in SYMBOLS if bought != token for trade in engine.market.move(token, bought, by)]
+
+
+def wait_until_triggered(engine: Engine, order_ids: Iterable[str]) -> None:
+    """Until the price has reached each of these stops: that is for good, and prices may recover."""
+    wanted = set(order_ids)
+
+    def are_triggered() -> bool:
+        engine.sweep()
+        orders = engine.stored_orders()
+        return all("trigger" in orders[order_id] for order_id in wanted)
+
+    engine.wait_until(are_triggered)
 
 
 def due(engine: Engine, kind: Kind, trade: Json) -> Json:

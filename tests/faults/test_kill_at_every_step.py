@@ -12,7 +12,7 @@ from typing import Any
 from testing.fault_proxy import Held
 from tests.faults.audit import Audit
 from tests.faults.dice import FULL, SEED, dice
-from tests.faults.due_orders import Kind, due, let_fall
+from tests.faults.due_orders import Kind, due, let_fall, wait_until_triggered
 from tests.faults.engine import PATIENCE_SECONDS, Engine
 from tests.faults.steps import STEPS, AtItsStep, Step
 
@@ -76,10 +76,6 @@ def test_an_order_whose_process_is_killed_at_any_step_is_confirmed_with_one_swap
         failures = {error for change in order["history"] if (error := change["detail"].get("error_code"))}
         # what is signed may run out before the next worker, or a busy machine, comes to send it; and prices move
         assert failures <= {"TRANSACTION_EXPIRED", "SLIPPAGE_EXCEEDED"}, "a crash is no failed attempt"
-
-
-def wait_until_triggered(engine: Engine, order_ids: set[str]) -> None:
-    engine.wait_until(lambda: all("trigger" in engine.stored_orders()[order_id] for order_id in order_ids))
 
 
 def post_and_kill_the_api(engine: Engine) -> str:

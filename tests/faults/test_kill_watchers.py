@@ -22,7 +22,7 @@ from testing.fault_proxy import Held, When
 from tests.faults.audit import Audit
 from tests.faults.clients import unit_price
 from tests.faults.dice import FULL, SEED, dice, scaled
-from tests.faults.due_orders import FALL, FAR_ABOVE, LOWER, WAITING, Kind, due, let_fall
+from tests.faults.due_orders import FALL, FAR_ABOVE, LOWER, WAITING, Kind, due, let_fall, wait_until_triggered
 from tests.faults.engine import PATIENCE_SECONDS, Engine
 from tests.faults.steps_of_looks import LOOK_STEPS, AtItsLook, Comes, LookStep
 
@@ -141,9 +141,11 @@ def look_at(engine: Engine, rule: AtItsLook, trials: dict[str, Trial]) -> dict[s
     engine.wait_until(have_followed)
     for trial in trailing.values():
         undo += let_fall(engine, trial.sold, RISE + FALL)
+    wait_until_triggered(engine, trailing)
+    # what others wait for may have moved away with it, and comes back
+    engine.market.undo(undo[::-1])
     engine.wait_until_ended(set(placed.values()), sweeping=True)
     engine.wait_until(lambda: _swept(engine) == set())
-    engine.market.undo(undo[::-1])
     return placed
 
 
@@ -160,8 +162,10 @@ def test_an_api_that_is_killed_between_the_write_and_the_send_loses_no_order_tha
     for kind in kinds:
         accepted.add(place_and_kill(engine, due(engine, kind, trade)))
     undo = let_fall(engine, "SOL")
-    engine.wait_until_ended(accepted, sweeping=True)
+    orders = engine.stored_orders()
+    wait_until_triggered(engine, [order_id for order_id in accepted if "trailingPpm" in orders[order_id]])
     engine.market.undo(undo[::-1])
+    engine.wait_until_ended(accepted, sweeping=True)
     engine.wait_until_drained()
     findings = audit.close(accepted)
     findings.assert_clean()
