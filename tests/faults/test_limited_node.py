@@ -112,10 +112,9 @@ def test_ten_orders_at_once_confirm_at_the_nodes_pace_and_none_of_their_calls_is
     stack.node.forget()
     orders = stack.execute(market_orders(ORDERS))
     assert Counter(order["status"] for order in orders) == {"confirmed": ORDERS}
-    lost = [
-        (step["errorCode"], step["error"]) for order in orders for step in order["history"] if step.get("errorCode")
-    ]
-    assert not lost, "no attempt was lost, by expiry say"
+    failures = {step.get("errorCode") for order in orders for step in order["history"]}
+    # the orders move each other's prices: one that goes over two hops may have to be quoted anew
+    assert failures <= {None, "SLIPPAGE_EXCEEDED"}, "none was lost by expiry"
     assert stack.node.most_in_any_window() <= CALLS_IN_TEN_SECONDS
     assert stack.node.refused == 0
     print(f"{len(stack.node.calls)} calls, at most {stack.node.most_in_any_window()} in ten seconds")
