@@ -13,6 +13,7 @@ from solders.pubkey import Pubkey
 from bench.pools import CLOCK, MINT_IN, MINT_OUT
 from chalicelib.problems import AccountsMissing, ExecutionError, VenueUnavailable
 from chalicelib.routing.many_amounts import ManyAmounts
+from chalicelib.routing.quote import LegLimits
 from chalicelib.routing.router import Bridge, PairPools, RouteLimits, best_routes
 from chalicelib.routing.swap_plan import fits_a_transaction
 from chalicelib.solana.accounts import ChainClock
@@ -160,10 +161,31 @@ def test_the_best_single_pool_is_what_is_paid_at_least() -> None:
     assert many_of().at_least(10**8) == 0
 
 
+def test_a_pool_counts_for_the_least_only_where_a_single_leg_may_go_through_it() -> None:
+    def limits_of(amount: int) -> RouteLimits:
+        asked.append(amount)
+        return RouteLimits(12, leg_cost=0, fits=lambda route: True, leg=LegLimits(compute_units=10_000))
+
+    asked: list[int] = []
+    light, heavy = pool(11, depth=10**10), replace(pool(12), compute_units=10_001)
+    many = ManyAmounts(PairPools(A, B, (light, heavy), (), MODEL_CLOCK), limits_of, LARGEST)
+    assert many.at_least(10**8) == paid_by(light, 10**8)
+    assert many.paid(10**8) == paid_by(light, 10**8)
+    assert asked == [LARGEST, 10**8]
+
+
 def test_a_sample_bounds_its_own_amount_to_twice_what_rounding_takes() -> None:
     many, most = many_of(pool(11)), paid_by(pool(11), 10**6) + 2 * 3
     assert many.may_pay(10**6, most)
     assert not many.may_pay(10**6, most + 1)
+
+
+def test_of_a_single_unit_there_is_a_bound_too() -> None:
+    dear = Counting(address(11), (A, B), (10**9, 10**12))
+    slack = 1_001 + 1_000  # what rounding takes, and what a unit of the input is worth
+    many = many_of(dear)
+    assert many.may_pay(1, paid_by(dear, 1) + 2 * slack)
+    assert not many.may_pay(1, paid_by(dear, 1) + 2 * slack + 1)
 
 
 def test_a_larger_amount_is_bounded_by_the_sample_of_a_smaller_in_proportion_and_without_a_quote() -> None:
@@ -238,8 +260,10 @@ class TestOverAThirdToken:
 
     def test_what_is_paid_is_bounded_by_what_the_second_pays_for_the_most_of_the_first(self) -> None:
         for amount in (LARGEST, 10**6):
-            assert self.many().may_pay(amount, self.most(amount))
-            assert not self.many().may_pay(amount, self.most(amount) + 1)
+            many = self.many()
+            for _ in range(2):  # asked again it is the same, by what is known by then
+                assert many.may_pay(amount, self.most(amount))
+                assert not many.may_pay(amount, self.most(amount) + 1)
 
     def test_either_way_is_enough(self) -> None:
         shallow, deep = pool(11, depth=10**7), pool(11, depth=10**15)
