@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 from solders.pubkey import Pubkey
@@ -117,6 +118,21 @@ class TestMeasure:
         assert numbers(depths.deepest([registered(10), registered(11)], NOW)) == [11, 10]
 
 
+class Priceless(ModelPool):
+    """Has no price now, and says so."""
+
+    def mid_price(self, mint_in: Pubkey) -> Fraction:
+        raise VenueUnavailable("not open yet")
+
+
+def test_pools_that_trade_nothing_are_alike_whatever_keeps_them_from_it() -> None:
+    shut = replace(pool(11, 10**9), refusal=VenueUnavailable("shut"))
+    empty, priceless = ModelPool(address(12), (A, B), (10**9, 0)), Priceless(address(13), (A, B), (10**9, 10**9))
+    depths = measured(shut, empty, priceless)
+    for order in ([11, 12, 13], [13, 12, 11]):
+        assert numbers(depths.deepest([registered(number) for number in order], NOW)) == order
+
+
 def room(most: int, needed: dict[int, set[int]], *rows: list[int]) -> set[int]:
     """The pools of the own row, one hop's and the valuing one's that have room; `needed` accounts by pool."""
     own, hop, valuing = ([registered(number) for number in row] for row in rows)
@@ -150,3 +166,4 @@ class TestRoom:
 
     def test_no_pools_need_no_room(self) -> None:
         assert room(100, {}, [], [], []) == set()
+        assert within_accounts([], [], [], lambda pool: None, 100) == frozenset()

@@ -32,6 +32,8 @@ def test_the_pools_fees_are_summed_by_the_token_that_they_were_taken_in() -> Non
         replace(ROUTE[1], fee=7, fee_token=SOL),
         replace(ROUTE[1], fee=11, fee_token=USDC),
         ROUTE[0],
+        replace(ROUTE[0], fee_token=JUP),
+        replace(ROUTE[0], fee=13),
     )
     assert pool_fees(replace(confirmed(), route=legs)) == ((SOL, 12), (USDC, 11))
     assert pool_fees(replace(confirmed(), route=None)) == ()
@@ -40,6 +42,8 @@ def test_the_pools_fees_are_summed_by_the_token_that_they_were_taken_in() -> Non
 def test_the_network_fee_is_that_of_the_transaction_that_filled_the_order() -> None:
     paid = (NetworkFees("2026-01-01", 7), NetworkFees("2026-01-02", 5))
     assert network_fee(replace(confirmed(), fees_paid=paid)) == 5
+    assert network_fee(replace(confirmed(), fees_paid=(*paid, NetworkFees("2026-01-02", 3)))) == 3
+    assert network_fee(replace(confirmed(), fees_paid=paid[:1])) == 7
     assert network_fee(confirmed()) == 0
 
 
@@ -74,3 +78,4 @@ def test_sums_are_by_pair_and_direction_in_the_order_in_which_they_come_first() 
         TradedSum(SOL, JUP, 4, 40, 1),
     )
     assert sums_of(()) == ()
+    assert sums_of([replace(confirmed(), amount=1, amount_out=None)]) == (TradedSum(SOL, USDC, 1, 0, 1),)

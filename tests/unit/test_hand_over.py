@@ -167,6 +167,12 @@ def test_an_order_whose_price_its_client_moved_meanwhile_waits_on(stage: Stage) 
     assert (stage.states(names), stage.sent, stage.store.written_together) == ([State.OPEN], [], [])
 
 
+def test_one_that_waits_on_keeps_none_behind_it_from_being_handed_over(stage: Stage) -> None:
+    names = [*stage.place(stop_price="130"), *stage.place()]
+    assert stage.hand.hand_over(fell(names), SLOT) == 1
+    assert stage.states(names) == [State.OPEN, State.PENDING]
+
+
 @pytest.mark.parametrize(
     ("fields", "goes"),
     [
@@ -231,6 +237,7 @@ def test_a_look_remembers_how_many_it_has_handed_over(stage: Stage) -> None:
     stage.limits["local"] = of_the_account(2)
     assert [stage.hand.hand_over(fell([name]), SLOT) for name in names] == [1, 1, 0]
     assert stage.store.order("order-2").trigger is not None
+    assert "order-2" not in {name for each, _ in stage.sent for name in each}, "there is known to be no room"
 
 
 def test_what_all_accounts_have_room_for_together_is_shared_by_them(stage: Stage) -> None:
@@ -299,6 +306,8 @@ def test_room_that_others_took_meanwhile_is_not_taken_twice(stage: Stage) -> Non
     assert stage.hand.hand_over(fell(names), SLOT) == 1
     assert stage.states(names) == [State.PENDING, State.OPEN, State.OPEN]
     assert all(stage.store.order(name).trigger is not None for name in names)
+    alone = [set(each) for each, _ in stage.sent if len(each) == 1]
+    assert alone == [{"order-0"}, {"order-0"}, {"order-1"}], "where one found no room, no other is tried"
     more = stage.place(1)
     sent = len(stage.sent)
     assert stage.hand.hand_over(fell(more), SLOT) == 0, "the account is full for as long as the look lasts"

@@ -76,6 +76,7 @@ def test_each_token_is_what_its_account_holds_and_sol_is_the_wallets_own_lamport
     )
     held = holdings(chain, SOL, token(USDC), token(LEVY, TOKEN_2022_PROGRAM), token(DUST))()
     assert (held.wallet, held.slot) == (str(WALLET), 77)
+    assert [each.token.mint.address for each in held.tokens] == [NATIVE_MINT, USDC, LEVY, DUST]
     assert [each.amount for each in held.tokens] == [5 * 10**9, 700, 9, 0]
     assert [each.free for each in held.tokens] == [5 * 10**9 - RENT, None, None, None]
     assert [each.value for each in held.tokens] == [10**10, 1_400, 18, None]

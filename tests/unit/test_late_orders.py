@@ -21,8 +21,10 @@ class Line:
 
     def __init__(self, due_ms: int | None = None) -> None:
         self._due_ms = due_ms
+        self.asked: list[str] = []
 
     def due_at_ms(self, order: Order) -> int | None:
+        self.asked.append(order.order_id)
         return self._due_ms
 
 
@@ -86,6 +88,14 @@ def test_a_line_that_should_have_gone_on_before_the_order_came_makes_it_no_later
     store, order = stored(State.PENDING)
     now_ms = order.updated_at_ms + 2 * LATE_MS
     assert longest_ms(store, now_ms, Line(order.updated_at_ms - LATE_MS)) == 2 * LATE_MS
+
+
+@pytest.mark.parametrize(("late_ms", "asked"), [(LATE_MS, []), (LATE_MS + 1, ["order-1"])])
+def test_the_line_is_asked_of_orders_alone_that_would_be_late_without_it(late_ms: int, asked: list[str]) -> None:
+    store, order = stored(State.PENDING)
+    line = Line(None)
+    longest_ms(store, order.updated_at_ms + late_ms, line)
+    assert line.asked == asked
 
 
 def test_only_an_order_that_waits_to_start_is_looked_for_in_line() -> None:

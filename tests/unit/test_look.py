@@ -157,12 +157,14 @@ class Bounds:
 
     price: int
     routes: list[int] = field(default_factory=list)
+    floors: list[int] = field(default_factory=list)
 
     def paid(self, amount: int) -> int | None:
         self.routes.append(amount)
         return amount * self.price // 1_000
 
     def at_least(self, amount: int) -> int:
+        self.floors.append(amount)
         return amount * self.price // 1_000
 
     def may_pay(self, amount: int, least: int) -> bool:
@@ -212,6 +214,11 @@ class TestPassedOver:
         assert bool(market.routes) is is_asked
         assert not findings.reached
 
+    def test_what_is_paid_at_least_is_asked_for_where_there_is_a_stop_alone(self) -> None:
+        market = Bounds(1_000)
+        judge_all([order(1, amount=10, limit_out=1), order(2, amount=20, stop_out=1)], {SOLD: market}, {}, NOW)
+        assert market.floors == [20]
+
 
 class TestOrderOfJudging:
     def test_orders_are_judged_by_the_token_that_they_sell_then_by_their_amount_then_by_their_name(self) -> None:
@@ -258,6 +265,13 @@ class TestSeen:
         waits = order(trailing_ppm=50_000, best_out=best_out)
         assert bool(look(waits, price=990, seen={"order-1": Seen(1_000, NOW)}).seen) is is_kept
 
+    def test_a_price_that_is_just_the_best_so_far_is_no_news(self) -> None:
+        assert look(order(trailing_ppm=50_000, best_out=1_000), price=1_000).seen == {}
+
+    def test_the_first_unit_that_is_seen_is_more_than_nothing(self) -> None:
+        seen = {"order-1": Seen(1, NOW)}
+        assert look(order(trailing_ppm=50_000), price=None, seen=seen).seen == seen
+
     def test_of_an_order_that_no_longer_trails_nothing_is_kept(self) -> None:
         assert look(order(stop_out=1), seen={"order-1": Seen(1_000, NOW)}).seen == {}
 
@@ -272,6 +286,12 @@ class TestSeen:
         findings = look(waits, price=price, seen={"order-1": Seen(1_000_009, NOW)})
         assert not findings.reached
         assert bool(findings.to_store) is is_stored
+
+    def test_just_a_hundredth_from_the_stop_is_near(self) -> None:
+        waits = order(amount=10**6, trailing_ppm=50_000, best_out=1_042_100)
+        findings = look(waits, price=1_000, seen={"order-1": Seen(1_042_106, NOW)})
+        assert waits.stop_at(1_042_106) == 990_000
+        assert findings.to_store == ("order-1",)
 
     def test_without_a_price_what_was_seen_is_kept_and_stored_in_its_time(self) -> None:
         waits = order(amount=10**6, trailing_ppm=50_000, best_out=10**6)
@@ -294,6 +314,7 @@ class TestManyTrailing:
             set(judge_all(orders, {SOLD: Bounds(1_000)}, {}, NOW, turn=turn).seen) for turn in range(3)
         )
         assert first | second == {each.order_id for each in orders}
+        assert judge_all(orders, {SOLD: Bounds(1_000)}, {}, NOW).seen.keys() == first, "the first of all looks"
         assert not first & second
         assert third == first
 

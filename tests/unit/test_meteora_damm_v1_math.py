@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from chalicelib.venues.meteora_damm_v1.math import (
     constant_product_out,
     fee_on,
+    guaranteed,
     invariant,
     locked_profit,
     other_amount,
@@ -21,6 +22,11 @@ def test_profit_is_locked_from_its_report_on_and_less_with_each_second() -> None
     told = [locked_profit(1_000, 50, A_SECOND_OF // 4, now) for now in (49, 50, 51, 53, 54, 55)]
     assert told == [None, 1_000, 750, 250, 0, 0]
     assert locked_profit(7, 50, A_SECOND_OF // 2, 51) == 3, "rounded down"
+    assert locked_profit(A_SECOND_OF, 50, A_SECOND_OF - 1, 51) == 1, "to the last part of it"
+
+
+def test_a_floor_can_guarantee_a_unit_less_than_the_pool_loses_and_no_more_than_is_paid() -> None:
+    assert [guaranteed(amount_out, 100) for amount_out in (98, 99, 100)] == [98, 99, 99]
 
 
 def test_a_fee_is_rounded_down_but_at_least_a_unit_where_there_is_one() -> None:

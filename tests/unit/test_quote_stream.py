@@ -171,6 +171,11 @@ class TestDue:
 
 
 class TestQuoting:
+    def test_the_first_of_all_looks_has_the_first_turn(self) -> None:
+        streams = [stream(f"c{number}", number + 1) for number in range(20)]
+        first, second = (list(quote_each(streams, quoted, turn=turn)) for turn in range(2))
+        assert list(quote_each(streams, quoted)) == first != second
+
     def test_as_many_are_quoted_as_there_is_time_for(self) -> None:
         answers = iter([True, True, False])
         news = quote_each([stream(f"c{number}", number + 1) for number in range(9)], quoted, partial(next, answers))
