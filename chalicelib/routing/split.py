@@ -107,13 +107,20 @@ def _divide_large(outlets: Sequence[Outlet], amount: int, max_legs: int, leg_cos
 def _without_a_doubtful_leg(
     outlets: Sequence[Outlet], basins: Sequence[Basin], found: Level, leg_cost: int
 ) -> tuple[Level, Division] | None:
-    """The best division without the leg that gains least, where that may be no more than `leg_cost`."""
-    *others, last = found.legs
-    if not others or last.gain > DOUBT * (leg_cost + 1 + found.price):
-        return None
-    fewer = level([basins[leg.index] for leg in others], sum(leg.amount for leg in found.legs), len(others))
-    division = None if fewer is None else _rounded(outlets, fewer)
-    return None if fewer is None or division is None else (fewer, division)
+    """The best division without the leg that gains least, where that may be no more than `leg_cost`.
+
+    Where the others have no room for all without that one, it is the one that gains least of these.
+    """
+    amount = sum(leg.amount for leg in found.legs)
+    for doubtful in reversed(found.legs):
+        others = [leg for leg in found.legs if leg is not doubtful]
+        if not others or doubtful.gain > DOUBT * (leg_cost + 1 + found.price):
+            return None
+        fewer = level([basins[leg.index] for leg in others], amount, len(others))
+        division = None if fewer is None else _rounded(outlets, fewer)
+        if fewer is not None and division is not None:
+            return fewer, division
+    return None
 
 
 def _rounded(outlets: Sequence[Outlet], found: Level) -> Division | None:

@@ -563,6 +563,18 @@ class TestLegsThatCostMoreThanTheyGain:
         assert (at_a_loss.amounts[0], at_a_loss.amounts[1]) == (amount // 2, 0)
         assert at_a_gain == all_three
 
+    def test_are_left_out_where_the_one_that_gains_least_must_stay_for_its_room(self) -> None:
+        reserve_in, amount, leg_cost = 641_800_157_649, 1_283_600_315_297, 4_636_364_338
+        pays: list[Pay] = [
+            ConstantProduct(reserve_in, 203_236_716_589, most=20_051_355_038),
+            ConstantProduct(reserve_in, 213_933_386),
+            ConstantProduct(reserve_in, 203_236_716_589, most=12_836_003_152),
+        ]
+        division, best = split(pays, amount, leg_cost=leg_cost), split(pays[:2], amount)
+        assert division is not None
+        assert best is not None
+        assert (division.amounts, division.amount_out) == ((*best.amounts, 0), best.amount_out)
+
     @given(st.data(), large_amounts, st.integers(0, 5_000))
     @settings(deadline=None, max_examples=40)
     def test_are_left_out_one_by_one(self, data: st.DataObject, amount: int, cost_ppm: int) -> None:
