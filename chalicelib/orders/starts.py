@@ -122,11 +122,9 @@ class Starts:
         """
         waiting = _waiting(order)
         is_new = self._line.join(waiting)
-        while True:
-            stands = self._line.turns()
-            if self._line.write(stands.join_line(waiting, is_new=is_new)):
-                is_seen_to = stands.called_for_ms + WAITS_ITSELF_MS > self._now_ms()
-                return not (is_seen_to and stands.own_waiting(waiting.account))
+        before = self._change(lambda turns: turns.join_line(waiting, is_new=is_new))
+        is_seen_to = before.called_for_ms + WAITS_ITSELF_MS > self._now_ms()
+        return not (is_seen_to and before.own_waiting(waiting.account))
 
     def leave(self, order_id: str) -> None:
         """The worker is done with the order for now: its place is free, for whoever is next."""
@@ -148,15 +146,19 @@ class Starts:
 
     def withdraw(self, order: Order) -> None:
         """An order that ended while it waited is no longer in line. What is left of it is found when its turn comes."""
+        waiting = _waiting(order)
         try:
-            if not self._line.leave(_waiting(order)):
-                return
-            while True:
-                stands = self._line.turns()
-                if self._line.write(stands.leave_line(_waiting(order))):
-                    return
+            if self._line.leave(waiting):
+                self._change(lambda turns: turns.leave_line(waiting))
         except AwsError:
             logger.exception("the order is still in line", order_id=order.order_id)
+
+    def _change(self, change: Callable[[Turns], Turns]) -> Turns:
+        """Store the turns changed, whoever else writes them; as they stood before. Raises AwsError."""
+        while True:
+            stands = self._line.turns()
+            if self._line.write(change(stands)):
+                return stands
 
     def estimate(self, account: str, now_ms: int) -> int:
         """When an order of the account that comes at `now_ms` would start, about: then or later. Raises AwsError.
@@ -227,8 +229,10 @@ class Starts:
             turns, started = self._started(stands.end(own.order_id).join_line(own, is_new=is_new), now_ms)
             call_in_ms = self._call_in_ms(turns, now_ms)
             waits_itself = started is None and may_wait and call_in_ms is not None and call_in_ms <= WAITS_ITSELF_MS
-            if call_in_ms is not None:
-                turns = replace(turns, called_for_ms=now_ms + (call_in_ms if waits_itself else _delay_ms(call_in_ms)))
+            # when somebody comes: this worker for the moment itself, or another in the second before
+            come_in_ms = call_in_ms if call_in_ms is None or waits_itself else _delay_ms(call_in_ms)
+            if come_in_ms is not None:
+                turns = replace(turns, called_for_ms=now_ms + come_in_ms)
             if self._line.write(turns):
                 break
         if started is not None:
@@ -237,9 +241,9 @@ class Starts:
                 # in case this worker dies: the message that it has is another order's
                 self._workers.enqueue(started.order_id, self._policy.hold_ms, started.correlation_id)
         elif waits_itself:
-            return _Look(turns, again_in_ms=call_in_ms)
-        if call_in_ms is not None:
-            self._call(turns, _delay_ms(call_in_ms))
+            return _Look(turns, again_in_ms=come_in_ms)
+        if come_in_ms is not None:
+            self._call(turns, come_in_ms)
         return _Look(turns, started)
 
     def _call_in_ms(self, turns: Turns, now_ms: int) -> int | None:
