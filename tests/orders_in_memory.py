@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -117,3 +117,22 @@ class OrdersInMemory:
     def _write(self, order: Order) -> None:
         self.items[order.order_id] = order_to_item(order, pack=False)
         self.versions.setdefault(order.order_id, []).append(order)
+
+
+@dataclass
+class OrdersOthersWrite(OrdersInMemory):
+    """Just before each of the next writes, of one order or of several together, another writer does something."""
+
+    meanwhile: list[Callable[[], object]] = field(default_factory=list)
+
+    def replace(self, order: Order, limits: LimitsInForce | None = None) -> Order:
+        self._another()
+        return super().replace(order, limits)
+
+    def replace_together(self, orders: Sequence[Order], limits: Mapping[str, LimitsInForce]) -> bool:
+        self._another()
+        return super().replace_together(orders, limits)
+
+    def _another(self) -> None:
+        if self.meanwhile:
+            self.meanwhile.pop(0)()

@@ -16,7 +16,7 @@ from chalicelib.risk.limits import Limits, LimitsInForce
 from chalicelib.waiting.hand_over import BESIDE_MS, TOGETHER, HandOver, by_tens
 from chalicelib.waiting.look import Reached
 from tests.log_lines import flushed, values
-from tests.orders_in_memory import OrdersInMemory
+from tests.orders_in_memory import OrdersInMemory, OrdersOthersWrite
 from tests.sample_orders import CREATED_AT_MS, new_order, waiting_order
 
 NOW = CREATED_AT_MS + 60_000
@@ -26,24 +26,14 @@ NO_LIMITS = LimitsInForce(Limits(), Limits())
 
 
 @dataclass
-class Store(OrdersInMemory):
-    """Before each of the next writes, alone or together, another writer does something."""
+class Store(OrdersOthersWrite):
+    """Notes which orders are written together."""
 
-    meanwhile: list[Callable[[], object]] = field(default_factory=list)
     written_together: list[list[str]] = field(default_factory=list)
 
-    def replace(self, order: Order, limits: LimitsInForce | None = None) -> Order:
-        self._another()
-        return super().replace(order, limits)
-
     def replace_together(self, orders: Sequence[Order], limits: Mapping[str, LimitsInForce]) -> bool:
-        self._another()
         self.written_together.append([order.order_id for order in orders])
         return super().replace_together(orders, limits)
-
-    def _another(self) -> None:
-        if self.meanwhile:
-            self.meanwhile.pop(0)()
 
     def cancels(self, order_id: str) -> Callable[[], object]:
         return lambda: OrdersInMemory.replace(self, cancel(self.order(order_id), NOW))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
@@ -18,7 +17,7 @@ from chalicelib.risk.counters import GLOBAL, account_scope
 from chalicelib.risk.halt import Halt
 from chalicelib.risk.limits import Limits, LimitsInForce
 from chalicelib.times import time_text
-from tests.orders_in_memory import OrdersInMemory
+from tests.orders_in_memory import OrdersInMemory, OrdersOthersWrite
 from tests.sample_orders import CREATED_AT_MS, SOL, failed, market_price, new_order, order_in
 from tests.unit.test_intake_decisions import Queue, Starts, Tokens
 
@@ -45,22 +44,9 @@ class Letters(Queue):
         self.discarded.append(letter)
 
 
-class Racing(OrdersInMemory):
-    """Just before the next writes something else is written, once each."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.meanwhile: list[Callable[[], object]] = []
-
-    def replace(self, order: Order, limits: LimitsInForce | None = None) -> Order:
-        if self.meanwhile:
-            self.meanwhile.pop(0)()
-        return super().replace(order, limits)
-
-
 @dataclass
 class Operations:
-    store: Racing = field(default_factory=Racing)
+    store: OrdersOthersWrite = field(default_factory=OrdersOthersWrite)
     queue: Letters = field(default_factory=Letters)
     halts: dict[str, Halt] = field(default_factory=dict)
     ended_key: str = "k_ended"

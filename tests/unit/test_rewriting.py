@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from chalicelib.orders.life import claim
 from chalicelib.orders.order import Lease, Order
 from chalicelib.orders.rewriting import rewrite
-from chalicelib.risk.limits import LimitsInForce
-from tests.orders_in_memory import OrdersInMemory
+from tests.orders_in_memory import OrdersInMemory, OrdersOthersWrite
 from tests.sample_orders import CREATED_AT_MS, new_order
 
 NOW = CREATED_AT_MS + 1_000
 
 
-@dataclass
-class Racing(OrdersInMemory):
-    """Just before each of the next writes another writer does something."""
-
-    meanwhile: list[Callable[[], object]] = field(default_factory=list)
-
-    def replace(self, order: Order, limits: LimitsInForce | None = None) -> Order:
-        if self.meanwhile:
-            self.meanwhile.pop(0)()
-        return super().replace(order, limits)
-
-
-def stored() -> tuple[Racing, Order]:
-    store = Racing()
+def stored() -> tuple[OrdersOthersWrite, Order]:
+    store = OrdersOthersWrite()
     assert store.create(new_order())
     return store, found(store)
 
 
-def found(store: Racing) -> Order:
+def found(store: OrdersOthersWrite) -> Order:
     order = store.load("order-1")
     assert order is not None
     return order
