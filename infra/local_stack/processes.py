@@ -23,6 +23,8 @@ PRIVATE = 0o077
 LOGS_KEPT = 5
 # How long the children of what is being stopped may go on before they are ended.
 _GRACE_SECONDS = 2.0
+# What was killed has no command any more before the system closes its ports: a busy machine takes tenths of a second.
+_PORT_GRACE_SECONDS = 3.0
 # Held so that a process started and stopped by the same program is reaped.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -103,6 +105,8 @@ class Service:
         for pid in _group(recorded):
             _kill(pid)
         _wait(lambda: not _group(recorded), timeout_seconds)
+        if ran:
+            _wait_for_ports(recorded.get("ports", ()))
         self.pid_file.unlink(missing_ok=True)
         return ran
 
@@ -153,14 +157,13 @@ def private_files() -> Iterator[None]:
 def check_ports(services: Sequence[Service]) -> None:
     """Raises PortTakenError where a service that is to be started would find a port taken by another program.
 
-    What the services themselves hold is free once they are stopped.
+    What the services themselves hold is free once they are stopped, and in a moment where one of them was killed.
     """
     held = {port for service in services for port in service.held_ports()}
-    for service in services:
-        if not service.running():
-            for port in service.ports:
-                if port not in held:
-                    check_port_free(port)
+    needed = [port for service in services if not service.running() for port in service.ports if port not in held]
+    _wait_for_ports(needed)
+    for port in needed:
+        check_port_free(port)
 
 
 def check_port_free(port: int) -> None:
@@ -174,6 +177,19 @@ def check_port_free(port: int) -> None:
             raise PortTakenError(port, "is for root alone") from error
         except OSError as error:
             raise PortTakenError(port) from error
+
+
+def _wait_for_ports(ports: Sequence[int]) -> None:
+    """Wait for what was killed to give them up; not for another program."""
+    _wait(lambda: all(_is_free(port) for port in ports), _PORT_GRACE_SECONDS)
+
+
+def _is_free(port: int) -> bool:
+    try:
+        check_port_free(port)
+    except PortTakenError:
+        return False
+    return True
 
 
 def _rotate(log: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from infra.local_stack.processes import LOGS_KEPT, PortTakenError, Service, check_ports
+from infra.local_stack.processes import LOGS_KEPT, PortTakenError, Service, check_port_free, check_ports
 from infra.local_stack.stack import Layout
 from testing.ports import free_port
 
@@ -50,6 +51,21 @@ def test_every_port_of_every_service_is_looked_at_before_one_is_started(tmp_path
     with pytest.raises(PortTakenError, match=f"port {taken} is taken by another program") as error:
         check_ports([service_in(tmp_path, free), service_in(tmp_path, free, taken, name="other")])
     assert error.value.port == taken
+
+
+def test_a_port_whose_holder_was_killed_a_moment_ago_is_waited_for(tmp_path: Path) -> None:
+    # A killed process is gone from the system's list before its port is free.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        closing = threading.Timer(0.3, server.close)
+        closing.start()
+        check_ports([service_in(tmp_path, port)])
+        assert not closing.is_alive()
+    running = started(service_in(tmp_path, port))
+    with socket.create_server(("127.0.0.1", port)) as server:
+        threading.Timer(0.3, server.close).start()
+        assert running.stop()
+        check_port_free(port)
 
 
 def test_what_a_service_holds_itself_is_free_for_what_comes_in_its_place(tmp_path: Path, taken: int) -> None:
