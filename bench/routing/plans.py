@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from statistics import median
 from time import thread_time_ns
 
@@ -17,7 +16,7 @@ from chalicelib.problems import ExecutionError
 from chalicelib.routing.market import MAX_LEGS
 from chalicelib.routing.quote import MAX_REMAINING_ACCOUNTS, LegLimits, ask_pools
 from chalicelib.routing.router import PairPools, Route, RouteLimits, best_routes
-from chalicelib.routing.swap_plan import Trade, fits_a_transaction, plan_swap
+from chalicelib.routing.swap_plan import Trade, TransactionRoom, plan_swap
 from chalicelib.solana.accounts import ChainClock
 from chalicelib.solana.tokens import TOKEN_PROGRAM, Mint
 from chalicelib.solana.transaction import OrderMemo
@@ -75,9 +74,7 @@ def _timed(candidates: list[CandidatePool], part: int, rounds: int) -> PlanTime:
 
 def _planned(pools: Sequence[Pool], amount: int) -> Route:
     """As the market and the trader do it: every pool's offer, the best route that fits, and its plan."""
-    limits = RouteLimits(
-        MAX_LEGS[1], _LEG_COST, partial(fits_a_transaction, version=1), LegLimits(MAX_REMAINING_ACCOUNTS[1])
-    )
+    limits = RouteLimits(MAX_LEGS[1], _LEG_COST, TransactionRoom(1), LegLimits(MAX_REMAINING_ACCOUNTS[1]))
     ask_pools(pools, SOLD.address, amount, CLOCK)
     pair = PairPools(SOLD.address, BOUGHT.address, tuple(pools), (), CLOCK)
     route = best_routes(pair, amount, limits)[0]

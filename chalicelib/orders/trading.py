@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from solders.message import to_bytes_versioned
 from solders.pubkey import Pubkey
@@ -26,7 +25,7 @@ from chalicelib.risk.network_fees import FeeRange
 from chalicelib.risk.reference_price import exposure_of
 from chalicelib.routing.market import BRIDGE_MINTS, Market, PricedPair
 from chalicelib.routing.router import Route
-from chalicelib.routing.swap_plan import Trade, fits_a_transaction, plan_swap, tokens_of, with_spare_accounts
+from chalicelib.routing.swap_plan import Trade, TransactionRoom, plan_swap, tokens_of, with_spare_accounts
 from chalicelib.solana.accounts import AccountMap, AccountsRead
 from chalicelib.solana.compute_budget import BASE_FEE_LAMPORTS, ComputeBudget, PriorityFeePolicy
 from chalicelib.solana.program_errors import ErrorClassifier
@@ -223,7 +222,7 @@ class ChainTrader:
             _nonce(order),
             tip,
         )
-        fits = partial(fits_a_transaction, version=version, with_tip=tip is not None)
+        fits = TransactionRoom(version, with_tip=tip is not None)
         plan = plan_swap(with_spare_accounts(route, fits), trade, order.min_out)
         opened = read_at.opened
         life_ms = self._rpc.known_cluster().blockhash_life_ms

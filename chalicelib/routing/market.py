@@ -23,7 +23,7 @@ from chalicelib.routing.candidates import KnownDepths, within_accounts
 from chalicelib.routing.many_amounts import ManyAmounts
 from chalicelib.routing.quote import MAX_REMAINING_ACCOUNTS, LegLimits, PoolAsRead, PoolOffer, ask_pools
 from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits, best_routes
-from chalicelib.routing.swap_plan import fits_a_transaction
+from chalicelib.routing.swap_plan import TransactionRoom
 from chalicelib.solana.accounts import CLOCK_LENGTH, CLOCK_SYSVAR, SYSVAR_OWNER, AccountMap, AccountsRead, ChainClock
 from chalicelib.solana.tokens import NATIVE_MINT
 from chalicelib.solana.transaction import TransactionVersion
@@ -326,7 +326,7 @@ class Market:
         return self._limits(self._version, _leg_cost(pools, amount, offers, leg_lamports))
 
     def _limits(self, version: TransactionVersion, leg_cost: int) -> RouteLimits:
-        fits = partial(fits_a_transaction, version=version, with_tip=self._with_tip)
+        fits = TransactionRoom(version, with_tip=self._with_tip)
         return RouteLimits(MAX_LEGS[version], leg_cost, fits, LegLimits(MAX_REMAINING_ACCOUNTS[version]))
 
     def _candidates(self, mint_in: Pubkey, mint_out: Pubkey, most_accounts: int) -> _Candidates:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from solders.hash import Hash
+from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import TransactionTooLarge
-from chalicelib.routing.router import Hop, Route
+from chalicelib.routing.router import Hop, Route, RouteLeg
 from chalicelib.solana.compute_budget import MAX_COMPUTE_UNITS, ComputeBudget
-from chalicelib.solana.token_accounts import TokenMint, destination_account, source_account
+from chalicelib.solana.token_accounts import TokenMint, TradingAccount, destination_account, source_account
 from chalicelib.solana.transaction import OrderMemo, SwapPlan, Tip, TransactionVersion, build_message
 from chalicelib.venues.venue import PoolQuote
 
@@ -47,21 +48,28 @@ def tokens_of(route: Route) -> tuple[TokenMint, ...]:
 
 def plan_swap(route: Route, trade: Trade, min_out: int) -> SwapPlan:
     """The plan that executes `route` and pays at least `min_out` base units, or fails as a whole."""
-    wallet = trade.wallet
-    token_in, *tokens_out = tokens_of(route)
+    accounts = _accounts_of(tokens_of(route), route.amount_in, trade)
+    floors = route.floors(min_out)
+    return _plan(
+        trade, accounts, [_swap(leg, floor, trade, accounts) for leg, floor in zip(route.legs, floors, strict=True)]
+    )
+
+
+def _accounts_of(tokens: Sequence[TokenMint], amount_in: int, trade: Trade) -> tuple[TradingAccount, ...]:
+    """Where the order is paid from, and then where each hop pays to: the next one pays from that."""
+    token_in, *tokens_out = tokens
     source = source_account(
-        wallet,
+        trade.wallet,
         token_in,
-        route.amount_in,
+        amount_in,
         order_id=trade.memo.order_id,
         attempt=trade.memo.attempt,
         nonce=trade.nonce,
         rent_lamports=trade.rent_lamports,
     )
-    # what one hop pays into the next one pays from: the last of these accounts is the order's destination
     destinations = [
         destination_account(
-            wallet,
+            trade.wallet,
             token,
             order_id=trade.memo.order_id,
             attempt=trade.memo.attempt,
@@ -70,38 +78,64 @@ def plan_swap(route: Route, trade: Trade, min_out: int) -> SwapPlan:
         )
         for token in tokens_out
     ]
-    accounts = {account.token.mint: account.address for account in (source, *destinations)}
-    swaps = tuple(
-        leg.pool.swap_instruction(
-            leg.quote,
-            trader=wallet,
-            source=accounts[leg.quote.mint_in],
-            destination=accounts[leg.quote.mint_out],
-            minimum_out=floor,
-        )
-        for leg, floor in zip(route.legs, route.floors(min_out), strict=True)
+    return (source, *destinations)
+
+
+def _swap(leg: RouteLeg, floor: int, trade: Trade, accounts: Sequence[TradingAccount]) -> Instruction:
+    addresses = {account.token.mint: account.address for account in accounts}
+    return leg.pool.swap_instruction(
+        leg.quote,
+        trader=trade.wallet,
+        source=addresses[leg.quote.mint_in],
+        destination=addresses[leg.quote.mint_out],
+        minimum_out=floor,
     )
+
+
+def _plan(trade: Trade, accounts: Sequence[TradingAccount], swaps: Sequence[Instruction]) -> SwapPlan:
+    source, *between, destination = accounts
     return SwapPlan(
-        payer=wallet,
+        payer=trade.wallet,
         memo=trade.memo,
         source=source,
-        destination=destinations[-1],
-        between=tuple(destinations[:-1]),
-        swaps=swaps,
+        destination=destination,
+        between=tuple(between),
+        swaps=tuple(swaps),
         tip=trade.tip,
     )
 
 
-def fits_a_transaction(route: Route, version: TransactionVersion, *, with_tip: bool = False) -> bool:
-    """Whether one transaction can carry the route, whoever's it is: bytes and accounts are the same for everybody."""
-    tip = Tip(_A_LANE, 1) if with_tip else None
-    trade = Trade(_ANYBODY, _ANY_ORDER, rent_lamports=0, nonce="", tip=tip)
-    plan = plan_swap(route, trade, min_out=route.amount_out)
-    try:
-        build_message(plan, ComputeBudget(MAX_COMPUTE_UNITS, unit_price=1), Hash.default(), version)
-    except TransactionTooLarge:
-        return False
-    return True
+class TransactionRoom:
+    """Tells whether one transaction can carry a route, whoever's it is: bytes and accounts are the same for everybody.
+
+    A leg's instruction has as many bytes whatever it swaps: it is built once, though many routes have it.
+    """
+
+    def __init__(self, version: TransactionVersion, *, with_tip: bool = False) -> None:
+        self._version = version
+        tip = Tip(_A_LANE, 1) if with_tip else None
+        self._trade = Trade(_ANYBODY, _ANY_ORDER, rent_lamports=0, nonce="", tip=tip)
+        self._accounts: dict[tuple[TokenMint, ...], tuple[TradingAccount, ...]] = {}
+        self._swaps: dict[tuple[Pubkey, Pubkey, tuple[Pubkey, ...]], Instruction] = {}
+
+    def __call__(self, route: Route) -> bool:
+        tokens = tokens_of(route)
+        accounts = self._accounts.get(tokens)
+        if accounts is None:
+            accounts = self._accounts[tokens] = _accounts_of(tokens, route.amount_in, self._trade)
+        plan = _plan(self._trade, accounts, [self._swap_of(leg, accounts) for leg in route.legs])
+        try:
+            build_message(plan, ComputeBudget(MAX_COMPUTE_UNITS, unit_price=1), Hash.default(), self._version)
+        except TransactionTooLarge:
+            return False
+        return True
+
+    def _swap_of(self, leg: RouteLeg, accounts: Sequence[TradingAccount]) -> Instruction:
+        shape = (leg.quote.pool, leg.quote.mint_in, leg.quote.remaining_accounts)
+        swap = self._swaps.get(shape)
+        if swap is None:
+            swap = self._swaps[shape] = _swap(leg, leg.quote.amount_out, self._trade, accounts)
+        return swap
 
 
 def with_spare_accounts(route: Route, fits: Callable[[Route], bool]) -> Route:

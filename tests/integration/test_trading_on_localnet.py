@@ -13,7 +13,7 @@ from chalicelib.orders.life import choose_route, fix_floor, start_attempt
 from chalicelib.orders.order import Leftover
 from chalicelib.problems import InsufficientLiquidity, SlippageExceeded
 from chalicelib.routing.quote import MAX_REMAINING_ACCOUNTS
-from chalicelib.routing.swap_plan import fits_a_transaction
+from chalicelib.routing.swap_plan import TransactionRoom
 from chalicelib.solana.transaction import TransactionVersion
 from chalicelib.venues.meteora_dlmm.layout import BINS_PER_ARRAY, LbPair, bin_array_address
 from chalicelib.venues.registry import PoolEntry
@@ -168,10 +168,10 @@ class TestASplit:
         """Of four equal pools all would take part; there is room for two if SOL has to be wrapped, else three."""
         engine = Engine(chain, WALLET, [raydium(pool) for pool in SIBLINGS[f"{sold}/USDC"]], version=0)
         with monkeypatch.context() as patch:
-            patch.setattr("chalicelib.routing.market.fits_a_transaction", lambda route, **version: True)
+            patch.setattr("chalicelib.routing.market.TransactionRoom", lambda version, **with_tip: lambda route: True)
             wanted = engine.price(sold, "USDC", amount).route
         assert len(wanted.legs) == 4
-        assert not fits_a_transaction(wanted, 0)
+        assert not TransactionRoom(0)(wanted)
 
         executed = engine.execute(engine.order(sold, "USDC", amount))
 

@@ -15,14 +15,14 @@ from bench.pools import CLOCK, MINT_IN, MINT_OUT
 from chalicelib.problems import ExecutionError
 from chalicelib.routing.many_amounts import ManyAmounts
 from chalicelib.routing.router import PairPools, RouteLimits, best_routes
-from chalicelib.routing.swap_plan import fits_a_transaction
+from chalicelib.routing.swap_plan import TransactionRoom
 from chalicelib.waiting.look import FOLLOWED_AT_ONCE, STORED_AFTER_MS, Findings, Reached, Seen, judge_all, place
 from chalicelib.waiting.waiting_order import WaitingOrder
 from tests.unit.pools_of_all_venues import amounts, bridge, pair_pools, pool_named
 
 SOLD, BOUGHT = str(MINT_IN.address), str(MINT_OUT.address)
 NOW = 1_760_000_000_000
-LIMITS = RouteLimits(12, leg_cost=7, fits=partial(fits_a_transaction, version=1))
+LIMITS = RouteLimits(12, leg_cost=7, fits=TransactionRoom(1))
 
 
 def order(number: int = 1, amount: int = 1_000, **terms: object) -> WaitingOrder:

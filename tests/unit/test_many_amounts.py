@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +14,7 @@ from chalicelib.problems import AccountsMissing, ExecutionError, VenueUnavailabl
 from chalicelib.routing.many_amounts import ManyAmounts
 from chalicelib.routing.quote import LegLimits
 from chalicelib.routing.router import Bridge, PairPools, RouteLimits, best_routes
-from chalicelib.routing.swap_plan import fits_a_transaction
+from chalicelib.routing.swap_plan import TransactionRoom
 from chalicelib.solana.accounts import ChainClock
 from chalicelib.venues.venue import PoolQuote
 from tests.unit.model_market import CLOCK as MODEL_CLOCK
@@ -24,7 +23,7 @@ from tests.unit.pools_of_all_venues import amounts, bridge, pair_pools, pool_nam
 from tests.unit.routing_pools import CLOCK as ROUTING_CLOCK
 from tests.unit.routing_pools import USDC, cpmm, taxed
 
-LIMITS = RouteLimits(12, leg_cost=7, fits=partial(fits_a_transaction, version=1))
+LIMITS = RouteLimits(12, leg_cost=7, fits=TransactionRoom(1))
 
 
 def by_its_own_route(pools: PairPools, amount: int, limits: RouteLimits = LIMITS) -> int | None:

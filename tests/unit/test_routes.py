@@ -31,7 +31,7 @@ from chalicelib.routing.quote import (
     quote_pool,
 )
 from chalicelib.routing.router import Bridge, Hop, PairPools, Route, RouteLeg, RouteLimits
-from chalicelib.routing.swap_plan import Trade, fits_a_transaction, plan_swap
+from chalicelib.routing.swap_plan import Trade, TransactionRoom, plan_swap
 from chalicelib.solana.compute_budget import MAX_COMPUTE_UNITS, ComputeBudget
 from chalicelib.solana.tokens import Mint
 from chalicelib.solana.transaction import MAX_TRANSACTION_BYTES, OrderMemo, unsigned_wire
@@ -44,7 +44,7 @@ LEVY = taxed(50, 10**12)
 LIMITS = RouteLimits(
     max_legs=4,
     leg_cost=0,
-    fits=lambda route: fits_a_transaction(route, 0),
+    fits=TransactionRoom(0),
     leg=LegLimits(MAX_REMAINING_ACCOUNTS[0]),
 )
 DEEP = (10**15, 10**15)
@@ -395,7 +395,7 @@ class TestWhatATransactionCanCarry:
         route = best_route(pools, 5 * 10**9, LIMITS)
 
         assert len(route.legs) == 2
-        assert fits_a_transaction(route, 0)
+        assert TransactionRoom(0)(route)
         assert next(len(leg.quote.remaining_accounts) for leg in route.legs if leg.pool is pool) == 1
         assert route.amount_out > best_single(pools, 5 * 10**9)
 
@@ -417,7 +417,7 @@ class TestWhatATransactionCanCarry:
         bridge = over(SOL, [long, short], [cpmm((SOL, USDC), DEEP)])
         route = best_route(pair(LEVY, USDC, bridges=[bridge]), 35 * 10**8, LIMITS)
         assert route.legs[0].pool is short
-        assert fits_a_transaction(route, 0)
+        assert TransactionRoom(0)(route)
 
     @given(routes())
     @settings(deadline=None, max_examples=20)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from chalicelib.amounts import PPM, floor_of
 from chalicelib.routing.quote import MAX_REMAINING_ACCOUNTS, MAX_SWAP_COMPUTE_UNITS, LegLimits, quote_pool
 from chalicelib.routing.router import FEW_LEGS, Bridge, PairPools, Route, RouteLimits
-from chalicelib.routing.swap_plan import fits_a_transaction
+from chalicelib.routing.swap_plan import TransactionRoom
 from chalicelib.venues.venue import Pool
 from tests.unit.model_market import CLOCK, ModelPool, address, best_route
 from tests.unit.routing_pools import CLOCK as CHAIN_CLOCK
@@ -123,7 +122,7 @@ class TestWhatATransactionCarries:
         pools = PairPools(
             JUP.address, USDC.address, (), (Bridge(SOL.address, tuple(first), tuple(second)),), CHAIN_CLOCK
         )
-        fits = partial(fits_a_transaction, version=version)  # type: ignore[arg-type]
+        fits = TransactionRoom(version)  # type: ignore[arg-type]
         limits = RouteLimits(4 if version == 0 else 12, 0, fits, LegLimits(MAX_REMAINING_ACCOUNTS[version]))  # type: ignore[index]
 
         route = best_route(pools, 10**12, limits)

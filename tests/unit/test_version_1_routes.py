@@ -14,7 +14,7 @@ from chalicelib.routing.router import Bridge, PairPools, Route, RouteLimits
 from chalicelib.routing.swap_plan import (
     MAX_SPARE_ACCOUNTS,
     Trade,
-    fits_a_transaction,
+    TransactionRoom,
     plan_swap,
     with_spare_accounts,
 )
@@ -36,7 +36,7 @@ def limits(version: TransactionVersion) -> RouteLimits:
     return RouteLimits(
         MAX_LEGS[version],
         0,
-        lambda route: fits_a_transaction(route, version, with_tip=True),
+        TransactionRoom(version, with_tip=True),
         LegLimits(MAX_REMAINING_ACCOUNTS[version]),
     )
 
@@ -77,8 +77,8 @@ def test_two_hops_go_over_two_venues_with_more_arrays_than_version_0_has_room_fo
     route = best_route(both, 25 * 10**8, limits(1))
     assert [leg.pool.dex for leg in route.legs] == ["raydium", "meteora"]
     assert len(route.legs[1].quote.remaining_accounts) == 3
-    assert fits_a_transaction(route, 1, with_tip=True)
-    assert not fits_a_transaction(route, 0, with_tip=True)
+    assert TransactionRoom(1, with_tip=True)(route)
+    assert not TransactionRoom(0, with_tip=True)(route)
 
 
 class TestSpareAccounts:
