@@ -48,11 +48,13 @@ LEG_COMPUTE_UNITS = 100_000
 
 # A blockhash that has lived for this part of its life is not built on any more.
 _OLD_AT_PART_OF_LIFE = 3
+# Its life where nothing tells yet how long slots take: 150 blocks of 200 ms, the shortest that there are.
+_SHORTEST_LIFE_MS = 30_000
 
 
 @dataclass(frozen=True, slots=True)
 class _ReadAt:
-    """What was read with the market, when, and for a transaction of which version."""
+    """What was read with the market, when the first of it, and for a transaction of which version."""
 
     opened: Opened
     version: TransactionVersion
@@ -62,11 +64,14 @@ class _ReadAt:
 class _OpeningReads:
     """The reads that an attempt begins with: the first brings along all else that the transaction needs."""
 
-    def __init__(self, rpc: SolanaRpc, *, asks_rent: bool) -> None:
+    def __init__(self, rpc: SolanaRpc, now_ms: Callable[[], int], *, asks_rent: bool) -> None:
         self.latest: LatestBlockhash | None = None
         self.recent_fees: tuple[int, ...] | None = None
         self.rent_lamports: int | None = None
+        # when these were read: at a node's pace the reads after it may take half of a blockhash's life
+        self.at_ms = 0
         self._rpc = rpc
+        self._now_ms = now_ms
         self._asks_rent = asks_rent
         self._is_first = True
 
@@ -76,6 +81,7 @@ class _OpeningReads:
         rent_of = TOKEN_ACCOUNT_LENGTH if self._asks_rent else None
         found = self._rpc.read_beside(addresses, Beside(blockhash=True, fees_of=tuple(pools), rent_of=rent_of))
         self._is_first = False
+        self.at_ms = self._now_ms()
         self.latest, self.recent_fees, self.rent_lamports = found.latest, found.recent_fees or (), found.rent_lamports
         return found.read
 
@@ -116,7 +122,7 @@ class ChainTrader:
         self._refuse_another_wallet(order)
         mint_in, mint_out = mints_of(order)
         version = self._versions.to_try(self._now_ms())
-        reads = _OpeningReads(self._rpc, asks_rent=self._rent_lamports is None)
+        reads = _OpeningReads(self._rpc, self._now_ms, asks_rent=self._rent_lamports is None)
         besides = wallet_accounts(self._wallet.address, {mint_out, *BRIDGE_MINTS} - {NATIVE_MINT})
         priced = self._market.price(
             mint_in,
@@ -130,7 +136,7 @@ class ChainTrader:
             read=reads,
         )
         self._rent_lamports = self._rent_lamports or reads.rent_lamports
-        read_at = _ReadAt(Opened(reads.latest, reads.recent_fees), version, self._now_ms())
+        read_at = _ReadAt(Opened(reads.latest, reads.recent_fees), version, reads.at_ms)
         best, *others = _surest_first(order, (priced.route, *priced.other_routes))
         # a way over a third token opens one account more, whose rent the wallet may not have
         routes = (best, *others) if len(best.hops) > 1 else (best,)
@@ -225,8 +231,8 @@ class ChainTrader:
         fits = TransactionRoom(version, with_tip=tip is not None)
         plan = plan_swap(with_spare_accounts(route, fits), trade, order.min_out)
         opened = read_at.opened
-        life_ms = self._rpc.known_cluster().blockhash_life_ms
-        if life_ms is not None and self._now_ms() - read_at.at_ms > life_ms // _OLD_AT_PART_OF_LIFE:
+        life_ms = self._rpc.known_cluster().blockhash_life_ms or _SHORTEST_LIFE_MS
+        if self._now_ms() - read_at.at_ms > life_ms // _OLD_AT_PART_OF_LIFE:
             opened = replace(opened, latest=None)  # it would hardly have time to land
         try:
             return simulate(

@@ -14,6 +14,7 @@ from chalicelib.orders.order import Leftover
 from chalicelib.problems import InsufficientLiquidity, SlippageExceeded
 from chalicelib.routing.quote import MAX_REMAINING_ACCOUNTS
 from chalicelib.routing.swap_plan import TransactionRoom
+from chalicelib.solana.cluster import Cluster
 from chalicelib.solana.transaction import TransactionVersion
 from chalicelib.venues.meteora_dlmm.layout import BINS_PER_ARRAY, LbPair, bin_array_address
 from chalicelib.venues.registry import PoolEntry
@@ -432,3 +433,27 @@ class TestReading:
         for pool in pools("USDT/USDC"):
             engine.another_trader_sells(pool.address, "USDC", 10**12)
         assert engine.price("USDC", "USDT", 10**9).route.amount_out < before
+
+    @pytest.mark.parametrize(
+        ("ms_a_read", "slot_ms", "is_asked_again"),
+        [(1_000, None, False), (11_000, None, True), (11_000, 200, True), (11_000, 400, False), (25_000, 400, True)],
+    )
+    def test_takes_a_new_blockhash_where_the_reads_after_the_first_took_a_third_of_its_life(
+        self,
+        chain: Localnet,
+        monkeypatch: pytest.MonkeyPatch,
+        ms_a_read: int,
+        slot_ms: int | None,
+        is_asked_again: bool,
+    ) -> None:
+        """At a node's pace each read may wait for seconds, and a blockhash lives for 30 s."""
+        engine = Engine(chain, WALLET, [meteora(MOVING)], now_ms=lambda: ms_a_read * len(engine.http.methods))
+        monkeypatch.setattr(engine.rpc, "known_cluster", lambda: Cluster(slot_ms=slot_ms))
+        order = engine.order("SOL", "LEVY", 10**6)
+
+        planned = engine.trader.plan(order)
+        reads = len(engine.http.methods)
+        engine.build(order, planned)
+
+        assert reads > 2, "the pool, and its arrays"
+        assert ("getLatestBlockhash" in engine.http.methods[reads:]) == is_asked_again
