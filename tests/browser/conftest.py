@@ -50,7 +50,8 @@ def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
         directory,
         aws_port=free_port(),
         rpc_port=free_port(following=1),
-        localnet_arguments=("--slot-ms", str(SLOT_MS)),
+        # nobody else trades: how far a price moves, and when, is for the test to say
+        localnet_arguments=("--slot-ms", str(SLOT_MS), "--no-traders"),
         orders_per_minute=10_000,
     )
     try:

@@ -16,10 +16,14 @@ import infra.halt
 import infra.limits
 from operations import limits
 from operations.target import EmulatorCredentials
+from testing.chain import Chain
 from testing.client import Client, eventually, follow
+from tests.faults.market import Market, pools_of
 
 Json = dict[str, Any]
 ORDER = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": "0.1"}
+# USDC, in base units.
+PUSHED_BY = 10_000 * 10**6
 Command = Callable[..., str]
 
 
@@ -46,6 +50,17 @@ def operator(
     for scope in ((), ("--account", "local")):
         command("resume", *scope)
         command("set", *scope, *(f"--{limits.option_of(name)}=inherit" for name in limits.OPTIONS))
+
+
+@pytest.fixture
+def a_pool_pays_more(stack: dict[str, str], client: Client) -> Iterator[None]:
+    """One pool's price is away from the others' meanwhile."""
+    market = Market(Chain(stack["rpcUrl"]), client)
+    pool = pools_of("SOL", "USDC")[0]
+    gave, got = market.sell(pool, "USDC", PUSHED_BY)
+    assert gave
+    yield
+    market.sell(pool, "SOL", got)
 
 
 def ended(client: Client, **changes: str) -> Json:
@@ -99,11 +114,10 @@ def test_no_transaction_leaves_once_a_halt_has_returned(client: Client, operator
     ],
 )
 def test_an_order_beyond_a_limit_that_the_market_tells_fails_with_its_code(
-    client: Client, operator: Command, limit: tuple[str, ...], code: str
+    client: Client, operator: Command, a_pool_pays_more: None, limit: tuple[str, ...], code: str
 ) -> None:
     operator("set", "--account", "local", *limit)
-    # The other traders move the pools apart all the time, but now and then the best one is where the others are.
-    failed = next(order for order in (ended(client) for _ in range(10)) if order["status"] == "failed")
+    failed = ended(client)
     assert (failed["status"], failed["errorCode"], failed["terminal"]) == ("failed", code, True)
     operator("set", "--account", "local", limit[0], "inherit")
     assert ended(client)["status"] == "confirmed"
