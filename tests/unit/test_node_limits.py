@@ -173,6 +173,18 @@ def test_a_node_that_does_not_say_when_is_left_alone_twice_as_long_each_time() -
     assert fleet.slept[-1] == 1
 
 
+def test_a_node_that_refuses_again_when_it_said_it_would_not_is_asked_less_and_less_often() -> None:
+    # Other processes ask it too: ten of them that all come back on time, each refused and counted, never get through.
+    fleet = Fleet()
+    fleet.rpc.start_waiting(3_600)
+    fleet.nodes[0].trouble["rent"] = times(7, limited(3_000))
+    assert fleet.answering() == 0
+    assert fleet.slept == [3, 3, 4, 8, 16, 30, 30]
+    fleet.nodes[0].trouble["rent"] = times(2, limited(60_000))
+    fleet.answering()
+    assert fleet.slept[-2:] == [60, 60], "never sooner than it asks for"
+
+
 def test_being_limited_is_no_failure_of_the_node() -> None:
     fleet = Fleet()
     fleet.rpc.start_waiting(3_600)
