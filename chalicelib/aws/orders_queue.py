@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.amounts import ceil_div
 from chalicelib.aws.errors import translated
+from chalicelib.aws.message_visibility import show_again_in
 from chalicelib.log import logger
 from chalicelib.orders.message import CORRELATION_ID, message_body
 from chalicelib.orders.ports import DeadLetter
@@ -72,9 +73,7 @@ class SqsOrdersQueue:
     def show_again_in(self, receipt_handle: str, delay_ms: int) -> None:
         """Let a message that is being handled come back after `delay_ms`, rounded up to a second."""
         seconds = min(max(ceil_div(delay_ms, 1000), 0), MAX_VISIBILITY_SECONDS)
-        self._client.change_message_visibility(
-            QueueUrl=self._queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
-        )
+        show_again_in(self._client, self._queue_url, receipt_handle, seconds)
 
     @translated()
     def bury(self, body: str, reason: str, correlation_id: str = "") -> None:

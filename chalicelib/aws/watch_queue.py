@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.amounts import ceil_div
 from chalicelib.aws.errors import translated
+from chalicelib.aws.message_visibility import show_again_in
 from chalicelib.waiting.circulation import WatchMessage
 
 if TYPE_CHECKING:
@@ -33,8 +34,5 @@ class SqsWatchQueue:
     @translated()
     def show_again_in(self, receipt_handle: str, delay_ms: int) -> None:
         """As WatchQueue.show_again_in, rounded up to a second."""
-        self._client.change_message_visibility(
-            QueueUrl=self._queue_url,
-            ReceiptHandle=receipt_handle,
-            VisibilityTimeout=min(max(ceil_div(delay_ms, 1000), 0), _MAX_DELAY_SECONDS),
-        )
+        seconds = min(max(ceil_div(delay_ms, 1000), 0), _MAX_DELAY_SECONDS)
+        show_again_in(self._client, self._queue_url, receipt_handle, seconds)

@@ -6,13 +6,14 @@ import logging
 from collections import deque
 
 import pytest
+from botocore.exceptions import ClientError
 
 from chalicelib.aws.orders_queue import MAX_VISIBILITY_SECONDS, SqsOrdersQueue
 from chalicelib.orders.delivery import Delivery, Message
 from chalicelib.orders.life import cancel
 from chalicelib.orders.message import MalformedMessage, message_body, order_id_of
 from chalicelib.orders.states import State
-from chalicelib.problems import NoPool, RpcUnavailable
+from chalicelib.problems import AwsRefused, NoPool, RpcUnavailable
 from tests.integration.chain_model import LEASE_MS, Killed, Network, World, kill_at
 from tests.integration.cloud import Cloud, aws_error, calls_to
 from tests.sample_orders import new_order
@@ -118,6 +119,48 @@ def test_a_message_with_no_wait_left_can_be_received_again_at_once(cloud: Cloud)
     assert cloud.receive() == []
     cloud.orders_queue().show_again_in(message.receipt_handle, 0)
     assert [again.body for again in cloud.receive()] == [message.body]
+
+
+# As SQS says that a message is another's by now: by JSON's code, by a query's, by words; and two other refusals.
+CAME_BACK = [
+    ("ReceiptHandleIsInvalid", "The input receipt handle is invalid."),
+    ("AWS.SimpleQueueService.MessageNotInflight", "The message is not in flight."),
+    ("InvalidParameterValue", "Message does not exist or is not available for visibility timeout change."),
+]
+REFUSED = [("InvalidParameterValue", "VisibilityTimeout is too long."), ("AccessDenied", "no such right")]
+
+
+def refuse_visibility(cloud: Cloud, code: str, words: str) -> None:
+    def refuse(**_: object) -> None:
+        raise ClientError({"Error": {"Code": code, "Message": words}}, "ChangeMessageVisibility")
+
+    cloud.sqs.meta.events.register("provide-client-params.sqs.ChangeMessageVisibility", refuse)
+
+
+@pytest.mark.parametrize(("code", "words"), CAME_BACK)
+def test_a_worker_that_took_longer_than_its_message_was_hidden_leaves_it_to_whom_it_came_to(
+    cloud: Cloud, world: World, capsys: pytest.CaptureFixture[str], code: str, words: str
+) -> None:
+    """At a node's pace a worker may wait for longer. Nothing has failed."""
+    world.market.append(RpcUnavailable("no answer"))
+    messages = send(cloud)
+    refuse_visibility(cloud, code, words)
+
+    failed = delivery(cloud, world).handle(messages, "worker")
+
+    assert failed == [messages[0].message_id], "else it would be deleted under the other worker"
+    assert world.stored(ORDER).retry_count == 1, "it was worked on"
+    assert "worker failed" not in capsys.readouterr().out
+    cloud.watch_queue().show_again_in(messages[0].receipt_handle, 1_000)
+
+
+@pytest.mark.parametrize(("code", "words"), REFUSED)
+def test_any_other_refusal_to_show_a_message_again_is_an_error(cloud: Cloud, code: str, words: str) -> None:
+    (message,) = send(cloud)
+    refuse_visibility(cloud, code, words)
+    for queue in (cloud.orders_queue(), cloud.watch_queue()):
+        with pytest.raises(AwsRefused, match=code):
+            queue.show_again_in(message.receipt_handle, 1_000)
 
 
 def test_the_message_of_an_undecided_transaction_comes_back_in_a_second(cloud: Cloud, world: World) -> None:
