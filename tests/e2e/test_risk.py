@@ -57,10 +57,18 @@ def a_pool_pays_more(stack: dict[str, str], client: Client) -> Iterator[None]:
     """One pool's price is away from the others' meanwhile."""
     market = Market(Chain(stack["rpcUrl"]), client)
     pool = pools_of("SOL", "USDC")[0]
+    before = paid(market)
     gave, got = market.sell(pool, "USDC", PUSHED_BY)
     assert gave
+    # pools are read as of the last final block, which is some slots old
+    eventually(lambda: paid(market) > before)
     yield
     market.sell(pool, "SOL", got)
+
+
+def paid(market: Market) -> Decimal:
+    """What the order would bring now."""
+    return Decimal(market.quote(ORDER["tokenIn"], ORDER["tokenOut"], ORDER["amount"])["amountOut"])
 
 
 def ended(client: Client, **changes: str) -> Json:
