@@ -53,8 +53,8 @@ def operator(
 
 
 @pytest.fixture
-def a_pool_pays_more(stack: dict[str, str], client: Client) -> Iterator[None]:
-    """One pool's price is away from the others' meanwhile."""
+def better_pool(stack: dict[str, str], client: Client) -> Iterator[str]:
+    """A pool that pays by far more than the others meanwhile."""
     market = Market(Chain(stack["rpcUrl"]), client)
     pool = pools_of("SOL", "USDC")[0]
     before = paid(market)
@@ -62,7 +62,7 @@ def a_pool_pays_more(stack: dict[str, str], client: Client) -> Iterator[None]:
     assert gave
     # pools are read as of the last final block, which is some slots old
     eventually(lambda: paid(market) > before)
-    yield
+    yield pool
     market.sell(pool, "SOL", got)
 
 
@@ -71,10 +71,15 @@ def paid(market: Market) -> Decimal:
     return Decimal(market.quote(ORDER["tokenIn"], ORDER["tokenOut"], ORDER["amount"])["amountOut"])
 
 
-def ended(client: Client, **changes: str) -> Json:
-    """The last message about an order that is accepted."""
+def told(client: Client, **changes: str) -> list[Json]:
+    """All messages about an order that is accepted."""
     order = {**ORDER, **changes}
-    return follow(client.execute(order.pop("tokenIn"), order.pop("tokenOut"), order.pop("amount"))["wsUrl"])[-1]
+    return follow(client.execute(order.pop("tokenIn"), order.pop("tokenOut"), order.pop("amount"))["wsUrl"])
+
+
+def ended(client: Client, **changes: str) -> Json:
+    """The last of them."""
+    return told(client, **changes)[-1]
 
 
 def halted(client: Client) -> bool:
@@ -118,17 +123,36 @@ def test_no_transaction_leaves_once_a_halt_has_returned(client: Client, operator
         (("--largest-order", "1"), "LIMIT_EXCEEDED"),
         (("--daily-notional", "0.01"), "LIMIT_EXCEEDED"),
         (("--price-impact", "0"), "PRICE_IMPACT"),
-        (("--price-deviation", "0"), "PRICE_DEVIATION"),
     ],
 )
 def test_an_order_beyond_a_limit_that_the_market_tells_fails_with_its_code(
-    client: Client, operator: Command, a_pool_pays_more: None, limit: tuple[str, ...], code: str
+    client: Client, operator: Command, limit: tuple[str, ...], code: str
 ) -> None:
     operator("set", "--account", "local", *limit)
     failed = ended(client)
     assert (failed["status"], failed["errorCode"], failed["terminal"]) == ("failed", code, True)
     operator("set", "--account", "local", limit[0], "inherit")
     assert ended(client)["status"] == "confirmed"
+
+
+def test_a_pool_whose_price_is_further_from_the_others_than_the_limit_is_not_traded_at(
+    client: Client, operator: Command, better_pool: str
+) -> None:
+    operator("set", "--account", "local", "--price-deviation", "0")
+    messages = told(client)
+    first = next(message for message in messages if message["status"] == "failed")
+    assert first["errorCode"] == "PRICE_DEVIATION"
+    # it is left out then; the order goes over another that is where the others are, if one is
+    assert messages[-1]["status"] == "confirmed" or messages[-1]["errorCode"] == "PRICE_DEVIATION"
+    assert not pools_of_submitted(messages) & {better_pool}
+
+    operator("set", "--account", "local", "--price-deviation", "inherit")
+    assert pools_of_submitted(told(client)) == {better_pool}
+
+
+def pools_of_submitted(messages: list[Json]) -> set[str]:
+    """The pools of every transaction that was sent."""
+    return {leg["pool"] for message in messages if message["status"] == "submitted" for leg in message["route"]}
 
 
 @pytest.mark.parametrize(
