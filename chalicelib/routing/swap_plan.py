@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from solders.hash import Hash
@@ -50,9 +50,9 @@ def plan_swap(route: Route, trade: Trade, min_out: int) -> SwapPlan:
     """The plan that executes `route` and pays at least `min_out` base units, or fails as a whole."""
     accounts = _accounts_of(tokens_of(route), route.amount_in, trade)
     floors = route.floors(min_out)
-    return _plan(
-        trade, accounts, [_swap(leg, floor, trade, accounts) for leg, floor in zip(route.legs, floors, strict=True)]
-    )
+    addresses = _addresses(accounts)
+    swaps = [_swap(leg, floor, trade.wallet, addresses) for leg, floor in zip(route.legs, floors, strict=True)]
+    return _plan(trade, accounts, swaps)
 
 
 def _accounts_of(tokens: Sequence[TokenMint], amount_in: int, trade: Trade) -> tuple[TradingAccount, ...]:
@@ -81,11 +81,15 @@ def _accounts_of(tokens: Sequence[TokenMint], amount_in: int, trade: Trade) -> t
     return (source, *destinations)
 
 
-def _swap(leg: RouteLeg, floor: int, trade: Trade, accounts: Sequence[TradingAccount]) -> Instruction:
-    addresses = {account.token.mint: account.address for account in accounts}
+def _addresses(accounts: Sequence[TradingAccount]) -> dict[Pubkey, Pubkey]:
+    """By the mints of their tokens."""
+    return {account.token.mint: account.address for account in accounts}
+
+
+def _swap(leg: RouteLeg, floor: int, wallet: Pubkey, addresses: Mapping[Pubkey, Pubkey]) -> Instruction:
     return leg.pool.swap_instruction(
         leg.quote,
-        trader=trade.wallet,
+        trader=wallet,
         source=addresses[leg.quote.mint_in],
         destination=addresses[leg.quote.mint_out],
         minimum_out=floor,
@@ -108,7 +112,8 @@ def _plan(trade: Trade, accounts: Sequence[TradingAccount], swaps: Sequence[Inst
 class TransactionRoom:
     """Tells whether one transaction can carry a route, whoever's it is: bytes and accounts are the same for everybody.
 
-    A leg's instruction has as many bytes whatever it swaps: it is built once, though many routes have it.
+    A leg's instruction has as many bytes whatever it swaps: for its accounts it is built once, however many routes it
+    is in.
     """
 
     def __init__(self, version: TransactionVersion, *, with_tip: bool = False) -> None:
@@ -116,25 +121,27 @@ class TransactionRoom:
         tip = Tip(_A_LANE, 1) if with_tip else None
         self._trade = Trade(_ANYBODY, _ANY_ORDER, rent_lamports=0, nonce="", tip=tip)
         self._accounts: dict[tuple[TokenMint, ...], tuple[TradingAccount, ...]] = {}
-        self._swaps: dict[tuple[Pubkey, Pubkey, tuple[Pubkey, ...]], Instruction] = {}
+        self._swaps: dict[tuple[Pubkey, Pubkey, Pubkey, tuple[Pubkey, ...]], Instruction] = {}
 
     def __call__(self, route: Route) -> bool:
         tokens = tokens_of(route)
         accounts = self._accounts.get(tokens)
         if accounts is None:
             accounts = self._accounts[tokens] = _accounts_of(tokens, route.amount_in, self._trade)
-        plan = _plan(self._trade, accounts, [self._swap_of(leg, accounts) for leg in route.legs])
+        addresses = _addresses(accounts)
+        plan = _plan(self._trade, accounts, [self._swap_of(leg, addresses) for leg in route.legs])
         try:
             build_message(plan, ComputeBudget(MAX_COMPUTE_UNITS, unit_price=1), Hash.default(), self._version)
         except TransactionTooLarge:
             return False
         return True
 
-    def _swap_of(self, leg: RouteLeg, accounts: Sequence[TradingAccount]) -> Instruction:
-        shape = (leg.quote.pool, leg.quote.mint_in, leg.quote.remaining_accounts)
-        swap = self._swaps.get(shape)
+    def _swap_of(self, leg: RouteLeg, addresses: Mapping[Pubkey, Pubkey]) -> Instruction:
+        quote = leg.quote
+        named = (quote.pool, addresses[quote.mint_in], addresses[quote.mint_out], quote.remaining_accounts)
+        swap = self._swaps.get(named)
         if swap is None:
-            swap = self._swaps[shape] = _swap(leg, leg.quote.amount_out, self._trade, accounts)
+            swap = self._swaps[named] = _swap(leg, quote.amount_out, self._trade.wallet, addresses)
         return swap
 
 

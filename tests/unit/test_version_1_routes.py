@@ -20,7 +20,14 @@ from chalicelib.routing.swap_plan import (
 )
 from chalicelib.solana.compute_budget import MAX_COMPUTE_UNITS, ComputeBudget
 from chalicelib.solana.tokens import Mint
-from chalicelib.solana.transaction import OrderMemo, Tip, TransactionVersion, build_message, unsigned_wire
+from chalicelib.solana.transaction import (
+    MAX_TRANSACTION_BYTES,
+    OrderMemo,
+    Tip,
+    TransactionVersion,
+    build_message,
+    unsigned_wire,
+)
 from chalicelib.venues.meteora_dlmm.layout import bin_array_address
 from chalicelib.venues.venue import Pool
 from tests.unit.model_market import best_route
@@ -79,6 +86,24 @@ def test_two_hops_go_over_two_venues_with_more_arrays_than_version_0_has_room_fo
     assert len(route.legs[1].quote.remaining_accounts) == 3
     assert TransactionRoom(1, with_tip=True)(route)
     assert not TransactionRoom(0, with_tip=True)(route)
+
+
+def test_a_route_takes_as_much_room_whatever_was_asked_about_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SOL that is sold is paid from another account than SOL between two hops is."""
+    pool = cpmm((SOL, USDC), DEEP)
+    direct = best_route(pair(SOL, USDC, pool), 10**8, limits(1))
+    bridge = Bridge(SOL.address, (cpmm((JUP, SOL), DEEP),), (pool,))
+    over_sol = best_route(pair(JUP, USDC, bridges=(bridge,)), 10**8, limits(1))
+    room = TransactionRoom(1)
+    assert room(direct)
+
+    def fits_into(asked: TransactionRoom, most_bytes: int) -> bool:
+        monkeypatch.setitem(MAX_TRANSACTION_BYTES, 1, most_bytes)
+        return asked(over_sol)
+
+    least = next(size for size in range(1, 4096) if fits_into(TransactionRoom(1), size))
+    assert fits_into(room, least)
+    assert not fits_into(room, least - 1)
 
 
 class TestSpareAccounts:
