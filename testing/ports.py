@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from infra.local_stack.processes import PortTakenError, check_port_free
+from infra.local_stack.processes import is_port_free
 
 # Below those that Linux (32768 and up) and macOS (49152 and up) give to outgoing connections.
 _SERVERS_PORTS = range(15_000, 32_000)
@@ -18,9 +18,5 @@ def free_port(following: int = 0) -> int:
     """
     while True:
         port = secrets.choice(_SERVERS_PORTS)
-        try:
-            for other in range(port, port + 1 + following):
-                check_port_free(other)
-        except PortTakenError:
-            continue
-        return port
+        if all(is_port_free(other) for other in range(port, port + 1 + following)):
+            return port

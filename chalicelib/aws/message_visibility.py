@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from chalicelib.amounts import ceil_div
 from chalicelib.log import logger
 
 if TYPE_CHECKING:
@@ -17,12 +18,13 @@ _IS_NOT_OURS = frozenset({"MessageNotInflight", "ReceiptHandleIsInvalid"})
 _NOT_AVAILABLE = "not available for visibility timeout change"
 
 
-def show_again_in(client: SQSClient, queue_url: str, receipt_handle: str, seconds: int) -> None:
-    """Let the message come back after `seconds`. Raises botocore's errors.
+def show_again_in(client: SQSClient, queue_url: str, receipt_handle: str, delay_ms: int, longest_seconds: int) -> None:
+    """Let the message come back after `delay_ms`, in whole seconds, at most so many. Raises botocore's errors.
 
     Nothing is left to do where it came back already, because its worker took longer than it was hidden for: another
     worker has it then, and decides when it is shown again.
     """
+    seconds = min(max(ceil_div(delay_ms, 1000), 0), longest_seconds)
     try:
         client.change_message_visibility(QueueUrl=queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds)
     except ClientError as error:

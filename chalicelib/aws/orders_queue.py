@@ -72,8 +72,7 @@ class SqsOrdersQueue:
     @translated()
     def show_again_in(self, receipt_handle: str, delay_ms: int) -> None:
         """Let a message that is being handled come back after `delay_ms`, rounded up to a second."""
-        seconds = min(max(ceil_div(delay_ms, 1000), 0), MAX_VISIBILITY_SECONDS)
-        show_again_in(self._client, self._queue_url, receipt_handle, seconds)
+        show_again_in(self._client, self._queue_url, receipt_handle, delay_ms, MAX_VISIBILITY_SECONDS)
 
     @translated()
     def bury(self, body: str, reason: str, correlation_id: str = "") -> None:

@@ -34,5 +34,4 @@ class SqsWatchQueue:
     @translated()
     def show_again_in(self, receipt_handle: str, delay_ms: int) -> None:
         """As WatchQueue.show_again_in, rounded up to a second."""
-        seconds = min(max(ceil_div(delay_ms, 1000), 0), _MAX_DELAY_SECONDS)
-        show_again_in(self._client, self._queue_url, receipt_handle, seconds)
+        show_again_in(self._client, self._queue_url, receipt_handle, delay_ms, _MAX_DELAY_SECONDS)

@@ -27,6 +27,7 @@ from chalicelib.routing.market import BRIDGE_MINTS, Market, PricedPair
 from chalicelib.routing.router import Route
 from chalicelib.routing.swap_plan import Trade, TransactionRoom, plan_swap, tokens_of, with_spare_accounts
 from chalicelib.solana.accounts import AccountMap, AccountsRead
+from chalicelib.solana.cluster import SHORTEST_BLOCKHASH_LIFE_MS
 from chalicelib.solana.compute_budget import BASE_FEE_LAMPORTS, ComputeBudget, PriorityFeePolicy
 from chalicelib.solana.program_errors import ErrorClassifier
 from chalicelib.solana.rpc import Beside, LatestBlockhash, SolanaRpc
@@ -48,8 +49,6 @@ LEG_COMPUTE_UNITS = 100_000
 
 # A blockhash that has lived for this part of its life is not built on any more.
 _OLD_AT_PART_OF_LIFE = 3
-# Its life where nothing tells yet how long slots take: 150 blocks of 200 ms, the shortest that there are.
-_SHORTEST_LIFE_MS = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +230,7 @@ class ChainTrader:
         fits = TransactionRoom(version, with_tip=tip is not None)
         plan = plan_swap(with_spare_accounts(route, fits), trade, order.min_out)
         opened = read_at.opened
-        life_ms = self._rpc.known_cluster().blockhash_life_ms or _SHORTEST_LIFE_MS
+        life_ms = self._rpc.known_cluster().blockhash_life_ms or SHORTEST_BLOCKHASH_LIFE_MS
         if self._now_ms() - read_at.at_ms > life_ms // _OLD_AT_PART_OF_LIFE:
             opened = replace(opened, latest=None)  # it would hardly have time to land
         try:

@@ -18,6 +18,8 @@ Commitment = Literal["processed", "confirmed", "finalized"]
 
 # For how many blocks a blockhash is good (agave, MAX_PROCESSING_AGE).
 BLOCKHASH_LIFE_BLOCKS = 150
+# For how long at least: at the shortest slots that there are.
+SHORTEST_BLOCKHASH_LIFE_MS = BLOCKHASH_LIFE_BLOCKS * 200
 # How long an answer counts, and how long none at all does. A network migrates once, and changes the length of its slots
 # step by step.
 _KNOWN_FOR_MS = 300_000

@@ -166,11 +166,10 @@ class RpcNode:
     def _pause(self, asked_for_ms: int | None) -> None:
         with self._lock:
             by_itself = min(_FIRST_PAUSE_MS << min(self._pauses_in_a_row, 10), _LONGEST_PAUSE_MS)
-            for_ms = max(asked_for_ms or by_itself, _SHORTEST_PAUSE_MS)
             # one that refuses again after as long as it wanted has others that ask as soon: were all to come back then,
             # and were what it refuses to count, nobody would ever be answered
-            self._paused_for_ms = max(for_ms, by_itself) if self._pauses_in_a_row else for_ms
-            self._paused_at_ms = self._now_ms()
+            least_ms = by_itself if self._pauses_in_a_row or not asked_for_ms else _SHORTEST_PAUSE_MS
+            self._paused_at_ms, self._paused_for_ms = self._now_ms(), max(asked_for_ms or 0, least_ms)
             self._pauses_in_a_row += 1
         logger.info("solana node wants to be asked less often", node=self.number, for_ms=self._paused_for_ms)
 

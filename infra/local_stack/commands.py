@@ -18,7 +18,7 @@ from infra.deployment.package import PackageError
 from infra.deployment.wallet import WalletError
 from infra.local_stack import options, stack
 from infra.local_stack.first_order import ORDER, FirstOrderError, choose_order, follow_first_order
-from infra.local_stack.processes import PortTakenError, ProcessError, check_port_free
+from infra.local_stack.processes import PortTakenError, ProcessError, is_port_free
 from infra.local_stack.progress import StepsShown
 from infra.project import PROJECT
 from operations.pool_registry import RegistryError
@@ -145,12 +145,8 @@ def _other_port(layout: stack.Layout, port: int) -> str:
 def _free_port(first: int, count: int) -> int:
     """The first of so many that are free, from `first` upwards or, where there are none, from 20000."""
     for port in chain(range(max(first, 1024), 65_535 - count), range(20_000, 60_000)):
-        try:
-            for one in range(port, port + count):
-                check_port_free(one)
-        except PortTakenError:
-            continue
-        return port
+        if all(is_port_free(one) for one in range(port, port + count)):
+            return port
     return first
 
 

@@ -179,17 +179,18 @@ def check_port_free(port: int) -> None:
             raise PortTakenError(port) from error
 
 
-def _wait_for_ports(ports: Sequence[int]) -> None:
-    """Wait for what was killed to give them up; not for another program."""
-    _wait(lambda: all(_is_free(port) for port in ports), _PORT_GRACE_SECONDS)
-
-
-def _is_free(port: int) -> bool:
+def is_port_free(port: int) -> bool:
+    """Whether nothing listens on `port` of this machine, and this user may."""
     try:
         check_port_free(port)
     except PortTakenError:
         return False
     return True
+
+
+def _wait_for_ports(ports: Sequence[int]) -> None:
+    """Wait for what was killed to give them up; not for another program."""
+    _wait(lambda: all(is_port_free(port) for port in ports), _PORT_GRACE_SECONDS)
 
 
 def _rotate(log: Path) -> None:
