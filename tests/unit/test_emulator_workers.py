@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from infra.local_stack.emulator import ministack
+from infra.local_stack.emulator import ministack, workers
 from infra.local_stack.emulator.workers import STARTS_AT_ONCE
 from testing.client import eventually
 
@@ -130,6 +130,29 @@ def test_few_processes_start_at_once_and_every_call_is_answered(function: Functi
     function.mark("go")
     assert all("error" not in call.result() for call in calls)
     assert len(function.folders()) == len(function.starting())
+
+
+def test_a_call_waits_for_a_short_one_to_be_over_and_starts_no_process(
+    function: Function, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "FREE_SOON_SECONDS", 60.0)
+    function.mark("go")
+    first = function.call(wait="end")
+    eventually(lambda: len(function.called()) == 1)
+    calls = [function.call() for _ in range(5)]
+    function.mark("end")
+    assert {call.result()["body"] for call in [first, *calls]} == function.starting()
+    assert len(function.starting()) == 1
+
+
+def test_a_call_that_finds_only_long_ones_starts_a_process(function: Function) -> None:
+    function.mark("go")
+    long = function.call(wait="end")
+    eventually(lambda: len(function.called()) == 1)
+    assert "error" not in function.call().result()
+    assert len(function.called()) == 2
+    function.mark("end")
+    assert "error" not in long.result()
 
 
 def test_starts_that_are_killed_are_made_again_and_no_call_fails(function: Function) -> None:

@@ -4,6 +4,8 @@ As it is, one process that fails to start has all of its function's processes ki
 and their code folders deleted; each of them then fails, and does the same to those started meanwhile. And it starts
 one for each request that finds none free, however many there are. Here the failed one alone goes, with its folder, and
 is replaced; a function has few that start at once, and a request that would need one more takes the first to be free.
+Where some run, a request waits for one of them for a moment: most calls are over long before a process has started,
+which takes a core, or both, from those at work.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ _log = logging.getLogger("lambda_runtime")
 
 # A start takes one core for as long as the function's imports do: more of them at once are not ready sooner.
 STARTS_AT_ONCE = 2
+# Several calls of the API long, and a fraction of a start.
+FREE_SOON_SECONDS = 0.1
 # The handler has not been called when a start fails, so it may be repeated.
 _STARTS_TRIED = 3
 # Longer than any start on a busy machine: one that hangs must not hold its place for ever.
@@ -49,19 +53,25 @@ class WorkerPool:
             change = self._changes.setdefault(function, threading.Condition(self._lock))
             # A deploy meanwhile puts another list in its place: what this code starts then serves nobody else.
             of_this_code = self._runtime._workers.setdefault(function, [])
+            patient_until = time.monotonic() + FREE_SOON_SECONDS
             while True:
-                free = [worker for worker in self._runtime._workers.get(function, []) if not worker.in_use]
+                workers = self._runtime._workers.get(function, [])
+                free = [worker for worker in workers if not worker.in_use]
                 running = next((worker for worker in free if _runs(worker)), None)
                 if running is not None:
                     return _leased(running), "reused"
-                if self._starting.get(function, 0) < STARTS_AT_ONCE:
+                soon_seconds = patient_until - time.monotonic()
+                if soon_seconds > 0 and any(_runs(worker) and not worker.holds_place for worker in workers):
+                    change.wait(soon_seconds)
+                elif self._starting.get(function, 0) < STARTS_AT_ONCE:
                     worker = free[0] if free else self._runtime._worker_class_for(config)(func_name, config, code_zip)
                     if not free:
                         of_this_code.append(worker)
                     worker.function, worker.holds_place = function, True
                     self._starting[function] = self._starting.get(function, 0) + 1
                     return _leased(worker), "spawn"
-                change.wait(_LOOK_AGAIN_SECONDS)
+                else:
+                    change.wait(_LOOK_AGAIN_SECONDS)
 
     def release(self, worker: Worker | None) -> None:
         """Stands in for release_worker. One that was taken out of its pool meanwhile, as by a deploy, is ended."""
@@ -94,7 +104,7 @@ class WorkerPool:
             self._tell(worker.function)
 
     def _tell(self, function: str) -> None:
-        self._changes[function].notify()
+        self._changes[function].notify_all()
 
 
 def corrected(pool: WorkerPool, invoke: Invoke) -> Invoke:
