@@ -138,7 +138,7 @@ class Batch:
             receiver.watches.append(watch)
         outbox = receiver.outbox
         outbox.established = outbox.established or self._is_established(watch.subscription)
-        outbox.patient = not outbox.established and (outbox.patient or watch.subscription.waits > 0)
+        outbox.waits = max(outbox.waits, watch.subscription.waits)
         for step in steps:
             outbox.messages.append(status_message(step, order))
             watch.steps.append((len(outbox.messages), step))

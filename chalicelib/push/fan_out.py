@@ -28,8 +28,11 @@ MESSAGES_OF_AN_ACCOUNT = 200
 # milliseconds; only what is stuck comes near these, also on a machine that is busy with much else.
 CONNECTION_SECONDS = 2.0
 BATCH_SECONDS = 3.0
-# What may pass is tried again after these, once a batch for all connections together.
+# What may pass is tried again so long after the batch began, once for all connections together.
 PAUSES_SECONDS = (0.1,)
+# Where an account has more connections that aren't established, a batch tries so many of those that it waits for, in
+# turn, and none of them twice: it is not made longer by however many never come.
+ESTABLISHING_OF_AN_ACCOUNT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Outbox:
     """What one connection is to be sent, in this order, and how far that has come.
 
     `established`: it is so old that a gateway that doesn't know it has lost it, and doesn't get to know it yet.
-    `patient`: it was too early for it a moment ago, so it is tried once only, after the pause.
+    `waits`: for so many batches it was too early for it, so it is tried once only, after the pause.
     """
 
     connection_id: str
@@ -70,7 +73,7 @@ class Outbox:
     fate: Fate = Fate.WAITING
     error: AwsError | None = None
     spent_seconds: float = 0.0
-    patient: bool = False
+    waits: int = 0
 
     @property
     def is_done(self) -> bool:
@@ -80,6 +83,11 @@ class Outbox:
     def has_begun(self) -> bool:
         """Whether the gateway must know the connection."""
         return self.established or self.sent > 0
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether it is waited for since an earlier batch."""
+        return self.waits > 0 and not self.established
 
 
 class FanOut:
@@ -100,13 +108,14 @@ class FanOut:
     def post(self, outboxes: Iterable[Outbox]) -> None:
         """Post what is due; afterwards each outbox has its fate. Raises nothing of the gateway's."""
         waiting = _within_their_shares(outboxes)
-        deadline = self._monotonic() + self._budget.batch_seconds
-        self._once([outbox for outbox in waiting if not outbox.patient], deadline)
+        began = self._monotonic()
+        deadline = began + self._budget.batch_seconds
+        self._once([outbox for outbox in waiting if not outbox.is_patient], deadline)
         for pause in PAUSES_SECONDS:
-            waiting = [outbox for outbox in waiting if self._may_pass(outbox)]
+            waiting = _but_few_establishing([outbox for outbox in waiting if self._may_pass(outbox)])
             if not waiting:
                 return
-            self._sleep(pause)
+            self._sleep(max(0.0, began + pause - self._monotonic()))
             self._once(waiting, deadline)
 
     def _once(self, outboxes: list[Outbox], deadline: float) -> None:
@@ -181,6 +190,34 @@ def _within_their_shares(outboxes: Iterable[Outbox]) -> list[Outbox]:
             else:
                 within.append(outbox)
     return within
+
+
+def _but_few_establishing(outboxes: list[Outbox]) -> list[Outbox]:
+    """Without most of an account's that aren't established, if they are many; those left out are NOT_ESTABLISHED."""
+    by_account: defaultdict[str, list[Outbox]] = defaultdict(list)
+    for outbox in outboxes:
+        if outbox.is_patient or outbox.fate is Fate.NOT_ESTABLISHED:
+            by_account[outbox.account].append(outbox)
+    left_out: set[str] = set()
+    for theirs in by_account.values():
+        if len(theirs) > ESTABLISHING_OF_AN_ACCOUNT:
+            tried = {outbox.connection_id for outbox in _in_turn(theirs)}
+            left_out |= {outbox.connection_id for outbox in theirs} - tried
+    for outbox in outboxes:
+        if outbox.connection_id in left_out:
+            outbox.fate = Fate.NOT_ESTABLISHED
+    return [outbox for outbox in outboxes if outbox.connection_id not in left_out]
+
+
+def _in_turn(establishing: list[Outbox]) -> list[Outbox]:
+    """Those of an account's patient ones whose turn it is: in the next batch it is others'."""
+    patient = sorted((one for one in establishing if one.is_patient), key=lambda one: one.connection_id)
+
+    def place(numbered: tuple[int, Outbox]) -> int:
+        number, outbox = numbered
+        return (number - (outbox.waits - 1) * ESTABLISHING_OF_AN_ACCOUNT) % len(patient)
+
+    return [outbox for _, outbox in sorted(enumerate(patient), key=place)[:ESTABLISHING_OF_AN_ACCOUNT]]
 
 
 class _Turns:

@@ -18,6 +18,7 @@ from chalicelib.problems import AwsUnavailable
 from chalicelib.push.fan_out import (
     BATCH_SECONDS,
     CONNECTION_SECONDS,
+    ESTABLISHING_OF_AN_ACCOUNT,
     MESSAGES_OF_AN_ACCOUNT,
     PAUSES_SECONDS,
     POSTS_AT_ONCE,
@@ -26,6 +27,8 @@ from chalicelib.push.fan_out import (
     Fate,
     Outbox,
 )
+from chalicelib.push.publisher import ESTABLISHING_BATCHES
+from chalicelib.settings import Settings
 
 PATIENCE_SECONDS = 60.0
 
@@ -255,11 +258,56 @@ def test_one_that_is_not_established_yet_is_none_that_is_gone(api: ManagementApi
     assert (api.tries["new"], api.tries["old"]) == (1 + len(PAUSES_SECONDS), 1)
 
 
+def test_however_many_of_an_account_are_not_established_a_batch_tries_each_once_and_does_not_wait(
+    api: ManagementApi,
+) -> None:
+    def before(connection_id: str) -> None:
+        raise GONE
+
+    api.before = before
+    ghosts = [outbox(f"ghost {number}", "a", established=False) for number in range(30)]
+    api.post(*ghosts)
+    assert {one.fate for one in ghosts} == {Fate.NOT_ESTABLISHED}
+    assert {api.tries[one.connection_id] for one in ghosts} == {1}
+    assert api.slept == []
+
+
+def test_another_accounts_is_tried_again_while_many_of_one_are_not_established(api: ManagementApi) -> None:
+    def before(connection_id: str) -> None:
+        if connection_id != "early" or api.tries["early"] == 1:
+            raise GONE
+
+    api.before = before
+    ghosts = [outbox(f"ghost {number}", "a", established=False) for number in range(30)]
+    early = outbox("early", "b", established=False)
+    api.post(*ghosts, early)
+    assert (early.fate, api.tries["early"]) == (Fate.SENT, 2)
+
+
+def test_of_many_that_are_waited_for_each_has_its_turn_within_the_batches_that_wait(api: ManagementApi) -> None:
+    """They are as many as a key may have connections."""
+    connections = Settings.model_fields["connections_per_key"].default
+
+    def before(connection_id: str) -> None:
+        raise GONE
+
+    api.before = before
+    for waits in range(1, ESTABLISHING_BATCHES):
+        waited_for = [outbox(f"late {number}", "a", established=False) for number in range(connections)]
+        for one in waited_for:
+            one.waits = waits
+        before_batch = sum(api.tries.values())
+        api.post(*waited_for)
+        assert {one.fate for one in waited_for} == {Fate.NOT_ESTABLISHED}
+        assert sum(api.tries.values()) - before_batch == ESTABLISHING_OF_AN_ACCOUNT
+    assert all(api.tries[one.connection_id] for one in waited_for)
+
+
 def test_one_that_was_too_early_before_is_tried_once_after_the_others_and_a_pause(api: ManagementApi) -> None:
     tried: list[str] = []
     api.before = tried.append
     patient, other = outbox("patient", "a", established=False), outbox("other", "a", messages=3)
-    patient.patient = True
+    patient.waits = 1
     api.post(patient, other)
     assert tried == ["other"] * 3 + ["patient"]
     assert (patient.fate, api.slept) == (Fate.SENT, [*PAUSES_SECONDS])
