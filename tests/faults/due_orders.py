@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -16,6 +17,8 @@ Json = dict[str, Any]
 LOWER, HIGHER, FAR_BELOW, FAR_ABOVE = Decimal("0.8"), Decimal("1.25"), Decimal("0.5"), Decimal(2)
 # How far below the best price a trailing stop is, and how far the market is let fall so that it is reached.
 TRAILING, FALL = "0.01", Decimal("0.02")
+# How soon a price that nobody has seen moves again.
+MOVES_AGAIN_SECONDS = 3.0
 
 
 class Kind(Enum):
@@ -38,21 +41,33 @@ _PARTS = {
 }
 
 
-def let_fall(engine: Engine, token: str, by: Decimal = FALL) -> list[tuple[str, str, int]]:
-    """Others sell it for every other token, lest a way round pay as before; the trades that undo it."""
-    return [trade for bought in SYMBOLS if bought != token for trade in engine.market.move(token, bought, by)]
+def let_fall_until_triggered(engine: Engine, sold: Mapping[str, str], by: Decimal = FALL) -> list[tuple[str, str, int]]:
+    """Others sell what each of these trailing stops sells (`sold`, by the orders' ids), until its price was reached.
 
-
-def wait_until_triggered(engine: Engine, order_ids: Iterable[str]) -> None:
-    """Until the price has reached each of these stops: that is for good, and prices may recover."""
-    wanted = set(order_ids)
+    That is for good, and prices may recover: the trades that undo it. The localnet's traders bring a price back within
+    seconds, which is sooner than a killed watcher has a successor, so it falls again where nobody has seen it.
+    """
+    undo: list[tuple[str, str, int]] = []
+    falls_again_at = time.monotonic()
 
     def are_triggered() -> bool:
+        nonlocal falls_again_at
         engine.sweep()
         orders = engine.stored_orders()
-        return all("trigger" in orders[order_id] for order_id in wanted)
+        left = {token for order_id, token in sold.items() if "trigger" not in orders[order_id]}
+        if left and time.monotonic() >= falls_again_at:
+            for token in sorted(left):
+                undo.extend(_let_fall(engine, token, by))
+            falls_again_at = time.monotonic() + MOVES_AGAIN_SECONDS
+        return not left
 
     engine.wait_until(are_triggered)
+    return undo
+
+
+def _let_fall(engine: Engine, token: str, by: Decimal) -> list[tuple[str, str, int]]:
+    """Others sell it for every other token, lest a way round pay as before; the trades that undo it."""
+    return [trade for bought in SYMBOLS if bought != token for trade in engine.market.move(token, bought, by)]
 
 
 def due(engine: Engine, kind: Kind, trade: Json) -> Json:

@@ -12,7 +12,7 @@ from typing import Any
 from testing.fault_proxy import Held
 from tests.faults.audit import Audit
 from tests.faults.dice import FULL, SEED, dice
-from tests.faults.due_orders import Kind, due, let_fall, wait_until_triggered
+from tests.faults.due_orders import Kind, due, let_fall_until_triggered
 from tests.faults.engine import PATIENCE_SECONDS, Engine
 from tests.faults.steps import STEPS, AtItsStep, Step
 
@@ -57,8 +57,7 @@ def test_an_order_whose_process_is_killed_at_any_step_is_confirmed_with_one_swap
         accepted |= set(placed.values())
         trailing |= {placed[name] for name, (_, kind) in named.items() if kind is Kind.TRAILING}
         engine.wait_until_ended(accepted - trailing, sweeping=True)  # a price that moves is none of their business
-        undo = let_fall(engine, "SOL")
-        wait_until_triggered(engine, trailing)
+        undo = let_fall_until_triggered(engine, dict.fromkeys(trailing, "SOL"))
         # one that was set off early in the fall may have its floor above the end of it
         engine.market.undo(undo[::-1])
         orders = engine.wait_until_ended(accepted, sweeping=True)

@@ -22,7 +22,16 @@ from testing.fault_proxy import Held, When
 from tests.faults.audit import Audit
 from tests.faults.clients import unit_price
 from tests.faults.dice import FULL, SEED, dice, scaled
-from tests.faults.due_orders import FALL, FAR_ABOVE, LOWER, WAITING, Kind, due, let_fall, wait_until_triggered
+from tests.faults.due_orders import (
+    FALL,
+    FAR_ABOVE,
+    LOWER,
+    MOVES_AGAIN_SECONDS,
+    WAITING,
+    Kind,
+    due,
+    let_fall_until_triggered,
+)
 from tests.faults.engine import PATIENCE_SECONDS, Engine
 from tests.faults.steps_of_looks import LOOK_STEPS, AtItsLook, Comes, LookStep
 
@@ -33,7 +42,6 @@ AT_ONCE = 5
 ROUNDS = 8
 # How far prices rise for trailing stops to see better ones.
 RISE = Decimal("0.004")
-RISES_AGAIN_SECONDS = 3.0
 FEW_STEPS = 4
 
 Json = dict[str, Any]
@@ -122,7 +130,7 @@ def look_at(engine: Engine, rule: AtItsLook, trials: dict[str, Trial]) -> dict[s
     with ThreadPoolExecutor(AT_ONCE) as pool:
         placed = dict(zip(trials, pool.map(place, trials), strict=True))
     trailing = {placed[name]: trial for name, trial in trials.items() if trial.kind is Kind.TRAILING}
-    undo = []
+    undo: list[tuple[str, str, int]] = []
     raised_at = 0.0
 
     def have_followed() -> bool:
@@ -130,18 +138,18 @@ def look_at(engine: Engine, rule: AtItsLook, trials: dict[str, Trial]) -> dict[s
         it fall so far that the stop is reached, it follows no more.
         """
         nonlocal raised_at
+        engine.sweep()
         orders = engine.stored_orders()
         behind = [trial for order_id, trial in trailing.items() if is_to_follow(orders[order_id])]
-        if behind and time.monotonic() > raised_at + RISES_AGAIN_SECONDS:
+        if behind and time.monotonic() > raised_at + MOVES_AGAIN_SECONDS:
             for trial in behind:
                 undo.extend(engine.market.move(trial.bought, trial.sold, RISE))
             raised_at = time.monotonic()
         return not behind
 
     engine.wait_until(have_followed)
-    for trial in trailing.values():
-        undo += let_fall(engine, trial.sold, RISE + FALL)
-    wait_until_triggered(engine, trailing)
+    sold = {order_id: trial.sold for order_id, trial in trailing.items()}
+    undo += let_fall_until_triggered(engine, sold, RISE + FALL)
     # what others wait for may have moved away with it, and comes back
     engine.market.undo(undo[::-1])
     engine.wait_until_ended(set(placed.values()), sweeping=True)
@@ -161,9 +169,8 @@ def test_an_api_that_is_killed_between_the_write_and_the_send_loses_no_order_tha
     kinds = dice("orders whose API is killed").sample(WAITING, scaled(short=2, full=len(WAITING)))
     for kind in kinds:
         accepted.add(place_and_kill(engine, due(engine, kind, trade)))
-    undo = let_fall(engine, "SOL")
-    orders = engine.stored_orders()
-    wait_until_triggered(engine, [order_id for order_id in accepted if "trailingPpm" in orders[order_id]])
+    trailing = [order_id for order_id, order in engine.stored_orders().items() if "trailingPpm" in order]
+    undo = let_fall_until_triggered(engine, dict.fromkeys(accepted.intersection(trailing), "SOL"))
     engine.market.undo(undo[::-1])
     engine.wait_until_ended(accepted, sweeping=True)
     engine.wait_until_drained()
