@@ -71,13 +71,40 @@ def test_an_invariant_keeps_the_curves_equation_to_a_unit(amplification: int, x:
 def test_numbers_longer_than_192_bits_end_the_search() -> None:
     assert invariant(1, 1 << 62, 1 << 62)[0] == 1 << 63
     assert invariant(1, 1 << 97, 1 << 97) == (0, 1)
+    assert invariant(10, 1 << 94, 1 << 94) == (0, 1), "the cube is short enough, its product isn't"
     with pytest.raises(OverflowError, match="too long"):
         other_amount(1, 1, 1 << 97)
 
 
-def test_the_search_stops_at_the_first_two_values_that_are_a_unit_apart() -> None:
-    """As the program's does: 57, 46, 45, though 44 would come next."""
-    assert other_amount(1, 16, 57) == (45, 2)
+@pytest.mark.parametrize(
+    ("amounts", "values"),
+    [
+        pytest.param((1, 3), [4, 3], id="a unit less"),
+        pytest.param((7, 1), [8, 6, 7], id="a unit more"),
+        pytest.param((1, 7), [8, 6, 6], id="two units less are not close enough"),
+    ],
+)
+def test_the_search_for_the_invariant_stops_at_the_first_two_values_that_are_a_unit_apart(
+    amounts: tuple[int, int], values: list[int]
+) -> None:
+    """As the program's does, from the sum on: it burns units for each step."""
+    assert invariant(1, *amounts) == (values[-1], len(values) - 1)
+
+
+@pytest.mark.parametrize(
+    ("amplification", "amount", "values"),
+    [
+        pytest.param(1, 16, [57, 46, 45], id="a unit less, though 44 would come next"),
+        pytest.param(1, 1, [7, 8], id="a unit more"),
+        pytest.param(1, 2, [2, 0, 0], id="two units less are not close enough"),
+        pytest.param(2, 1, [10, 12, 12], id="nor are two more"),
+    ],
+)
+def test_the_search_for_the_other_side_stops_at_the_first_two_values_that_are_a_unit_apart(
+    amplification: int, amount: int, values: list[int]
+) -> None:
+    """As the program's does, from the invariant on."""
+    assert other_amount(amplification, amount, values[0]) == (values[-1], len(values) - 1)
 
 
 def test_the_longest_number_that_the_curve_computes_with_is_of_192_bits() -> None:
@@ -86,3 +113,10 @@ def test_the_longest_number_that_the_curve_computes_with_is_of_192_bits() -> Non
     one_more = longest + 1
     with pytest.raises(OverflowError, match="too long"):
         other_amount(1, one_more * one_more // 16, one_more)
+
+
+def test_a_cube_of_just_192_bits_is_computed_with() -> None:
+    """The largest number of 192 bits has this factor, so that its square by twice the amount, times it, comes to that."""
+    factor, amount = 18_938_111_928_099_707_892_089_830_705, 541_029_410_150_246_665_636_612_451
+    assert factor * factor // (2 * amount) * factor == (1 << 192) - 1
+    assert other_amount(1, amount, factor)[1] == 8
