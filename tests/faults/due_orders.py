@@ -44,20 +44,20 @@ _PARTS = {
 def let_fall_until_triggered(engine: Engine, sold: Mapping[str, str], by: Decimal = FALL) -> list[tuple[str, str, int]]:
     """Others sell what each of these trailing stops sells (`sold`, by the orders' ids), until its price was reached.
 
-    That is for good, and prices may recover: the trades that undo it. The localnet's traders bring a price back within
-    seconds, which is sooner than a killed watcher has a successor, so it falls again where nobody has seen it.
+    That is for good, and prices may recover. The localnet's traders bring a price back within seconds, which is sooner
+    than a killed watcher has a successor, so it falls again where nobody has seen it. Returns the trades that undo the
+    last fall: those before are undone by the traders, and once more would take prices far above what they were.
     """
     undo: list[tuple[str, str, int]] = []
     falls_again_at = time.monotonic()
 
     def are_triggered() -> bool:
-        nonlocal falls_again_at
+        nonlocal falls_again_at, undo
         engine.sweep()
         orders = engine.stored_orders()
         left = {token for order_id, token in sold.items() if "trigger" not in orders[order_id]}
         if left and time.monotonic() >= falls_again_at:
-            for token in sorted(left):
-                undo.extend(_let_fall(engine, token, by))
+            undo = [trade for token in sorted(left) for trade in _let_fall(engine, token, by)]
             falls_again_at = time.monotonic() + MOVES_AGAIN_SECONDS
         return not left
 

@@ -130,7 +130,6 @@ def look_at(engine: Engine, rule: AtItsLook, trials: dict[str, Trial]) -> dict[s
     with ThreadPoolExecutor(AT_ONCE) as pool:
         placed = dict(zip(trials, pool.map(place, trials), strict=True))
     trailing = {placed[name]: trial for name, trial in trials.items() if trial.kind is Kind.TRAILING}
-    undo: list[tuple[str, str, int]] = []
     raised_at = 0.0
 
     def have_followed() -> bool:
@@ -143,13 +142,13 @@ def look_at(engine: Engine, rule: AtItsLook, trials: dict[str, Trial]) -> dict[s
         behind = [trial for order_id, trial in trailing.items() if is_to_follow(orders[order_id])]
         if behind and time.monotonic() > raised_at + MOVES_AGAIN_SECONDS:
             for trial in behind:
-                undo.extend(engine.market.move(trial.bought, trial.sold, RISE))
+                engine.market.move(trial.bought, trial.sold, RISE)
             raised_at = time.monotonic()
         return not behind
 
     engine.wait_until(have_followed)
     sold = {order_id: trial.sold for order_id, trial in trailing.items()}
-    undo += let_fall_until_triggered(engine, sold, RISE + FALL)
+    undo = let_fall_until_triggered(engine, sold, RISE + FALL)
     # what others wait for may have moved away with it, and comes back
     engine.market.undo(undo[::-1])
     engine.wait_until_ended(set(placed.values()), sweeping=True)
