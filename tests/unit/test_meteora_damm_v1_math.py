@@ -116,7 +116,7 @@ def test_the_longest_number_that_the_curve_computes_with_is_of_192_bits() -> Non
 
 
 def test_a_cube_of_just_192_bits_is_computed_with() -> None:
-    """The largest number of 192 bits has this factor, so that its square by twice the amount, times it, comes to that."""
+    """The largest number of 192 bits has this factor: its square by twice the amount, times it, comes to that."""
     factor, amount = 18_938_111_928_099_707_892_089_830_705, 541_029_410_150_246_665_636_612_451
     assert factor * factor // (2 * amount) * factor == (1 << 192) - 1
     assert other_amount(1, amount, factor)[1] == 8
