@@ -69,7 +69,7 @@ class Director:
     deadlines: dict[str, float] = field(default_factory=dict)  # seconds since the epoch
     replies: dict[str, int] = field(default_factory=dict)
     undo: list[tuple[str, str, int]] = field(default_factory=list)
-    fallen: dict[str, set[str]] = field(default_factory=dict)  # the pools whose price fell
+    fallen: dict[str, set[tuple[str, str]]] = field(default_factory=dict)  # pools, and of what the price fell
 
     def body(self, name: str, seconds_to_deadline: float) -> Json:
         trial = self.trials[name]
@@ -104,7 +104,9 @@ class Director:
                 pairs = {(symbol_of(leg["tokenIn"]["mint"]), symbol_of(leg["tokenOut"]["mint"])) for leg in legs}
                 for token_in, token_out in pairs or {(trial.token_in, trial.token_out)}:
                     self.undo += engine.market.move(token_in, token_out, FALL)
-                    self.fallen.setdefault(name, set()).update(pools_of(token_in, token_out))
+                    self.fallen.setdefault(name, set()).update(
+                        (pool, token_in) for pool in pools_of(token_in, token_out)
+                    )
             case Event.REFUSAL:
                 legs = self._order(name).get("route", [])
                 offers = engine.market.quote(trial.token_in, trial.token_out, AMOUNTS[trial.token_in])["route"]
@@ -194,7 +196,6 @@ def is_as_it_must_be(director: Director, name: str, order: Json) -> bool:
     """Besides what the audit proves of any order."""
     trial = director.trials[name]
     reached, state, errors = trial.step.reached, order["state"], errors_of(order)
-    pools = {leg["pool"] for leg in order.get("route", [])}
     match trial.event:
         case Event.CANCELLATION:
             return (director.replies.get(name), state) == (
@@ -204,14 +205,27 @@ def is_as_it_must_be(director: Director, name: str, order: Json) -> bool:
             # what was signed in time may land later
             return state == "expired" or (state == "confirmed" and reached >= Reached.SIGNED)
         case Event.FALL:
-            # by pools that didn't fall there may be a way that pays what is asked
-            met = "SLIPPAGE_EXCEEDED" in errors or not pools & director.fallen[name]
+            # by pools that didn't fall, or rose by another's fall, there may be a way that pays what is asked
+            met = "SLIPPAGE_EXCEEDED" in errors or not has_fallen(director, name, order)
             return state in ("confirmed", "failed") and (reached >= Reached.SENT or met)
         case Event.REFUSAL:
             # before a route is chosen another may be, and what landed is not refused any more
             refused = Reached.ROUTED <= reached <= Reached.STORED
             met = not refused or "VENUE_UNAVAILABLE" in errors
             return met and (state == "confirmed" or went_from_one_refusing_pool_to_the_next(order))
+
+
+def has_fallen(director: Director, name: str, order: Json) -> bool:
+    """Whether its event took a pool of its route down, and none of the same round took one of these up."""
+    of_others = [fallen for other, fallen in director.fallen.items() if other != name and _round(other) == _round(name)]
+    risen = {(pool, token) for fallen in of_others for pool, token in fallen}
+    legs = [(leg["pool"], leg["tokenIn"]["mint"], leg["tokenOut"]["mint"]) for leg in order.get("route", [])]
+    fell = any((pool, symbol_of(sold)) in director.fallen[name] for pool, sold, _ in legs)
+    return fell and not any((pool, symbol_of(bought)) in risen for pool, _, bought in legs)
+
+
+def _round(name: str) -> str:
+    return name.rpartition("-")[0]
 
 
 def went_from_one_refusing_pool_to_the_next(order: Json) -> bool:
