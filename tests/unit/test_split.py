@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import pytest
@@ -16,24 +15,7 @@ from chalicelib.routing.split import EXHAUSTIVE_INPUT, Division, divide
 from chalicelib.solana.tokens import Mint
 from chalicelib.venues.venue import Pool
 from tests.unit.routing_pools import CLOCK, JUP, USDC, around, cpmm, dlmm, taxed
-
-Pay = Callable[[int], int | None]
-
-
-@dataclass(frozen=True, slots=True)
-class ConstantProduct:
-    """A pool of the simplest kind, its fee rounded up; it takes no more than `most`."""
-
-    reserve_in: int
-    reserve_out: int
-    fee_ppm: int = 2_500
-    most: int | None = None
-
-    def __call__(self, amount: int) -> int | None:
-        if self.most is not None and amount > self.most:
-            return None
-        traded = amount - -(-amount * self.fee_ppm // 1_000_000)
-        return traded * self.reserve_out // (self.reserve_in + traded)
+from tests.unit.simple_outlets import ConstantProduct, Pay
 
 
 def split(pays: Sequence[Pay], amount: int, max_legs: int = 4, leg_cost: int = 0) -> Division | None:
@@ -123,7 +105,7 @@ def payments(pools: Sequence[Pool], sold: Mint) -> list[Pay]:
     return [PoolPayment(pool, sold.address, CLOCK) for pool in pools]
 
 
-def steps(ends: tuple[int, int], *prices_e9: int) -> Pay:
+def two_steps(ends: tuple[int, int], *prices_e9: int) -> Pay:
     """A pool of two steps, each at one price: up to `ends`, in units of 10^-9."""
 
     def pay(amount: int) -> int | None:
@@ -445,7 +427,7 @@ class TestPoolsThatCannotTakeEverything:
         self, first: tuple[int, int], second: tuple[int, int], amount: int
     ) -> None:
         """As two bins each of two DLMM pools whose fees differ by a five-millionth."""
-        pays = [steps(first, 998_000_000, 995_992_016), steps(second, 997_999_800, 995_991_816)]
+        pays = [two_steps(first, 998_000_000, 995_992_016), two_steps(second, 997_999_800, 995_991_816)]
 
         division = split(pays, amount)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import combinations
 from math import isqrt
 
@@ -13,27 +12,12 @@ from hypothesis import strategies as st
 from chalicelib.routing.basin import Basin
 from chalicelib.routing.outlet import Outlet
 from chalicelib.routing.water_filling import Level, level
-
-Pay = Callable[[int], int | None]
+from tests.unit.simple_outlets import Pay, steps
 
 
 def product(depth: int, price: int = 1) -> Pay:
     """A constant product without a fee: `depth` on either side, `price` out for one in."""
     return lambda amount: depth * price * amount // (depth + amount)
-
-
-def steps(*bins: tuple[int, int]) -> Pay:
-    """So much is taken at so many millionths each, then the next; no more than all of them."""
-
-    def pay(amount: int) -> int | None:
-        paid = 0
-        for most, millionths in bins:
-            part = min(amount, most)
-            paid += part * millionths // 1_000_000
-            amount -= part
-        return None if amount else paid
-
-    return pay
 
 
 def basins(amount: int, *pays: Pay) -> list[Basin]:
