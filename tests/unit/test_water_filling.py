@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import isqrt
 
 import pytest
@@ -107,6 +107,99 @@ class TestABasin:
         best = max(paid - price * amount for amount, paid in zip(basin.ins, basin.outs, strict=True))
         optimum = 10**12 * (price**-0.5 - 1)
         assert best + 5 >= product(10**12)(int(optimum)) - price * int(optimum)  # type: ignore[operator]
+
+    @given(
+        st.lists(st.tuples(st.integers(1, 10**6), st.integers(1, 2_000_000)), min_size=1, max_size=5),
+        st.integers(1, 10**6),
+        st.lists(st.integers(1, 10**6), max_size=12),
+    )
+    def test_is_the_hull_of_all_that_was_answered(
+        self, bins: list[tuple[int, int]], amount: int, asked: list[int]
+    ) -> None:
+        """Whatever order it was learned in, and also where another basin of the same outlet has learned it."""
+        outlet = Outlet(steps(*sorted(bins, key=lambda each: -each[1])))
+        basin = Basin(outlet, 0, amount)
+        self.check_hull(basin)
+        for each in asked:
+            basin.learn(each)
+            self.check_hull(basin)
+        again = Basin(outlet, 0, amount)
+        self.check_hull(again)
+        unchanged = Basin(outlet, 0, amount)
+        if outlet.asked == again.outlet.asked and unchanged.most == again.most:
+            assert unchanged.flat == self.straight(unchanged)
+
+    @staticmethod
+    def check_hull(basin: Basin) -> None:
+        hull = [(0, 0)]
+        for amount, paid in basin.outlet.answers(basin.most):
+            if not paid:
+                continue
+            while len(hull) > 1 and (hull[-1][1] - hull[-2][1]) * (amount - hull[-1][0]) <= (paid - hull[-1][1]) * (
+                hull[-1][0] - hull[-2][0]
+            ):
+                hull.pop()
+            hull.append((amount, paid))
+        assert list(zip(basin.ins, basin.outs, strict=True)) == hull
+        assert basin.slopes == [(a - b) / (d - c) for (c, a), (d, b) in pairwise(hull)]
+
+    @staticmethod
+    def straight(basin: Basin) -> set[tuple[int, int]]:
+        """The chords of which an answer that isn't near an end tells that nothing is hidden above them."""
+        amounts = [amount for amount, paid in basin.outlet.answers(basin.most) if paid]
+        return {
+            (start, end)
+            for start, end in pairwise(basin.ins)
+            if any(start < each < end and min(each - start, end - each) * 64 >= end - start for each in amounts)
+        }
+
+    @pytest.mark.parametrize(
+        ("part", "price", "gain"),
+        [
+            (1_500, 0.55, 50),
+            (1_500, 0.65, 50),
+            (0, 0.85, 50),
+            (1_000, 0.5, 100),
+            (1_000, 0.95, 50),
+            (1_000, 0.7, 0),
+            (2_000, 0.7, 100),
+            (3_000, 0.4, 100),
+            (3_000, 0.2, 0),
+        ],
+    )
+    def test_tells_where_a_chord_beside_a_part_gains_more_than_twice_the_rounding(
+        self, part: int, price: float, gain: int
+    ) -> None:
+        (basin,) = basins(3_000, steps((1_000, 900_000), (1_000, 600_000), (1_000, 300_000)))
+        for amount in (1_000, 2_000):
+            basin.learn(amount)
+        assert basin.ins == [0, 1_000, 2_000, 3_000]
+        assert not gain or basin.is_off(part, price, gain / 2 - 0.1)
+        assert not basin.is_off(part, price, gain / 2 + 0.1)
+
+    @pytest.mark.parametrize("price", [0.95, 0.7, 0.5, 0.1])
+    def test_knows_the_most_beyond_a_price_of_stretches_that_it_has_seen(self, price: float) -> None:
+        pay = steps((10**6, 900_000), (10**6, 600_000), (10**6, 300_000))
+        (basin,) = basins(3 * 10**6, pay)
+        for amount in (10**6, 2 * 10**6, 5 * 10**5, 15 * 10**5, 25 * 10**5):
+            basin.learn(amount)
+        most = max((pay(amount) or 0) - price * amount for amount in (0, 10**6, 2 * 10**6, 3 * 10**6))
+        assert basin.most_beyond(price) == pytest.approx(most, abs=1e-6)
+
+    def test_knows_no_more_of_an_outlet_than_that_it_refuses_somewhere(self) -> None:
+        """Beyond the most known, up to what is refused, it may be paid as the last chord."""
+        (basin,) = basins(8**6, steps((8**6 - 1, 900_000)))
+        assert (basin.most, basin.refused) == (8**5, 8**6)
+        assert basin.most_beyond(0.5) == pytest.approx(0.9 * 8**5 - 0.5 * 8**5 + 0.4 * (8**6 - 1 - 8**5), rel=1e-4)
+
+    @given(st.integers(10**6, 10**12), st.floats(0.05, 0.95), st.lists(st.floats(0, 1), max_size=6))
+    def test_says_no_less_than_may_be_paid_beyond_a_price(self, depth: int, price: float, asked: list[float]) -> None:
+        pay = product(depth)
+        (basin,) = basins(4 * depth, pay)
+        for each in asked:
+            basin.learn(int(each * 4 * depth))
+        optimum = min(int(depth * (price**-0.5 - 1)), 4 * depth)
+        assert basin.most_beyond(price) >= ((pay(optimum) or 0) - price * optimum) * (1 - 1e-6) - 2
 
 
 class TestALevel:
