@@ -106,7 +106,9 @@ class TestABasin:
         assert basin.doubts(price, 1.0) == []
         best = max(paid - price * amount for amount, paid in zip(basin.ins, basin.outs, strict=True))
         optimum = 10**12 * (price**-0.5 - 1)
-        assert best + 5 >= product(10**12)(int(optimum)) - price * int(optimum)  # type: ignore[operator]
+        most = product(10**12)(int(optimum)) - price * int(optimum)  # type: ignore[operator]
+        assert best + 5 >= most
+        assert basin.most_beyond(price) == pytest.approx(most, abs=5)
 
     @given(
         st.lists(st.tuples(st.integers(1, 10**6), st.integers(1, 2_000_000)), min_size=1, max_size=5),
@@ -200,6 +202,14 @@ class TestABasin:
             basin.learn(int(each * 4 * depth))
         optimum = min(int(depth * (price**-0.5 - 1)), 4 * depth)
         assert basin.most_beyond(price) >= ((pay(optimum) or 0) - price * optimum) * (1 - 1e-6) - 2
+
+    @pytest.mark.parametrize("price", [0.9999, 0.9995, 0.9991])
+    def test_tells_of_its_first_stretch_what_a_constant_product_is_paid_beyond_a_price(self, price: float) -> None:
+        """Where R = D, the most beyond a price is D · (1 - √price)²."""
+        depth = 10**12
+        (basin,) = basins(4 * depth, product(depth))
+        assert depth * (price**-0.5 - 1) < basin.ins[1]
+        assert basin.most_beyond(price) == pytest.approx(depth * (1 - price**0.5) ** 2, rel=1e-3)
 
 
 class TestALevel:
