@@ -529,10 +529,14 @@ class TestLegsThatCostMoreThanTheyGain:
         assert at_a_gain is not None
         assert (at_a_loss.legs, at_a_gain.legs) == (1, 2)
 
-    def test_are_left_out_up_to_the_unit_where_other_legs_gain_more(self) -> None:
-        deep: Pay = ConstantProduct(10**12, 10**12)
-        pays: list[Pay] = [deep, ConstantProduct(10**9, 10**9), deep]
-        amount = 10**10
+    @pytest.mark.parametrize(
+        ("depth", "shallow", "amount"), [(10**12, 10**9, 10**10), (10**8, 10**7, 10**6), (200_000, 20_000, 40_000)]
+    )
+    def test_are_left_out_up_to_the_unit_where_other_legs_gain_more(
+        self, depth: int, shallow: int, amount: int
+    ) -> None:
+        deep: Pay = ConstantProduct(depth, depth)
+        pays: list[Pay] = [deep, ConstantProduct(shallow, shallow), deep]
         all_three, both = split(pays, amount), split([deep, deep], amount)
         assert all_three is not None
         assert both is not None
@@ -542,8 +546,9 @@ class TestLegsThatCostMoreThanTheyGain:
         at_a_loss, at_a_gain = split(pays, amount, leg_cost=gain), split(pays, amount, leg_cost=gain - 1)
 
         assert at_a_loss is not None
-        assert (at_a_loss.amounts[0], at_a_loss.amounts[1]) == (amount // 2, 0)
-        assert at_a_gain == all_three
+        assert at_a_gain is not None
+        assert (at_a_loss.amounts[1], at_a_loss.amount_out) == (0, both.amount_out)
+        assert (at_a_gain.legs, at_a_gain.amount_out) == (3, all_three.amount_out)
 
     def test_are_left_out_where_the_one_that_gains_least_must_stay_for_its_room(self) -> None:
         reserve_in, amount, leg_cost = 641_800_157_649, 1_283_600_315_297, 4_636_364_338
