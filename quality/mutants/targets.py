@@ -113,7 +113,12 @@ TARGETS = (
             "chalicelib/routing/basin.py",
             "chalicelib/routing/water_filling.py",
         ),
-        tests=("tests/unit/test_outlet.py", "tests/unit/test_water_filling.py", "tests/unit/test_split.py"),
+        tests=(
+            "tests/unit/test_recorded_splits.py",
+            "tests/unit/test_outlet.py",
+            "tests/unit/test_water_filling.py",
+            "tests/unit/test_split.py",
+        ),
     ),
     Target(
         "risk",
