@@ -415,10 +415,35 @@ def test_a_compounding_pool_without_the_token_that_is_bought_has_no_price_to_kee
 
 def test_a_rate_limiters_rate_is_rounded_in_parts_of_the_whole_amount() -> None:
     limited, plain = pool_of(**LIMITED), pool_of()
-    rounding, without = (pool.rounding(ADDRESS_B, 5 * 10**9, CLOCK) for pool in (limited, plain))
+    rounding, without = (pool.rounding(ADDRESS_B, 5 * 10**9 + 7, CLOCK) for pool in (limited, plain))
     assert rounding is not None
     assert without is not None
     assert rounding == without + 5 * 2
+
+
+def test_a_compounding_pool_rounds_as_often_as_one_with_a_range() -> None:
+    compounding, plain = pool_of(**COMPOUNDING), pool_of()
+    assert compounding.mid_price(ADDRESS_A) == plain.mid_price(ADDRESS_A) == 1
+    assert compounding.rounding(ADDRESS_A, MILLION, CLOCK) == plain.rounding(ADDRESS_A, MILLION, CLOCK)
+
+
+def test_what_a_vault_does_not_hold_is_told_with_what_is_owed() -> None:
+    pool = replace(pool_of(), vault_amounts=(10**9, 5))
+    with pytest.raises(InsufficientLiquidity, match=rf"owes \d+ base units for {MILLION}; its vault holds 5$"):
+        pool.quote(ADDRESS_A, MILLION, CLOCK)
+
+
+def test_a_token_that_it_does_not_trade_has_no_price_in_this_pool() -> None:
+    pool = pool_of()
+    with pytest.raises(ValueError, match=str(pool.address)):
+        pool.mid_price(STRANGER)
+
+
+def test_no_pool_is_quoted_of_whose_fee_more_than_all_would_be_compounded() -> None:
+    pool = pool_of()
+    broken = replace(pool, state=pool.state._replace(compounding_fee_bps=20_000), _terms=[None, None])
+    with pytest.raises(InsufficientLiquidity):
+        broken.quote(ADDRESS_A, MILLION, CLOCK)
 
 
 def test_the_protocols_fees_are_counted_up_to_a_u64() -> None:
