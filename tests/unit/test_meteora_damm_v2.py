@@ -387,9 +387,9 @@ def test_sums_that_the_program_can_not_keep_are_its_overflow(offset: int, value:
         pool.quote(ADDRESS_A, MILLION, CLOCK)
 
 
-@pytest.mark.parametrize("changes", [{"liquidity": 0}, {"protocol_fee_percent": 101}])
+@pytest.mark.parametrize("changes", [{"liquidity": 0}, {"protocol_fee_percent": 101}, {"compounding_fee_bps": 20_000}])
 @pytest.mark.parametrize("kind", [{}, COMPOUNDING], ids=["in a range", "compounding"])
-def test_no_pool_is_quoted_without_liquidity_or_whose_protocol_takes_more_than_the_fee(
+def test_no_pool_is_quoted_without_liquidity_or_of_whose_fee_more_than_all_is_given_away(
     kind: dict[str, Any], changes: dict[str, Any]
 ) -> None:
     pool = pool_of(**kind)
@@ -437,13 +437,6 @@ def test_a_token_that_it_does_not_trade_has_no_price_in_this_pool() -> None:
     pool = pool_of()
     with pytest.raises(ValueError, match=str(pool.address)):
         pool.mid_price(STRANGER)
-
-
-def test_no_pool_is_quoted_of_whose_fee_more_than_all_would_be_compounded() -> None:
-    pool = pool_of()
-    broken = replace(pool, state=pool.state._replace(compounding_fee_bps=20_000), _terms=[None, None])
-    with pytest.raises(InsufficientLiquidity):
-        broken.quote(ADDRESS_A, MILLION, CLOCK)
 
 
 def test_the_protocols_fees_are_counted_up_to_a_u64() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from chalicelib.routing.outlet import Outlet
 from chalicelib.routing.split import divide
+from tests.unit.divisions import check_sound, worth
 from tests.unit.simple_outlets import ConstantProduct, Pay, steps
 
 
@@ -46,15 +47,14 @@ def pay_of(pool: RecordedPool) -> Pay:
 
 @pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: f"{recorded['amounts'][0]}")
 def test_a_split_is_worth_no_less_and_asks_for_no_more_quotes_than_before(recorded: RecordedSplits) -> None:
-    outlets = [Outlet(pay_of(pool)) for pool in recorded["pools"]]
+    pays, max_legs, leg_cost = [pay_of(pool) for pool in recorded["pools"]], recorded["max_legs"], recorded["leg_cost"]
+    outlets = [Outlet(pay) for pay in pays]
     for amount, (worth_before, asked_before) in zip(recorded["amounts"], recorded["found"], strict=True):
-        division = divide(outlets, amount, recorded["max_legs"], recorded["leg_cost"])
-        asked = sum(outlet.asked for outlet in outlets)
-        if worth_before is None or division is None:
-            assert (division, worth_before) == (None, None)
+        division = divide(outlets, amount, max_legs, leg_cost)
+        now, asked = worth(division, leg_cost), sum(outlet.asked for outlet in outlets)
+        if division is None or now is None or worth_before is None:
+            assert now == worth_before
         else:
-            assert sum(division.amounts) == amount
-            assert division.legs <= recorded["max_legs"]
-            worth = division.amount_out - recorded["leg_cost"] * (division.legs - 1)
-            assert worth >= worth_before, f"worth {worth} now, by {asked} quotes"
+            check_sound(division, pays, amount, max_legs)
+            assert now >= worth_before, f"worth {now} now, by {asked} quotes"
         assert asked <= asked_before, f"{asked} quotes now"

@@ -14,17 +14,13 @@ from chalicelib.routing.quote import PoolPayment
 from chalicelib.routing.split import EXHAUSTIVE_INPUT, Division, divide
 from chalicelib.solana.tokens import Mint
 from chalicelib.venues.venue import Pool
+from tests.unit.divisions import check_sound, worth
 from tests.unit.routing_pools import CLOCK, JUP, USDC, around, cpmm, dlmm, taxed
 from tests.unit.simple_outlets import ConstantProduct, Pay
 
 
 def split(pays: Sequence[Pay], amount: int, max_legs: int = 4, leg_cost: int = 0) -> Division | None:
     return divide([Outlet(pay) for pay in pays], amount, max_legs, leg_cost)
-
-
-def worth(division: Division | None, leg_cost: int) -> int | None:
-    """What a division is worth: its output less the cost of each leg but one."""
-    return None if division is None else division.amount_out - leg_cost * (division.legs - 1)
 
 
 def partitions(amount: int, legs: int) -> Iterator[tuple[int, ...]]:
@@ -49,14 +45,6 @@ def best_of_all(pays: Sequence[Pay], amount: int, max_legs: int, leg_cost: int) 
                     found = sum(each or 0 for each in paid) - leg_cost * (legs - 1)
                     best = found if best is None or found > best else best
     return best
-
-
-def check_sound(division: Division, pays: Sequence[Pay], amount: int, max_legs: int = 4) -> None:
-    assert sum(division.amounts) == amount
-    assert 1 <= division.legs <= max_legs
-    paid = [pay(part) for pay, part in zip(pays, division.amounts, strict=True) if part]
-    assert all(paid), "a leg that is paid nothing fails on the chain"
-    assert division.amount_out == sum(each or 0 for each in paid)
 
 
 @st.composite
@@ -529,12 +517,8 @@ class TestLegsThatCostMoreThanTheyGain:
         assert at_a_gain is not None
         assert (at_a_loss.legs, at_a_gain.legs) == (1, 2)
 
-    @pytest.mark.parametrize(
-        ("depth", "shallow", "amount"), [(10**12, 10**9, 10**10), (10**8, 10**7, 10**6), (200_000, 20_000, 40_000)]
-    )
-    def test_are_left_out_up_to_the_unit_where_other_legs_gain_more(
-        self, depth: int, shallow: int, amount: int
-    ) -> None:
+    def gain_of_the_shallow(self, depth: int, shallow: int, amount: int) -> tuple[list[Pay], Division, Division, int]:
+        """A shallow pool between two equal deep ones; what all three come to, the deep ones, and the difference."""
         deep: Pay = ConstantProduct(depth, depth)
         pays: list[Pay] = [deep, ConstantProduct(shallow, shallow), deep]
         all_three, both = split(pays, amount), split([deep, deep], amount)
@@ -542,13 +526,28 @@ class TestLegsThatCostMoreThanTheyGain:
         assert both is not None
         gain = all_three.amount_out - both.amount_out
         assert gain > 1
+        return pays, all_three, both, gain
+
+    @pytest.mark.parametrize(("depth", "shallow", "amount"), [(10**12, 10**9, 10**10), (10**8, 10**7, 10**6)])
+    def test_are_left_out_up_to_the_unit_where_other_legs_gain_more(
+        self, depth: int, shallow: int, amount: int
+    ) -> None:
+        pays, all_three, _, gain = self.gain_of_the_shallow(depth, shallow, amount)
 
         at_a_loss, at_a_gain = split(pays, amount, leg_cost=gain), split(pays, amount, leg_cost=gain - 1)
 
         assert at_a_loss is not None
-        assert at_a_gain is not None
+        assert (at_a_loss.amounts[0], at_a_loss.amounts[1]) == (amount // 2, 0)
+        assert at_a_gain == all_three
+
+    def test_are_left_out_up_to_the_unit_of_a_small_input_which_rounding_pays_alike_in_several_parts(self) -> None:
+        pays, all_three, both, gain = self.gain_of_the_shallow(200_000, 20_000, amount := 40_000)
+
+        at_a_loss, at_a_gain = split(pays, amount, leg_cost=gain), split(pays, amount, leg_cost=gain - 1)
+
+        assert at_a_loss is not None
         assert (at_a_loss.amounts[1], at_a_loss.amount_out) == (0, both.amount_out)
-        assert (at_a_gain.legs, at_a_gain.amount_out) == (3, all_three.amount_out)
+        assert at_a_gain == all_three
 
     def test_are_left_out_where_the_one_that_gains_least_must_stay_for_its_room(self) -> None:
         reserve_in, amount, leg_cost = 641_800_157_649, 1_283_600_315_297, 4_636_364_338
