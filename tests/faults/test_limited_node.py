@@ -19,6 +19,7 @@ import pytest
 import urllib3
 
 from infra.local_stack.stack import Layout, stop
+from infra.localnet.consensus import BY_NAME
 from testing.client import Client
 from testing.emulator import root_session
 from testing.limited_node import LimitedNode, Refusal, by_http, by_json_rpc
@@ -31,7 +32,7 @@ ORDERS = 10
 CALLS_IN_TEN_SECONDS = scaled(short=200, full=40)
 # As each of the chains is: a blockhash lives half a minute, and a minute on the tower's. In the short form it is three
 # times half a minute, because the machine has other tests to run besides.
-SLOT_MS = scaled(short=600, full=400 if CHAIN == "tower" else 200)
+SLOT_MS = scaled(short=600, full=BY_NAME[CHAIN].slot_ms)
 PATIENCE_SECONDS = 300.0
 
 Json = dict[str, Any]
