@@ -16,6 +16,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore
 from botocore.config import Config
 
 from chalicelib.access.authentication import Authentication
@@ -33,6 +34,7 @@ from chalicelib.aws.orders_queue import SqsOrdersQueue
 from chalicelib.aws.secrets_manager import secret_version
 from chalicelib.aws.watch_queue import SqsWatchQueue
 from chalicelib.aws.websocket_gateway import WebSocketGateway
+from chalicelib.contract.version import VERSION
 from chalicelib.http.reads_ahead import (
     ControlTableAhead,
     KeyMeterAhead,
@@ -113,7 +115,10 @@ _SEARCH_MS = 120_000
 _LOOK_CONNECTS_SECONDS, _LOOK_ANSWERS_SECONDS, _LOOK_WAITS_SECONDS = 0.5, 1.5, 0.5
 # How long a message over the WebSocket may wait for Solana's nodes in all: its function ends soon after.
 _MESSAGE_WAITS_SECONDS = 8.0
+# botocore puts together anew at each call what it calls itself, which took a tenth of the call's time.
+_USER_AGENT = f"fillrate/{VERSION} Botocore/{botocore.__version__}"
 _AWS = Config(
+    user_agent=_USER_AGENT,
     connect_timeout=2,
     read_timeout=5,
     retries={"mode": "standard", "max_attempts": 4},
@@ -266,6 +271,7 @@ def _posts_within(budget: Budget) -> WebSocketGateway:
     """A gateway whose posts have one try: whatever one meets must cost its own connection alone."""
     return _gateway(
         Config(
+            user_agent=_USER_AGENT,
             connect_timeout=budget.connection_seconds / 2,
             read_timeout=budget.connection_seconds,
             retries={"mode": "standard", "total_max_attempts": 1},

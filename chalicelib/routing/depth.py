@@ -6,8 +6,9 @@ the same for every venue: a constant product's reserves and the bins around the 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil
+from math import ceil, isqrt
 
 from solders.pubkey import Pubkey
 
@@ -15,13 +16,19 @@ from chalicelib.problems import ExecutionError
 from chalicelib.solana.accounts import ChainClock
 from chalicelib.venues.venue import Pool
 
-# How much less than the mid price what is traded may bring.
-_WORSE_BY = Fraction(1, 10)
+# What is traded brings so many parts of what the mid price says.
+_KEEPS = Fraction(9, 10)
 # The search starts with an amount of so many base units that brings as many: enough for rounding not to matter.
 _FIRST = 1_000
-# It steps up by this factor, and then closes in to within a 256th.
-_STRIDE = 16
+# It steps up by this factor where nothing tells more, and then closes in to within a 256th.
+_STRIDE = 256
 _PRECISION = 256
+# Where a pool's prices fall evenly the amount is known from one quote, and one on its other side ends the search.
+_BESIDE = 600
+# A quote tells how evenly they fall if so many of its base units are missing: fewer may be rounding's.
+_TELLS = 64
+# In so many quotes it closes in as they tell; then by halves, whatever they tell.
+_GUESSES = 8
 _U64_MAX = (1 << 64) - 1
 
 
@@ -44,26 +51,66 @@ def _traded(pool: Pool, mint_in: Pubkey, price: Fraction, clock: ChainClock) -> 
     It is compared with the mid price and not with what the first units bring, so that a few units of dust at a price
     of somebody's choice are not taken for the pool's.
     """
-
-    def is_traded(amount: int) -> bool:
-        return amount <= _U64_MAX and _keeps_to(price, pool, mint_in, amount, clock)
-
     low = max(_FIRST, ceil(_FIRST / price))
-    if not is_traded(low):
+    at_low = _missing(pool, mint_in, price, low, clock)
+    if at_low is None or at_low.is_too_much:
         return 0
-    high = low * _STRIDE
-    while is_traded(high):
-        low, high = high, high * _STRIDE
-    while high - low > max(low // _PRECISION, 1):
-        middle = (low + high) // 2
-        low, high = (middle, high) if is_traded(middle) else (low, middle)
+    high, told, guesses = 0, at_low, 0
+    while not high or high - low > max(low // _PRECISION, 1):
+        amount = _next(low, high, told.reaches if guesses < _GUESSES else None)
+        guesses += 1
+        missing = _missing(pool, mint_in, price, amount, clock)
+        if missing is not None and missing.reaches is not None:
+            told = missing
+        if missing is None or missing.is_too_much:
+            high = amount
+        else:
+            low = amount
     return low
 
 
-def _keeps_to(price: Fraction, pool: Pool, mint_in: Pubkey, amount: int, clock: ChainClock) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """What an amount's quote lacks of the mid price.
+
+    `reaches`: the amount that would lack a tenth, if what lacks grows evenly, as it does in a constant product; None
+    where it is too little to tell.
+    """
+
+    is_too_much: bool
+    reaches: int | None
+
+
+def _missing(pool: Pool, mint_in: Pubkey, price: Fraction, amount: int, clock: ChainClock) -> _Missing | None:
+    """None where the pool doesn't trade the amount."""
+    if amount > _U64_MAX:
+        return None
     try:
         quote = pool.quote(mint_in, amount, clock)
     except ExecutionError:
-        return False
+        return None
     fee_in, fee_out = (quote.fee, 0) if quote.fee_mint == mint_in else (0, quote.fee)
-    return quote.amount_out + fee_out >= (1 - _WORSE_BY) * price * (quote.amount_in - fee_in)
+    # both in parts of a base unit of the output as small as the price's
+    fair, paid = (quote.amount_in - fee_in) * price.numerator, (quote.amount_out + fee_out) * price.denominator
+    missing = fair - paid
+    reaches = None
+    if missing > _TELLS * price.denominator:
+        # fair / paid - 1 grows evenly with the amount, and is a ninth where nine tenths are paid
+        reaches = amount * paid * (_KEEPS.denominator - _KEEPS.numerator) // (missing * _KEEPS.numerator)
+    return _Missing(paid * _KEEPS.denominator < fair * _KEEPS.numerator, reaches)
+
+
+def _next(low: int, high: int, reaches: int | None) -> int:
+    """The amount to be asked for next, between the two or, without `high`, above: beside what a quote has told, on the
+    side that is open still, or in the middle.
+    """
+    if reaches is not None:
+        step = reaches // _BESIDE + 1
+        below, above = reaches - step, reaches + step
+        if low + step < below and (not high or below < high):
+            return below
+        if low < above and (not high or above < high):
+            return above
+    if not high:
+        return low * _STRIDE
+    return isqrt(low * high) if high > 4 * low else (low + high) // 2

@@ -8,12 +8,14 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from solders.pubkey import Pubkey
 
-from chalicelib.problems import VenueUnavailable
+from chalicelib.problems import ExecutionError, VenueUnavailable
 from chalicelib.routing.depth import depth_of
+from chalicelib.solana.accounts import ChainClock
 from chalicelib.venues.meteora_damm_v2.layout import DammV2CollectFeeMode
 from chalicelib.venues.meteora_dlmm.layout import bin_array_address
-from chalicelib.venues.venue import Pool
+from chalicelib.venues.venue import Pool, PoolQuote
 from infra.localnet.programs.meteora_damm_v2_pool import flat_fee
 from tests.unit import routing_pools
 from tests.unit.model_market import CLOCK as MODEL_CLOCK
@@ -146,3 +148,79 @@ def test_no_more_is_asked_of_a_pool_than_a_token_account_can_hold() -> None:
     vast = model(2**70, 2**70)
     assert 2**63 < model_depth(vast) < 2**64
     assert model_depth(replace(vast, reserves=(2**70, 1))) == 0
+
+
+class Asked:
+    """A pool that counts how often it is asked for a quote."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.times = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._pool, name)
+
+    def quote(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> PoolQuote:
+        self.times += 1
+        return self._pool.quote(mint_in, amount_in, clock)
+
+
+def brings_nine_tenths(pool: Pool, mint_in: Pubkey, amount: int) -> bool:
+    try:
+        quote = pool.quote(mint_in, amount, routing_pools.CLOCK)
+    except ExecutionError:
+        return False
+    fee_in, fee_out = (quote.fee, 0) if quote.fee_mint == mint_in else (0, quote.fee)
+    return (quote.amount_out + fee_out) * 10 >= 9 * pool.mid_price(mint_in) * (quote.amount_in - fee_in)
+
+
+def of_many_bins(*, bin_step: int, each: int, number: int, last: int) -> Pool:
+    bins = {**around(0, number, each, each), last: (each * 10**4, 0), -last: (0, each * 10**4)}
+    return dlmm((JUP, USDC), bins, bin_step=bin_step)
+
+
+POOLS = st.one_of(
+    st.builds(
+        lambda jup, usdc, rate: cpmm((JUP, USDC), (jup, usdc), trade_fee_rate=rate),
+        st.integers(10**8, 10**17),
+        st.integers(10**8, 10**17),
+        st.integers(1, 200_000),
+    ),
+    st.builds(
+        lambda tax, most, jup: cpmm((taxed(tax, most), USDC), (jup, 10**12)),
+        st.integers(1, 900),
+        st.sampled_from([1, 10**6, 2**64 - 1]),
+        st.integers(10**9, 10**15),
+    ),
+    st.builds(
+        of_many_bins,
+        bin_step=st.sampled_from([1, 10, 25, 100]),
+        each=st.integers(10**7, 10**12),
+        number=st.integers(1, 60),
+        last=st.integers(61, 200),
+    ),
+)
+
+
+@given(pool=POOLS)
+def test_a_depth_is_the_most_that_brings_nine_tenths_both_ways_and_is_found_with_few_quotes(pool: Pool) -> None:
+    """A hundredth more doesn't, one way or the other. By halves alone the search takes 36 quotes and more."""
+    mint, other = (side.mint for side in pool.sides)
+    price = pool.mid_price(mint)
+    asked = Asked(pool)
+    found = depth_of(asked, mint, price, routing_pools.CLOCK)  # type: ignore[arg-type]
+    assert asked.times <= 60
+    if not found:
+        return
+    assert brings_nine_tenths(pool, mint, found)
+    assert brings_nine_tenths(pool, other, int(found * price))
+    more = found + found // 100 + 1
+    assert not (brings_nine_tenths(pool, mint, more) and brings_nine_tenths(pool, other, int(more * price) + 1))
+
+
+@given(of_a=st.integers(10**9, 10**16), of_b=st.integers(10**9, 10**16))
+def test_of_a_constant_product_it_takes_few_quotes(of_a: int, of_b: int) -> None:
+    asked = Asked(cpmm((JUP, USDC), (of_a, of_b)))
+    mint = asked._pool.sides[0].mint
+    assert depth_of(asked, mint, asked._pool.mid_price(mint), routing_pools.CLOCK)  # type: ignore[arg-type]
+    assert asked.times <= 24
