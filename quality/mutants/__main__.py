@@ -16,7 +16,7 @@ from quality.mutants.score import Score, complaints, score_of, table
 from quality.mutants.survivors import reviewed
 from quality.mutants.targets import TARGETS, Target
 from quality.mutants.verdicts import mutants_of
-from quality.mutants.workspace import PROJECT, MutmutFailed, Workspace
+from quality.mutants.workspace import PROJECT, MutationFailed, Workspace
 
 DOCUMENT = PROJECT / "docs" / "reliability.md"
 BEGIN, END = "<!-- make mutants writes from here -->\n", "<!-- to here -->\n"
@@ -37,7 +37,7 @@ def main() -> int:
     try:
         for target, files in () if options.report else asked:
             _run(target, files, options.children, afresh=not options.files)
-    except MutmutFailed as failure:
+    except MutationFailed as failure:
         print(failure, file=sys.stderr)
         return 1
     scores = [score for target, files in asked for score in _scores(target, files)]

@@ -1,4 +1,4 @@
-"""What mutmut found out, mutant by mutant, read from the files that it leaves."""
+"""What was found out, mutant by mutant, in the files that mutmut keeps beside its mutants."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import ast
 import difflib
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
+
+# How a run of the tests on a mutant ended, in mutmut's own numbers: any other is a mutant's that was killed.
+SURVIVED, NO_TEST = 0, 33
 
 
 class Verdict(Enum):
@@ -42,9 +45,8 @@ def mutants_of(mutants: Path, file: str) -> Iterator[Mutant]:
 
     Raises OSError where the file was never mutated.
     """
-    exit_codes: dict[str, int | None] = json.loads((mutants / f"{file}.meta").read_text())["exit_code_by_key"]
     functions = _Functions(mutants, file)
-    for key, exit_code in exit_codes.items():
+    for key, exit_code in _exit_codes(mutants, file).items():
         mangled = _mangled(key)
         original, changed = functions.original_and_changed(key)
         was, became = _changed_lines(original, changed)
@@ -52,10 +54,30 @@ def mutants_of(mutants: Path, file: str) -> Iterator[Mutant]:
         yield Mutant(mutation, Verdict.LEFT_OUT if _is_left_out(original, changed) else _verdict(exit_code))
 
 
-def is_counted(mutants: Path, key: str) -> bool:
-    """Whether the mutant that mutmut calls `key` counts: its tests need not be run if it doesn't."""
-    file = f"{key.rpartition('.')[0].replace('.', '/')}.py"
-    return not _is_left_out(*_Functions(mutants, file).original_and_changed(key))
+def counted_keys(mutants: Path, file: str, *, without_verdict: bool) -> list[str]:
+    """What mutmut calls those mutants of `file` that count; or those of them that have no verdict yet.
+
+    Raises OSError where the file was never mutated.
+    """
+    functions = _Functions(mutants, file)
+    return [
+        key
+        for key, exit_code in _exit_codes(mutants, file).items()
+        if not (without_verdict and exit_code is not None) and not _is_left_out(*functions.original_and_changed(key))
+    ]
+
+
+def write_exit_codes(mutants: Path, file: str, codes: Mapping[str, int]) -> None:
+    """Store the codes that `codes` has of mutants of `file` where `mutants_of` finds them."""
+    path = mutants / f"{file}.meta"
+    stored: dict[str, Any] = json.loads(path.read_text())
+    stored["exit_code_by_key"] |= {key: codes[key] for key in stored["exit_code_by_key"] if key in codes}
+    path.write_text(json.dumps(stored, indent=4))
+
+
+def _exit_codes(mutants: Path, file: str) -> dict[str, int | None]:
+    codes: dict[str, int | None] = json.loads((mutants / f"{file}.meta").read_text())["exit_code_by_key"]
+    return codes
 
 
 class _Functions:
@@ -79,13 +101,12 @@ def _mangled(key: str) -> str:
 
 
 def _verdict(exit_code: int | None) -> Verdict:
-    """Of pytest's exit code, or of one of mutmut's own: 33 where no test calls the function."""
     match exit_code:
         case None:
             return Verdict.NOT_RUN
-        case 0:
+        case _ if exit_code == SURVIVED:
             return Verdict.SURVIVED
-        case 5 | 33:
+        case _ if exit_code == NO_TEST:
             return Verdict.UNTESTED
         case _:
             return Verdict.KILLED  # by a test, or because it ran out of time

@@ -1,17 +1,20 @@
-"""Where a target is mutated: a copy of the project in build/mutants; mutmut writes nothing beside the sources."""
+"""Where a target is mutated: a copy of the project in build/mutants; nothing is written beside the sources."""
 
 from __future__ import annotations
 
 import configparser
 import filecmp
+import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from quality.mutants.targets import Target
+from quality.mutants.verdicts import counted_keys, write_exit_codes
 
 PROJECT = Path(__file__).resolve().parents[2]
 BUILD = PROJECT / "build" / "mutants"
@@ -21,21 +24,21 @@ ALSO_READ = ("app.py", "infra", "client", "bench", "operations", "testing", "qua
 NOT_READ = ("web/", "docs/images/", "tests/browser/", "bench/results/")
 
 # Tests that run on the real store and in memory alike do so in memory: a table in moto takes half a second to set up.
-PLUGINS = ("hypothesis_profile", "quickest_first", "uncounted")
 PYTEST_ARGUMENTS = (
+    "-q",
+    "-c",
+    "pyproject.toml",
     "-p",
     "no:cacheprovider",
-    *(argument for plugin in PLUGINS for argument in ("-p", f"quality.mutants.{plugin}")),
+    "-p",
+    "quality.mutants.hypothesis_profile",
     "-k",
     "not DynamoDB",
 )
 
-# A mutant is given up after (its tests' own time + constant) · multiplier, in seconds.
-TIMEOUT_CONSTANT, TIMEOUT_MULTIPLIER = 4, 3
 
-
-class MutmutFailed(Exception):
-    """mutmut came to no verdicts: a test fails without any mutation, or a path is wrong."""
+class MutationFailed(Exception):
+    """There are no verdicts: a test fails without any mutation, or a path is wrong."""
 
 
 class Workspace:
@@ -58,27 +61,55 @@ class Workspace:
                 shutil.copyfile(source, copy)
         with (self._folder / "setup.cfg").open("w") as file:
             self._configuration().write(file)
-        # tests may have changed: which of them reach which function is found out again
-        (self.mutants / "mutmut-stats.json").unlink(missing_ok=True)
 
     def run(self, children: int, files: Sequence[str] = ()) -> None:
-        """Give every mutant without a verdict one; or those of `files` a new one. Raises MutmutFailed."""
-        command = [str(Path(sys.executable).parent / "mutmut"), "run", "--max-children", str(children)]
-        command += [f"{file.removesuffix('.py').replace('/', '.')}.*" for file in files]
+        """Give every mutant without a verdict one; or those of `files` a new one. Raises MutationFailed."""
+        self._ended([self._start("generate", self._folder)], "mutating")
+        keys = [
+            key
+            for file in files or self.target.files
+            for key in counted_keys(self.mutants, file, without_verdict=not files)
+        ]
+        shares = [share for share in (keys[number::children] for number in range(children)) if share]
+        results = [self._folder / f"results-{number}.json" for number in range(len(shares))]
+        self._ended(
+            [
+                self._start("forks", self.mutants, {"keys": share, "results": str(path)})
+                for share, path in zip(shares, results, strict=True)
+            ],
+            "testing",
+        )
+        codes = {key: code for path in results for key, code in json.loads(path.read_text()).items()}
+        for file in self.target.files:
+            write_exit_codes(self.mutants, file, codes)
+
+    def _start(self, module: str, folder: Path, work: Mapping[str, Any] | None = None) -> subprocess.Popen[str]:
+        """A process of this package in that folder, with what it writes in `<module>.log`."""
         # the same tests everywhere, whatever this shell is set up for
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("FILLRATE_", "FAULTS_"))}
-        log = self._folder / "mutmut.log"
-        with log.open("w") as output:
-            done = subprocess.run(
-                command,
-                cwd=self._folder,
+        with self._log(module).open("a") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", f"quality.mutants.{module}"],
+                cwd=folder,
                 env=kept | {"PYTHONHASHSEED": "0"},
-                stdout=None if sys.stdout.isatty() else output,
+                stdin=subprocess.PIPE,
+                stdout=output,
                 stderr=subprocess.STDOUT,
-                check=False,
+                text=True,
             )
-        if done.returncode:
-            raise MutmutFailed(f"mutmut ended with {done.returncode} on {self.target.name}: see {log}")
+        assert process.stdin is not None
+        with process.stdin:
+            json.dump({"tests": self.target.tests, "arguments": PYTEST_ARGUMENTS, **(work or {})}, process.stdin)
+        return process
+
+    def _ended(self, processes: Sequence[subprocess.Popen[str]], what: str) -> None:
+        codes = [process.wait() for process in processes]
+        if any(codes):
+            logs = f"{self._log('generate')} and {self._log('forks').name}"
+            raise MutationFailed(f"{what} {self.target.name} ended with {max(codes, key=abs)}: see {logs}")
+
+    def _log(self, module: str) -> Path:
+        return self._folder / f"{module}.log"
 
     def _configuration(self) -> configparser.ConfigParser:
         configuration = configparser.ConfigParser(interpolation=None)
@@ -86,10 +117,6 @@ class Workspace:
             "source_paths": "chalicelib",
             "only_mutate": _lines(self.target.files),
             "also_copy": _lines(ALSO_READ),
-            "pytest_add_cli_args_test_selection": _lines(self.target.tests),
-            "pytest_add_cli_args": _lines(PYTEST_ARGUMENTS),
-            "timeout_constant": str(TIMEOUT_CONSTANT),
-            "timeout_multiplier": str(TIMEOUT_MULTIPLIER),
             "use_git_change_detection": "false",
         }
         return configuration

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import os
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from quality.mutants.quickest_first import pytest_collection_modifyitems
 from quality.mutants.score import complaints, score_of, table
 from quality.mutants.survivors import entry, reviewed
 from quality.mutants.targets import LEFT_OUT, TARGETS
-from quality.mutants.uncounted import pytest_cmdline_main
-from quality.mutants.verdicts import Mutant, Mutation, Verdict, mutants_of
+from quality.mutants.verdicts import Mutant, Mutation, Verdict, counted_keys, mutants_of, write_exit_codes
 from quality.mutants.workspace import PROJECT
 
 FILE = "chalicelib/routing/quote.py"
@@ -138,41 +137,6 @@ def test_words_log_lines_and_a_check_of_our_own_are_not_counted(tmp_path: Path, 
     assert mutant(tmp_path, line, becomes, 0).verdict is Verdict.LEFT_OUT
 
 
-@pytest.mark.parametrize(("becomes", "ends_with"), [('"ASKED FOR"', pytest.ExitCode.NO_TESTS_COLLECTED), ("of", None)])
-def test_no_test_runs_on_a_mutant_that_is_not_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, becomes: str, ends_with: int | None
-) -> None:
-    mutant(tmp_path, '"asked for"' if ends_with else "amount < 1", becomes, None)
-    monkeypatch.chdir(tmp_path)
-    for step in ("", "stats", "fail"):
-        monkeypatch.setenv("MUTANT_UNDER_TEST", step)
-        assert pytest_cmdline_main() is None
-    monkeypatch.setenv("MUTANT_UNDER_TEST", "chalicelib.routing.quote.x_quote__mutmut_1")
-    assert pytest_cmdline_main() == ends_with
-
-
-@dataclass(frozen=True)
-class Named:
-    """Of a test only its name."""
-
-    nodeid: str
-
-
-def test_the_quickest_tests_run_first_and_those_alike_in_their_own_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    items: list[Any] = [Named(name) for name in ("slow", "quick", "new", "slower")]
-    in_order = list(items)
-    pytest_collection_modifyitems(items)
-    assert items == in_order, "nothing is known of them yet"
-    seconds = {"slow": 2.0, "quick": 0.01, "slower": 3.0}
-    (tmp_path / "mutmut-stats.json").write_text(json.dumps({"duration_by_test": seconds}))
-    items.reverse()
-    pytest_collection_modifyitems(items)
-    assert [item.nodeid for item in items] == ["new", "quick", "slow", "slower"]
-
-
 @pytest.mark.parametrize(
     ("line", "becomes"),
     [
@@ -185,6 +149,116 @@ def test_the_quickest_tests_run_first_and_those_alike_in_their_own_order(
 )
 def test_what_is_calculated_or_decided_is_counted_wherever_it_stands(tmp_path: Path, line: str, becomes: str) -> None:
     assert mutant(tmp_path, line, becomes, 0).verdict is Verdict.SURVIVED
+
+
+# --- what is run on them ------------------------------------------------------------------------------------------
+
+SOURCE = """\
+class Purse:
+    def __init__(self, amount):
+        self.amount = amount
+
+    @staticmethod
+    def of(amount):
+        return Purse(amount + 1)
+
+    def pay(self, amount):
+        self.amount = self.amount - amount
+
+
+def least(amount, most):
+    if amount > most:
+        return most
+    return amount
+
+
+def down(amount):
+    while amount > 1:
+        amount -= 1
+    return amount
+
+
+def unasked(amount):
+    return amount + 1
+"""
+IMPORTER = "from chalicelib.purse import least\n\n\ndef at_most_five(amount):\n    return least(amount, 5)\n"
+TESTS = """\
+import pytest
+
+from chalicelib.asked import at_most_five
+from chalicelib.purse import Purse, down
+
+
+@pytest.mark.parametrize(("amount", "least"), [(3, 3), (7, 5)])
+def test_least(amount, least):
+    assert at_most_five(amount) == least
+
+
+def test_purse():
+    purse = Purse.of(9)
+    purse.pay(4)
+    assert purse.amount == 6
+
+
+@pytest.mark.skip
+def test_nothing():
+    assert False
+
+
+def test_down():
+    assert down(5) == 1
+"""
+
+
+def run_on_mutants(folder: Path, tests: str = TESTS) -> list[Mutant]:
+    """Mutates a file as `make mutants` does, and runs these tests on its mutants."""
+    file = "chalicelib/purse.py"
+    written = {
+        file: SOURCE,
+        "chalicelib/asked.py": IMPORTER,
+        "chalicelib/__init__.py": "",
+        "tests/test_purse.py": tests,
+    }
+    for name, text in written.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / "setup.cfg").write_text(f"[mutmut]\nsource_paths = chalicelib\nonly_mutate = \n {file}\n")
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    command = [sys.executable, "-m"]
+    subprocess.run([*command, "quality.mutants.generate"], cwd=folder, env=environment, check=True)
+    mutants, results = folder / "mutants", folder / "results.json"
+    keys = counted_keys(mutants, file, without_verdict=True)
+    work = {"keys": keys, "results": str(results), "tests": ["tests"], "arguments": ["-p", "no:cacheprovider"]}
+    forks = subprocess.run(
+        [*command, "quality.mutants.forks"],
+        cwd=mutants,
+        env=environment,
+        input=json.dumps(work),
+        text=True,
+        check=False,
+    )
+    if forks.returncode:
+        return []
+    write_exit_codes(mutants, file, json.loads(results.read_text()))
+    assert counted_keys(mutants, file, without_verdict=True) == []
+    return list(mutants_of(mutants, file))
+
+
+def test_each_mutant_meets_the_tests_that_call_its_function_wherever_it_was_imported(tmp_path: Path) -> None:
+    verdicts = {(one.mutation.function, one.mutation.became): one.verdict for one in run_on_mutants(tmp_path)}
+    assert verdicts["least", "if amount >= most:"] is Verdict.SURVIVED
+    assert verdicts["down", "while amount > 2:"] is Verdict.KILLED
+    assert verdicts["down", "amount += 1"] is Verdict.KILLED, "by its time"
+    assert verdicts["down", "while amount >= 1:"] is Verdict.KILLED
+    assert verdicts["Purse.pay", "self.amount = self.amount + amount"] is Verdict.KILLED
+    assert verdicts["Purse.pay", "self.amount = None"] is Verdict.KILLED
+    of_unasked = {verdict for (function, _), verdict in verdicts.items() if function == "unasked"}
+    assert of_unasked == {Verdict.UNTESTED}
+
+
+@pytest.mark.parametrize(("was", "becomes"), [("== 6", "== 7"), ("import at_most_five", "import at_most_six")])
+def test_tests_that_fail_without_any_mutation_give_no_verdicts(tmp_path: Path, was: str, becomes: str) -> None:
+    assert run_on_mutants(tmp_path, TESTS.replace(was, becomes)) == []
 
 
 # --- the score ----------------------------------------------------------------------------------------------------
