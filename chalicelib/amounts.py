@@ -123,8 +123,7 @@ def fraction_text(fraction: Fraction) -> str:
 
 def signed_text(fraction: Fraction) -> str:
     """A number to 18 significant digits, rounded half to even; with its sign where it is below zero."""
-    text = _plain(_PRICE.divide(Decimal(fraction.numerator), Decimal(fraction.denominator)))
-    return "0" if text == "-0" else text
+    return _plain(_PRICE.divide(Decimal(fraction.numerator), Decimal(fraction.denominator)))
 
 
 def price_text(amount_out: int, decimals_out: int, amount_in: int, decimals_in: int) -> str:
