@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Context, Decimal
 from fractions import Fraction
 from math import ceil
@@ -17,9 +18,12 @@ from chalicelib.amounts import (
     floor_of,
     fraction_text,
     parse_decimal,
+    signed_text,
+    sol_text,
     to_base_units,
     to_least_base_units,
     to_ppm,
+    to_price,
 )
 from chalicelib.problems import FieldProblem, InvalidRequest
 
@@ -59,8 +63,12 @@ def test_what_is_no_number_is_told_by_its_field_and_how_to_write_one(value: obje
 
 
 def problem(value: object) -> FieldProblem:
+    return refusal(lambda: parse_decimal(value, "amount"))
+
+
+def refusal(read: Callable[[], object]) -> FieldProblem:
     with pytest.raises(InvalidRequest) as refused:
-        parse_decimal(value, "amount")
+        read()
     (told,) = refused.value.problems
     return told
 
@@ -90,6 +98,58 @@ def test_the_finest_slippage_is_a_millionth() -> None:
     for finer in ("0.0000001", "0.0000015", "0.000000000000000001"):
         with pytest.raises(InvalidRequest, match="slippage"):
             to_ppm(Decimal(finer), "slippage")
+
+
+@pytest.mark.parametrize(
+    ("price", "text"),
+    [
+        ("150.2500", "150.25"),
+        ("1.5e3", "1500"),
+        ("0.5", "0.5"),
+        ("1e-36", "0." + "0" * 35 + "1"),
+        ("9.9e36", "99" + "0" * 35),
+    ],
+)
+def test_a_price_keeps_each_of_its_digits_and_has_no_exponent_or_needless_zero(price: str, text: str) -> None:
+    assert to_price(Decimal(price), "limitPrice") == text
+
+
+@pytest.mark.parametrize(
+    ("price", "said"),
+    [
+        ("0", "must be greater than zero"),
+        ("-0.5", "must be greater than zero"),
+        ("1e37", "is no price: it has more than 36 digits before or after the point"),
+        ("1e-37", "is no price: it has more than 36 digits before or after the point"),
+        ("1e999999999", "is no price: it has more than 36 digits before or after the point"),
+    ],
+)
+def test_what_is_no_price_is_told_by_its_field_and_why(price: str, said: str) -> None:
+    assert refusal(lambda: to_price(Decimal(price), "stopPrice")) == FieldProblem("stopPrice", said)
+
+
+def test_lamports_are_told_in_sol_to_the_last_of_them() -> None:
+    assert [sol_text(lamports) for lamports in (0, 1, 5_000, 12 * 10**9)] == [
+        "0 SOL",
+        "0.000000001 SOL",
+        "0.000005 SOL",
+        "12 SOL",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (Fraction(0), "0"),
+        (Fraction(5, 2), "2.5"),
+        (Fraction(-2, 3), "-0.666666666666666667"),
+        (Fraction(-(10**20)), "-100000000000000000000"),
+        (Fraction(200_000_000_000_000_001, 2), "100000000000000000"),
+        (Fraction(200_000_000_000_000_003, 2), "100000000000000002"),
+    ],
+)
+def test_a_number_is_told_with_its_sign_to_eighteen_digits_rounded_half_to_even(number: Fraction, text: str) -> None:
+    assert signed_text(number) == text
 
 
 def test_a_fraction_is_told_to_six_decimals_rounded_towards_zero() -> None:

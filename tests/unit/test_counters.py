@@ -23,6 +23,7 @@ from chalicelib.risk.counters import (
     account_scope,
     day_of,
     movements,
+    summed,
 )
 from chalicelib.risk.limits import Limits, LimitsInForce
 from tests.sample_orders import (
@@ -84,6 +85,28 @@ def test_only_what_grows_is_held_to_a_ceiling(before: Claims, after: Claims) -> 
             "fees": own.daily_network_fees,
         }
         assert movement.ceiling == (ceilings[movement.kind] if movement.by > 0 else None)
+
+
+def test_several_orders_movements_are_one_of_each_counter_held_to_the_strictest_ceiling() -> None:
+    first_day, second_day = DAYS
+    moved = (
+        Movement("open", "global", None, 1, ceiling=5),
+        Movement("open", "account#desk", None, 1, ceiling=None),
+        Movement("open", "global", None, 1, ceiling=3),
+        Movement("waiting", "global", None, 1, ceiling=2),
+        Movement("waiting", "global", None, -2, ceiling=None),
+        Movement("notional", "global", first_day, 4, ceiling=9),
+        Movement("fees", "global", first_day, 7, ceiling=9),
+        Movement("notional", "global", second_day, 1, ceiling=9),
+        Movement("fees", "global", first_day, -7, ceiling=None),
+    )
+    assert summed(moved) == (
+        Movement("open", "global", None, 2, ceiling=3),
+        Movement("open", "account#desk", None, 1, ceiling=None),
+        Movement("waiting", "global", None, -1, ceiling=None),
+        Movement("notional", "global", first_day, 4, ceiling=9),
+        Movement("notional", "global", second_day, 1, ceiling=9),
+    )
 
 
 def test_no_accounts_name_makes_its_counters_anothers() -> None:

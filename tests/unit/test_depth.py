@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from solders.pubkey import Pubkey
 
@@ -151,17 +151,19 @@ def test_no_more_is_asked_of_a_pool_than_a_token_account_can_hold() -> None:
 
 
 class Asked:
-    """A pool that counts how often it is asked for a quote."""
+    """A pool that counts how often it is asked for a quote, and notes for which amounts."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self.times = 0
+        self.amounts: dict[Pubkey, list[int]] = {side.mint: [] for side in pool.sides}
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._pool, name)
 
     def quote(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> PoolQuote:
         self.times += 1
+        self.amounts[mint_in].append(amount_in)
         return self._pool.quote(mint_in, amount_in, clock)
 
 
@@ -216,6 +218,54 @@ def test_a_depth_is_the_most_that_brings_nine_tenths_both_ways_and_is_found_with
     assert brings_nine_tenths(pool, other, int(found * price))
     more = found + found // 100 + 1
     assert not (brings_nine_tenths(pool, mint, more) and brings_nine_tenths(pool, other, int(more * price) + 1))
+
+
+@given(pool=POOLS)
+@example(pool=of_many_bins(bin_step=1, each=10**7, number=10, last=100))
+@example(pool=of_many_bins(bin_step=100, each=10**7, number=1, last=100))
+@example(pool=of_many_bins(bin_step=100, each=10**9, number=60, last=100))
+@example(pool=cpmm((JUP, USDC), (114_293_551_756_922, 561_186_532), trade_fee_rate=1))
+def test_no_quote_is_asked_for_that_tells_nothing_new(pool: Pool) -> None:
+    """Each is for more than what is known to bring nine tenths and for less than what is known not to."""
+    asked = Asked(pool)
+    mint = pool.sides[0].mint
+    depth_of(asked, mint, pool.mid_price(mint), routing_pools.CLOCK)  # type: ignore[arg-type]
+    for mint_in, amounts in asked.amounts.items():
+        enough, too_much = 0, 2**64
+        for amount in amounts:
+            assert enough < amount < too_much
+            if brings_nine_tenths(pool, mint_in, amount):
+                enough = amount
+            else:
+                too_much = amount
+
+
+@pytest.mark.parametrize("reserve", [1_000, 100_000, 300_000, 10**6, 10**9])
+def test_where_a_price_does_not_fall_it_takes_as_many_quotes_as_strides_and_halves(reserve: int) -> None:
+    """Strides by 256; then two halves of the exponent and ten of what is left come to a 256th of it."""
+    asked = Asked(dlmm((JUP, USDC), {0: (reserve, reserve)}))
+    mint = asked._pool.sides[0].mint
+    depth_of(asked, mint, asked._pool.mid_price(mint), routing_pools.CLOCK)  # type: ignore[arg-type]
+    strides = next(number for number in range(1, 8) if 1_000 * 256**number > reserve)
+    assert asked.times <= 2 * (1 + strides + 2 + 10)
+
+
+class FeesInB(ModelPool):
+    """As deep as it says for A alone: it takes any amount of B. Its fees, of nothing, are in B."""
+
+    def quote(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> PoolQuote:
+        if mint_in == B:
+            return model(10**12, 3 * 10**12).quote(mint_in, amount_in, clock)
+        return super().quote(mint_in, amount_in, clock)._replace(fee_mint=B)
+
+
+def test_the_least_depth_is_a_thousand_units_that_bring_just_nine_tenths() -> None:
+    asked = Asked(model(9_000, 9_000))
+    assert depth_of(asked, A, Fraction(1), MODEL_CLOCK) == 1_000  # type: ignore[arg-type]
+    assert asked.times <= 24
+    assert model_depth(model(8_999, 8_999)) == 0
+    assert model_depth(FeesInB(address(101), (A, B), (9_000, 27_000))) == 1_000
+    assert model_depth(FeesInB(address(101), (A, B), (8_999, 26_997))) == 0
 
 
 @given(of_a=st.integers(10**9, 10**16), of_b=st.integers(10**9, 10**16))

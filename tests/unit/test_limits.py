@@ -18,6 +18,7 @@ from chalicelib.problems import (
     PriceDeviation,
     PriceImpact,
     TooManyOpenOrders,
+    TooManyWaitingOrders,
     TransientError,
 )
 from chalicelib.risk.limits import (
@@ -30,9 +31,11 @@ from chalicelib.risk.limits import (
     PoolDeviation,
     ReferenceCurrency,
     SwapTerms,
+    check_own_price_impact,
     check_plan,
     check_request,
     defaults_for,
+    loosened,
 )
 from tests.sample_orders import JUP, SOL, USDC
 
@@ -93,6 +96,15 @@ def test_a_refused_price_is_told_with_the_limit_whose_it_is_and_by_how_much_it_w
         )
 
 
+def test_an_orders_own_price_impact_may_be_as_bad_as_it_says_and_no_millionth_worse() -> None:
+    exposure = replace(HARMLESS, price_impact_ppm=125_000)
+    check_own_price_impact(None, exposure)
+    check_own_price_impact(125_000, exposure)
+    with pytest.raises(PriceImpact) as refused:
+        check_own_price_impact(124_999, exposure)
+    assert str(refused.value) == ("the price impact is 12.5%, 0.0001% more than the 12.4999% that the order allows")
+
+
 def test_a_refused_value_is_told_with_the_limit_whose_it_is_and_by_how_much_it_was_passed() -> None:
     whose = ("the account", "all accounts together")
     for force, owner in zip(scopes(Limits(largest_order=1_000_000_000)), whose, strict=True):
@@ -134,7 +146,8 @@ def test_a_price_that_no_other_pool_vouches_for_passes_as_the_operator_says(allo
 
 
 def test_a_price_too_far_off_names_the_pools_that_are_and_may_be_better_next_time() -> None:
-    exposure = replace(HARMLESS, deviation_ppm=3, pools=(PoolDeviation("near", 1), PoolDeviation("far", 3)))
+    pools = (PoolDeviation("near", 1), PoolDeviation("as far as may be", 2), PoolDeviation("far", 3))
+    exposure = replace(HARMLESS, deviation_ppm=3, pools=pools)
     for force in scopes(Limits(price_deviation_ppm=2)):
         refused = refuses(force, exposure)
         assert isinstance(refused, PriceDeviation)
@@ -208,6 +221,47 @@ def test_as_many_orders_may_be_open_as_the_limit_says(limit: int, already: int) 
             assert refused.value.http_status == 429
             assert refused.value.retry_after_seconds
             assert str(refused.value) == str(TooManyOpenOrders(limit, whose))
+
+
+@given(limit=st.integers(0, 1000), already=st.integers(0, 1000))
+@example(limit=3, already=3)
+@UNTIMED
+def test_as_many_orders_may_wait_as_the_limit_says_however_many_are_open(limit: int, already: int) -> None:
+    own = Limits(waiting_orders=limit, open_orders=0)
+    waits = replace(TERMS, waits=True)
+    for force, whose in (
+        (LimitsInForce(own, FREE, waiting_account=already), "the account"),
+        (LimitsInForce(FREE, own, waiting_together=already), "all accounts together"),
+    ):
+        if already < limit:
+            check_request(force, waits)
+        else:
+            with pytest.raises(TooManyWaitingOrders) as refused:
+                check_request(force, waits)
+            assert str(refused.value) == str(TooManyWaitingOrders(limit, whose))
+
+
+@pytest.mark.parametrize(
+    ("name", "tighter", "looser"),
+    [
+        ("smallest_order", 2, 1),
+        ("smallest_order", 0, None),
+        ("largest_order", 1, 2),
+        ("largest_order", 2, None),
+        ("tokens", frozenset({SOL.mint}), frozenset({SOL.mint, USDC.mint})),
+        ("tokens", frozenset({SOL.mint}), None),
+        ("allow_unvalued", False, True),
+    ],
+)
+def test_a_change_that_lets_more_through_is_told_by_the_limits_name(name: str, tighter: object, looser: object) -> None:
+    tight, loose = Limits().changed({name: tighter}), Limits().changed({name: looser})
+    assert loosened(tight, loose) == (name,)
+    assert loosened(loose, tight) == loosened(tight, tight) == ()
+
+
+def test_other_tokens_than_before_let_more_through_though_they_are_no_more() -> None:
+    only_sol, only_usdc = (Limits(tokens=frozenset({mint})) for mint in (SOL.mint, USDC.mint))
+    assert loosened(only_sol, only_usdc) == ("tokens",)
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,7 @@ def test_the_fee_is_of_the_side_that_the_pool_names(
         (TimeScheduler(500_000_000, False, 10, 60, 40_000_000), 10**6, 100_000_000),
         (TimeScheduler(500_000_000, True, 10, 60, 5_000), 180, 62_500_000),
         (TimeScheduler(500_000_000, True, 10, 60, 0), 180, 500_000_000),
+        (TimeScheduler(500_000_000, True, 10, 60, 1), 60, 499_950_000),
     ],
 )
 def test_a_time_scheduled_fee_falls_with_each_period(scheduler: TimeScheduler, seconds: int, expected: int) -> None:
@@ -295,6 +296,7 @@ def test_transfer_fees_of_both_tokens_are_taken_off() -> None:
     before_tax = plain.quote(ADDRESS_A, MILLION - 10_000, CLOCK).amount_out
     assert quote.amount_out == before_tax - -(-before_tax * 200 // 10_000)
     assert quote.amount_in == MILLION
+    assert quote.not_guaranteed == 0
 
 
 def test_a_swaps_effects_tell_what_the_output_mint_withholds() -> None:
@@ -356,9 +358,12 @@ def test_no_more_is_quoted_than_the_vault_holds_or_can_hold() -> None:
     built, chain = on_chain()
     pool = VENUE.decode(built.address, chain)
     paid = pool.quote(ADDRESS_A, MILLION, CLOCK).amount_out
-    for vault, mint, held in ((1, TOKEN_B, paid - 1), (0, TOKEN_A, U64_MAX - MILLION + 1)):
+    for vault, mint, held, told in (
+        (1, TOKEN_B, paid - 1, "its vault holds"),
+        (0, TOKEN_A, U64_MAX - MILLION + 1, "the vault can't hold this much"),
+    ):
         short = VENUE.decode(built.address, chain | {pool.vaults[vault]: token_account(mint, AUTHORITY, held)})
-        with pytest.raises(InsufficientLiquidity):
+        with pytest.raises(InsufficientLiquidity, match=rf"pool {built.address}\b.*{told}"):
             short.quote(ADDRESS_A, MILLION, CLOCK)
     full = chain | {
         pool.vaults[1]: token_account(TOKEN_B, AUTHORITY, paid),
@@ -383,7 +388,7 @@ def test_sums_that_the_program_can_not_keep_are_its_overflow(offset: int, value:
     with pytest.raises(DammV2SwapRefused) as refused:
         pool.swap(0, MILLION, CLOCK)
     assert refused.value.code == MATH_OVERFLOW
-    with pytest.raises(InsufficientLiquidity, match="sums overflow"):
+    with pytest.raises(InsufficientLiquidity, match=f"pool {pool.address}: .*sums overflow"):
         pool.quote(ADDRESS_A, MILLION, CLOCK)
 
 
@@ -437,6 +442,10 @@ def test_a_token_that_it_does_not_trade_has_no_price_in_this_pool() -> None:
     pool = pool_of()
     with pytest.raises(ValueError, match=str(pool.address)):
         pool.mid_price(STRANGER)
+    with pytest.raises(ValueError, match=str(pool.address)):
+        pool.quote(STRANGER, MILLION, CLOCK)
+    with pytest.raises(ValueError, match=str(pool.address)):
+        pool.rounding(STRANGER, MILLION, CLOCK)
 
 
 def test_the_protocols_fees_are_counted_up_to_a_u64() -> None:
@@ -447,6 +456,43 @@ def test_the_protocols_fees_are_counted_up_to_a_u64() -> None:
     with pytest.raises(DammV2SwapRefused) as refused:
         with_bytes(chain, built.address, TOTAL_PROTOCOL_FEE_B, (owed + 1).to_bytes(8, "little")).swap(0, MILLION, CLOCK)
     assert refused.value.code == MATH_OVERFLOW
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_each_token_is_counted_up_to_a_u64(side: int) -> None:
+    built, chain = on_chain()
+    offset, held = TOKEN_AMOUNTS + 8 * side, U64_MAX - MILLION
+    full = with_bytes(chain, built.address, offset, held.to_bytes(8, "little"))
+    assert full.swap(side, MILLION, CLOCK).token_amounts[side] == U64_MAX
+    with pytest.raises(DammV2SwapRefused) as refused:
+        with_bytes(chain, built.address, offset, (held + 1).to_bytes(8, "little")).swap(side, MILLION, CLOCK)
+    assert refused.value.code == MATH_OVERFLOW
+
+
+@pytest.mark.parametrize(
+    ("reserves", "mint_in", "amount_in", "reference", "uncounted"),
+    [
+        ((8 * 10**18, 2), ADDRESS_A, 9 * 10**18, 1 << 96, 3 << 95),
+        ((2, 9 * 10**18), ADDRESS_B, 9 * 10**18, 1 << 32, 1 << 31),
+    ],
+    ids=["the price falls", "the price rises"],
+)
+def test_a_compounding_pools_price_may_be_as_far_from_the_reference_as_128_bits_tell(
+    reserves: tuple[int, int], mint_in: Pubkey, amount_in: int, reference: int, uncounted: int
+) -> None:
+    """Of two units of a token one is sold, without a fee."""
+    counted, overflowing = (
+        pool_of(
+            collect_fee_mode=DammV2CollectFeeMode.COMPOUNDING,
+            reserves=reserves,
+            base_fee=flat_fee(0),
+            dynamic_fee=dynamic_fee(last_update_timestamp=NOW, sqrt_price_reference=price),
+        )
+        for price in (reference, uncounted)
+    )
+    assert counted.quote(mint_in, amount_in, CLOCK).amount_out == 1
+    with pytest.raises(InsufficientLiquidity, match="sums overflow"):
+        overflowing.quote(mint_in, amount_in, CLOCK)
 
 
 def test_an_amount_that_buys_nothing_is_told_with_the_pool() -> None:

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from chalicelib.venues.meteora_damm_v2.layout import DammV2DynamicFee, DammV2PoolState, RateLimiter, TimeScheduler
+from chalicelib.venues.meteora_damm_v2.layout import (
+    DammV2DynamicFee,
+    DammV2PoolState,
+    MarketCapScheduler,
+    RateLimiter,
+    TimeScheduler,
+)
 from chalicelib.venues.meteora_damm_v2.math import (
     U64_MAX,
     U128_MAX,
@@ -14,9 +20,12 @@ from chalicelib.venues.meteora_damm_v2.math import (
     base_fee_numerator,
     countable_prices,
     is_limited,
+    limited_fee_numerator,
     sqrt_price_of,
+    total_fee_numerator,
     traded_at_constant_product,
     traded_in_range,
+    variable_fee_numerator,
     volatility_after,
 )
 from chalicelib.venues.meteora_damm_v2.refusals import (
@@ -25,7 +34,7 @@ from chalicelib.venues.meteora_damm_v2.refusals import (
     TYPE_CAST_FAILED,
     DammV2SwapRefused,
 )
-from tests.unit.test_meteora_damm_v2 import pool_of
+from tests.unit.test_meteora_damm_v2 import LIMITER, MILLION, pool_of
 
 ONE = 1 << 64
 NOW = 1_760_000_000
@@ -86,6 +95,66 @@ def test_a_fee_that_loses_all_of_itself_in_a_period_has_its_cliff_before_it() ->
     assert overflows(refused)
     with pytest.raises(DammV2SwapRefused):
         base_fee_numerator(falling._replace(reduction=10_001), pool, 0)
+
+
+def test_a_fee_scheduled_by_market_cap_expires_at_the_last_u64_or_before() -> None:
+    scheduler = MarketCapScheduler(
+        1_000, exponential=False, periods=3, sqrt_price_step_bps=200, expiration_duration=10, reduction=100
+    )
+    assert base_fee_numerator(scheduler, state(activation_point=U64_MAX - 10), U64_MAX) == 1_000
+    with pytest.raises(DammV2SwapRefused) as refused:
+        base_fee_numerator(scheduler, state(activation_point=U64_MAX - 9), U64_MAX)
+    assert overflows(refused)
+
+
+def test_steps_of_no_width_are_counted_only_above_the_initial_price() -> None:
+    scheduler = MarketCapScheduler(
+        1_000, exponential=False, periods=3, sqrt_price_step_bps=0, expiration_duration=10, reduction=100
+    )
+    assert base_fee_numerator(scheduler, state(init_sqrt_price=ONE, sqrt_price=ONE), 0) == 1_000
+    with pytest.raises(DammV2SwapRefused) as refused:
+        base_fee_numerator(scheduler, state(init_sqrt_price=ONE, sqrt_price=ONE + 1), 0)
+    assert overflows(refused)
+
+
+def test_a_rate_limiter_may_start_at_its_maximum_and_not_above_it() -> None:
+    assert limited_fee_numerator(LIMITER._replace(max_fee_bps=100), 2 * MILLION) == LIMITER.cliff_numerator
+    with pytest.raises(DammV2SwapRefused) as refused:
+        limited_fee_numerator(LIMITER._replace(max_fee_bps=99), 2 * MILLION)
+    assert overflows(refused)
+
+
+@pytest.mark.parametrize("field", ["increment_bps", "reference_amount"])
+def test_a_rate_limiter_without_steps_tells_no_fee(field: str) -> None:
+    with pytest.raises(DammV2SwapRefused) as refused:
+        limited_fee_numerator(LIMITER._replace(**{field: 0}), 2 * MILLION)
+    assert overflows(refused)
+
+
+def test_a_rate_limiters_fee_is_a_u64() -> None:
+    """All of the input is the fee; where the maximum is twice that, the last unit pays two."""
+    limiter = RateLimiter(
+        10**9, increment_bps=10_000, max_duration=600, max_fee_bps=10_000, reference_amount=U64_MAX - 1
+    )
+    assert limited_fee_numerator(limiter, U64_MAX) == 10**9
+    with pytest.raises(DammV2SwapRefused) as refused:
+        limited_fee_numerator(limiter._replace(max_fee_bps=20_000), U64_MAX)
+    assert refused.value.code == TYPE_CAST_FAILED
+
+
+def test_what_volatility_adds_is_reckoned_in_128_bits() -> None:
+    volatile = FEE._replace(volatility_accumulator=1 << 63)
+    assert variable_fee_numerator(volatile._replace(variable_fee_control=3)) == -(-3 * 2**126 // 10**11)
+    with pytest.raises(DammV2SwapRefused) as refused:
+        variable_fee_numerator(volatile._replace(variable_fee_control=4))
+    assert overflows(refused)
+
+
+def test_all_fees_together_are_a_u64_before_they_are_cut_down() -> None:
+    assert total_fee_numerator(U64_MAX - 1, 1, 500_000_000) == 500_000_000
+    with pytest.raises(DammV2SwapRefused) as refused:
+        total_fee_numerator(U64_MAX, 1, 500_000_000)
+    assert refused.value.code == TYPE_CAST_FAILED
 
 
 # --- curves ---------------------------------------------------------------------------------------------------------

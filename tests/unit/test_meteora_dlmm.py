@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,9 +36,12 @@ from chalicelib.venues.meteora_dlmm.pool import ARRAYS_EACH_WAY, MeteoraDlmmPool
 from chalicelib.venues.venue import PoolQuote
 from infra.localnet.programs.meteora_dlmm_pool import DlmmPoolSpec, genesis_pool
 from infra.localnet.programs.token_accounts import mint_account
+from tests.conformance.agreement import quoted
+from tests.conformance.vector_file import VectorFile
 
 CLOCK = ChainClock(slot=450_000_000, epoch=1041, unix_timestamp=1_760_000_000)
 VENUE = MeteoraDlmmVenue()
+VECTORS = VectorFile.load(Path(__file__).parents[1] / "conformance" / "vectors" / "meteora_dlmm.json")
 X = Mint(Pubkey(bytes([1] * 32)), TOKEN_PROGRAM, 9)
 Y = Mint(Pubkey(bytes([2] * 32)), TOKEN_PROGRAM, 6)
 TRADER, SOURCE, DESTINATION = (Pubkey(bytes([11 + number] * 32)) for number in range(3))
@@ -182,7 +186,7 @@ def test_another_pairs_bitmap_extension_is_refused() -> None:
     extension = bitmap_extension_address(pool)
     accounts = {**read(pool, on_chain), extension: patched(on_chain[extension], 8, b"\xff")}
 
-    with pytest.raises(VenueUnavailable):
+    with pytest.raises(VenueUnavailable, match=f"^{pool}: the bitmap extension is another pair's$"):
         VENUE.decode(pool, accounts)
 
 
@@ -200,6 +204,14 @@ def test_a_mint_whose_transfers_need_more_than_the_program_is_given_is_refused()
     accounts = {**read(pool, on_chain), X.address: Account(TOKEN_2022_PROGRAM, 10**7, data)}
 
     with pytest.raises(TokenNotTradable, match="transfer_hook"):
+        VENUE.decode(pool, accounts)
+
+
+def test_a_mint_of_another_token_program_than_the_pair_names_is_refused() -> None:
+    pool, on_chain = chain(spec())
+    accounts = {**read(pool, on_chain), X.address: replace(on_chain[X.address], owner=TOKEN_2022_PROGRAM)}
+
+    with pytest.raises(VenueUnavailable, match=f"^pool {pool} names other token programs than its mints'$"):
         VENUE.decode(pool, accounts)
 
 
@@ -262,9 +274,9 @@ def test_an_amount_that_is_no_u64_above_zero_is_a_mistake(amount_in: int) -> Non
 def test_a_token_of_another_pool_is_a_mistake() -> None:
     pool = decoded(spec())
 
-    with pytest.raises(ValueError, match="not a token"):
+    with pytest.raises(ValueError, match=f"not a token of pool {pool.address}"):
         pool.quote(TRADER, 1_000, CLOCK)
-    with pytest.raises(ValueError, match="not a token"):
+    with pytest.raises(ValueError, match=f"not a token of pool {pool.address}"):
         pool.mid_price(TRADER)
 
 
@@ -346,6 +358,21 @@ def test_a_price_that_moved_lately_costs_more() -> None:
     assert fee_at(0) == fee_at(29) > fee_at(30) == fee_at(599) > fee_at(600) == fee_at(10**6)
 
 
+def test_a_pool_whose_volatility_overflows_does_not_trade() -> None:
+    moved = {"volatility_accumulator": 1 << 31, "last_update_timestamp": CLOCK.unix_timestamp - 100}
+    pool = decoded(spec(**moved, reduction_factor=10_000))
+
+    with pytest.raises(VenueUnavailable, match=f"^pool {pool.address}: the volatility accumulator overflows$"):
+        pool.quote(X.address, 10**6, CLOCK)
+
+
+def test_a_pool_rounds_twice_and_four_times_in_each_bin_that_what_it_receives_comes_to() -> None:
+    """At a price of one each rounding is of two units; the transfer fee keeps half of X from coming to a second bin."""
+    pool = decoded(spec(mint_x=taxed(X, 5_000)))
+
+    assert [pool.rounding(mint.address, 19 * 10**8, CLOCK) for mint in (X, Y)] == [2 * (2 + 4), 2 * (2 + 4 + 4)]
+
+
 @given(st.lists(st.integers(1_000, 10**10), min_size=2, max_size=8), st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_a_quote_does_not_depend_on_the_quotes_before_it(sizes: list[int], sell_x: bool) -> None:
@@ -396,6 +423,36 @@ def test_what_a_pool_pays_grows_ever_more_slowly_and_never_exceeds_its_reserves(
     # Two trades against the same pool would pay more than one, but for what roundings take: an output unit a bin, and
     # the fee's unit of either token.
     assert together <= one + other + 6
+
+
+def test_a_quote_is_guaranteed_to_the_unit() -> None:
+    assert decoded(spec()).quote(X.address, 10**6, CLOCK).not_guaranteed == 0
+
+
+@pytest.mark.parametrize(("mint_in", "ahead"), [(X, -2), (Y, 2)])
+def test_spare_arrays_are_looked_for_on_the_way_and_on_the_way_back(mint_in: Mint, ahead: int) -> None:
+    far = 2 * BINS_PER_ARRAY
+    pool = decoded(spec(liquidity={-far: (0, 10**9), 0: (10**9, 10**9), far: (10**9, 0)}))
+
+    spare = pool.quote(mint_in.address, 10**6, CLOCK).spare_accounts
+
+    assert spare == (bin_array_address(pool.address, ahead), bin_array_address(pool.address, -ahead))
+
+
+@pytest.mark.parametrize(("further", "more"), [(1, 7_500), (BINS_PER_ARRAY, 7_500 + 15_000)])
+def test_a_quote_expects_more_compute_units_for_a_further_bin_and_a_further_array(further: int, more: int) -> None:
+    pool = decoded(spec(liquidity={0: (10**6, 0), further: (10**6, 0)}))
+
+    one_bin, two_bins = (pool.quote(Y.address, amount_in, CLOCK).compute_units for amount_in in (500_000, 1_500_000))
+
+    assert two_bins - one_bin == more
+
+
+def test_quotes_expect_no_less_compute_units_than_the_program_burned() -> None:
+    for case in VECTORS.cases:
+        if case.ok and case.kind == "size":
+            _, quote = quoted(VENUE, case)
+            assert case.result["cu"] <= quote.compute_units <= 2.1 * case.result["cu"], case.name
 
 
 def test_an_instruction_names_sixteen_accounts_then_the_arrays_in_swap_order() -> None:

@@ -374,6 +374,28 @@ def test_an_array_is_entered_once_however_many_swaps_walk_through_it(swap_for_y:
     assert [steps.swap(amount).arrays for amount in (50, 150, 150)] == [(0,)] * 3
 
 
+@pytest.mark.parametrize("swap_for_y", [True, False])
+def test_an_amount_comes_to_no_more_bins_than_it_needs_and_to_no_array_besides_theirs(swap_for_y: bool) -> None:
+    """A hundred units each at a price of one, the third in the next array, which was not read."""
+    step = -1 if swap_for_y else 1
+    active = 0 if step > 0 else BINS_PER_ARRAY - 1
+    alike = Bin(amount_x=100, amount_y=100, price=ONE)
+    book = Book({active: alike, active + step: alike, active + step * BINS_PER_ARRAY: alike}, 20)
+    read = {0: book.columns(0, swap_for_y)}
+    steps = Ladder(NO_FEE._replace(active_id=active), book.bitmap(), read.__getitem__, swap_for_y, (0, 0))
+
+    assert [steps.rungs_of_falling(amount) for amount in (1, 100, 101, 200, 100)] == [1, 1, 2, 2, 1]
+    with pytest.raises(KeyError):
+        steps.rungs_of_falling(201)
+
+
+@pytest.mark.parametrize("swap_for_y", [True, False])
+def test_a_price_that_gets_worse_from_bin_to_bin_is_falling_where_the_fee_does_not_fall(swap_for_y: bool) -> None:
+    book = Book({bin_id: Bin(amount_x=100, amount_y=100) for bin_id in range(-2, 3)}, 20)
+
+    assert ladder(pair_with(base_factor=60_000), book, swap_for_y, (0, 0)).rungs_of_falling(10_000) == 3
+
+
 def test_a_jump_over_empty_arrays_lands_even_beyond_the_range() -> None:
     book = Book({0: Bin(amount_x=100), 5 * BINS_PER_ARRAY: Bin(amount_x=100)}, 20)
 

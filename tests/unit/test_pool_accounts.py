@@ -9,7 +9,13 @@ from solders.system_program import ID as SYSTEM_PROGRAM
 from chalicelib.problems import AccountsMissing, TokenNotTradable, VenueUnavailable
 from chalicelib.solana.accounts import Account
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM, Mint
-from chalicelib.venues.pool_accounts import account_if_made, existing_account, tradable_mint
+from chalicelib.venues.pool_accounts import (
+    InvalidAccount,
+    account_if_made,
+    check_account,
+    existing_account,
+    tradable_mint,
+)
 from infra.localnet.programs.token_accounts import mint_account
 
 ADDRESS = Pubkey(bytes([7] * 32))
@@ -22,6 +28,18 @@ def test_an_account_is_there_does_not_exist_or_was_not_read() -> None:
         existing_account(ADDRESS, {ADDRESS: None})
     with pytest.raises(AccountsMissing):
         existing_account(ADDRESS, {})
+
+
+def test_an_account_is_of_its_program_and_begins_and_is_as_long_as_others_of_its_name() -> None:
+    def check(owner: Pubkey, data: bytes) -> None:
+        check_account(TOKEN_PROGRAM, "Tokens", owner, data, b"mark", 6, "Pool")
+
+    check(TOKEN_PROGRAM, b"mark..")
+    with pytest.raises(InvalidAccount, match=rf"^no Pool of Tokens: owned by {SYSTEM_PROGRAM}$"):
+        check(SYSTEM_PROGRAM, b"mark..")
+    for data in (b"Mark..", b"mark.", b"mark..."):
+        with pytest.raises(InvalidAccount, match=r"^no Pool of Tokens$"):
+            check(TOKEN_PROGRAM, data)
 
 
 def test_lamports_at_an_address_are_no_account_that_a_program_has_made() -> None:

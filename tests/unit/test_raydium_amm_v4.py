@@ -141,6 +141,13 @@ def test_a_pool_may_take_no_fee_or_all_of_the_input() -> None:
         made(replace(SPEC, swap_fee=(1, 1))).pool().quote(COIN.address, 10**6, CLOCK)
 
 
+@pytest.mark.parametrize("swap_fee", [(1, 0), (0, 0), (10_001, 10_000)])
+def test_a_fee_of_no_fraction_or_above_the_input_is_refused(swap_fee: tuple[int, int]) -> None:
+    pool = made(replace(SPEC, swap_fee=swap_fee)).pool()
+    with pytest.raises(VenueUnavailable, match="the pool's fee is none that the program can take"):
+        pool.quote(COIN.address, 10**6, CLOCK)
+
+
 def test_a_pool_without_any_input_to_trade_against_buys_nothing() -> None:
     with pytest.raises(AmmV4SwapRefused) as refused:
         traded(1, 0, 10**6, 1, 1)

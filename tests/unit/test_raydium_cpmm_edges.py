@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import InsufficientLiquidity
+from chalicelib.venues.raydium_cpmm.pool import RaydiumCpmmPool
 from chalicelib.venues.raydium_cpmm.refusals import (
     EMPTY_SUPPLY,
     INSUFFICIENT_VAULT,
@@ -22,6 +24,7 @@ from tests.unit.test_raydium_cpmm import (
     STRANGER,
     TOKEN_0,
     TOKEN_1,
+    TRADER,
     U64_MAX,
     pool_of,
     taxed,
@@ -38,6 +41,10 @@ def test_a_quotes_fee_is_all_that_is_taken_of_the_input_and_nothing_that_is_take
     quote = pool.quote(ADDRESS_0, MILLION, CLOCK)
     assert (quote.pool, quote.fee, quote.fee_mint) == (STRANGER, fee, ADDRESS_0)
     assert (quote.mint_in, quote.mint_out) == (ADDRESS_0, ADDRESS_1)
+
+
+def test_the_program_holds_its_floor_against_all_that_is_quoted() -> None:
+    assert pool_of(mints=(TOKEN_0, taxed(ADDRESS_1, 200))).quote(ADDRESS_0, MILLION, CLOCK).not_guaranteed == 0
 
 
 def test_fees_of_the_trade_and_of_the_creator_are_parts_of_one_sum() -> None:
@@ -116,3 +123,23 @@ def test_one_unit_in_a_vault_is_enough_for_a_price(mint: Pubkey, price: Fraction
 def test_an_empty_vault_has_no_price(reserves: tuple[int, int]) -> None:
     with pytest.raises(InsufficientLiquidity, match=f"^Raydium CPMM pool {STRANGER}: the pool is empty$"):
         pool_of(reserves=reserves).mid_price(ADDRESS_0)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda pool: pool.mid_price(TRADER),
+        lambda pool: pool.quote(TRADER, MILLION, CLOCK),
+        lambda pool: pool.rounding(TRADER, MILLION, CLOCK),
+        lambda pool: pool.swap_instruction(
+            pool.quote(ADDRESS_0, MILLION, CLOCK)._replace(mint_in=TRADER),
+            trader=TRADER,
+            source=ADDRESS_0,
+            destination=ADDRESS_1,
+            minimum_out=1,
+        ),
+    ],
+)
+def test_a_token_that_the_pool_does_not_trade_is_named_with_the_pool(ask: Callable[[RaydiumCpmmPool], object]) -> None:
+    with pytest.raises(ValueError, match=f"^{TRADER} is not a token of pool {STRANGER}$"):
+        ask(pool_of())

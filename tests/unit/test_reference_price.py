@@ -13,6 +13,7 @@ from solders.pubkey import Pubkey
 from chalicelib.problems import VenueUnavailable
 from chalicelib.risk.limits import Exposure, PoolDeviation
 from chalicelib.risk.reference_price import exposure_of, lamport_value_of, price_deviation, value_of
+from chalicelib.routing.depth import depth_of
 from chalicelib.routing.market import Market, PricedPair, Worth
 from chalicelib.routing.quote import ask_pools
 from chalicelib.routing.router import Bridge, PairPools, RouteLimits
@@ -51,6 +52,20 @@ DEEP = 10**12
 FAIR = pool(1, (A, B), (DEEP, DEEP))
 
 
+class Unpriced(ModelPool):
+    """Its price can't be told."""
+
+    def mid_price(self, mint_in: Pubkey) -> Fraction:
+        raise VenueUnavailable("its price can't be told")
+
+
+class Worthless(ModelPool):
+    """Its price is nothing."""
+
+    def mid_price(self, mint_in: Pubkey) -> Fraction:
+        return Fraction(0)
+
+
 @given(st.integers(10**11, 10**14))
 @UNTIMED
 def test_a_pool_is_held_to_the_price_of_the_pairs_other_pool(reserve: int) -> None:
@@ -81,9 +96,9 @@ def test_neither_an_orders_own_size_nor_fees_are_taken_for_a_moved_market() -> N
     assert price_deviation(route, pools) == 0
 
 
-def deviation_with_uncounted(*uncounted: ModelPool, counted: tuple[Pool, ...]) -> Fraction | None:
+def deviation_with_uncounted(*uncounted: ModelPool, counted: tuple[Pool, ...], amount: int = 1_000) -> Fraction | None:
     pools = PairPools(A, B, (*counted, *uncounted), (), CLOCK, frozenset(one.address for one in uncounted))
-    return price_deviation(best_route(pools, 1_000, RouteLimits(1, 1, lambda route: True)), pools)
+    return price_deviation(best_route(pools, amount, RouteLimits(1, 1, lambda route: True)), pools)
 
 
 def test_a_pool_that_no_operator_added_is_held_to_the_others_and_says_nothing_of_their_price() -> None:
@@ -94,9 +109,26 @@ def test_a_pool_that_no_operator_added_is_held_to_the_others_and_says_nothing_of
 
 
 def test_a_pool_that_no_operator_added_trades_only_where_others_confirm_its_price() -> None:
-    nobody = deviation_with_uncounted(pool(2, (A, B), (DEEP, DEEP)), counted=())
-    assert nobody is not None
-    assert nobody > 1
+    for amount in (50, 1_000):
+        nobody = deviation_with_uncounted(pool(2, (A, B), (DEEP, DEEP)), counted=(), amount=amount)
+        assert nobody is not None
+        assert nobody > 1
+
+
+@pytest.mark.parametrize(("price", "expected"), [(2, Fraction(0)), (5, Fraction(3, 2))])
+def test_a_pool_that_no_operator_added_has_no_word_where_the_others_are_divided(price: int, expected: Fraction) -> None:
+    """They say 1 and 3 with equal weight, that of the halves that both pay A into, and so 2."""
+    bridges = tuple(
+        Bridge(
+            mint,
+            (pool(number, (A, mint), (DEEP, DEEP)),),
+            (pool(number + 1, (mint, B), (100 * DEEP, said * 100 * DEEP)),),
+        )
+        for number, mint, said in ((2, SOL, 1), (4, REFERENCE, 3))
+    )
+    own = pool(6, (A, B), (DEEP, price * DEEP))
+    pools = PairPools(A, B, (own,), bridges, CLOCK, frozenset({own.address}))
+    assert price_deviation(best_route(pools, 1_000, RouteLimits(1, 1, lambda route: True)), pools) == expected
 
 
 @pytest.mark.parametrize(
@@ -104,12 +136,27 @@ def test_a_pool_that_no_operator_added_trades_only_where_others_confirm_its_pric
     [
         pool(2, (A, B), (DEEP, 5 * DEEP), refusal=VenueUnavailable("closed")),
         pool(2, (A, B), (1, 5)),  # as good as empty, at an absurd price
+        Unpriced(address(102), (A, B), (DEEP, DEEP), refusal=VenueUnavailable("closed")),
     ],
 )
 def test_a_pool_that_would_not_trade_vouches_for_nothing(other: ModelPool) -> None:
     assert deviation((FAIR, other), 10**6) is None
     fair = pool(3, (A, B), (DEEP, DEEP // 2))
     assert deviation((other, FAIR, fair), 10**6) == 1, "the others do"
+
+
+def test_a_pool_is_judged_by_others_that_would_take_a_hundredth_of_the_order_and_by_no_shallower_ones() -> None:
+    shallow = pool(2, (A, B), (DEEP // 4, DEEP // 8))
+    enough = 100 * depth_of(shallow, A, shallow.mid_price(A), CLOCK)
+    assert deviation((FAIR, shallow), enough) == 1
+    assert deviation((FAIR, shallow), enough + 1) is None
+
+
+def test_a_pool_is_judged_by_others_that_are_a_fifth_as_deep_and_by_no_thinner_ones() -> None:
+    """Over a third token that is had at five for one, and paid into a pool like the judged one or a little thinner."""
+    for reserve, expected in ((DEEP, 4), (DEEP * 49 // 50, None)):
+        bridge = Bridge(SOL, (pool(2, (A, SOL), (DEEP, 5 * DEEP)),), (pool(3, (SOL, B), (reserve, reserve)),))
+        assert deviation((FAIR,), bridges=(bridge,)) == expected
 
 
 def test_a_pairs_only_pool_is_held_to_the_price_over_a_third_token() -> None:
@@ -128,6 +175,7 @@ def test_a_third_token_that_cannot_be_had_or_sold_vouches_for_no_price_and_anoth
         Bridge(SOL, (replace(to_sol, refusal=closed),), (from_sol,)),
         Bridge(SOL, (to_sol,), (replace(from_sol, refusal=closed),)),
         Bridge(SOL, (to_sol,), (shallow,)),
+        Bridge(SOL, (Worthless(to_sol.address, to_sol.mints, to_sol.reserves),), (from_sol,)),
     ):
         assert deviation((FAIR,), 10**7, bridges=(useless,)) is None
         assert deviation((FAIR,), 10**7, bridges=(useless, other)) == 3
@@ -140,6 +188,14 @@ def test_a_route_over_a_third_token_is_held_to_the_pairs_own_pools() -> None:
     one = priced((dear,), 1_000, (bridge,), max_legs=2)
     assert len(one.route.hops) == 2
     assert price_deviation(one.route, one.pools) == 3
+
+
+def test_a_route_over_a_third_token_is_as_deep_as_its_thinner_hop_in_what_is_paid() -> None:
+    """The second hop's depth is in the third token, of which five are one of what is paid."""
+    bridge = Bridge(SOL, (pool(2, (A, SOL), (25 * DEEP, 125 * DEEP)),), (pool(3, (SOL, B), (5 * DEEP, 5 * DEEP // 4)),))
+    one = priced((pool(4, (A, B), (DEEP // 4, DEEP // 8)),), 1_000, (bridge,), max_legs=2)
+    assert len(one.route.hops) == 2
+    assert price_deviation(one.route, one.pools) == Fraction(3, 2)
 
 
 def test_a_route_over_a_third_token_is_held_to_the_price_over_another_where_the_pair_has_no_pools() -> None:
@@ -197,18 +253,14 @@ def test_one_pool_that_was_moved_down_does_not_make_an_order_smaller() -> None:
 def test_an_order_has_no_value_where_no_pool_would_trade_for_it() -> None:
     closed = pool(7, (A, REFERENCE), (DEEP, DEEP), refusal=VenueUnavailable("closed"))
     assert value_of(priced((FAIR,), 1_000, worth=worth((A, (closed,))))) is None
+    opened = pool(8, (A, REFERENCE), (DEEP, 2 * DEEP))
+    assert value_of(priced((FAIR,), 1_000, worth=worth((A, (closed, opened))))) == 2_000
     assert value_of(priced((FAIR,), 1_000)) is None
 
 
-@pytest.mark.parametrize("price_error", [VenueUnavailable("its price can't be told"), None])
-def test_a_pool_without_a_price_does_not_count_towards_a_value(price_error: VenueUnavailable | None) -> None:
-    class Unpriced(ModelPool):
-        def mid_price(self, mint_in: Pubkey) -> Fraction:
-            if price_error is not None:
-                raise price_error
-            return Fraction(0)
-
-    unpriced = [Unpriced(address(number), (A, REFERENCE), (DEEP, DEEP)) for number in (7, 8)]
+@pytest.mark.parametrize("useless", [Unpriced, Worthless])
+def test_a_pool_without_a_price_does_not_count_towards_a_value(useless: type[ModelPool]) -> None:
+    unpriced = [useless(address(number), (A, REFERENCE), (DEEP, DEEP)) for number in (7, 8)]
     good = pool(9, (A, REFERENCE), (DEEP, DEEP))
     assert value_of(priced((FAIR,), 1_000, worth=worth((A, (*unpriced, good))))) == 1_000
 
@@ -263,12 +315,23 @@ def test_an_order_between_tokens_that_lead_nowhere_has_no_value_and_still_a_pric
 # --- what the network's fees are worth ----------------------------------------------------------------------------
 
 
-def test_a_lamport_is_worth_what_the_dearer_half_of_sols_pools_say() -> None:
-    pools = tuple(
-        pool(10 + number, (SOL, REFERENCE), (10**13, price * 10**10)) for number, price in enumerate((1, 150, 149))
-    )
+@pytest.mark.parametrize(("prices", "dearer"), [((1, 150, 149), 149), ((150, 149), 150)])
+def test_a_lamport_is_worth_what_the_dearer_half_of_sols_pools_say(prices: tuple[int, ...], dearer: int) -> None:
+    pools = tuple(pool(10 + number, (SOL, REFERENCE), (10**13, price * 10**10)) for number, price in enumerate(prices))
     worth = Worth(SOL, ((SOL, pools),))
-    assert lamport_value_of(replace(priced((FAIR,), 1_000), sol_worth=worth)) == Fraction(149, 1_000)
+    assert lamport_value_of(replace(priced((FAIR,), 1_000), sol_worth=worth)) == Fraction(dearer, 1_000)
+
+
+def test_a_lamport_is_worth_what_it_comes_to_over_a_third_token() -> None:
+    hops = (SOL, (pool(10, (SOL, A), (DEEP, 3 * DEEP)),)), (A, (pool(11, (A, REFERENCE), (DEEP, DEEP // 20)),))
+    assert lamport_value_of(replace(priced((FAIR,), 1_000), sol_worth=Worth(SOL, hops))) == Fraction(3, 20)
+
+
+@pytest.mark.parametrize(("most", "value"), [(10**7, Fraction(15, 100)), (10**7 - 1, None)])
+def test_a_lamports_value_is_told_by_pools_that_take_a_hundredth_of_a_sol(most: int, value: Fraction | None) -> None:
+    limited = pool(10, (SOL, REFERENCE), (10**13, 15 * 10**11), near=most, missing=(address(70),))
+    worth = Worth(SOL, ((SOL, (limited,)),))
+    assert lamport_value_of(replace(priced((FAIR,), 1_000), sol_worth=worth)) == value
 
 
 @pytest.mark.parametrize("worth", [None, Worth(SOL, ((SOL, ()),))])

@@ -120,3 +120,9 @@ def test_each_rounding_is_of_a_unit_of_what_is_bought_and_of_one_of_what_is_sold
 
 def test_a_transfer_fee_of_nothing_never_comes_to_its_maximum() -> None:
     assert rounding_between((taxed(0, 0), USDC), Fraction(1), 10**6, CLOCK.epoch, 1) == 2
+
+
+def test_a_transfer_fee_of_a_basis_point_comes_to_its_maximum_too() -> None:
+    mints = taxed(1, 100), USDC
+    assert rounding_between(mints, Fraction(1), 990_000, ROUTING_CLOCK.epoch, 1) == 2
+    assert rounding_between(mints, Fraction(1), 990_001, ROUTING_CLOCK.epoch, 1) is None
