@@ -74,6 +74,17 @@ def test_a_plan_tells_what_each_pool_of_the_pair_offered_and_what_the_network_ta
     assert planned.otherwise == (), "the pair has pools of its own"
 
 
+def test_a_way_over_the_pairs_own_pools_has_none_over_a_third_token_behind_it() -> None:
+    """Any of those opens one account more: none helps a wallet that lacks the rent for this one."""
+    chain = InProcessChain(Options(with_traders=False, funded=(WALLET.pubkey(),)), NOW)
+    pairs = (("USDC", "USDT"), ("USDC", "SOL"), ("SOL", "USDT"))
+    engine = Engine(chain, WALLET, [entry for pair in pairs for entry in POOLS[frozenset(pair)]])
+    assert engine.price("USDC", "USDT", 50_000_000).other_routes, "over SOL"
+    planned = engine.trader.plan(engine.order("USDC", "USDT", 50_000_000))
+    assert {(leg.token_in.text, leg.token_out.text) for leg in planned.route} == {("USDC", "USDT")}
+    assert planned.otherwise == ()
+
+
 def test_an_engine_trades_again_at_the_fee_that_it_paid_last() -> None:
     chain = InProcessChain(Options(with_traders=False, funded=(WALLET.pubkey(),)), NOW)
     engine = Engine(chain, WALLET, POOLS[frozenset(("SOL", "USDC"))])

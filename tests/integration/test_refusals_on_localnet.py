@@ -13,7 +13,7 @@ import pytest
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from chalicelib.orders.execution import ComeBack, Execution, Finished, Landed, LandedFailed
+from chalicelib.orders.execution import ComeBack, Execution, Finished, Landed, LandedFailed, PlannedSwap
 from chalicelib.orders.life import leave_out
 from chalicelib.orders.order import Order
 from chalicelib.orders.states import Status
@@ -281,9 +281,21 @@ def test_once_the_price_moved_between_two_hops_a_way_of_one_that_pays_the_floor_
     engine = engine_of(chain, direct, *POOLS[frozenset(("JUP", "SOL"))], *POOLS[frozenset(("SOL", "USDC"))])
     order = engine.order("JUP", "USDC", 400_000 * 10**6)
     best = engine.trader.plan(order)
-    assert len({leg.token_in.text for leg in best.route}) == 2, "over SOL"
-    moved = leave_out(order, best.route[0].pool, "the price moved", SlippageExceeded.code)
+    assert over_sol(best)
+    engine.another_trader_sells(direct.address, "JUP", 400_000 * 10**6)
+    moved, closed = (
+        leave_out(order, best.route[0].pool, "", code) for code in (SlippageExceeded.code, VenueUnavailable.code)
+    )
     surest = engine.trader.plan(moved)
     assert [leg.pool for leg in surest.route] == [direct.address]
+    best_without = engine.trader.plan(closed)
+    assert over_sol(best_without), "no price moved"
+    assert best_without.quoted_out > surest.quoted_out
+    strict = replace(moved, min_out=surest.quoted_out)
+    assert [leg.pool for leg in engine.trader.plan(strict).route] == [direct.address]
     beyond = replace(moved, min_out=surest.quoted_out + 1)
-    assert len({leg.token_in.text for leg in engine.trader.plan(beyond).route}) == 2, "it would not fill directly"
+    assert over_sol(engine.trader.plan(beyond)), "it would not fill directly"
+
+
+def over_sol(planned: PlannedSwap) -> bool:
+    return {leg.token_in.text for leg in planned.route} == {"JUP", "SOL"}

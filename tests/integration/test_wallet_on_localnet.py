@@ -5,32 +5,45 @@ rent as a validator does.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from solders.keypair import Keypair
 from solders.message import MessageV0, MessageV1, TransactionConfig, to_bytes_versioned
+from solders.pubkey import Pubkey
 from solders.system_program import ID as SYSTEM_PROGRAM
 from solders.transaction import VersionedTransaction
 
 from chalicelib.orders.execution import Landed, NeverLands, Undecided
-from chalicelib.problems import ExecutionError, FeeTooHigh, InsufficientBalance, RpcRefused, WalletUnavailable
+from chalicelib.problems import (
+    ExecutionError,
+    FeeTooHigh,
+    InsufficientBalance,
+    OrderExpired,
+    RpcRefused,
+    WalletUnavailable,
+)
+from chalicelib.risk.network_fees import FeeRange
 from chalicelib.solana.accounts import Account
 from chalicelib.solana.cluster import Cluster, ConsensusProtocol
 from chalicelib.solana.compute_budget import BASE_FEE_LAMPORTS, MAX_COMPUTE_UNITS, PriorityFeePolicy
-from chalicelib.solana.rpc import Simulation
+from chalicelib.solana.rpc import Beside, ReadBeside, Simulation
 from chalicelib.solana.signed_transaction import SignedTransaction
 from chalicelib.solana.simulation import VersionRefused
 from chalicelib.solana.tips import Tips
-from chalicelib.solana.transaction import TransactionVersion
+from chalicelib.solana.transaction import MAX_TRANSACTION_BYTES, TransactionVersion
 from chalicelib.solana.wallet_funds import WalletFunds
 from chalicelib.venues import supported
+from chalicelib.venues.meteora_dlmm.layout import bin_array_address
+from infra.localnet.programs import meteora_dlmm_pool
 from infra.localnet.startup import Options
-from tests.integration.chain_trading import MINTS, Engine, InProcessChain, genesis_pools
+from tests.integration.chain_trading import MINTS, Engine, InProcessChain, genesis_pools, meteora
 
 WALLET = Keypair.from_seed(bytes([52] * 32))
+LANE = Keypair.from_seed(bytes([54] * 32)).pubkey()
 POOLS = genesis_pools()
 RENT_EXEMPT, TOKEN_RENT = 890_880, 2_039_280
 LEVY_RENT = 2_157_600  # of an account with the extensions that a mint with a transfer fee asks for
@@ -39,6 +52,7 @@ DEAR = 1_000_000
 FLOOR = PriorityFeePolicy().floor
 # Where in a message the compute-unit limit stands: its instruction comes first.
 LIMIT_TAG = b"\x02"
+ACCOUNT_BYTES = 33  # what one account more takes: its address, and its place in the instruction that names it
 
 
 def engine(
@@ -192,6 +206,36 @@ def test_looking_at_the_wallet_takes_no_round_trip_of_its_own() -> None:
     assert made.http.methods == ["getMultipleAccounts", "simulateTransaction"], "blockhash and fees come beside"
 
 
+def test_fees_are_asked_of_the_pools_with_each_attempts_first_read_and_rent_with_the_very_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = engine(PLENTY, holding=["USDC"])
+    asked: list[Beside] = []
+    read = made.rpc.read_beside
+
+    def noting(addresses: Iterable[Pubkey], beside: Beside) -> ReadBeside:
+        asked.append(beside)
+        return read(addresses, beside)
+
+    monkeypatch.setattr(made.rpc, "read_beside", noting)
+    for _ in range(2):
+        signed_by(made, "USDC", "LEVY", 10**6)
+    pools = {pool.address for pool in POOLS[frozenset(("USDC", "LEVY"))]}
+    assert [(set(map(str, beside.fees_of)), beside.rent_of) for beside in asked] == [(pools, 165), (pools, None)]
+    assert made.http.methods.count("getMultipleAccounts") > 1, "what the pools pointed to, when they were not known"
+    assert "getMinimumBalanceForRentExemption" not in made.http.methods
+
+
+def test_rent_that_no_node_told_beside_the_accounts_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = engine(PLENTY, holding=["USDC"], pair=("SOL", "USDC"))
+    read = made.rpc.read_beside
+    monkeypatch.setattr(made.rpc, "read_beside", lambda *asked: replace(read(*asked), rent_lamports=None))
+    for _ in range(2):
+        executed = made.execute(made.order("SOL", "USDC", 10**9))
+        assert executed.fate == Landed(executed.planned.quoted_out)
+    assert [of for method, of in made.http.asked if method == "getMinimumBalanceForRentExemption"] == [165]
+
+
 def test_an_attempt_takes_three_round_trips_to_its_send_and_asks_nothing_twice() -> None:
     made = engine(PLENTY, holding=["USDC"])
     made.execute(made.order("USDC", "LEVY", 10**6))
@@ -306,6 +350,24 @@ def test_a_direct_way_has_no_other_behind_it_once_its_version_is_known_to_be_tak
     assert made.trader.plan(made.order("USDC", "LEVY", 10**6)).otherwise == ()
 
 
+@pytest.mark.parametrize("expires_at_ms", [6_000, 6_001])
+def test_an_order_whose_deadline_passes_while_it_is_simulated_is_not_signed(
+    expires_at_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [5_000]
+    made = engine(PLENTY, holding=["USDC"], now_ms=lambda: clock[0])
+    simulate = made.rpc.simulate_transaction
+
+    def slowly(wire: bytes) -> Simulation:
+        clock[0] += 1_000
+        return simulate(wire)
+
+    monkeypatch.setattr(made.rpc, "simulate_transaction", slowly)
+    with pytest.raises(OrderExpired) if expires_at_ms == 6_000 else nullcontext():
+        assert signed_by(made, "USDC", "LEVY", 10**6, expires_at_ms=expires_at_ms).wire
+    assert len(simulated(made)) == 1
+
+
 @pytest.mark.parametrize(("passed_ms", "asks_again"), [(10_000, False), (10_001, True)])
 def test_a_blockhash_that_has_lived_a_third_of_its_life_since_the_plan_is_not_built_on(
     passed_ms: int, asks_again: bool, monkeypatch: pytest.MonkeyPatch
@@ -332,17 +394,21 @@ def test_a_transaction_is_signed_at_the_newest_slot_that_any_answer_told(monkeyp
 # --- clusters without version 1 -----------------------------------------------------------------------------------
 
 
-def refusing_version_1(made: Engine, monkeypatch: pytest.MonkeyPatch, refusal: object) -> None:
+def refusing_version_1(made: Engine, monkeypatch: pytest.MonkeyPatch, refusal: object) -> list[bytes]:
+    """What it refuses from now on."""
     simulate = made.rpc.simulate_transaction
+    refused: list[bytes] = []
 
     def answer(wire: bytes) -> Simulation:
         if wire[0] != 0x81:
             return simulate(wire)
+        refused.append(wire)
         if isinstance(refusal, Exception):
             raise refusal
         return Simulation(1, refusal, (), None)  # type: ignore[arg-type]
 
     monkeypatch.setattr(made.rpc, "simulate_transaction", answer)
+    return refused
 
 
 @pytest.mark.parametrize(
@@ -376,12 +442,13 @@ def test_a_way_that_is_built_after_version_1_was_refused_for_another_begins_with
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = engine(PLENTY, holding=["USDC"])
-    refusing_version_1(made, monkeypatch, "UnsupportedVersion")
+    refused = refusing_version_1(made, monkeypatch, "UnsupportedVersion")
     order = made.order("USDC", "LEVY", 10**6)
     planned = made.trader.plan(order)
     made.build(order, planned)
     built_first = len(simulated(made))
     made.build(order, planned)
+    assert len(refused) == 1
     again = simulated(made)[built_first:]
     assert again
     assert all(isinstance(message, MessageV0) for message in again)
@@ -444,20 +511,57 @@ def test_a_version_0_stage_never_tries_another() -> None:
     assert all(isinstance(message, MessageV0) for message in simulated(made))
 
 
+def open_lane(chain: InProcessChain) -> None:
+    chain.chain.node.ledger.set_account(LANE, Account(SYSTEM_PROGRAM, RENT_EXEMPT, b""))
+    chain.chain.node.advance(3)
+
+
 @VERSIONS
 def test_a_tip_is_paid_once_and_is_neither_sold_nor_bought(version: TransactionVersion) -> None:
-    lane = Keypair.from_seed(bytes([54] * 32)).pubkey()
     for sold, bought in (("SOL", "USDC"), ("USDC", "SOL")):
         plain = engine(PLENTY, holding=["USDC"], pair=(sold, bought))
         assert isinstance(plain.chain, InProcessChain)
-        plain.chain.chain.node.ledger.set_account(lane, Account(SYSTEM_PROGRAM, RENT_EXEMPT, b""))
-        plain.chain.chain.node.advance(3)
-        made = Engine(plain.chain, WALLET, POOLS[frozenset((sold, bought))], version, Tips(12_345, (lane,)))
+        open_lane(plain.chain)
+        made = Engine(plain.chain, WALLET, POOLS[frozenset((sold, bought))], version, Tips(12_345, (LANE,)))
         order = made.order(sold, bought, 10**8)
         executed = made.execute(order)
         assert executed.fate == Landed(executed.planned.quoted_out)
         assert isinstance(executed.fate, Landed)
         assert executed.fate.network_fee == executed.fee + 12_345
-        paid = made.rpc.get_multiple_accounts([lane]).accounts[lane]
+        dearest = MAX_COMPUTE_UNITS * PriorityFeePolicy().cap // 10**6
+        least = BASE_FEE_LAMPORTS + 12_345
+        assert executed.planned.fees == FeeRange(least, least + dearest)
+        paid = made.rpc.get_multiple_accounts([LANE]).accounts[LANE]
         assert paid is not None
         assert paid.lamports == RENT_EXEMPT + 12_345
+
+
+@pytest.mark.parametrize(("tip", "spare_arrays"), [(0, 2), (12_345, 1)])
+def test_a_transaction_names_the_spare_arrays_that_there_is_room_for_beside_its_tip(
+    tip: int, spare_arrays: int
+) -> None:
+    """Through five bin arrays in version 0: of the two that the pool would name besides, a tip leaves room for one."""
+    pool = meteora_dlmm_pool.genesis_pool(
+        meteora_dlmm_pool.DlmmPoolSpec(
+            mint_x=MINTS["LEVY"],
+            mint_y=MINTS["SOL"],
+            bin_step=1,
+            base_factor=10_001,
+            active_id=35,
+            liquidity={70 * array + 35: (10**9, 0) for array in range(10)},
+        )
+    )
+    chain = InProcessChain(Options(with_traders=False, funded=(WALLET.pubkey(),)), 1_795_000_000)
+    for address, account in pool.accounts.items():
+        chain.chain.node.ledger.set_account(address, account)
+    open_lane(chain)
+    made = Engine(chain, WALLET, [meteora(pool)], version=0, tips=Tips(tip, (LANE,)))
+
+    executed = made.execute(made.order("SOL", "LEVY", 4 * 10**9 + 10**9 // 2))
+
+    assert executed.fate == Landed(executed.planned.quoted_out)
+    accounts = executed.transaction["transaction"]["message"]["accountKeys"]
+    named = [index for index in range(10) if str(bin_array_address(pool.address, index)) in accounts]
+    assert named == list(range(5 + spare_arrays))
+    size = len(executed.submission.wire)
+    assert (size + ACCOUNT_BYTES > MAX_TRANSACTION_BYTES[0]) == (spare_arrays == 1)

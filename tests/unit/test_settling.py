@@ -123,6 +123,27 @@ def test_a_landed_swap_is_told_by_what_it_paid_and_what_the_network_took(capsys:
     assert values(flushed(capsys), "WalletLamports") == [8_000_000_000 - 5_000 - RENT]
 
 
+@pytest.mark.parametrize(
+    ("signed_at", "slots"),
+    [
+        pytest.param(75, 2, id="two slots later"),
+        pytest.param(77, 0, id="in the same slot"),
+        pytest.param(80, 0, id="where another node was ahead"),
+        pytest.param(None, None, id="where nobody noted when it was signed"),
+    ],
+)
+def test_a_landed_swap_tells_how_many_slots_after_it_was_sent_it_landed(
+    signed_at: int | None, slots: int | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flush()
+    capsys.readouterr()
+    node, order = in_block(), selling_sol()
+    landed = settler_at(node).settle(order, replace(submission_of(order), slot=signed_at))
+    assert isinstance(landed, Landed)
+    assert landed.slot_delta == slots
+    assert values(flushed(capsys), "SlotDelta") == ([] if slots is None else [slots])
+
+
 def test_what_was_left_between_two_hops_is_told_by_the_orders_own_tokens() -> None:
     usdt = replace(BOUGHT, text="USDT", mint=str(USDT))
     legs = (Leg("a", "1", 10**6, SOL, usdt, 1, 1), Leg("b", "2", 10**6, usdt, BOUGHT, 1, 1))
