@@ -228,3 +228,26 @@ class TestARouteThatNoTransactionOfTheClusterHasRoomFor:
         planned = self.plans(world, monkeypatch, False, False, True)
         order = attempt(world)
         assert (order.state, len(planned)) == (State.RETRYING, 2)
+
+    def test_is_planned_anew_with_other_ways_that_pay_the_same_floor(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse_version(order: Order) -> SignedTransaction:
+            raise VersionRefused("version 1 is not taken, and version 0 has no room")
+
+        def refuse_rent(order: Order) -> SignedTransaction:
+            raise InsufficientBalance("the wallet holds too little SOL")
+
+        def build(order: Order) -> SignedTransaction:
+            return SignedTransaction("signature-1", b"\1", "blockhash", 150)
+
+        roomy = PlannedSwap(ROUTE, QUOTED_OUT, refuse_version, world.exposure, FEES)
+        others = tuple(
+            PlannedSwap((leg,), paid, build, world.exposure, FEES)
+            for leg, paid in zip(ROUTE, (MIN_OUT - 1, MIN_OUT), strict=True)
+        )
+        dear = replace(roomy, build=refuse_rent, otherwise=others)
+        plans = iter((roomy, dear))
+        monkeypatch.setattr(ModelTrader, "plan", lambda self, order: next(plans))
+        order = attempt(world)
+        assert (order.state, order.retry_count, order.route) == (State.CONFIRMED, 0, ROUTE[1:])

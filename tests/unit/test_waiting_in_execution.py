@@ -13,6 +13,7 @@ from chalicelib.orders.execution import ComeBack, Finished, Waits
 from chalicelib.orders.life import cancel
 from chalicelib.orders.order import Order, OrderType, TriggerKind
 from chalicelib.orders.ports import StaleOrder
+from chalicelib.orders.recovery import BEFORE_DEADLINE_MS
 from chalicelib.orders.states import IllegalTransition, State, Status
 from chalicelib.orders.triggers import is_paused, judge, latched, triggered
 from chalicelib.problems import (
@@ -35,7 +36,7 @@ from chalicelib.problems import (
 from chalicelib.risk.halt import Halt
 from tests.integration.chain_model import LEASE_MS, POINTS, FreeRein, Killed, Network, World, assert_legal, kill_at
 from tests.orders_in_memory import OrdersInMemory
-from tests.sample_orders import CREATED_AT_MS, waiting_order
+from tests.sample_orders import CREATED_AT_MS, ROUTE, waiting_order
 
 ORDER = "order-1"
 DEADLINE = CREATED_AT_MS + 86_400_000
@@ -58,7 +59,7 @@ class Switch(FreeRein):
 def world_of(type_: OrderType, **fields: object) -> World:
     """The order is on its way to the workers, in a market that pays what set it off."""
     store = OrdersInMemory()
-    assert store.create(waiting_order(type_, expires_at_ms=DEADLINE, max_tries=2, **fields))
+    assert store.create(waiting_order(type_, **{"expires_at_ms": DEADLINE, "max_tries": 2, **fields}))
     world = World(store, quoted_out=PAID[type_], amount_out=PAID[type_])
     assert set_off(world)
     return world
@@ -86,6 +87,32 @@ def work(world: World, deliveries: int = 20) -> Order:
             case Waits():
                 return world.stored(ORDER)
     raise AssertionError("the order neither ends nor waits")
+
+
+# --- waiting ------------------------------------------------------------------------------------------------------
+
+A_MINUTE_MS = 60_000
+# Of a deadline that is further away the sweeper, which comes each minute, sends a message in time.
+NEAR_MS = BEFORE_DEADLINE_MS + A_MINUTE_MS
+
+
+@pytest.mark.parametrize(
+    ("left_ms", "outcome"),
+    [
+        (NEAR_MS + 1, Waits()),
+        (NEAR_MS, ComeBack(NEAR_MS, "it waits for its price")),
+        (1_000, ComeBack(1_000, "it waits for its price")),
+    ],
+)
+def test_a_message_about_an_order_that_waits_comes_back_only_for_a_deadline_that_is_near(
+    left_ms: int, outcome: ComeBack | Waits
+) -> None:
+    store = OrdersInMemory()
+    assert store.create(waiting_order("limit", expires_at_ms=DEADLINE))
+    world = World(store, now_ms=DEADLINE - left_ms)
+    before = world.stored(ORDER)
+    assert world.worker().run(ORDER, "worker/1") == outcome
+    assert world.stored(ORDER) == before
 
 
 # --- the contract's table -----------------------------------------------------------------------------------------
@@ -124,6 +151,20 @@ def test_what_no_wait_can_mend_ends_it_with_its_code(type_: OrderType, error: Ex
     world.market.append(error)
     order = work(world)
     assert (order.state, order.error_code, order.is_terminal) == (State.FAILED, error.code, True)
+
+
+@pytest.mark.parametrize("type_", TYPES)
+def test_what_one_pool_refuses_for_good_puts_it_back_without_that_pool(type_: OrderType) -> None:
+    world = world_of(type_)
+    refusal = TokenNotTradable("frozen")
+    refusal.leg = 1
+    world.building.append(refusal)
+    order = work(world)
+    assert (order.state, order.error_code) == (State.OPEN, "TOKEN_NOT_TRADABLE")
+    assert [refused.pool for refused in order.refused_pools] == [ROUTE[1].pool]
+    world.now_ms = order.wait_until_ms
+    assert set_off(world)
+    assert work(world).state is State.CONFIRMED
 
 
 @pytest.mark.parametrize("type_", TYPES)
@@ -169,6 +210,17 @@ def test_a_signed_transaction_that_did_not_fill_is_a_try_of_which_there_are_so_m
     assert "3 transactions did not fill" in order.error
     assert len(order.past_signatures) == 3
     assert pauses == [1_000, 2_000]
+
+
+def test_an_order_that_is_stored_without_a_number_of_tries_has_ten() -> None:
+    world = world_of("limit", max_tries=None, signed_tries=9)
+    world.network.extend([Network.REVERTS] * 2)
+    order = work(world)
+    assert (order.state, order.signed_tries) == (State.OPEN, 10)
+    world.now_ms = order.wait_until_ms
+    assert set_off(world)
+    order = work(world)
+    assert (order.state, order.error) == (State.FAILED, "11 transactions did not fill; the program refused")
 
 
 @pytest.mark.parametrize("type_", TYPES)
