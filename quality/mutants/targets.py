@@ -205,6 +205,7 @@ TARGETS = (
             "tests/unit/test_failover_expiry.py",
             "tests/unit/test_hostile_node.py",
             "tests/unit/test_signing.py",
+            "tests/unit/test_signing_version_1.py",
         ),
     ),
     Target(

@@ -9,7 +9,7 @@ import pytest
 from solders.pubkey import Pubkey
 
 from chalicelib.problems import ExecutionError
-from chalicelib.solana.fill import Fill, FillUnreadable, lamports_after, read_fill
+from chalicelib.solana.fill import Fill, FillUnreadable, lamports_after, network_fee, read_fill
 
 WALLET = Pubkey.from_string("7oPa2PHQdZmjSPqvpZN7MQxnC7Dcf3uL4oLqknGLk2S3")
 POOL = Pubkey.from_string("LBUZKhRxPF3XUpBCjp4YzTKgLccjZhTSDM9YuVaPwxo")
@@ -53,6 +53,16 @@ EXPECTED = Fill(amount_in=2_000_000_000, amount_out=300_000_000, fee_lamports=5_
 
 def test_fee_and_rent_are_not_part_of_the_sol_that_was_sold() -> None:
     assert read_fill(sold_sol_for_usdc(), WALLET, SOL, USDC) == EXPECTED
+
+
+def test_a_tip_is_not_part_of_the_sol_that_was_sold() -> None:
+    transaction = sold_sol_for_usdc()
+    transaction["transaction"]["message"]["accountKeys"].append("lane")
+    meta = transaction["meta"]
+    meta["preBalances"].append(RENT)
+    meta["postBalances"].append(RENT + 10_000)
+    meta["postBalances"][0] -= 10_000
+    assert read_fill(transaction, WALLET, SOL, USDC, tip_lamports=10_000) == EXPECTED
 
 
 def test_a_fee_that_another_paid_is_not_added_to_the_wallets_sol() -> None:
@@ -216,3 +226,28 @@ def test_reading_a_fill_leaves_the_transaction_as_it_was() -> None:
     before = copy.deepcopy(transaction)
     read_fill(transaction, WALLET, SOL, USDC)
     assert transaction == before
+
+
+# --- what the network took ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("err", [None, {"InstructionError": [3, {"Custom": 6005}]}])
+def test_the_network_takes_its_fee_of_a_swap_that_failed_too(err: object) -> None:
+    transaction = sold_sol_for_usdc()
+    transaction["meta"]["err"] = err
+    assert network_fee(transaction) == 5_000
+
+
+@pytest.mark.parametrize(
+    ("meta", "why"),
+    [
+        ({"err": None}, "KeyError('fee')"),
+        ({"fee": -1}, "ValueError('not a u64')"),
+        ({"fee": "5000"}, "ValueError('not a u64')"),
+        (None, "TypeError(\"'NoneType' object is not subscriptable\")"),
+    ],
+)
+def test_a_transaction_that_does_not_tell_its_fee_has_none(meta: object, why: str) -> None:
+    with pytest.raises(FillUnreadable) as unreadable:
+        network_fee({"slot": 123, "meta": meta})
+    assert str(unreadable.value) == f"the transaction lacks its fee ({why})"

@@ -57,7 +57,7 @@ class ScriptedNode:
 
     def get_signature_statuses(self, signatures: Sequence[str], *, search_history: bool) -> SignatureStatuses:
         assert list(signatures) == [SIGNED.signature]
-        self.asked.append("search whole history" if search_history else "search recent history")
+        self.asked.append({True: "search whole history", False: "search recent history"}[search_history])
         return SignatureStatuses(self.searching_node_slot, (_next(self.searches),))
 
     def get_epoch_info(self, *, commitment: Commitment) -> EpochInfo:
@@ -116,11 +116,25 @@ def test_a_processed_transaction_is_undecided_however_high_the_chain() -> None:
     )
 
 
+def test_a_transaction_that_failed_in_a_block_that_may_be_dropped_is_undecided() -> None:
+    node = ScriptedNode(searches=[_status("confirmed", SLIPPAGE)])
+    assert FateWatch(node, SIGNED.signature, LAST_VALID).look() == Pending(
+        "failed in a block at slot 77 that is not final: it may yet succeed in another", in_block=True
+    )
+
+
 @pytest.mark.parametrize("remaining", [0, 3])
 def test_an_unknown_transaction_is_undecided_up_to_its_last_valid_finalized_block(remaining: int) -> None:
     node = ScriptedNode(heights=[LAST_VALID - remaining])
     assert FateWatch(node, SIGNED.signature, LAST_VALID).look() == Pending(
         f"not in a block yet; it can still land for {remaining} more finalized blocks"
+    )
+
+
+def test_a_chain_at_its_first_slot_is_asked_for_its_height_too() -> None:
+    node = ScriptedNode(heights=[0], searching_node_slot=0, finalized_slot=0)
+    assert FateWatch(node, SIGNED.signature, LAST_VALID).look() == Pending(
+        f"not in a block yet; it can still land for {LAST_VALID} more finalized blocks"
     )
 
 
@@ -187,6 +201,12 @@ def test_landing_sends_each_second_where_no_slots_are_told_and_never_sleeps_past
     landed(node, lambda: known_cluster.Cluster(slot_ms=500), deadline=2.5)
     assert [at for at, _ in node.sent] == [0.0, 1.0, 2.0]
     assert node.now == 2.5
+
+
+def test_where_looks_are_two_slots_apart_each_after_the_first_sends_again() -> None:
+    node = PassingSlots()
+    landed(node, fast, deadline=1.8, pace=LandingPace(looks_apart=0.4))
+    assert [round(at, 1) for at, _ in node.sent] == [0.0, 0.8, 1.2, 1.6]
 
 
 def test_what_a_nodes_own_pace_allows_is_kept_whatever_the_slots() -> None:
@@ -262,9 +282,10 @@ def test_what_the_node_said_to_the_send_is_told_while_nothing_is_decided() -> No
     assert landed(accepted, deadline=3.0) == Pending(still)
 
 
-def test_a_worker_that_comes_after_its_deadline_still_asks_once() -> None:
+@pytest.mark.parametrize("deadline", [-1.0, 0.0])
+def test_a_worker_that_comes_after_its_deadline_still_asks_once(deadline: float) -> None:
     node = ScriptedNode(searches=[_status("finalized", SLIPPAGE)])
-    fate = landed(node, deadline=-1.0)
+    fate = landed(node, deadline=deadline)
     assert fate == InBlock(77, SLIPPAGE, "finalized")
 
 

@@ -12,6 +12,7 @@ from solders.pubkey import Pubkey
 
 from chalicelib.solana.compute_budget import MAX_COMPUTE_UNITS, ComputeBudget
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, associated_token_address
+from chalicelib.solana.transaction import Tip
 from chalicelib.venues.raydium_cpmm.layout import PROGRAM_ID as RAYDIUM
 from tests.trades_to_sign import MINTS, TradeToSign, as_bytes, compiled, policy, trade
 from tests.unit.trade_kinds import (
@@ -95,6 +96,11 @@ def test_one_unit_is_a_floor() -> None:
     policy().approve(as_bytes(SPLIT.message), replace(SPLIT.terms, min_out=1))
 
 
+def test_one_unit_can_be_sold() -> None:
+    others = BUYING_SOL.terms.amount_in - 1
+    policy().approve(with_amounts(BUYING_SOL, {0: (-others, 0)}), replace(BUYING_SOL.terms, amount_in=1))
+
+
 def test_a_token_belongs_to_one_token_program() -> None:
     raydium = next(n for n in swaps_of(TAXED) if TAXED.instructions[n].program_id == RAYDIUM)
     accounts = list(TAXED.instructions[raydium].accounts)
@@ -134,6 +140,15 @@ def test_a_priority_fee_above_the_cap_is_told_rounded_up_to_the_lamport() -> Non
         policy(fee_cap=lamports).approve(message, terms)
         told = refusal(message, terms, policy(fee_cap=lamports - 1))
         assert f"its priority fee of {lamports} lamports is above the cap of {lamports - 1}" in told
+
+
+def test_a_priority_fee_and_a_tip_above_the_cap_are_told_as_one_sum() -> None:
+    lane = Pubkey(bytes([77] * 32))
+    plan = replace(BUYING_SOL.plan, tip=Tip(lane, 10_000))
+    message = compiled([*ComputeBudget(300_000, 5_000).instructions(), *plan.instructions()])
+    policy(fee_cap=11_500, tip_accounts=(lane,)).approve(message, BUYING_SOL.terms)
+    told = refusal(message, BUYING_SOL.terms, policy(fee_cap=11_499, tip_accounts=(lane,)))
+    assert told == "its priority fee and tip of 11500 lamports is above the cap of 11499"
 
 
 def test_base_fee_and_priority_fee_together_are_held_to_what_the_order_has_reserved() -> None:

@@ -15,13 +15,17 @@ from hypothesis import strategies as st
 from solders.address_lookup_table_account import AddressLookupTableAccount
 from solders.hash import Hash
 from solders.instruction import AccountMeta, Instruction
-from solders.message import Message, MessageV0, from_bytes_versioned
+from solders.message import Message, MessageV0, MessageV1, from_bytes_versioned
 from solders.pubkey import Pubkey
-from solders.system_program import TransferParams, transfer
+from solders.system_program import ID as SYSTEM_PROGRAM
+from solders.system_program import AssignParams, TransferParams, assign, transfer
 
 from chalicelib.problems import PermanentError, SigningRefused
 from chalicelib.solana.signing_policy import ApprovedMessage, SigningPolicy, TradablePool
 from chalicelib.solana.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
+from chalicelib.solana.transaction import Tip
+from chalicelib.venues.meteora_damm_v1.layout import PROGRAM_ID as METEORA_DAMM_V1
+from chalicelib.venues.meteora_damm_v1.pool import MeteoraDammV1Venue
 from chalicelib.venues.meteora_damm_v2.layout import PROGRAM_ID as METEORA_DAMM_V2
 from chalicelib.venues.meteora_dlmm.layout import PROGRAM_ID as METEORA
 from chalicelib.venues.meteora_dlmm.layout import bin_array_address
@@ -240,6 +244,44 @@ def test_nothing_is_signed_that_has_one_more_instruction_anywhere(kind: str, wha
         refusal(compiled(instructions), made.terms)
 
 
+_PAYER = AccountMeta(SPLIT.terms.wallet, is_signer=True, is_writable=True)
+_RECEIVER = AccountMeta(STRANGER, is_signer=False, is_writable=True)
+NO_TIPS = {
+    "a transfer of nothing": Tip(STRANGER, 0).instruction(SPLIT.terms.wallet),
+    "a transfer to nobody": Instruction(SYSTEM_PROGRAM, pack("<IQ", 2, 1), [_PAYER]),
+    "a nonce account's lamports": Instruction(SYSTEM_PROGRAM, pack("<IQ", 5, 1), [_PAYER, _RECEIVER]),
+    "another owner of the wallet": assign(AssignParams(pubkey=SPLIT.terms.wallet, owner=STRANGER)),
+    "a transfer's bytes to another program": Instruction(STRANGER, pack("<IQ", 2, 1), [_PAYER, _RECEIVER]),
+}
+
+
+@pytest.mark.parametrize("what", NO_TIPS)
+def test_what_is_no_tip_is_refused_for_what_it_is_in_a_tips_place(what: str) -> None:
+    *others, memo = SPLIT.instructions
+    told = refusal(compiled([*others, NO_TIPS[what], memo]), SPLIT.terms)
+    found = f"instruction {len(others) + 1} is one to {NO_TIPS[what].program_id}"
+    assert told == f"{found}; the order needs one to {memo.program_id}, with its own content"
+
+
+def test_lamports_to_a_stranger_in_a_tips_place_are_a_tip_to_no_lane() -> None:
+    *others, memo = SPLIT.instructions
+    message = compiled([*others, DRAINS["lamports to a stranger"], memo])
+    assert refusal(message, SPLIT.terms) == f"it tips {STRANGER}, which is no lane's account"
+
+
+def test_a_swap_with_little_or_nothing_beside_it_is_refused() -> None:
+    """In version 1, where the compute budget takes no instructions."""
+    swap, transferring = BUYING_SOL.instructions[swaps_of(BUYING_SOL)[0]], DRAINS["lamports to a stranger"]
+    opening = BUYING_SOL.plan.instructions()[0].program_id
+    alone = f"instruction 1 is one to {swap.program_id}; the order needs one to {opening}, with its own content"
+    for instructions, why in (
+        ([swap], alone),
+        ([transferring, swap], f"it tips {STRANGER}, which is no lane's account"),
+    ):
+        message = MessageV1.try_compile(BUYING_SOL.terms.wallet, instructions, LATEST.blockhash, BUDGET.config)
+        assert refusal(as_bytes(message), BUYING_SOL.terms) == why
+
+
 def test_nobody_else_may_sign_or_pay() -> None:
     cosigned = [*SPLIT.instructions[:-1], _cosigned(SPLIT.instructions[-1])]
     assert "others than the wallet" in refusal(compiled(cosigned), SPLIT.terms)
@@ -289,8 +331,19 @@ def test_a_pool_that_is_not_registered_is_not_traded_nor_one_of_another_program_
     assert "other tokens" in refusal(message, SPLIT.terms, by({**known, pool: other_pair}))
 
 
+def test_a_swap_that_names_no_mints_is_held_to_those_that_its_pool_is_registered_with() -> None:
+    programs = (METEORA_DAMM_V1,)
+    made = trade("SOL", "USDC", 10**9, programs=programs)
+    message, known = as_bytes(made.message), registry(programs=programs).tradable()
+    by(dict(known)).approve(message, made.terms)
+    pool = next(each for each in known if each in made.message.account_keys)
+    other_pair = TradablePool(METEORA_DAMM_V1, (known[pool].mints[0], STRANGER))
+    told = refusal(message, made.terms, by({**known, pool: other_pair}))
+    assert told == f"a swap at pool {pool} is none of ours: a vault is not that of the pool's token"
+
+
 def by(pools: dict[Pubkey, TradablePool]) -> SigningPolicy:
-    return SigningPolicy((RaydiumCpmmVenue(), MeteoraDlmmVenue()), lambda: pools, FEE_CAP)
+    return SigningPolicy((RaydiumCpmmVenue(), MeteoraDlmmVenue(), MeteoraDammV1Venue()), lambda: pools, FEE_CAP)
 
 
 # --- the order ------------------------------------------------------------------------------------------------------
