@@ -189,7 +189,8 @@ def _best_carried(way: _Way, limits: RouteLimits, clock: ChainClock) -> Route | 
     """The best route of the way that one transaction can carry.
 
     Where that isn't the best of all, of many legs those go that gain least for the room that they take. Of few the
-    longest are cut, so that more goes to others, or there are fewer.
+    longest are cut, so that more goes to others, or there are fewer. Where hardly any stay of many, few of all pools
+    are tried besides: the few that have room together may not take it all, or not for as much.
     """
 
     def tried(max_legs: int, leg: LegLimits, among: frozenset[Pubkey] | None) -> tuple[Route | None, bool]:
@@ -197,25 +198,32 @@ def _best_carried(way: _Way, limits: RouteLimits, clock: ChainClock) -> Route | 
         route = way(max_legs, leg, among)
         return route, route is not None and _is_carried(route, limits)
 
+    def shortened(route: Route | None, carried: bool, among: frozenset[Pubkey] | None) -> list[Route]:
+        """The best that can be carried of as many legs as the route has, and of each number below until one fits."""
+        found: list[Route] = []
+        while route is not None:
+            whole, leg_limits = route, limits.leg
+            while route is not None and not carried:
+                leg_limits = _tightened(leg_limits, route)
+                if leg_limits.remaining_accounts < 0:
+                    route = None
+                else:
+                    route, carried = tried(len(whole.legs), leg_limits, among)
+            if route is not None:
+                found.append(route)
+            if route is whole or len(whole.legs) == 1:
+                break
+            route, carried = tried(len(whole.legs) - 1, limits.leg, among)
+        return found
+
     among = None
     route, carried = tried(limits.max_legs, limits.leg, among)
     while route is not None and not carried and len(route.legs) > FEW_LEGS:
         among = _with_room(route, limits, clock)
         route, carried = tried(len(among), limits.leg, among)
-    found: list[Route] = []
-    while route is not None:
-        whole, leg_limits = route, limits.leg
-        while route is not None and not carried:
-            leg_limits = _tightened(leg_limits, route)
-            if leg_limits.remaining_accounts < 0:
-                route = None
-            else:
-                route, carried = tried(len(whole.legs), leg_limits, among)
-        if route is not None:
-            found.append(route)
-        if route is whole or len(whole.legs) == 1:
-            break
-        route, carried = tried(len(whole.legs) - 1, limits.leg, among)
+    found = shortened(route, carried, among)
+    if among is not None and (len(among) < FEW_LEGS or not found):
+        found += shortened(*tried(FEW_LEGS, limits.leg, None), None)
     return max(found, key=limits.worth, default=None)
 
 
@@ -245,8 +253,6 @@ def _with_room(route: Route, limits: RouteLimits, clock: ChainClock) -> frozense
     first = bisect_left(range(1, most + 1), True, key=lambda count: not have_room(others[:count]))
     some = others[:first]
     for other in others[first + 1 :]:
-        if len(some) == most:
-            break
         if have_room([*some, other]):
             some.append(other)
     return frozenset(leg.pool.address for legs in with_some(some) for leg in legs)

@@ -31,7 +31,7 @@ from chalicelib.solana.transaction import (
 from chalicelib.venues.meteora_dlmm.layout import bin_array_address
 from chalicelib.venues.venue import Pool
 from tests.unit.model_market import best_route
-from tests.unit.routing_pools import CLOCK, JUP, SOL, USDC, cpmm, dlmm
+from tests.unit.routing_pools import CLOCK, JUP, SOL, USDC, around, cpmm, dlmm
 
 WALLET = Pubkey(bytes([5] * 32))
 DEEP = (10**12, 10**12)
@@ -75,6 +75,25 @@ def test_a_split_has_as_many_legs_as_its_version_carries(
     route = best_route(pair(SOL, USDC, *pools), 10**11, limits(version))
     assert len(route.legs) == legs
     assert len(wire_of(route, version)) <= most_bytes
+
+
+@pytest.mark.parametrize("amount", [150 * 10**6, 200 * 10**6])
+def test_a_leg_that_leaves_room_for_no_other_keeps_no_order_from_what_fewer_pools_pay(amount: int) -> None:
+    """Through all its bins the one pool burns nearly all of a transaction's units, and takes not all of the amount."""
+    bins = dlmm((JUP, USDC), around(0, 200, 10**6, 10**6), bin_step=1)
+    others = [cpmm((JUP, USDC), (10**8, 10**8), number) for number in range(5)]
+    beyond = cpmm((USDC, SOL), DEEP, 9)
+    for amounts_out in (
+        [best_route(pair(JUP, USDC, bins, *some), amount, limits(1)).amount_out for some in (others[:3], others)],
+        [
+            best_route(
+                pair(JUP, SOL, bridges=(Bridge(USDC.address, (bins, *some), (beyond,)),)), amount, limits(1)
+            ).amount_out
+            for some in (others[:2], others)
+        ],
+    ):
+        of_few, of_all = amounts_out
+        assert of_all >= of_few
 
 
 def test_two_hops_go_over_two_venues_with_more_arrays_than_version_0_has_room_for() -> None:
