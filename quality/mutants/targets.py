@@ -66,6 +66,8 @@ TARGETS = (
             "tests/unit/test_routes.py",
             "tests/unit/test_swap_plan.py",
             "tests/unit/test_leg_cost.py",
+            "tests/unit/test_two_hop_splits.py",
+            "tests/unit/test_version_1_routes.py",
         ),
     ),
     Target(

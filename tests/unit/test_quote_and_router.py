@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import product
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from solders.pubkey import Pubkey
 
 from chalicelib.amounts import PPM, floor_of
 from chalicelib.problems import (
@@ -22,12 +24,15 @@ from chalicelib.problems import (
 from chalicelib.routing.quote import (
     MAX_REMAINING_ACCOUNTS,
     MAX_SWAP_COMPUTE_UNITS,
+    LegLimits,
     PoolAsRead,
     ask_pools,
     price_impact,
     quote_pool,
 )
 from chalicelib.routing.router import Bridge, Hop, PairPools, Route, RouteLeg, RouteLimits, best_routes
+from chalicelib.solana.accounts import ChainClock
+from chalicelib.venues.venue import PoolQuote
 from tests.unit.model_market import CLOCK, ModelPool, address, best_route, pool_like
 
 A, B, C = (address(number) for number in (1, 2, 3))
@@ -129,6 +134,22 @@ def test_a_pool_as_it_was_read_says_what_the_pool_says_and_has_no_liquidity_beyo
         as_read.quote(A, 1_001, CLOCK)
 
 
+class UnsurePool(ModelPool):
+    """A pool of whose output a unit is not sure."""
+
+    def quote(self, mint_in: Pubkey, amount_in: int, clock: ChainClock) -> PoolQuote:
+        return super().quote(mint_in, amount_in, clock)._replace(not_guaranteed=1)
+
+
+def test_a_pool_is_planned_with_for_what_a_floor_can_make_sure_of() -> None:
+    unsure = UnsurePool(address(1), (A, B), (10**9, 10**9))
+    for amount, sure in ((1_000, 998), (3, 1)):
+        quote = unsure.quote(A, amount, CLOCK)
+        assert quote_pool(unsure, A, amount, CLOCK) == quote._replace(amount_out=sure, not_guaranteed=0)
+    with pytest.raises(AmountTooSmall, match=f"pool {address(1)} pays for 2 base units nothing is sure"):
+        quote_pool(unsure, A, 2, CLOCK)
+
+
 # --- the best single pool -----------------------------------------------------------------------------------------
 
 
@@ -188,6 +209,75 @@ def test_the_most_telling_reason_is_looked_for_among_all_pools_of_all_ways(close
     with pytest.raises(VenueUnavailable) as refused:
         best_route(pair(pool(1, refusal=refusals["direct"]), bridges=(bridge,)), 1_000, UNLIMITED)
     assert refused.value is closed
+
+
+def over_each(*hops: tuple[Sequence[ModelPool], Sequence[ModelPool]]) -> tuple[Bridge, ...]:
+    """Ways over tokens of their own."""
+    return tuple(
+        Bridge(address(20 + number), tuple(first), tuple(second)) for number, (first, second) in enumerate(hops)
+    )
+
+
+def hop_pool(number: int, mints: tuple[Pubkey, Pubkey], **changes: object) -> ModelPool:
+    return ModelPool(address(number), mints, (10**9, 10**9), **changes)  # type: ignore[arg-type]
+
+
+FIRST, SECOND = (A, address(20)), (address(20), B)
+OTHER_FIRST, OTHER_SECOND = (A, address(21)), (address(21), B)
+
+
+def test_no_reason_is_lost_behind_those_of_the_next_pools() -> None:
+    closed, dust = VenueUnavailable("closed"), AmountTooSmall("dust")
+    too_small = hop_pool(11, SECOND, refusal=dust), hop_pool(12, OTHER_FIRST, refusal=dust)
+    shut = hop_pool(10, FIRST, refusal=closed)
+    for hops in (
+        (([shut, hop_pool(13, FIRST)], [too_small[0]]),),
+        (([shut], [too_small[0]]), ([too_small[1]], [hop_pool(14, OTHER_SECOND)])),
+    ):
+        with pytest.raises(VenueUnavailable) as refused:
+            best_route(pair(bridges=over_each(*hops)), 1_000, UNLIMITED)
+        assert refused.value is closed
+
+
+def test_a_second_hop_to_which_nothing_comes_is_not_asked() -> None:
+    refused_first = InsufficientLiquidity("too much")
+    unread = hop_pool(11, SECOND, near=0, missing=(address(7),))
+    ways = over_each(([hop_pool(10, FIRST, refusal=refused_first)], [unread]))
+    with pytest.raises(InsufficientLiquidity) as refused:
+        best_route(pair(bridges=ways), 1_000, UNLIMITED)
+    assert refused.value is refused_first
+
+
+def test_the_accounts_that_all_ways_over_a_third_token_lack_are_named_together() -> None:
+    ways = over_each(
+        (
+            [
+                hop_pool(10, FIRST, near=999, missing=(address(6),)),
+                hop_pool(11, FIRST, near=999, missing=(address(7),)),
+            ],
+            [],
+        ),
+        ([hop_pool(12, OTHER_FIRST)], [hop_pool(13, OTHER_SECOND, near=998, missing=(address(8),))]),
+    )
+    with pytest.raises(AccountsMissing) as missing:
+        best_route(pair(bridges=ways), 1_000, UNLIMITED)
+    assert missing.value.addresses == tuple(str(address(number)) for number in (6, 7, 8))
+
+
+@pytest.mark.parametrize("long", [0, 1])
+def test_a_hop_that_takes_more_of_a_transaction_than_a_leg_may_says_so(long: int) -> None:
+    first, second = (
+        [hop_pool(10 + number, mints, remaining=5 if number == long else 0)]
+        for number, mints in enumerate((FIRST, SECOND))
+    )
+    four = RouteLimits(4, 0, lambda route: True, LegLimits(remaining_accounts=4))
+    with pytest.raises(InsufficientLiquidity, match="names 5 accounts besides its fixed ones"):
+        best_route(pair(bridges=over_each((first, second))), 1_000, four)
+
+
+def test_where_no_leg_may_be_there_is_no_route() -> None:
+    with pytest.raises(InsufficientLiquidity, match="one transaction can carry"):
+        best_route(pair(pool(1)), 1_000, RouteLimits(max_legs=0, leg_cost=0, fits=lambda route: True))
 
 
 def test_with_no_pool_at_all_there_is_none() -> None:

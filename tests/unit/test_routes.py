@@ -444,6 +444,25 @@ class TestWhatATransactionCanCarry:
         assert len(route.legs) == 2
         with pytest.raises(InsufficientLiquidity):
             cut.quote(JUP.address, 90 * 10**6, CLOCK)
+        assert cut.rounding(JUP.address, 90 * 10**6, CLOCK) is None
+
+    def test_a_pool_as_it_was_read_rounds_and_swaps_as_the_pool_does(self) -> None:
+        pool = dlmm((JUP, LEVY), around(0, 100, 10**6, 10**6))
+        as_read = PoolAsRead(pool)
+        for mint, amount in ((JUP, 10**6), (LEVY, 90 * 10**6)):
+            assert as_read.rounding(mint.address, amount, CLOCK) == pool.rounding(mint.address, amount, CLOCK)
+        trader, source, destination = (Pubkey(bytes([number] * 32)) for number in (1, 2, 3))
+        named = [
+            of.swap_instruction(
+                pool.quote(JUP.address, 10**6, CLOCK),
+                trader=trader,
+                source=source,
+                destination=destination,
+                minimum_out=5,
+            )
+            for of in (as_read, pool)
+        ]
+        assert named[0] == named[1]
 
 
 def size_of(route: Route, trade: Trade | None = None) -> int:

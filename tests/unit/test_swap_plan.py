@@ -5,11 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from solders.hash import Hash
 from solders.pubkey import Pubkey
 
 from chalicelib.routing.router import Bridge, PairPools, RouteLimits
-from chalicelib.routing.swap_plan import Trade, plan_swap
-from chalicelib.solana.transaction import OrderMemo, SwapPlan
+from chalicelib.routing.swap_plan import Trade, TransactionRoom, plan_swap
+from chalicelib.solana.compute_budget import MAX_COMPUTE_UNITS, ComputeBudget
+from chalicelib.solana.transaction import (
+    MAX_TRANSACTION_BYTES,
+    OrderMemo,
+    SwapPlan,
+    Tip,
+    TransactionVersion,
+    build_message,
+    unsigned_wire,
+)
 from tests.unit.model_market import best_route
 from tests.unit.routing_pools import CLOCK, JUP, SOL, USDC, cpmm
 
@@ -64,3 +74,21 @@ def test_what_is_between_two_hops_is_opened_before_the_swaps_and_closed_after_th
         assert between.address in [meta.pubkey for meta in swap.accounts]
     assert between.opening
     assert between.closing
+
+
+@pytest.mark.parametrize("tip", [None, Tip(Pubkey(bytes([6] * 32)), 10_000)], ids=["no tip", "tip"])
+@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize("pools", [SELLING, OVER_SOL], ids=["one hop", "two hops"])
+def test_a_transaction_has_room_for_just_its_bytes_and_its_tip_is_among_them(
+    pools: PairPools, version: TransactionVersion, tip: Tip | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    route = best_route(pools, 10**9, LIMITS)
+    memo = OrderMemo("3f0c1f9e-8a53-4f06-9d0e-2f6a4f1c7b11", 2)
+    made = plan_swap(route, replace(TRADE, memo=memo, tip=tip), min_out=1)
+    assert made.tip == tip
+    monkeypatch.setitem(MAX_TRANSACTION_BYTES, version, MAX_TRANSACTION_BYTES[1])
+    message = build_message(made, ComputeBudget(MAX_COMPUTE_UNITS, 5_000), Hash.default(), version)
+    needed = len(unsigned_wire(message))
+    for room, fits in ((needed, True), (needed - 1, False)):
+        monkeypatch.setitem(MAX_TRANSACTION_BYTES, version, room)
+        assert TransactionRoom(version, with_tip=tip is not None)(route) == fits
