@@ -47,6 +47,7 @@ TARGETS = (
             "tests/unit/test_pools_looked_at.py",
             "tests/unit/test_market.py",
             "tests/unit/test_market_candidates.py",
+            "tests/unit/test_market_prices.py",
             "tests/unit/test_quote_and_router.py",
             "tests/unit/test_routes.py",
             "tests/unit/test_leg_cost.py",

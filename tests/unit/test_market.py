@@ -86,15 +86,25 @@ def test_a_price_of_old_accounts_says_how_old_they_are(chain: ModelChain) -> Non
     assert (priced.slot_lag, priced.as_of_ms) == (20, 115_456)
 
 
-def test_where_slots_do_not_tell_an_age_the_chains_own_clock_does(chain: ModelChain) -> None:
+@pytest.mark.parametrize("lag_slots", [5, 50])
+def test_where_slots_do_not_tell_an_age_the_chains_own_clock_does(chain: ModelChain, lag_slots: int) -> None:
     market = market_of(chain)
-    chain.now_ms, chain.lag_slots, chain.age_ms = CLOCK.unix_timestamp * 1000 + 20_500, 50, None
+    chain.now_ms, chain.lag_slots, chain.age_ms = CLOCK.unix_timestamp * 1000 + 20_500, lag_slots, None
     assert market.price(A, B, 1_000, leg_lamports=0).as_of_ms == CLOCK.unix_timestamp * 1000
 
 
-def test_a_clock_of_whole_seconds_makes_nothing_old_that_is_a_slot_or_two_behind(chain: ModelChain) -> None:
+@pytest.mark.parametrize("lag_slots", [2, 4])
+def test_a_clock_of_whole_seconds_makes_nothing_old_that_is_a_few_slots_behind(
+    chain: ModelChain, lag_slots: int
+) -> None:
     market = market_of(chain)
-    chain.now_ms, chain.lag_slots, chain.age_ms = CLOCK.unix_timestamp * 1000 + 20_500, 2, None
+    chain.now_ms, chain.lag_slots, chain.age_ms = CLOCK.unix_timestamp * 1000 + 20_500, lag_slots, None
+    assert market.price(A, B, 1_000, leg_lamports=0).as_of_ms == chain.now_ms
+
+
+def test_a_clock_that_is_ahead_makes_nothing_newer_than_now(chain: ModelChain) -> None:
+    market = market_of(chain)
+    chain.now_ms, chain.lag_slots, chain.age_ms = CLOCK.unix_timestamp * 1000 - 1_500, 50, None
     assert market.price(A, B, 1_000, leg_lamports=0).as_of_ms == chain.now_ms
 
 
@@ -115,10 +125,13 @@ def test_all_pools_and_the_clock_are_taken_from_one_read(chain: ModelChain) -> N
     assert all(CLOCK_SYSVAR in read for read in chain.reads[1:])
 
 
-def test_a_pair_that_nobody_trades_is_told_without_a_read(chain: ModelChain) -> None:
+@pytest.mark.parametrize("pair", [(A, C), (C, A)])
+def test_a_pair_that_nobody_trades_is_told_without_a_read(chain: ModelChain, pair: tuple[Pubkey, Pubkey]) -> None:
+    """Also where there is half a way over a third token."""
+    chain.add_pool(2, (A, NATIVE_MINT), DEEP)
     market = market_of(chain)
     with pytest.raises(NoPool):
-        market.price(A, C, 1_000, leg_lamports=0)
+        market.price(*pair, 1_000, leg_lamports=0)
     assert chain.reads == []
 
 
@@ -313,14 +326,26 @@ def test_accounts_that_only_the_others_need_are_read(better: ModelChain) -> None
     assert used(market_of(better, venue), frozenset({BEST})) == [SECOND]
 
 
-@pytest.mark.parametrize("about_the_pair", [True, False])
-def test_of_several_reasons_the_one_that_no_pool_can_help_is_told(better: ModelChain, about_the_pair: bool) -> None:
-    hopeless = TokenNotTradable("it has a hook", str(A if about_the_pair else C))
+FROZEN = VenueUnavailable("its vault is frozen")
+HOOK_OF_A, HOOK_OF_B, HOOK_OF_C = (TokenNotTradable("it has a hook", str(mint)) for mint in (A, B, C))
 
+
+@pytest.mark.parametrize(
+    ("of_best", "of_second", "told"),
+    [
+        (HOOK_OF_A, FROZEN, HOOK_OF_A),
+        (HOOK_OF_B, FROZEN, HOOK_OF_B),
+        (HOOK_OF_C, FROZEN, FROZEN),
+        (HOOK_OF_C, HOOK_OF_C, HOOK_OF_C),
+    ],
+)
+def test_of_several_reasons_the_one_that_no_pool_can_help_is_told(
+    better: ModelChain, of_best: ExecutionError, of_second: ExecutionError, told: ExecutionError
+) -> None:
     class Refusing(ModelVenue):
         def decode(self, pool: Pubkey, accounts: AccountMap) -> ModelPool:
-            reason: ExecutionError = hopeless if pool == BEST else VenueUnavailable("its vault is frozen")
-            raise reason
+            raise of_best if pool == BEST else of_second
 
-    with pytest.raises(TokenNotTradable if about_the_pair else VenueUnavailable):
+    with pytest.raises(type(told)) as raised:
         market_of(better, Refusing()).price(A, B, 1_000, leg_lamports=0)
+    assert raised.value is told

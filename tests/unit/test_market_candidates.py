@@ -46,6 +46,20 @@ def test_a_third_token_is_a_way_only_where_pools_lead_to_it_and_on(chain: ModelC
         market_of(chain).price(A, C, 10_000, leg_lamports=0)
 
 
+def test_a_token_is_not_traded_for_itself_whatever_is_registered(chain: ModelChain) -> None:
+    chain.add_pool(1, (A, A), DEEP)
+    with pytest.raises(NoPool):
+        market_of(chain).price(A, A, 10_000, leg_lamports=0)
+
+
+def test_the_best_of_each_other_way_comes_after_the_best_of_all(chain: ModelChain) -> None:
+    for number, mints in enumerate([(A, B), (A, SOL), (SOL, B), (A, USDC_MINT), (USDC_MINT, B)], 1):
+        chain.add_pool(number, mints, (10**12, number * 10**12))
+    priced = market_of(chain).price(A, B, 10_000, leg_lamports=0)
+    ways = [[leg.pool.address for leg in route.legs] for route in (priced.route, *priced.other_routes)]
+    assert ways == [[address(400), address(500)], [address(200), address(300)], [address(100)]]
+
+
 @pytest.mark.parametrize("never_content", [200, 300])
 def test_a_way_over_a_third_token_that_never_has_enough_accounts_is_more_than_it_can_take(
     chain: ModelChain, never_content: int
@@ -75,7 +89,8 @@ def test_an_account_of_another_program_in_a_pools_place_is_passed_over_for_anoth
     priced = market.price(A, B, 1_000, leg_lamports=0)
     assert [leg.pool.address for leg in priced.route.legs] == [address(200)]
     (left_out,) = priced.unreadable
-    assert (left_out.dex, left_out.address, left_out.refusal.code) == ("model", address(100), "VENUE_UNAVAILABLE")
+    assert (left_out.program, left_out.dex, left_out.address) == ("model-program", "model", address(100))
+    assert left_out.refusal.code == "VENUE_UNAVAILABLE"
 
 
 def test_what_a_pool_that_takes_no_part_is_refused_for_is_told_after_what_the_others_offer(chain: ModelChain) -> None:

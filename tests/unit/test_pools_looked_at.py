@@ -7,6 +7,7 @@ from solders.pubkey import Pubkey
 
 from chalicelib.routing.candidates import DEPTH_LIVES_MS, EXPLORED, MAX_CANDIDATES, within_accounts
 from chalicelib.routing.market import MAX_ACCOUNTS, USDC_MINT, USDT_MINT, Market
+from chalicelib.solana.accounts import CLOCK_SYSVAR, AccountMap
 from chalicelib.solana.tokens import NATIVE_MINT as SOL
 from chalicelib.venues.registry import PoolEntry, RegisteredPool
 from tests.unit.model_market import PROGRAM, ModelChain, ModelVenue, address
@@ -86,6 +87,19 @@ class TestOfAPairWithTooManyPools:
         assert looked_at(market) == set(range(11, self.count + 1))
 
 
+class OneWide(ModelVenue):
+    """A venue of which the pool `wide` needs so many accounts more than the others."""
+
+    def __init__(self, wide: Pubkey, more: int) -> None:
+        super().__init__()
+        self.wide = wide
+        self.more = frozenset(address(1_000_000 + number) for number in range(more))
+
+    def accounts_needed(self, pool: Pubkey, accounts: AccountMap) -> frozenset[Pubkey]:
+        needed = super().accounts_needed(pool, accounts)
+        return needed | self.more if pool == self.wide else needed
+
+
 class TestWhatAPlanReads:
     def wide(self) -> ModelChain:
         """A pair whose own pools, and those of each hop, are as many as may take part."""
@@ -114,6 +128,38 @@ class TestWhatAPlanReads:
         assert len(read) + len(priced.not_looked_at) == 5 * MAX_CANDIDATES
         assert len(priced.pools.direct) == MAX_CANDIDATES
         assert all(bridge.first and bridge.second for bridge in priced.pools.bridges)
+
+    @pytest.mark.parametrize("besides", [0, 5])
+    @pytest.mark.parametrize("too_many", [0, 1])
+    def test_is_as_many_accounts_as_it_may_be_and_not_one_more(self, besides: int, too_many: int) -> None:
+        chain = chain_of([10**9] * 2)
+        the_clock = 1
+        more = MAX_ACCOUNTS - the_clock - besides - 2 * ACCOUNTS_OF_ONE + too_many
+        market = Market(chain, chain.registry(OneWide(address(200), more)), lambda: chain.now_ms)
+        others = frozenset(address(2_000_000 + number) for number in range(besides))
+        market.price(A, B, 1_000, leg_lamports=0, besides=others)
+        priced = market.price(A, B, 1_000, leg_lamports=0, besides=others)
+        assert [pool.address for pool in priced.not_looked_at] == [address(200)] * too_many
+        assert len(chain.reads[-1]) == (the_clock + besides + ACCOUNTS_OF_ONE if too_many else MAX_ACCOUNTS)
+
+    @pytest.mark.parametrize("too_many", [0, 1])
+    def test_is_as_many_at_a_look(self, too_many: int) -> None:
+        chain = chain_of([10**9] * 2)
+        more = MAX_ACCOUNTS - 1 - 2 * ACCOUNTS_OF_ONE + too_many
+        market = Market(chain, chain.registry(OneWide(address(200), more)), lambda: chain.now_ms)
+        market.look(A, B, 0, {}, lambda look: look)
+        priced = market.look(A, B, 0, {}, lambda look: look.price(A, 1_000))
+        assert [pool.address for pool in priced.not_looked_at] == [address(200)] * too_many
+
+    @pytest.mark.parametrize("wide", [address(200), address(300)])
+    def test_is_no_way_over_a_third_token_of_which_there_is_room_for_one_hop_only(self, wide: Pubkey) -> None:
+        chain = chain_of([10**9])
+        chain.add_pool(2, (A, SOL), (10**9, 10**9))
+        chain.add_pool(3, (SOL, B), (10**9, 10**9))
+        market = Market(chain, chain.registry(OneWide(wide, MAX_ACCOUNTS)), lambda: chain.now_ms)
+        assert market.price(A, B, 1_000, leg_lamports=0).pools.bridges
+        assert market.price(A, B, 1_000, leg_lamports=0).pools.bridges == ()
+        assert chain.reads[-1] == {CLOCK_SYSVAR, *(address(100 + offset) for offset in range(ACCOUNTS_OF_ONE))}
 
     def test_is_one_batch_when_warm(self) -> None:
         chain = self.wide()
