@@ -132,8 +132,8 @@ class _Candidates:
     valued: _Way | None
     # the same of SOL, in which the network's fees are paid
     sol_valued: _Way | None
-    # registered for the pair or for a hop, and not to be read
-    left_out: tuple[RegisteredPool, ...]
+    # registered for the pair or for a hop, to be read or not
+    listed: tuple[RegisteredPool, ...]
 
     @property
     def traded(self) -> tuple[Pubkey, ...]:
@@ -148,6 +148,12 @@ class _Candidates:
         ways = (way for way in (self.valued, self.sol_valued) if way is not None)
         valuing = (pool for _, hops in ways for _, pools in hops for pool in pools)
         return tuple({pool.address: pool for pool in (*traded, *valuing)}.values())
+
+    @property
+    def left_out(self) -> tuple[RegisteredPool, ...]:
+        """Registered for the pair or for a hop, and not to be read."""
+        read = {pool.address for pool in self.all}
+        return tuple(pool for pool in self.listed if pool.address not in read)
 
     @property
     def uncounted(self) -> frozenset[Pubkey]:
@@ -361,7 +367,7 @@ class Market:
             tuple(hop for hop in over if hop[1] and hop[2]),
             kept_way(valued),
             kept_way(sol_valued),
-            tuple(pool for pool in listed if pool.address not in looked_at),
+            tuple(listed),
         )
 
     def _listed(self, mint_a: Pubkey, mint_b: Pubkey) -> tuple[RegisteredPool, ...]:

@@ -158,7 +158,9 @@ class TestWhatAPlanReads:
         chain.add_pool(3, (SOL, B), (10**9, 10**9))
         market = Market(chain, chain.registry(OneWide(wide, MAX_ACCOUNTS)), lambda: chain.now_ms)
         assert market.price(A, B, 1_000, leg_lamports=0).pools.bridges
-        assert market.price(A, B, 1_000, leg_lamports=0).pools.bridges == ()
+        priced = market.price(A, B, 1_000, leg_lamports=0)
+        assert priced.pools.bridges == ()
+        assert {pool.address for pool in priced.not_looked_at} == {address(200), address(300)}
         assert chain.reads[-1] == {CLOCK_SYSVAR, *(address(100 + offset) for offset in range(ACCOUNTS_OF_ONE))}
 
     def test_is_one_batch_when_warm(self) -> None:
