@@ -270,7 +270,7 @@ TARGETS = (
     Target(
         "intake",
         about_money=("chalicelib/orders/intake.py",),
-        tests=("tests/unit/test_intake_decisions.py",),
+        tests=("tests/unit/test_intake_decisions.py", "tests/unit/test_intake_of_waiting_orders.py"),
     ),
     Target(
         "repetition",

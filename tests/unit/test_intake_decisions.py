@@ -11,6 +11,7 @@ import pytest
 from chalicelib.aws.cloudwatch_metrics import flush
 from chalicelib.orders.intake import LONGEST_LIFE_MS, Intake, NewOrder, Submitted
 from chalicelib.orders.order import Order, Token
+from chalicelib.orders.order_changer import MarketPrices
 from chalicelib.orders.states import State, Status
 from chalicelib.orders.turns import LONGEST_WAIT_MS
 from chalicelib.problems import (
@@ -114,6 +115,7 @@ class Desk:
     now_ms: int = NOW
     new_id: Callable[[], UUID] = uuid4
     wallet: str | None = None
+    prices: MarketPrices = market_price
 
     def limits_for(self, account: str) -> LimitsInForce:
         return LimitsInForce(self.counted_limits_for(account).account, self.force.together)
@@ -135,7 +137,7 @@ class Desk:
             lambda: "request-1",
             MARKET_ORDER_MS,
             self.wallet,
-            prices=market_price,
+            prices=self.prices,
         )
 
     def submit(self, asked: NewOrder | None = None, key: str | None = None) -> Submitted:
@@ -145,6 +147,11 @@ class Desk:
 def a_request(**changes: object) -> NewOrder:
     asked = NewOrder("market", SOL, USDC, 10**10, 10_000, asked=ASKED)
     return replace(asked, **changes)  # type: ignore[arg-type]
+
+
+IN_EITHER_WAY = pytest.mark.parametrize(
+    "asked", [a_request(), a_request(type="stop", stop_price="140")], ids=["at once", "once its price is reached"]
+)
 
 
 # --- placing ------------------------------------------------------------------------------------------------------
@@ -470,14 +477,15 @@ def test_a_redrive_is_told_from_another_by_the_order_that_it_is_of_and_by_the_tr
             desk.submit(again, "redrive of order-0")
 
 
-def test_of_two_clients_at_once_with_one_key_the_second_gets_the_firsts_order() -> None:
+@IN_EITHER_WAY
+def test_of_two_clients_at_once_with_one_key_the_second_gets_the_firsts_order(asked: NewOrder) -> None:
     class Crowded(OrdersInMemory):
         def create(self, order: Order, limits: LimitsInForce | None = None) -> bool:
             super().create(replace(order, created_at_ms=order.created_at_ms - 1), limits)
             return super().create(order, limits)
 
     desk = Desk(store=Crowded())
-    second = desk.submit(key="the-key")
+    second = desk.submit(asked, "the-key")
     assert second == Submitted(desk.store.orders()[0], created=False)
     assert second.order.created_at_ms == NOW - 1
 
@@ -500,13 +508,14 @@ def test_an_order_that_was_not_stored_is_refused_as_the_store_refused_it() -> No
     assert desk.queue.sent == []
 
 
+@IN_EITHER_WAY
 @pytest.mark.parametrize(("key", "retry"), [(None, False), ("the-key", True)])
 def test_where_nobody_can_tell_whether_it_was_stored_the_client_is_told_where_to_look(
-    key: str | None, retry: bool
+    key: str | None, retry: bool, asked: NewOrder
 ) -> None:
     desk = Desk(store=ForgetfulStore(written=True, silent=True))
     with pytest.raises(SubmissionUnknown) as unknown:
-        desk.submit(key=key)
+        desk.submit(asked, key)
     (stored,) = desk.store.orders()
     assert unknown.value.order_id == stored.order_id
     assert (unknown.value.retry_after_seconds is not None) == retry

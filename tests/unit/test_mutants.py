@@ -178,6 +178,13 @@ def down(amount):
     return amount
 
 
+def doubled(amount):
+    return amount * 2
+
+
+WAYS = {"double": doubled}
+
+
 def unasked(amount):
     return amount + 1
 """
@@ -186,7 +193,7 @@ TESTS = """\
 import pytest
 
 from chalicelib.asked import at_most_five
-from chalicelib.purse import Purse, down
+from chalicelib.purse import WAYS, Purse, down
 
 
 @pytest.mark.parametrize(("amount", "least"), [(3, 3), (7, 5)])
@@ -207,6 +214,10 @@ def test_nothing():
 
 def test_down():
     assert down(5) == 1
+
+
+def test_double():
+    assert WAYS["double"](5) == 10
 """
 
 
@@ -252,6 +263,7 @@ def test_each_mutant_meets_the_tests_that_call_its_function_wherever_it_was_impo
     assert verdicts["down", "while amount >= 1:"] is Verdict.KILLED
     assert verdicts["Purse.pay", "self.amount = self.amount + amount"] is Verdict.KILLED
     assert verdicts["Purse.pay", "self.amount = None"] is Verdict.KILLED
+    assert verdicts["doubled", "return amount / 2"] is Verdict.KILLED, "a table holds the function"
     of_unasked = {verdict for (function, _), verdict in verdicts.items() if function == "unasked"}
     assert of_unasked == {Verdict.UNTESTED}
 
