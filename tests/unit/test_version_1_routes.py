@@ -96,6 +96,15 @@ def test_a_leg_that_leaves_room_for_no_other_keeps_no_order_from_what_fewer_pool
         assert of_all >= of_few
 
 
+def test_where_few_of_many_have_room_together_few_of_all_are_looked_for_too() -> None:
+    """Through all their bins each of the two pools burns half of a transaction's units: cut short, they leave room."""
+    bins = [dlmm((JUP, USDC), around(at, bins, 10**6, 10**6), at, bin_step=1) for at, bins in ((0, 100), (3, 120))]
+    reserves = [10**7 * held for held in (1, 40, 4, 40, 4, 20, 1, 4)]
+    pools = [cpmm((JUP, USDC), (held, held), number) for number, held in enumerate(reserves)]
+    route = best_route(pair(JUP, USDC, *bins, *pools), 3 * 10**8, limits(1))
+    assert route.amount_out > 26 * 10**7, "those that have room together pay 244 million"
+
+
 def test_two_hops_go_over_two_venues_with_more_arrays_than_version_0_has_room_for() -> None:
     bins = dlmm((SOL, USDC), {array * 70 + FILLED: (0, 10**9) for array in range(-3, 0)}, -1 * 70 + FILLED, bin_step=1)
     bridge = Bridge(SOL.address, (cpmm((JUP, SOL), DEEP),), (bins,))
