@@ -22,7 +22,7 @@ help:
 	@echo "make test     run all tests (ARGS='tests/unit -x'), on an emulator of their own; with npm, its tools are installed for them"
 	@echo "make coverage measure which lines the tests in process run; fails below the floor in pyproject.toml"
 	@echo "make lint     format, types, layers, templates"
-	@echo "make mutants  change the code that decides about money and count which changes the tests notice (some hours);"
+	@echo "make mutants  change the code that decides about money and count which changes the tests notice (two hours or so);"
 	@echo "              FILE=chalicelib/routing/split.py is one file's, CHILDREN=1 takes one core"
 	@echo "make protocol check the never-twice protocol's model in every state, and that each planted mistake is found (needs SPIN);"
 	@echo "              ARGS='\"lagging\"' runs the checks with that in their name"
