@@ -176,6 +176,7 @@ TARGETS = (
             "tests/unit/test_version_1_routes.py::TestSpareAccounts",
             "tests/unit/test_raydium_clmm.py",
             "tests/unit/test_raydium_clmm_ladder.py",
+            "tests/unit/test_raydium_clmm_math.py",
             "tests/unit/test_raydium_clmm_pool.py",
             "tests/unit/test_emulated_raydium_clmm.py",
             "tests/unit/test_raydium_cpmm.py",
