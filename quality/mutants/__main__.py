@@ -1,6 +1,6 @@
 """`make mutants`: mutates the files that decide about money, and tells which mutants the tests let live.
 
-All of them, which takes two hours or so on two cores and writes the scores into docs/reliability.md; or some files (FILE=…).
+All of them, which takes two hours or so on two cores and writes the scores into docs/reliability.md; or some (FILE=…).
 Exit code 1 where a file is below the floor, or a survivor has no reason in survivors.toml.
 """
 
