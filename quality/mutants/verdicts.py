@@ -101,15 +101,8 @@ def _mangled(key: str) -> str:
 
 
 def _verdict(exit_code: int | None) -> Verdict:
-    match exit_code:
-        case None:
-            return Verdict.NOT_RUN
-        case _ if exit_code == SURVIVED:
-            return Verdict.SURVIVED
-        case _ if exit_code == NO_TEST:
-            return Verdict.UNTESTED
-        case _:
-            return Verdict.KILLED  # by a test, or because it ran out of time
+    told = {None: Verdict.NOT_RUN, SURVIVED: Verdict.SURVIVED, NO_TEST: Verdict.UNTESTED}
+    return told.get(exit_code, Verdict.KILLED)  # by a test, or because it ran out of time
 
 
 def _function(mangled: str) -> str:

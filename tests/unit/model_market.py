@@ -22,6 +22,7 @@ from chalicelib.problems import (
     InsufficientLiquidity,
     VenueUnavailable,
 )
+from chalicelib.routing.market import Market
 from chalicelib.routing.router import PairPools, Route, RouteLimits, best_routes
 from chalicelib.solana.accounts import CLOCK_SYSVAR, SYSVAR_OWNER, Account, AccountMap, AccountsRead, ChainClock
 from chalicelib.solana.decoded_swap import DecodedSwap, NotOurSwap
@@ -42,6 +43,10 @@ _CLOCK = Struct("<QqQQq")
 def address(number: int) -> Pubkey:
     """The same for the same number, and in the numbers' order."""
     return Pubkey(number.to_bytes(32, "big"))
+
+
+# The token that the market values orders in.
+REFERENCE = address(4)
 
 
 @dataclass(frozen=True)
@@ -230,6 +235,11 @@ class ModelChain:
 
 def account(data: bytes, owner: Pubkey = PROGRAM) -> Account:
     return Account(owner=owner, lamports=1, data=data)
+
+
+def market_of(chain: ModelChain, venue: ModelVenue | None = None) -> Market:
+    """The market of the chain's pools, which values orders in REFERENCE."""
+    return Market(chain, chain.registry(venue or ModelVenue()), lambda: chain.now_ms, REFERENCE)
 
 
 def best_route(pools: PairPools, amount: int, limits: RouteLimits) -> Route:

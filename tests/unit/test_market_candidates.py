@@ -8,22 +8,18 @@ from solders.pubkey import Pubkey
 from chalicelib.orders.order import Token
 from chalicelib.orders.route_legs import order_offers
 from chalicelib.problems import InsufficientLiquidity, NoPool, VenueUnavailable
-from chalicelib.routing.market import USDC_MINT, Market
+from chalicelib.routing.market import USDC_MINT
 from chalicelib.solana.accounts import AccountMap
 from chalicelib.solana.tokens import NATIVE_MINT as SOL
-from tests.unit.model_market import ModelChain, ModelPool, ModelVenue, account, address
+from tests.unit.model_market import REFERENCE, ModelChain, ModelPool, ModelVenue, account, address, market_of
 
-A, B, C, REFERENCE = (address(number) for number in (1, 2, 3, 4))
+A, B, C = (address(number) for number in (1, 2, 3))
 DEEP = (10**12, 10**12)
 
 
 @pytest.fixture
 def chain() -> ModelChain:
     return ModelChain()
-
-
-def market_of(chain: ModelChain, venue: ModelVenue | None = None) -> Market:
-    return Market(chain, chain.registry(venue or ModelVenue()), lambda: chain.now_ms, REFERENCE)
 
 
 # --- ways over a third token --------------------------------------------------------------------------------------

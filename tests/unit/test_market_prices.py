@@ -17,19 +17,15 @@ from chalicelib.solana.accounts import CLOCK_SYSVAR, AccountMap, AccountsRead
 from chalicelib.solana.tokens import NATIVE_MINT as SOL
 from chalicelib.solana.transaction import TransactionVersion
 from chalicelib.venues.venue import PoolQuote
-from tests.unit.model_market import CLOCK, ModelChain, ModelPool, ModelVenue, address, pool_like
+from tests.unit.model_market import CLOCK, REFERENCE, ModelChain, ModelPool, ModelVenue, address, market_of, pool_like
 
-A, B, C, REFERENCE = (address(number) for number in (1, 2, 3, 4))
+A, B, C = (address(number) for number in (1, 2, 3))
 DEEP = (10**12, 10**12)
 
 
 @pytest.fixture
 def chain() -> ModelChain:
     return ModelChain()
-
-
-def market_of(chain: ModelChain, venue: ModelVenue | None = None) -> Market:
-    return Market(chain, chain.registry(venue or ModelVenue()), lambda: chain.now_ms, REFERENCE)
 
 
 # --- one look, both directions -------------------------------------------------------------------------------------
