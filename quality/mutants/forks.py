@@ -7,7 +7,6 @@ runner collects them anew for each mutant, which takes longer than to run them.
 
 from __future__ import annotations
 
-import functools
 import importlib
 import json
 import os
@@ -33,8 +32,6 @@ _MOST_TIMES, _MOST_SECONDS_MORE = 4, 2
 # One that fills the memory ends before it takes others' away.
 _MOST_BYTES = 6 << 30
 
-Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
-
 
 @dataclass(slots=True)
 class _Function:
@@ -42,14 +39,10 @@ class _Function:
 
     owner: ModuleType | type
     attribute: str
-    versions_in: ModuleType | type
     imported_by: list[ModuleType] = field(default_factory=list)
 
-    def use(self, version: str, wrap: Wrap | None = None) -> None:
-        new: Any = vars(self.versions_in)[version]
-        if wrap is not None:
-            is_bound_otherwise = isinstance(new, (staticmethod, classmethod))
-            new = type(new)(wrap(new.__func__)) if is_bound_otherwise else wrap(new)
+    def use(self, version: str) -> None:
+        new = vars(self.owner)[version]
         for holder in (self.owner, *self.imported_by):
             setattr(holder, self.attribute, new)
 
@@ -70,11 +63,10 @@ class MutatedFunctions:
                 if function is not None and attribute == function.attribute and module is not function.owner:
                     function.imported_by.append(module)
 
-    def use_originals(self, wrap: Callable[[str], Wrap] | None = None) -> None:
-        """As if nothing was mutated; or each wrapped by what `wrap` makes of its name."""
+    def use_originals(self) -> None:
+        """As if nothing was mutated: mutmut's switch between the versions takes its time at each call."""
         for name, function in self._functions.items():
-            mangled = name.rpartition(".")[2]
-            function.use(f"{mangled}__mutmut_orig", None if wrap is None else wrap(name))
+            function.use(f"{name.rpartition('.')[2]}__mutmut_orig")
 
     def use(self, key: str) -> None:
         """The mutant that mutmut calls so; wherever something else holds its function, mutmut's own switch tells it."""
@@ -98,9 +90,9 @@ def _functions_of(module: ModuleType) -> Iterator[tuple[str, _Function]]:
         mangled = name.removeprefix("mutants_").removesuffix("__mutmut")
         if "ǁ" in mangled:
             _, owner, attribute = mangled.split("ǁ")
-            yield f"{module.__name__}.{mangled}", _Function(getattr(module, owner), attribute, getattr(module, owner))
+            yield f"{module.__name__}.{mangled}", _Function(getattr(module, owner), attribute)
         else:
-            yield f"{module.__name__}.{mangled}", _Function(module, mangled.removeprefix("x_"), module)
+            yield f"{module.__name__}.{mangled}", _Function(module, mangled.removeprefix("x_"))
 
 
 class OnEachMutant:
@@ -130,7 +122,7 @@ class OnEachMutant:
             raise session.Failed("the tests can't be collected")
         functions = MutatedFunctions([importlib.import_module(name) for name in self._modules])
         self._items = session.items
-        self._look_at_originals(session, functions)
+        self._look_at_originals(session)
         functions.use_originals()
         codes = {}
         for key in self._keys:
@@ -138,16 +130,15 @@ class OnEachMutant:
             self._results.write_text(json.dumps(codes))
         return True
 
-    def _look_at_originals(self, session: pytest.Session, functions: MutatedFunctions) -> None:
+    def _look_at_originals(self, session: pytest.Session) -> None:
         """Which tests call which function, and how long each takes, in a process of its own too."""
         told = self._results.with_suffix(".tests.json")
 
         def look() -> int:
             called: set[str] = set()
-            # what a table or a default holds is not replaced: mutmut's own switch tells of it
+            # mutmut's switch, which stands in each function's place still, tells of each call
             os.environ["MUTANT_UNDER_TEST"] = "stats"
             vars(trampoline)["record_trampoline_hit"] = lambda name, caller=None: called.add(name)
-            functions.use_originals(lambda name: lambda function: _noting(function, lambda: called.add(name)))
             by_test: dict[str, tuple[float, list[str]]] = {}
             for item, following in _with_following(self._items):
                 called.clear()
@@ -184,15 +175,6 @@ class OnEachMutant:
             return SURVIVED
 
         return _in_a_process(run, quiet=True)
-
-
-def _noting(function: Callable[..., Any], note: Callable[[], None]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def noted(*arguments: Any, **named: Any) -> Any:
-        note()
-        return function(*arguments, **named)
-
-    return noted
 
 
 def _with_following(items: Sequence[pytest.Item]) -> Iterator[tuple[pytest.Item, pytest.Item | None]]:
